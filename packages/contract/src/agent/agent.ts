@@ -1,0 +1,63 @@
+// The contract of a host agent. Two implementations: `libvirt` (real) and `simulated` (fleets and faults in tests), both
+// held to one test suite. Errors are `VirgaError`s of the registry; anything else is a bug of the agent.
+import type { Duplex } from 'node:stream';
+import type { ImageId, InstanceId, NetworkId } from '../ids.ts';
+import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from './desired.ts';
+import type { HostFacts } from './host-facts.ts';
+import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from './observed.ts';
+
+/** Called as work goes on: what is being done now, and how much is done, 0 to 100. */
+export type OnProgress = (message: string, percent: number) => void;
+
+export type CallContext = { onProgress?: OnProgress | undefined; signal?: AbortSignal | undefined };
+
+export interface HostAgent {
+  /** Facts about the host, read now. @throws HostUnavailable the hypervisor does not answer */
+  facts(context?: CallContext): Promise<HostFacts>;
+
+  /**
+   * Brings an instance one step nearer to what is desired, without waiting for a guest: disk, seed, leases, domain,
+   * power, reboot. Idempotent; may be called any number of times, also after a crash half way. While a guest shuts down
+   * it answers `stopping` at once; call again on the next event, or at `forceAt`, when it cuts the guest off. What it
+   * made in a call that fails for good is undone before it throws.
+   * @throws HostUnavailable retry later
+   * @throws StorageFull | NotFound (image or network not on this host) | HypervisorRefused | Conflict (a newer
+   *   generation has been applied, or the domain name belongs to somebody else)
+   */
+  applyInstance(desired: DesiredInstance, context?: CallContext): Promise<ObservedInstance>;
+
+  /** Removes domain, disk, seed, log and leases. Idempotent; nothing there is success. Never touches another cloud's. */
+  deleteInstance(instance: InstanceIdentity, context?: CallContext): Promise<void>;
+
+  /** Every instance of this cloud on the host, also those of which only files are left. */
+  listInstances(cloudId: string, context?: CallContext): Promise<ObservedInstance[]>;
+
+  /** Creates or repairs a network with exactly these leases, and starts it. Idempotent, running guests keep their link. */
+  applyNetwork(desired: DesiredNetwork, context?: CallContext): Promise<ObservedNetwork>;
+  deleteNetwork(network: { id: NetworkId; cloudId: string; uuid: string }, context?: CallContext): Promise<void>;
+  listNetworks(cloudId: string, context?: CallContext): Promise<ObservedNetwork[]>;
+
+  /**
+   * Copies an image into the host's store after checking it. Idempotent: an image that is there is checked and returned.
+   * @throws ImageUnusable not of the stated format, corrupt, has a backing or data file, or is absurdly large
+   * @throws StorageFull | NotFound (no such file)
+   */
+  importImage(desired: DesiredImage, context?: CallContext): Promise<ObservedImage>;
+  deleteImage(image: { id: ImageId; cloudId: string }, context?: CallContext): Promise<void>;
+  listImages(cloudId: string, context?: CallContext): Promise<ObservedImage[]>;
+
+  /** Live domain XML. @throws NotFound there is no domain */
+  domainXml(id: InstanceId, context?: CallContext): Promise<string>;
+  /** The last `tailBytes` bytes of what the serial console printed. Empty when it printed nothing. */
+  consoleLog(id: InstanceId, tailBytes: number): Promise<{ bytes: Buffer; truncated: boolean }>;
+  /** The serial console, raw bytes both ways. @throws Conflict the instance does not run */
+  openConsole(id: InstanceId): Promise<Duplex>;
+
+  /**
+   * What happens on the host, from now on, until the signal aborts. Reconnects by itself. Events of one instance come in
+   * order; within 2 s of the change. One watcher a cloud.
+   */
+  watch(cloudId: string, signal: AbortSignal): AsyncIterable<AgentEvent>;
+
+  close(): Promise<void>;
+}

@@ -1,0 +1,24 @@
+// What a host says about itself: capacity, versions, and how it runs guests. Facts are observed, never configured.
+import { type Static, Type } from 'typebox';
+
+export const Acceleration = Type.Object({
+  mode: Type.Union([Type.Literal('kvm'), Type.Literal('tcg')]),
+  reason: Type.String({ description: 'why this mode: what was tried and what was seen' }),
+});
+export type Acceleration = Static<typeof Acceleration>;
+
+export const HostFacts = Type.Object({
+  name: Type.String(),
+  arch: Type.String({ description: 'as libvirt names it, such as x86_64' }),
+  cpuModel: Type.String(),
+  cpuThreads: Type.Integer(),
+  memoryMib: Type.Integer(),
+  storagePath: Type.String(),
+  storageTotalBytes: Type.Integer(),
+  storageFreeBytes: Type.Integer(),
+  acceleration: Acceleration,
+  hypervisorVersion: Type.String({ description: 'QEMU, such as 7.2.22' }),
+  libvirtVersion: Type.String(),
+  kernelVersion: Type.String(),
+});
+export type HostFacts = Static<typeof HostFacts>;

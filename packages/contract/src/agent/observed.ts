@@ -1,0 +1,72 @@
+// What a host reports back. Observations are facts at a moment; the control plane decides what they mean.
+import { type Static, Type } from 'typebox';
+import { IdSchema } from '../ids.ts';
+
+/** `absent`: there is no domain; disk or seed may still be there (`leftovers`). `stopping`: waiting for the guest. */
+export const ObservedState = Type.Union([
+  Type.Literal('running'),
+  Type.Literal('paused'),
+  Type.Literal('stopping'),
+  Type.Literal('stopped'),
+  Type.Literal('absent'),
+]);
+export type ObservedState = Static<typeof ObservedState>;
+
+/**
+ * Why a domain is in its state, as libvirt knows it. `guest-shutdown`: the guest powered itself off (also after an ACPI
+ * request). `destroyed`: somebody cut it off. `crashed`, `failed`: QEMU died or could not start. `unknown`: not recorded,
+ * as after a restart of the host.
+ */
+export const ObservedReason = Type.Union([
+  Type.Literal('booted'),
+  Type.Literal('guest-shutdown'),
+  Type.Literal('destroyed'),
+  Type.Literal('crashed'),
+  Type.Literal('failed'),
+  Type.Literal('suspended'),
+  Type.Literal('storage-full'),
+  Type.Literal('undefined'),
+  Type.Literal('unknown'),
+]);
+export type ObservedReason = Static<typeof ObservedReason>;
+
+export const ObservedInstance = Type.Object({
+  id: IdSchema('instance'),
+  cloudId: Type.String(),
+  /** Generation that the domain's metadata carries; 0 when there is no domain. */
+  generation: Type.Integer(),
+  state: ObservedState,
+  reason: ObservedReason,
+  /** False when the domain runs but is no longer defined, or its disk or seed is missing. */
+  intact: Type.Boolean(),
+  /** True when files of the instance exist without a domain. */
+  leftovers: Type.Boolean(),
+  domainName: Type.String(),
+});
+export type ObservedInstance = Static<typeof ObservedInstance>;
+
+export const ObservedNetwork = Type.Object({
+  id: IdSchema('network'),
+  cloudId: Type.String(),
+  generation: Type.Integer(),
+  active: Type.Boolean(),
+  leases: Type.Array(Type.Object({ mac: Type.String(), address: Type.String() })),
+});
+export type ObservedNetwork = Static<typeof ObservedNetwork>;
+
+export const ObservedImage = Type.Object({
+  id: IdSchema('image'),
+  cloudId: Type.String(),
+  virtualSizeBytes: Type.Integer(),
+  fileSizeBytes: Type.Integer(),
+  format: Type.Union([Type.Literal('qcow2'), Type.Literal('raw')]),
+  sha256: Type.String(),
+});
+export type ObservedImage = Static<typeof ObservedImage>;
+
+/** What `watch` streams. The first event after every (re)connection to the hypervisor is `ready` with all there is. */
+export type AgentEvent =
+  | { type: 'ready'; instances: ObservedInstance[]; networks: ObservedNetwork[] }
+  | { type: 'unreachable'; detail: string; action: string }
+  | { type: 'instance'; instance: ObservedInstance }
+  | { type: 'network-changed'; id: ObservedNetwork['id'] };

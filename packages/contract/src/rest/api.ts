@@ -1,0 +1,36 @@
+// The whole REST interface as one table of routes. Fronts and clients walk it; nothing else lists routes.
+import { Type } from 'typebox';
+import { route } from '../route.ts';
+import { eventRoutes } from './events.ts';
+import { hostRoutes } from './hosts.ts';
+import { identityRoutes } from './identity.ts';
+import { imageRoutes } from './images.ts';
+import { instanceRoutes } from './instances.ts';
+import { keyPairRoutes } from './key-pairs.ts';
+import { networkRoutes } from './networks.ts';
+import { operationRoutes } from './operations.ts';
+
+const healthRoutes = {
+  getHealth: route({
+    method: 'GET',
+    path: '/v1/health',
+    summary: 'Whether the server can serve',
+    access: { scope: 'public' },
+    ok: Type.Object({ status: Type.Literal('ok'), version: Type.String(), cloudId: Type.String() }),
+  }),
+};
+
+export const api = {
+  ...healthRoutes,
+  ...identityRoutes,
+  ...hostRoutes,
+  ...keyPairRoutes,
+  ...imageRoutes,
+  ...networkRoutes,
+  ...instanceRoutes,
+  ...operationRoutes,
+  ...eventRoutes,
+};
+
+export type Api = typeof api;
+export type RouteName = keyof Api;

@@ -1,0 +1,179 @@
+// Instances: virtual machines. What was asked for and what was seen are separate fields.
+import { type Static, Type } from 'typebox';
+import { IdSchema } from '../ids.ts';
+import { route } from '../route.ts';
+import { idParams, Name, Nullable, Page, pageQuery, Time } from './shared.ts';
+
+/** User data may have this many bytes, as on EC2. */
+export const maxUserDataBytes = 16_384;
+
+export const InstanceState = Type.Union([
+  Type.Literal('pending', { description: 'asked for, not running yet' }),
+  Type.Literal('running'),
+  Type.Literal('paused', { description: 'paused from outside, for instance by virsh suspend' }),
+  Type.Literal('rebooting'),
+  Type.Literal('stopping'),
+  Type.Literal('stopped'),
+  Type.Literal('deleting'),
+  Type.Literal('error', { description: 'cannot be brought to what was asked; see stateReason' }),
+]);
+export type InstanceState = Static<typeof InstanceState>;
+
+export const NetworkInterface = Type.Object({
+  id: IdSchema('networkInterface'),
+  networkId: IdSchema('network'),
+  networkName: Name,
+  mac: Type.String(),
+  address: Type.String(),
+});
+
+export const Instance = Type.Object(
+  {
+    id: IdSchema('instance'),
+    projectId: IdSchema('project'),
+    name: Name,
+    state: InstanceState,
+    stateReason: Nullable(Type.String()),
+    desiredState: Type.Union([Type.Literal('running'), Type.Literal('stopped'), Type.Literal('deleted')]),
+    observedState: Type.String({ description: 'what the host last reported' }),
+    generation: Type.Integer({ description: 'grows with every change that was asked for' }),
+    type: Name,
+    vcpus: Type.Integer(),
+    memoryMib: Type.Integer(),
+    diskBytes: Type.Integer(),
+    imageId: IdSchema('image'),
+    imageName: Name,
+    loginUser: Type.String({ description: 'who to log in as over SSH' }),
+    keyPairs: Type.Array(Name),
+    hostId: IdSchema('host'),
+    hostName: Type.String(),
+    domainName: Type.String({ description: 'name of the libvirt domain, as virsh list shows it' }),
+    networkInterfaces: Type.Array(NetworkInterface),
+    createdAt: Time,
+    startedAt: Nullable(Time),
+  },
+  { $id: 'Instance' },
+);
+export type Instance = Static<typeof Instance>;
+
+const Changed = Type.Object({ instance: Instance, operationId: IdSchema('operation') });
+
+export const LaunchInstance = Type.Object(
+  {
+    name: Name,
+    image: Type.String({ minLength: 1, maxLength: 64, description: 'image id or name' }),
+    type: Name,
+    network: Type.Optional(
+      Type.String({ maxLength: 64, description: 'network id or name; default the network named default' }),
+    ),
+    keyPairs: Type.Optional(Type.Array(Name, { maxItems: 16, uniqueItems: true })),
+    userData: Type.Optional(Type.String({ description: 'base64; at most 16 KiB when decoded' })),
+    diskGib: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_536 })),
+    firmware: Type.Optional(Type.Union([Type.Literal('bios'), Type.Literal('uefi')])),
+  },
+  { $id: 'LaunchInstance', additionalProperties: false },
+);
+export type LaunchInstance = Static<typeof LaunchInstance>;
+
+const act = (verb: string, summary: string, body?: ReturnType<typeof Type.Object>) => ({
+  method: 'POST' as const,
+  path: `/v1/instances/{id}/${verb}` as const,
+  summary,
+  access: { scope: 'project', role: 'operator' } as const,
+  params: idParams('instance'),
+  ...(body ? { body } : {}),
+  ok: Changed,
+  status: 202 as const,
+});
+
+const DeadlineBody = Type.Object(
+  {
+    timeoutSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 3600,
+        default: 60,
+        description: 'how long the guest may take before it is cut off',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+export const instanceRoutes = {
+  listInstances: route({
+    method: 'GET',
+    path: '/v1/instances',
+    summary: 'List instances',
+    access: { scope: 'project', role: 'viewer' },
+    query: Type.Object({
+      ...pageQuery,
+      name: Type.Optional(Type.String({ maxLength: 63 })),
+      state: Type.Optional(InstanceState),
+      hostId: Type.Optional(IdSchema('host')),
+    }),
+    ok: Page(Instance),
+  }),
+  getInstance: route({
+    method: 'GET',
+    path: '/v1/instances/{id}',
+    summary: 'Show an instance',
+    access: { scope: 'project', role: 'viewer' },
+    params: idParams('instance'),
+    ok: Instance,
+  }),
+  launchInstance: route({
+    method: 'POST',
+    path: '/v1/instances',
+    summary: 'Launch an instance',
+    access: { scope: 'project', role: 'operator' },
+    body: LaunchInstance,
+    ok: Changed,
+    status: 202,
+  }),
+  startInstance: route(act('start', 'Start a stopped instance')),
+  stopInstance: route({
+    ...act('stop', 'Shut the guest down by ACPI, and cut it off when the time is over'),
+    body: DeadlineBody,
+  }),
+  rebootInstance: route({
+    ...act('reboot', 'Reboot by ACPI; hard resets at once'),
+    body: Type.Object({ hard: Type.Optional(Type.Boolean()) }, { additionalProperties: false }),
+  }),
+  destroyInstance: route(act('destroy', 'Cut the power at once; the disk stays')),
+  deleteInstance: route({
+    method: 'DELETE',
+    path: '/v1/instances/{id}',
+    summary: 'Delete an instance with its disk and address',
+    access: { scope: 'project', role: 'operator' },
+    params: idParams('instance'),
+    ok: Changed,
+    status: 202,
+  }),
+  getInstanceXml: route({
+    method: 'GET',
+    path: '/v1/instances/{id}/xml',
+    summary: 'The domain XML as libvirt has it now',
+    access: { scope: 'project', role: 'viewer' },
+    params: idParams('instance'),
+    ok: Type.Object({ xml: Type.String() }),
+  }),
+  getConsoleLog: route({
+    method: 'GET',
+    path: '/v1/instances/{id}/console-log',
+    summary: 'What the serial console printed, from the end',
+    access: { scope: 'project', role: 'viewer' },
+    params: idParams('instance'),
+    query: Type.Object({ tailBytes: Type.Optional(Type.Integer({ minimum: 1, maximum: 4_194_304, default: 65_536 })) }),
+    ok: Type.Object({ text: Type.String(), truncated: Type.Boolean() }),
+  }),
+  openConsole: route({
+    method: 'GET',
+    path: '/v1/instances/{id}/console',
+    summary: 'The serial console, as binary WebSocket messages both ways',
+    access: { scope: 'project', role: 'operator' },
+    params: idParams('instance'),
+    ok: Type.Object({}),
+    transport: 'websocket',
+  }),
+};
