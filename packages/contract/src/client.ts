@@ -64,7 +64,7 @@ async function call(
   args: AnyArguments,
   request: RequestOptions,
 ): Promise<unknown> {
-  const waitMs = Number(args.query?..waitSeconds ?? 0) * 1000;
+  const waitMs = Number(args.query?.waitSeconds ?? 0) * 1000;
   const timeout = AbortSignal.timeout((options.timeoutMs ?? 30_000) + waitMs);
   const response = await send(options, routeUrl(options.server, route, args), {
     method: route.method,
