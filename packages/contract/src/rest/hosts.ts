@@ -37,7 +37,7 @@ export const InstanceType = Type.Object(
       description: 'size of the root disk; an image that is larger wins',
     }),
   },
-  { $id: 'InstanceType' },
+  { $id: 'InstanceType', additionalProperties: false },
 );
 export type InstanceType = Static<typeof InstanceType>;
 
