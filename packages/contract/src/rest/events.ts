@@ -27,13 +27,20 @@ const filter = {
   resourceId: Type.Optional(Type.String({ maxLength: 64 })),
 };
 
+const order = Type.Optional(
+  Type.Union([Type.Literal('oldest'), Type.Literal('newest')], {
+    default: 'oldest',
+    description: 'which events come first; a cursor goes on in the same order',
+  }),
+);
+
 export const eventRoutes = {
   listEvents: route({
     method: 'GET',
     path: '/v1/events',
-    summary: 'List the events of the project, oldest first',
+    summary: 'List the events of the project',
     access: { scope: 'project', role: 'viewer' },
-    query: Type.Object({ ...pageQuery, ...filter }),
+    query: Type.Object({ ...pageQuery, ...filter, order }),
     ok: Page(Event),
   }),
   followEvents: route({
@@ -48,9 +55,9 @@ export const eventRoutes = {
   listCloudEvents: route({
     method: 'GET',
     path: '/v1/cloud-events',
-    summary: 'List the events of the whole cloud, oldest first',
+    summary: 'List the events of the whole cloud',
     access: { scope: 'cloud', role: 'viewer' },
-    query: Type.Object({ ...pageQuery, ...filter }),
+    query: Type.Object({ ...pageQuery, ...filter, order }),
     ok: Page(Event),
   }),
 };
