@@ -1,6 +1,7 @@
 // What the control plane asks of a host: whole desired objects, never commands. Each carries the cloud it belongs to,
 // so that an agent touches nothing of somebody else's, and a generation, so that a late request is refused.
 import { type Static, Type } from 'typebox';
+import { Check } from 'typebox/value';
 import { IdSchema } from '../ids.ts';
 
 export const DesiredNic = Type.Object({
@@ -78,3 +79,8 @@ export const DesiredImage = Type.Object({
   format: Type.Union([Type.Literal('qcow2'), Type.Literal('raw')]),
 });
 export type DesiredImage = Static<typeof DesiredImage>;
+
+/** True for a well-formed desired instance, such as one read back from a domain's metadata. */
+export function isDesiredInstance(value: unknown): value is DesiredInstance {
+  return Check(DesiredInstance, value);
+}
