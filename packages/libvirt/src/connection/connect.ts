@@ -3,6 +3,10 @@
 import { type Domains, domains } from '../api/domains.ts';
 import { type Networks, networks } from '../api/networks.ts';
 import { type Node, node } from '../api/node.ts';
+import { type NodeDevices, nodeDevices } from '../api/node-devices.ts';
+import { type Secrets, secrets } from '../api/secrets.ts';
+import { type StoragePools, storagePools } from '../api/storage-pools.ts';
+import { type Volumes, volumes } from '../api/volumes.ts';
 import type { KeepaliveOptions } from './keepalive.ts';
 import { Session } from './session.ts';
 import { defaultSocketPath, type Transport } from './transport.ts';
@@ -34,6 +38,10 @@ export interface ConnectOptions {
 export interface Connection extends AsyncDisposable {
   readonly domains: Domains;
   readonly networks: Networks;
+  readonly storagePools: StoragePools;
+  readonly volumes: Volumes;
+  readonly secrets: Secrets;
+  readonly nodeDevices: NodeDevices;
   readonly node: Node;
   /** Resolves when the connection has ended: undefined after `close`, else the reason. Never rejects. */
   readonly closed: Promise<Error | undefined>;
@@ -65,6 +73,10 @@ export async function connect(options: ConnectOptions = {}): Promise<Connection>
   return {
     domains: domains(session),
     networks: networks(session),
+    storagePools: storagePools(session),
+    volumes: volumes(session),
+    secrets: secrets(session),
+    nodeDevices: nodeDevices(session),
     node: node(session),
     closed: session.closed,
     close: () => session.close(),

@@ -50,8 +50,14 @@ export class Session {
     return this.rpc.events;
   }
 
-  call<A, R>(procedure: Procedure<A, R>, args: A, options?: CallOptions): Promise<R> {
-    return this.rpc.call(procedure, args, options);
+  async call<A, R>(procedure: Procedure<A, R>, args: A, options?: CallOptions): Promise<R> {
+    try {
+      return await this.rpc.call(procedure, args, options);
+    } catch (error) {
+      // Made where the answer was read; a stack is of use only when it leads to the caller.
+      if (error instanceof LibvirtError) Error.captureStackTrace(error, this.call);
+      throw error;
+    }
   }
 
   /**

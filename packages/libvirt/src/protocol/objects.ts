@@ -33,6 +33,9 @@ export type SecretRef = Readonly<Infer<typeof secret>>;
 export const snapshot = struct({ name: text, domain });
 export type SnapshotRef = Readonly<Infer<typeof snapshot>>;
 
+export const checkpoint = struct({ name: text, domain });
+export type CheckpointRef = Readonly<Infer<typeof checkpoint>>;
+
 export const remoteError = struct({
   code: int,
   domain: int,

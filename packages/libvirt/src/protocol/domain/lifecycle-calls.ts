@@ -43,7 +43,7 @@ export const domainSetAutostart = remote(29, 'domainSetAutostart', struct({ doma
 export const domainRename = remote(
   358,
   'domainRename',
-  struct({ domain, newName: text, flags: uint }),
+  struct({ domain, newName: optionalText, flags: uint }),
   struct({ result: int }),
 );
 export const connectGetAllDomainStats = remote(
