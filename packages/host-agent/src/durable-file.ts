@@ -1,0 +1,47 @@
+// Files that are either whole or not there, also after a power cut: written under a temporary name, flushed, renamed. The
+// temporary name is derived from the final one, so what a crash leaves behind is found and overwritten.
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** Where a file is made before it gets its name. */
+export const partialPath = (path: string): string => `${path}.partial`;
+
+/** Writes a whole file. */
+export async function writeFileDurably(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+  const partial = partialPath(path);
+  await rm(partial, { force: true });
+  const file = await open(partial, 'wx', mode);
+  try {
+    await file.writeFile(content);
+    await file.chmod(mode);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  await rename(partial, path);
+}
+
+/** Gives a file that was made at `partialPath(path)` its name, with these rights. */
+export async function finishFile(path: string, mode: number): Promise<void> {
+  const file = await open(partialPath(path), 'r');
+  try {
+    await file.chmod(mode);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  await rename(partialPath(path), path);
+}
+
+/** Makes the names in a folder durable. */
+export async function flushFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Makes the name of a file or folder durable. */
+export const flushName = (path: string): Promise<void> => flushFolder(dirname(path));

@@ -1,0 +1,132 @@
+// What libvirt or the way to it got wrong, as an error of the registry: by type and code, never by text. libvirt's own
+// sentence is kept as the detail only where it refused something, because nothing better is known then.
+import { constants } from 'node:os';
+import { VirgaError } from '@virga/contract/errors';
+import {
+  CallTimeout,
+  ConnectFailed,
+  type ConnectFailureReason,
+  ConnectionLost,
+  LibvirtError,
+  ProtocolError,
+} from '@virga/libvirt/errors';
+
+const { errno } = constants;
+const startDaemon =
+  'Start libvirtd: systemctl start libvirtd, or on a machine without systemd: virtlogd -d && libvirtd -d';
+
+const connectActions: Record<ConnectFailureReason, string> = {
+  SOCKET_MISSING: startDaemon,
+  REFUSED: startDaemon,
+  PERMISSION_DENIED:
+    'Run Virga as root, or add its user to the group that owns the socket: usermod -aG libvirt USER, then log in again.',
+  AUTH_DENIED: 'Run Virga as root, or add its user to the group libvirt: usermod -aG libvirt USER, then log in again.',
+  AUTH_UNSUPPORTED: 'Set auth_unix_rw = "none" in /etc/libvirt/libvirtd.conf and restart libvirtd.',
+  TIMEOUT: 'libvirtd is stuck or overloaded: see its log, and restart it. Guests go on.',
+  TLS_REJECTED: 'Check the certificates on both sides.',
+  UNREACHABLE: 'Check that libvirtd runs and that its socket is where it should be.',
+};
+
+/**
+ * The error to hand on. Errors of the registry and what is none of libvirt's pass through unchanged.
+ * @param what was being done, to follow "could not", such as "start i-0123"
+ */
+export function hypervisorError(error: unknown, what: string): unknown {
+  if (error instanceof VirgaError) return error;
+  if (error instanceof ConnectFailed) {
+    return unavailable(`libvirt cannot be reached: ${error.message}.`, connectActions[error.reason], error);
+  }
+  if (error instanceof ConnectionLost || error instanceof CallTimeout) {
+    return unavailable(
+      `libvirt did not answer while Virga wanted to ${what}.`,
+      'Nothing, if it comes back; it is tried again. Otherwise see the log of libvirtd.',
+      error,
+    );
+  }
+  if (error instanceof ProtocolError) {
+    return unavailable(
+      'What answers on the libvirt socket does not speak its protocol.',
+      'Check the socket path, and that libvirt is version 8 or later.',
+      error,
+    );
+  }
+  if (error instanceof LibvirtError) return refusal(error, what);
+  return error;
+}
+
+/** True when libvirt answered with that code. */
+export function isLibvirtError(error: unknown, ...codes: LibvirtError['code'][]): boolean {
+  return error instanceof LibvirtError && codes.includes(error.code);
+}
+
+function refusal(error: LibvirtError, what: string): VirgaError {
+  const detail = `libvirt could not ${what}: ${sentence(error.message)}`;
+  switch (error.code) {
+    case 'NO_DOMAIN':
+    case 'NO_NETWORK':
+      return new VirgaError('NotFound', {
+        detail,
+        action: 'Look at what is on the host: virsh list --all, virsh net-list --all',
+        cause: error,
+      });
+    case 'OPERATION_INVALID':
+      return new VirgaError('Conflict', {
+        detail,
+        action: 'Look at the state it is in, then try again.',
+        cause: error,
+      });
+    case 'OPERATION_TIMEOUT':
+    case 'RESOURCE_BUSY':
+      return unavailable(detail, 'Nothing: it is busy with other work and is tried again.', error);
+    case 'AUTH_FAILED':
+    case 'ACCESS_DENIED':
+    case 'OPERATION_DENIED':
+      return unavailable(detail, connectActions.AUTH_DENIED, error);
+    case 'NO_CONNECT':
+    case 'INVALID_CONN':
+    case 'RPC':
+      return unavailable(detail, startDaemon, error);
+    case 'SYSTEM_ERROR':
+      return systemRefusal(error, detail);
+    default:
+      return new VirgaError('HypervisorRefused', {
+        detail,
+        action: 'See the log of libvirtd and /var/log/libvirt/qemu on the host.',
+        cause: error,
+      });
+  }
+}
+
+/** libvirt passes the number of a failed system call on. */
+function systemRefusal(error: LibvirtError, detail: string): VirgaError {
+  switch (error.int1) {
+    case errno.ENOSPC:
+    case errno.EDQUOT:
+      return new VirgaError('StorageFull', { detail, action: 'Make room on the storage of the host.', cause: error });
+    case errno.EBUSY:
+    case errno.EAGAIN:
+    case errno.EINTR:
+      return unavailable(detail, 'Nothing: it is tried again.', error);
+    default:
+      return new VirgaError('HypervisorRefused', {
+        detail,
+        action: 'See the log of libvirtd on the host.',
+        cause: error,
+      });
+  }
+}
+
+function unavailable(detail: string, action: string, cause: unknown): VirgaError {
+  return new VirgaError('HostUnavailable', { detail, action, cause });
+}
+
+/** First line of a message, as a sentence. QEMU's own words come after libvirt's on further lines. */
+function sentence(message: string): string {
+  const line = message
+    .split('\n')
+    .map((part) => part.trim())
+    .filter(Boolean)
+    .slice(0, 2)
+    .join(' ');
+  return /[.!?]$/.test(line) ? line : `${line}.`;
+}

@@ -1,0 +1,88 @@
+// The agent's way to libvirt. Owns the connections: one for questions, so that they never wait behind slow calls, and a
+// few for acts, because libvirt works on five calls of a connection at a time. Connects when first needed and again after
+// a loss. Fails with errors of the registry.
+import { type Connection, type ConnectOptions, connect } from '@virga/libvirt/connection/connect';
+import { hypervisorError } from './hypervisor-errors.ts';
+
+export type HypervisorAddress = { uri?: string | undefined; socketPath?: string | undefined };
+
+/** Ten starts at once: more than a host of ordinary size can do. */
+const actConnections = 2;
+
+type Slot = { connection: Promise<Connection> | undefined; inUse: number };
+
+export class Hypervisor {
+  private readonly address: HypervisorAddress;
+  private readonly questions: Slot = { connection: undefined, inUse: 0 };
+  private readonly acts: Slot[] = Array.from({ length: actConnections }, () => ({ connection: undefined, inUse: 0 }));
+  private closed = false;
+
+  constructor(address: HypervisorAddress) {
+    this.address = address;
+  }
+
+  /** Asks short questions. @param what see {@link hypervisorError} */
+  ask<T>(what: string, work: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.use(this.questions, what, work);
+  }
+
+  /** Does what may take seconds: starts, stops, changes. */
+  act<T>(what: string, work: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.use(this.leastBusy(), what, work);
+  }
+
+  /** A connection of the caller's own, to listen on. It closes it. */
+  async dial(options: Pick<ConnectOptions, 'signal' | 'keepalive' | 'connectTimeoutMs'> = {}): Promise<Connection> {
+    try {
+      return await this.connect(options);
+    } catch (error) {
+      throw hypervisorError(error, 'connect');
+    }
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    const open = [this.questions, ...this.acts].flatMap((slot) => slot.connection ?? []);
+    await Promise.all(open.map((connection) => connection.then((it) => it.close()).catch(() => undefined)));
+  }
+
+  private leastBusy(): Slot {
+    return this.acts.reduce((best, slot) => (slot.inUse < best.inUse ? slot : best));
+  }
+
+  private async use<T>(slot: Slot, what: string, work: (connection: Connection) => Promise<T>): Promise<T> {
+    slot.inUse++;
+    try {
+      return await work(await this.connectionOf(slot));
+    } catch (error) {
+      throw hypervisorError(error, what);
+    } finally {
+      slot.inUse--;
+    }
+  }
+
+  private connectionOf(slot: Slot): Promise<Connection> {
+    if (slot.connection !== undefined) return slot.connection;
+    const connection = this.connect({});
+    slot.connection = connection;
+    const forget = () => {
+      if (slot.connection === connection) slot.connection = undefined;
+    };
+    connection.then((it) => it.closed.then(forget), forget);
+    return connection;
+  }
+
+  private async connect(
+    options: Pick<ConnectOptions, 'signal' | 'keepalive' | 'connectTimeoutMs'>,
+  ): Promise<Connection> {
+    if (this.closed) throw new Error('the agent was closed');
+    const { uri, socketPath } = this.address;
+    const connection = await connect({
+      ...options,
+      uri,
+      transport: socketPath === undefined ? undefined : { kind: 'unix', path: socketPath },
+    });
+    if (this.closed) await connection.close();
+    return connection;
+  }
+}

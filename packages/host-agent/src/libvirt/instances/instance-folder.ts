@@ -1,0 +1,100 @@
+// The folder of one instance: who owns it, what lies in it, and what a crash may have left of it. Owns `instances/`.
+// A folder gets its name only once its owner is written in it, so every `instances/i-…` can be told whose it is.
+import type { Dirent } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { DesiredInstance, InstanceIdentity } from '@virga/contract/agent/desired';
+import { isId } from '@virga/contract/ids';
+import { flushFolder, writeFileDurably } from '../../durable-file.ts';
+import type { Storage } from '../storage.ts';
+import type { InstanceFiles } from './domain-xml.ts';
+
+export type FolderOwner = Pick<DesiredInstance, 'id' | 'cloudId' | 'uuid' | 'domainName'> & {
+  imageId: DesiredInstance['rootDisk']['imageId'];
+};
+
+const ownerFile = 'owner.json';
+const folderMode = 0o711;
+const ownerMode = 0o644;
+
+export function instanceFiles(storage: Storage, id: InstanceIdentity['id']): InstanceFiles {
+  const folder = folderPath(storage, id);
+  return {
+    rootDisk: join(folder, 'root.qcow2'),
+    seed: join(folder, 'seed.iso'),
+    consoleLog: join(folder, 'console.log'),
+  };
+}
+
+export const folderPath = (storage: Storage, id: InstanceIdentity['id']): string => join(storage.instancesPath, id);
+
+/** The folder until its owner is written; the cloud is in its name, so that what a crash leaves has an owner too. */
+const unfinishedPath = (storage: Storage, id: InstanceIdentity['id'], cloudId: string): string =>
+  join(storage.instancesPath, `.${id}.${cloudId}`);
+
+/** Who owns the folder of an instance; undefined when there is none. */
+export async function readOwner(storage: Storage, id: InstanceIdentity['id']): Promise<FolderOwner | undefined> {
+  try {
+    return JSON.parse(await readFile(join(folderPath(storage, id), ownerFile), 'utf8')) as FolderOwner;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Makes the folder of an instance. There must be none. */
+export async function createFolder(storage: Storage, owner: FolderOwner): Promise<void> {
+  const unfinished = unfinishedPath(storage, owner.id, owner.cloudId);
+  await rm(unfinished, { recursive: true, force: true });
+  await mkdir(unfinished, { mode: folderMode });
+  await writeFileDurably(join(unfinished, ownerFile), `${JSON.stringify(owner)}\n`, ownerMode);
+  await rename(unfinished, folderPath(storage, owner.id));
+  await flushFolder(storage.instancesPath);
+}
+
+/** Removes the folder of an instance and everything in it. Idempotent. The owner goes last, as it came first. */
+export async function removeFolder(
+  storage: Storage,
+  { id, cloudId }: Pick<FolderOwner, 'id' | 'cloudId'>,
+): Promise<void> {
+  await rm(unfinishedPath(storage, id, cloudId), { recursive: true, force: true });
+  const folder = folderPath(storage, id);
+  let entries: string[];
+  try {
+    entries = await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  const contents = entries.filter((entry) => entry !== ownerFile);
+  await Promise.all(contents.map((entry) => rm(join(folder, entry), { recursive: true, force: true })));
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** Ids of all instances of a cloud of which there are files. */
+export async function listFolders(
+  storage: Storage,
+  cloudId: string,
+): Promise<Map<FolderOwner['id'], FolderOwner | undefined>> {
+  const found = new Map<FolderOwner['id'], FolderOwner | undefined>();
+  const entries: Dirent[] = await readdir(storage.instancesPath, { withFileTypes: true });
+  for (const { name } of entries.filter((entry) => entry.isDirectory())) {
+    if (isId('instance', name)) {
+      const owner = await readOwner(storage, name);
+      if (owner?.cloudId === cloudId) found.set(name, owner);
+      continue;
+    }
+    const id = name.endsWith(`.${cloudId}`) ? name.slice(1, -cloudId.length - 1) : '';
+    if (isId('instance', id) && !found.has(id)) found.set(id, undefined);
+  }
+  return found;
+}
+
+/** Ids of the instances of any cloud whose root disk rests on an image. */
+export async function findClonesOf(storage: Storage, imageId: FolderOwner['imageId']): Promise<FolderOwner['id'][]> {
+  const clones: FolderOwner['id'][] = [];
+  for (const name of await readdir(storage.instancesPath)) {
+    if (isId('instance', name) && (await readOwner(storage, name))?.imageId === imageId) clones.push(name);
+  }
+  return clones;
+}

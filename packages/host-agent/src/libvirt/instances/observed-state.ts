@@ -1,0 +1,59 @@
+// libvirt's states and reasons, as the contract tells them. A pure table.
+import type { ObservedInstance } from '@virga/contract/agent/observed';
+import type { DomainState } from '@virga/libvirt/api/domain/state-names';
+
+type Seen = Pick<ObservedInstance, 'state' | 'reason'>;
+
+const seen = (state: Seen['state'], reason: Seen['reason']): Seen => ({ state, reason });
+
+export function observedState({ state, reason }: DomainState): Seen {
+  switch (state) {
+    case 'running':
+    case 'blocked':
+      return seen('running', 'booted');
+    case 'paused':
+      return paused(reason);
+    case 'pm-suspended':
+      return seen('paused', 'suspended');
+    case 'shutting-down':
+      return seen('stopping', 'guest-shutdown');
+    case 'crashed':
+      return seen('stopped', 'crashed');
+    case 'off':
+      return seen('stopped', whyOff(reason));
+    default:
+      return seen('stopped', 'unknown');
+  }
+}
+
+function paused(reason: DomainState['reason']): Seen {
+  switch (reason) {
+    case 'starting-up':
+      // Every start passes through here; if it fails, `stopped` follows.
+      return seen('running', 'booted');
+    case 'shutting-down':
+      return seen('stopping', 'guest-shutdown');
+    case 'io-error':
+      // Our disks have QEMU's default policy: it pauses a guest when the storage is full, and at no other error.
+      return seen('paused', 'storage-full');
+    case 'crashed':
+      return seen('paused', 'crashed');
+    default:
+      return seen('paused', 'suspended');
+  }
+}
+
+function whyOff(reason: DomainState['reason']): Seen['reason'] {
+  switch (reason) {
+    case 'shutdown':
+      return 'guest-shutdown';
+    case 'destroyed':
+    case 'crashed':
+    case 'failed':
+      return reason;
+    case 'saved':
+      return 'suspended';
+    default:
+      return 'unknown';
+  }
+}
