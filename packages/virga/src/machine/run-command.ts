@@ -2,16 +2,28 @@
 import { spawn } from 'node:child_process';
 import { VirgaError } from '@virga/contract/errors';
 
-export type RunOptions = { env?: NodeJS.ProcessEnv; onLine?: (line: string) => void };
+export type RunOptions = {
+  env?: NodeJS.ProcessEnv;
+  cwd?: string;
+  /** Runs as this user; only root can do that. */
+  user?: { uid: number; gid: number };
+  onLine?: (line: string) => void;
+};
 
 /**
  * Runs a program to its end and answers what it printed.
  * @param argv the program and its arguments
  * @throws OperationFailed it is not there, or ended with something other than 0; the detail ends with its last words
  */
-export async function runCommand(argv: readonly string[], { env, onLine }: RunOptions = {}): Promise<string> {
+export async function runCommand(argv: readonly string[], options: RunOptions = {}): Promise<string> {
+  const { env, cwd, user, onLine } = options;
   const [program = '', ...args] = argv;
-  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(program, args, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(cwd === undefined ? {} : { cwd }),
+    ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
+  });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk) => {

@@ -41,7 +41,7 @@ function kvmFaults(): string[] {
   const device = lstatSync(kvm, { throwIfNoEntry: false });
   const group = kvmGroup();
   if (!device?.isCharacterDevice() || group === undefined) return [];
-  const wrong = device.gid !== group || (device.mode & 0o666) !== kvmMode;
+  const wrong = device.gid !== group || (device.mode & 0o060) !== 0o060;
   return wrong ? [`give ${kvm} to the group kvm, with mode 660`] : [];
 }
 

@@ -3,6 +3,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { VirgaError } from '@virga/contract/errors';
+import { runningPid } from '../machine/processes.ts';
 import { lastWords, runCommand } from '../machine/run-command.ts';
 import { answersOn, hasSystemd, waitForSocket } from '../machine/services.ts';
 import type { Phase } from './phase.ts';
@@ -75,15 +76,4 @@ export function stopLibvirtPhase(runFolder: string): Phase {
 function guestsRun(): boolean {
   const folder = '/run/libvirt/qemu';
   return existsSync(folder) && readdirSync(folder).some((file) => file.endsWith('.pid') && !file.startsWith('driver'));
-}
-
-/** The process of a pid file, when it lives and is that program; process ids are used again. */
-function runningPid(file: string, program: string): number | undefined {
-  try {
-    const pid = Number(readFileSync(file, 'utf8').trim());
-    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-    return status.startsWith(`Name:\t${program}\n`) && !/^State:\tZ/m.test(status) ? pid : undefined;
-  } catch {
-    return undefined;
-  }
 }
