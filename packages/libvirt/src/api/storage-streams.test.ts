@@ -1,9 +1,7 @@
 // Volumes of a real folder moved through real streams, compared byte by byte.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
@@ -11,18 +9,18 @@ import { after, before, test } from 'node:test';
 import type { Connection } from '../connection/connect.ts';
 import type { StreamHole } from '../connection/stream.ts';
 import type { StoragePoolRef, VolumeRef } from '../protocol/objects.ts';
-import { connectForTest, uniqueName, waitFor } from '../testing/daemon.ts';
+import { connectForTest, storageFolder, uniqueName, waitFor } from '../testing/daemon.ts';
 
 const mib = 2 ** 20;
 let connection: Connection;
-let folder: string;
+let folder: Awaited<ReturnType<typeof storageFolder>>;
 let pool: StoragePoolRef;
 
 before(async () => {
   connection = await connectForTest('qemu:///system');
-  folder = await mkdtemp(join(tmpdir(), 'virga-libvirt-'));
+  folder = await storageFolder();
   pool = await connection.storagePools.defineXml(
-    `<pool type='dir'><name>${uniqueName()}</name><target><path>${folder}</path></target></pool>`,
+    `<pool type='dir'><name>${uniqueName()}</name><target><path>${folder.path}</path></target></pool>`,
     { validate: true },
   );
   await connection.storagePools.create(pool);
@@ -32,7 +30,7 @@ after(async () => {
   await connection.storagePools.destroy(pool);
   await connection.storagePools.undefine(pool);
   await connection.close();
-  await rm(folder, { recursive: true });
+  await folder[Symbol.asyncDispose]();
 });
 
 function rawVolume(sizeBytes: number): Promise<VolumeRef> {
@@ -154,15 +152,10 @@ test('pool events tell of start, refresh and stop', async () => {
   });
   const refreshed = waitFor<string>('the refresh');
   await using _refresh = await storagePools.onRefresh(({ pool: { name } }) => refreshed.resolve(name));
-  const other = await storagePools
-    .createXml(`<pool type='dir'><name>${uniqueName()}</name><target><path>${folder}</path></target></pool>`)
-    .catch(async () =>
-      // One folder is one pool: libvirt refuses a second, so it gets a folder of its own.
-      storagePools.createXml(
-        `<pool type='dir'><name>${uniqueName()}</name><target><path>${folder}/sub</path></target></pool>`,
-        { build: true },
-      ),
-    );
+  const other = await storagePools.createXml(
+    `<pool type='dir'><name>${uniqueName()}</name><target><path>${folder.path}/sub</path></target></pool>`,
+    { build: true },
+  );
   await storagePools.refresh(other);
   assert.equal(await refreshed.done, other.name);
   await storagePools.destroy(other);

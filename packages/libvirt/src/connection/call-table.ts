@@ -3,6 +3,7 @@
 import { CallTimeout, ConnectionLost, LibvirtError, ProtocolError } from '../errors.ts';
 import { remoteError } from '../protocol/objects.ts';
 import type { Procedure } from '../protocol/procedure.ts';
+import { type Header, messageStatus } from '../wire/message.ts';
 import type { XdrReader } from '../xdr/reader.ts';
 
 /** Node ends longer timers at once. */
@@ -84,11 +85,16 @@ export class CallTable {
     });
   }
 
-  /** An answer came. Returns false when no call has that serial. */
-  answer(serial: number, isError: boolean, reader: XdrReader): boolean {
-    const call = this.inFlight.get(serial);
+  /** An answer came. Returns false when no call has that serial. @throws ProtocolError it answers another procedure */
+  answer(header: Header, reader: XdrReader): boolean {
+    const call = this.inFlight.get(header.serial);
     if (call === undefined) return false;
-    this.inFlight.delete(serial);
+    const { program, number, name } = call.procedure;
+    if (header.program !== program || header.procedure !== number) {
+      throw new ProtocolError(`the peer answered ${name} as procedure ${header.program}:${header.procedure}`);
+    }
+    const isError = header.status === messageStatus.error;
+    this.inFlight.delete(header.serial);
     if (!call.settled) {
       settle(call);
       try {

@@ -12,7 +12,9 @@ import {
   maxFrameBytes,
   messageStatus,
   messageType,
+  qemuProgram,
   readHeader,
+  remoteProgram,
 } from '../wire/message.ts';
 import { XdrReader } from '../xdr/reader.ts';
 import { XdrWriter } from '../xdr/writer.ts';
@@ -166,6 +168,8 @@ export class Rpc {
     readHeader(reader.reset(bytes, start, end), header);
     if (header.program === keepaliveProgram) {
       if (header.procedure === keepaliveProcedure.ping) this.sendKeepalive(keepaliveProcedure.pong);
+    } else if (header.program !== remoteProgram && header.program !== qemuProgram) {
+      throw new ProtocolError(`the peer speaks of program ${header.program.toString(16)}; is it libvirt?`);
     } else if (header.type === messageType.reply) {
       this.receiveReply(header, reader);
     } else if (header.type === messageType.event) {
@@ -181,8 +185,7 @@ export class Rpc {
 
   private receiveReply(header: Header, reader: XdrReader): void {
     if (header.status === messageStatus.continue) throw new ProtocolError('the peer sent half an answer');
-    const isError = header.status === messageStatus.error;
-    if (this.calls.answer(header.serial, isError, reader)) return;
+    if (this.calls.answer(header, reader)) return;
     // libvirt answers a failed hole of an upload with a reply instead of a stream packet.
     const stream = this.streams.get(header.serial);
     if (stream === undefined) throw new ProtocolError(`the peer answered a call ${header.serial} that was never made`);

@@ -100,7 +100,9 @@ export class LibvirtStream extends Duplex implements StreamSink {
     if (aborting) this.send(messageStatus.error, undefined, () => undefined);
     this.finished?.(error);
     this.finished = undefined;
-    done(error);
+    // The failure may come with the very answer that opened the stream: whoever awaits that can then still listen.
+    if (error) setImmediate(done, error);
+    else done();
   }
 
   private deliver(data: Buffer | StreamHole): void {

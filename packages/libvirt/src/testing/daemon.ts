@@ -1,6 +1,9 @@
 // The real libvirtd that tests talk to: the one whose socket VIRGA_TEST_LIBVIRT_SOCKET names. Owns names that no other
 // test uses. Tests fail, and are never skipped, when no daemon answers.
 import { randomBytes } from 'node:crypto';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Connection, type ConnectOptions, connect } from '../connection/connect.ts';
 
 export const testSocketPath = process.env.VIRGA_TEST_LIBVIRT_SOCKET ?? '/run/libvirt/libvirt-sock';
@@ -12,6 +15,13 @@ export function connectForTest(uri: string, options: ConnectOptions = {}): Promi
 
 /** A name for an object of one test; at most 15 characters, so that it also names a bridge. */
 export const uniqueName = (): string => `vt${randomBytes(5).toString('hex')}`;
+
+/** A folder for disks, removed at the end. QEMU runs as a user of its own, which must be able to reach what lies in it. */
+export async function storageFolder(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await mkdtemp(join(tmpdir(), 'virga-libvirt-'));
+  await chmod(path, 0o711);
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true }) };
+}
 
 /** A machine that needs no operating system: its firmware writes to the serial console and then waits. */
 export function firmwareDomainXml(name: string, extraDevices = ''): string {

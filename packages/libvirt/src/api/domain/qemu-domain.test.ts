@@ -1,14 +1,12 @@
 // Real domains under QEMU's emulation, without an operating system: the firmware is guest enough.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import type { Connection } from '../../connection/connect.ts';
 import { LibvirtError } from '../../errors.ts';
 import type { DomainRef } from '../../protocol/objects.ts';
-import { connectForTest, firmwareDomainXml, uniqueName, waitFor } from '../../testing/daemon.ts';
+import { connectForTest, firmwareDomainXml, storageFolder, uniqueName, waitFor } from '../../testing/daemon.ts';
 
 let connection: Connection;
 const leftovers = new Set<DomainRef>();
@@ -78,10 +76,11 @@ test('the serial console carries the firmware out and keys in', async () => {
   const banner = waitFor<void>('the firmware banner');
   const menu = waitFor<void>('the boot menu');
   let text = '';
+  let answered = false;
   serial.on('data', (chunk: Buffer) => {
     text += chunk.toString('latin1');
     if (text.includes('SeaBIOS')) banner.resolve();
-    if (text.includes('Press ESC')) serial.write('\x1b');
+    if (text.includes('Press ESC') && !answered) answered = serial.write('\x1b');
     if (text.includes('Select boot device')) menu.resolve();
   });
   await domains.resume(domain);
@@ -176,66 +175,62 @@ test('metadata, title and autostart are kept with the domain', async () => {
 
 test('a disk is plugged, throttled, copied, resized and unplugged while the domain runs', async () => {
   const { domains } = connection;
-  const folder = await mkdtemp(join(tmpdir(), 'virga-libvirt-'));
-  try {
-    const pool = await connection.storagePools.createXml(
-      `<pool type='dir'><name>${uniqueName()}</name><target><path>${folder}</path></target></pool>`,
-    );
-    const volumeXml = (name: string) =>
-      `<volume><name>${name}</name><capacity unit='MiB'>8</capacity><target><format type='qcow2'/></target></volume>`;
-    const volume = await connection.volumes.createXml(pool, volumeXml('a.qcow2'));
-    const ports = [1, 2, 3, 4].map((index) => `<controller type='pci' index='${index}' model='pcie-root-port'/>`);
-    const domain = await define(`<controller type='pci' index='0' model='pcie-root'/>${ports.join('')}`);
-    await domains.create(domain);
-    const source = await connection.volumes.path(volume);
-    const disk = `<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='${source}'/><target dev='vda' bus='virtio'/></disk>`;
-    await domains.attachDevice(domain, disk, { live: true });
-    assert.match(await domains.xml(domain), /target dev='vda'/);
+  await using folder = await storageFolder();
+  const pool = await connection.storagePools.createXml(
+    `<pool type='dir'><name>${uniqueName()}</name><target><path>${folder.path}</path></target></pool>`,
+  );
+  await using _pool = { [Symbol.asyncDispose]: () => connection.storagePools.destroy(pool) };
+  const volumeXml = (name: string) =>
+    `<volume><name>${name}</name><capacity unit='MiB'>8</capacity><target><format type='qcow2'/></target></volume>`;
+  const volume = await connection.volumes.createXml(pool, volumeXml('a.qcow2'));
+  const ports = [1, 2, 3, 4].map((index) => `<controller type='pci' index='${index}' model='pcie-root-port'/>`);
+  const domain = await define(`<controller type='pci' index='0' model='pcie-root'/>${ports.join('')}`);
+  await domains.create(domain);
+  const source = await connection.volumes.path(volume);
+  const disk = `<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='${source}'/><target dev='vda' bus='virtio'/></disk>`;
+  await domains.attachDevice(domain, disk, { live: true });
+  assert.match(await domains.xml(domain), /target dev='vda'/);
 
-    assert.equal((await domains.blockInfo(domain, 'vda')).capacityBytes, 8 * 2 ** 20);
-    await domains.blockResize(domain, 'vda', 16 * 2 ** 20);
-    assert.equal((await domains.blockInfo(domain, 'vda')).capacityBytes, 16 * 2 ** 20);
-    await domains.setBlockIoTune(domain, 'vda', { totalIopsPerSecond: 500, groupName: 'g' }, { live: true });
-    const tune = await domains.getBlockIoTune(domain, 'vda');
-    assert.equal(tune.total_iops_sec, 500n);
-    assert.equal(tune.group_name, 'g');
-    assert.equal(typeof (await domains.blockStats(domain, 'vda')).rd_bytes, 'bigint');
-    assert.deepEqual(await domains.diskErrors(domain), []);
+  assert.equal((await domains.blockInfo(domain, 'vda')).capacityBytes, 8 * 2 ** 20);
+  await domains.blockResize(domain, 'vda', 16 * 2 ** 20);
+  assert.equal((await domains.blockInfo(domain, 'vda')).capacityBytes, 16 * 2 ** 20);
+  await domains.setBlockIoTune(domain, 'vda', { totalIopsPerSecond: 500, groupName: 'g' }, { live: true });
+  const tune = await domains.getBlockIoTune(domain, 'vda');
+  assert.equal(tune.total_iops_sec, 500n);
+  assert.equal(tune.group_name, 'g');
+  assert.equal(typeof (await domains.blockStats(domain, 'vda')).rd_bytes, 'bigint');
+  assert.deepEqual(await domains.diskErrors(domain), []);
 
-    const ready = waitFor<string>('the end of the copy');
-    await using _ = await domains.on('block-job', ({ domain: { uuid }, status }) => {
-      if (uuid === domain.uuid && status === 'ready') ready.resolve(status);
-    });
-    const copy = `<disk type='file'><source file='${join(folder, 'b.qcow2')}'/><driver type='qcow2'/></disk>`;
-    await domains.blockCopy(domain, 'vda', copy, { bandwidthBytesPerSecond: 100 * 2 ** 20, transientJob: true });
-    await ready.done;
-    assert.equal((await domains.blockJobInfo(domain, 'vda'))?.type, 'copy');
-    await domains.blockJobAbort(domain, 'vda', { pivot: true });
-    assert.match(await domains.xml(domain), /b\.qcow2/);
-    assert.equal(await domains.blockJobInfo(domain, 'vda'), undefined);
+  const ready = waitFor<string>('the end of the copy');
+  await using _ = await domains.on('block-job', ({ domain: { uuid }, status }) => {
+    if (uuid === domain.uuid && status === 'ready') ready.resolve(status);
+  });
+  const copy = `<disk type='file'><source file='${join(folder.path, 'b.qcow2')}'/><driver type='qcow2'/></disk>`;
+  await domains.blockCopy(domain, 'vda', copy, { bandwidthBytesPerSecond: 100 * 2 ** 20, transientJob: true });
+  await ready.done;
+  assert.equal((await domains.blockJobInfo(domain, 'vda'))?.type, 'copy');
+  await domains.blockJobAbort(domain, 'vda', { pivot: true });
+  assert.match(await domains.xml(domain), /b\.qcow2/);
+  assert.equal(await domains.blockJobInfo(domain, 'vda'), undefined);
 
-    const snapshot = `<domainsnapshot><disks><disk name='vda'><source file='${join(folder, 'c.qcow2')}'/></disk></disks></domainsnapshot>`;
-    await domains.snapshotCreateXml(domain, snapshot, { diskOnly: true, noMetadata: true, atomic: true });
-    assert.match(await domains.xml(domain), /c\.qcow2/);
-    const committed = waitFor<string>('the end of the commit');
-    await using _commit = await domains.on('block-job', ({ domain: { uuid }, type, status }) => {
-      if (uuid === domain.uuid && type === 'active-commit' && status === 'ready') committed.resolve(status);
-    });
-    await domains.blockCommit(domain, 'vda', { active: true, shallow: true });
-    await committed.done;
-    await domains.blockJobAbort(domain, 'vda', { pivot: true });
-    assert.doesNotMatch(await domains.xml(domain), /c\.qcow2/);
+  const snapshot = `<domainsnapshot><disks><disk name='vda'><source file='${join(folder.path, 'c.qcow2')}'/></disk></disks></domainsnapshot>`;
+  await domains.snapshotCreateXml(domain, snapshot, { diskOnly: true, noMetadata: true, atomic: true });
+  assert.match(await domains.xml(domain), /c\.qcow2/);
+  const committed = waitFor<string>('the end of the commit');
+  await using _commit = await domains.on('block-job', ({ domain: { uuid }, type, status }) => {
+    if (uuid === domain.uuid && type === 'active-commit' && status === 'ready') committed.resolve(status);
+  });
+  await domains.blockCommit(domain, 'vda', { active: true, shallow: true });
+  await committed.done;
+  await domains.blockJobAbort(domain, 'vda', { pivot: true });
+  assert.doesNotMatch(await domains.xml(domain), /c\.qcow2/);
 
-    // Without an operating system nobody releases a running disk, so only the definition loses one again.
-    await domains.attachDevice(domain, disk, { config: true });
-    assert.match(await domains.xml(domain, { inactive: true }), /target dev='vda'/);
-    await domains.detachDevice(domain, disk, { config: true });
-    assert.doesNotMatch(await domains.xml(domain, { inactive: true }), /target dev='vda'/);
-    await domains.destroy(domain);
-    await connection.storagePools.destroy(pool);
-  } finally {
-    await rm(folder, { recursive: true });
-  }
+  // Without an operating system nobody releases a running disk, so only the definition loses one again.
+  await domains.attachDevice(domain, disk, { config: true });
+  assert.match(await domains.xml(domain, { inactive: true }), /target dev='vda'/);
+  await domains.detachDevice(domain, disk, { config: true });
+  assert.doesNotMatch(await domains.xml(domain, { inactive: true }), /target dev='vda'/);
+  await domains.destroy(domain);
 });
 
 test("QEMU's monitor answers in both languages, and the domain then says that it is tainted", async () => {
