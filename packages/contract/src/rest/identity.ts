@@ -4,8 +4,8 @@ import { IdSchema } from '../ids.ts';
 import { cloudRoles, projectRoles, route } from '../route.ts';
 import { idParams, ListQuery, Name, Nothing, Nullable, Page, Time } from './shared.ts';
 
-const ProjectRoleSchema = Type.Union(projectRoles.map((role) => Type.Literal(role)));
-const CloudRoleSchema = Type.Union(cloudRoles.map((role) => Type.Literal(role)));
+const ProjectRoleSchema = Type.Enum(projectRoles);
+const CloudRoleSchema = Type.Enum(cloudRoles);
 
 export const Project = Type.Object(
   { id: IdSchema('project'), name: Name, description: Type.String(), createdAt: Time },

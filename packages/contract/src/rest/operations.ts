@@ -54,7 +54,11 @@ export const operationRoutes = {
     params: idParams('operation'),
     query: Type.Object({
       waitSeconds: Type.Optional(
-        Type.Integer({ minimum: 0, maximum: 60, description: 'answer when it has ended, or after this long' }),
+        Type.Integer({
+          minimum: 0,
+          maximum: 60,
+          description: 'answer when it has changed, or after this long; an ended one at once',
+        }),
       ),
     }),
     ok: Operation,
