@@ -1,0 +1,43 @@
+// What modules get from the composition root: nothing here has behaviour.
+import type { Logger } from 'pino';
+import type { Db } from './store/database.ts';
+import type { Notifications } from './store/notifications.ts';
+
+export type Clock = { now(): Date };
+export const systemClock: Clock = { now: () => new Date() };
+
+export type Settings = {
+  /** vCPUs that may be promised for each thread of a host. */
+  vcpuOvercommit: number;
+  /** Memory that a host keeps for itself: the larger of the two. */
+  hostReserveMib: number;
+  hostReserveRatio: number;
+  /** Disk space below which nothing is placed on a host: the larger of the two. */
+  storageReserveBytes: number;
+  storageReserveRatio: number;
+  /** How many instances of a host are worked on at the same time. */
+  reconcileConcurrency: number;
+  reconcilePeriodMs: number;
+  factsPeriodMs: number;
+};
+
+export const defaultSettings: Settings = {
+  vcpuOvercommit: 4,
+  hostReserveMib: 512,
+  hostReserveRatio: 0.05,
+  storageReserveBytes: 1024 ** 3,
+  storageReserveRatio: 0.02,
+  reconcileConcurrency: 8,
+  reconcilePeriodMs: 5_000,
+  factsPeriodMs: 15_000,
+};
+
+export type Deps = {
+  db: Db;
+  notifications: Notifications;
+  clock: Clock;
+  log: Logger;
+  settings: Settings;
+  /** Random id of this database: what belongs to another cloud is never touched. */
+  cloudId: string;
+};

@@ -1,0 +1,114 @@
+// Tables of hosts, instance types, images, networks and instances.
+import type { HostFacts } from '@virga/contract/agent/host-facts';
+import type { ObservedReason, ObservedState } from '@virga/contract/agent/observed';
+import type { Problem } from '@virga/contract/errors';
+import type {
+  HostId,
+  ImageId,
+  InstanceId,
+  NetworkId,
+  NetworkInterfaceId,
+  OperationId,
+  ProjectId,
+  VolumeId,
+} from '@virga/contract/ids';
+import type { Generated, JSONColumnType } from 'kysely';
+import type { CreatedAt } from './foundation-tables.ts';
+
+export type Visibility = 'private' | 'public';
+export type DesiredState = 'running' | 'stopped' | 'deleted';
+
+/** Why something failed for good, as it is kept until the clean-up is done. */
+export type Failure = Pick<Problem, 'code' | 'detail' | 'action'>;
+
+export type ComputeTables = {
+  hosts: {
+    id: HostId;
+    name: string;
+    driver: 'libvirt' | 'simulated';
+    state: 'ready' | 'unreachable';
+    state_reason: string | null;
+    facts: JSONColumnType<HostFacts> | null;
+    schedulable_vcpus: Generated<number>;
+    schedulable_memory_mib: Generated<number>;
+    allocated_vcpus: Generated<number>;
+    allocated_memory_mib: Generated<number>;
+    /** Free disk space above the reserve; negative when it is used up. */
+    storage_headroom_bytes: Generated<number>;
+    last_seen_at: Date | null;
+    created_at: CreatedAt;
+  };
+  instance_types: { name: string; vcpus: number; memory_mib: number; disk_gib: number };
+  images: {
+    id: ImageId;
+    project_id: ProjectId;
+    name: string;
+    visibility: Visibility;
+    state: 'pending' | 'available' | 'failed' | 'deleting';
+    state_reason: string | null;
+    format: 'qcow2' | 'raw';
+    virtual_size_bytes: number | null;
+    file_size_bytes: number | null;
+    sha256: string | null;
+    default_user: string;
+    minimum_memory_mib: number;
+    created_at: CreatedAt;
+  };
+  networks: {
+    id: NetworkId;
+    project_id: ProjectId;
+    name: string;
+    visibility: Visibility;
+    cidr: string;
+    gateway: string;
+    bridge: string;
+    uuid: string;
+    generation: Generated<number>;
+    converged_generation: Generated<number>;
+    desired: Generated<'active' | 'deleted'>;
+    state_reason: string | null;
+    created_at: CreatedAt;
+  };
+  addresses: {
+    network_id: NetworkId;
+    address: string;
+    /** Null once released; the row stays for a minute so that an address is not handed on at once. */
+    nic_id: NetworkInterfaceId | null;
+    released_at: Date | null;
+  };
+  nics: { id: NetworkInterfaceId; instance_id: InstanceId; network_id: NetworkId; mac: string; address: string };
+  instances: {
+    id: InstanceId;
+    project_id: ProjectId;
+    name: string;
+    uuid: string;
+    host_id: HostId;
+    image_id: ImageId;
+    type: string;
+    vcpus: number;
+    memory_mib: number;
+    disk_bytes: number;
+    root_disk_id: VolumeId;
+    firmware: 'bios' | 'uefi';
+    key_pairs: JSONColumnType<{ name: string; publicKey: string }[]>;
+    user_data: string | null;
+    desired: DesiredState;
+    force_at: Date | null;
+    reboot: JSONColumnType<{ token: string; hard: boolean }> | null;
+    generation: Generated<number>;
+    converged_generation: Generated<number>;
+    /** True while the instance holds its share of the host. */
+    allocated: boolean;
+    observed_state: Generated<ObservedState>;
+    observed_reason: Generated<ObservedReason>;
+    /** Set when the instance cannot be brought to what was asked; cleared by the next verb. */
+    failure: JSONColumnType<Failure> | null;
+    /** Repairs in a row, and when the next may be tried. */
+    failures: Generated<number>;
+    retry_at: Date | null;
+    /** The operation that the current generation belongs to. */
+    operation_id: OperationId | null;
+    created_at: CreatedAt;
+    started_at: Date | null;
+  };
+};

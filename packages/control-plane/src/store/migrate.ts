@@ -1,0 +1,21 @@
+// Forward-only migrations, run at every start under a lock, each in order and once.
+import { VirgaError } from '@virga/contract/errors';
+import { type Migration, Migrator } from 'kysely/migration';
+import type { Db } from './database.ts';
+import * as foundation from './migrations/0001-foundation.ts';
+import * as compute from './migrations/0002-compute.ts';
+
+const migrations: Record<string, Migration> = { '0001-foundation': foundation, '0002-compute': compute };
+
+/** Brings the schema to this version. @throws StoreUnavailable a migration failed; nothing of it remains */
+export async function migrate(db: Db): Promise<void> {
+  const migrator = new Migrator({ db, provider: { getMigrations: async () => migrations } });
+  const { error } = await migrator.migrateToLatest();
+  if (error) {
+    throw new VirgaError('StoreUnavailable', {
+      detail: `The database cannot be brought to this version: ${error instanceof Error ? error.message : error}.`,
+      action: 'Read the log of the server; a database of a newer Virga needs that version.',
+      cause: error,
+    });
+  }
+}

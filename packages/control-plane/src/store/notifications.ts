@@ -1,0 +1,83 @@
+// LISTEN/NOTIFY over one connection of its own. A notification is only a hint to look again: who misses one, because the
+// connection broke, gets a `reconnected` call and looks at everything.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sql } from 'kysely';
+import pg from 'pg';
+import type { Db, Tx } from './database.ts';
+
+const channels = ['instances', 'networks', 'operations', 'workflows', 'events'] as const;
+export type Channel = (typeof channels)[number];
+
+/** Tells every listener, when and only when the transaction commits. */
+export async function notify(tx: Tx | Db, channel: Channel, payload = ''): Promise<void> {
+  await sql`select pg_notify(${`virga_${channel}`}, ${payload})`.execute(tx);
+}
+
+type Listener = (payload: string) => void;
+
+export class Notifications {
+  readonly #config: pg.ClientConfig;
+  readonly #listeners = new Map<Channel, Set<Listener>>();
+  readonly #reconnected = new Set<() => void>();
+  #client: pg.Client | undefined;
+  #closed = false;
+
+  constructor(config: pg.ClientConfig) {
+    this.#config = config;
+  }
+
+  async start(): Promise<void> {
+    await this.#connect();
+  }
+
+  /** Calls `listener` for each notification on the channel. Returns how to stop. */
+  subscribe(channel: Channel, listener: Listener): () => void {
+    const listeners = this.#listeners.get(channel) ?? new Set();
+    this.#listeners.set(channel, listeners.add(listener));
+    return () => listeners.delete(listener);
+  }
+
+  /** Calls `listener` when notifications may have been missed. Returns how to stop. */
+  onReconnected(listener: () => void): () => void {
+    this.#reconnected.add(listener);
+    return () => this.#reconnected.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#client?.end().catch(() => {});
+  }
+
+  async #connect(): Promise<void> {
+    const client = new pg.Client({ ...this.#config, keepAlive: true });
+    client.on('error', () => {});
+    client.on('end', () => void this.#reconnect(client));
+    client.on('notification', ({ channel, payload }) => {
+      for (const listener of this.#listeners.get(channel.replace('virga_', '') as Channel) ?? [])
+        listener(payload ?? '');
+    });
+    try {
+      await client.connect();
+      await client.query(channels.map((channel) => `listen virga_${channel}`).join('; '));
+    } catch (error) {
+      await client.end().catch(() => {});
+      throw error;
+    }
+    if (this.#closed) await client.end();
+    else this.#client = client;
+  }
+
+  async #reconnect(ended: pg.Client): Promise<void> {
+    if (this.#client !== ended) return;
+    this.#client = undefined;
+    while (!this.#closed) {
+      try {
+        await this.#connect();
+        for (const listener of this.#reconnected) listener();
+        return;
+      } catch {
+        await sleep(500, undefined, { ref: false });
+      }
+    }
+  }
+}

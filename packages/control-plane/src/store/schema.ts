@@ -1,0 +1,5 @@
+// All tables, as types. Each module writes only its own; the migrations are the truth about constraints.
+import type { ComputeTables } from './compute-tables.ts';
+import type { FoundationTables } from './foundation-tables.ts';
+
+export type Database = FoundationTables & ComputeTables;
