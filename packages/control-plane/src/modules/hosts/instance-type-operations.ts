@@ -1,0 +1,87 @@
+// Instance types: the sizes that instances come in. An instance keeps the size it was launched with.
+import { VirgaError } from '@virga/contract/errors';
+import type { InstanceType } from '@virga/contract/rest/hosts';
+import type { CloudAccess, SystemAccess } from '../../access/authorizer.ts';
+import { appendEvent } from '../../events/event-log.ts';
+import { type Db, inTransaction, type Tx } from '../../store/database.ts';
+
+/** The types of a new cloud: vCPU / memory / root disk. */
+export const defaultInstanceTypes: InstanceType[] = [
+  { name: 'tiny', vcpus: 1, memoryMib: 256, diskGib: 1 },
+  { name: 'small', vcpus: 1, memoryMib: 512, diskGib: 4 },
+  { name: 'medium', vcpus: 2, memoryMib: 2048, diskGib: 20 },
+  { name: 'large', vcpus: 4, memoryMib: 8192, diskGib: 80 },
+  { name: 'xlarge', vcpus: 8, memoryMib: 16384, diskGib: 160 },
+];
+
+export async function listInstanceTypes(db: Db): Promise<{ items: InstanceType[] }> {
+  const rows = await db
+    .selectFrom('instance_types')
+    .selectAll()
+    .orderBy('memory_mib')
+    .orderBy('vcpus')
+    .orderBy('name')
+    .execute();
+  return { items: rows.map(toInstanceType) };
+}
+
+export async function insertInstanceType(
+  tx: Tx,
+  access: CloudAccess<'admin'> | SystemAccess,
+  type: InstanceType,
+): Promise<InstanceType> {
+  const row = await tx
+    .insertInto('instance_types')
+    .values({ name: type.name, vcpus: type.vcpus, memory_mib: type.memoryMib, disk_gib: type.diskGib })
+    .onConflict((conflict) => conflict.doNothing())
+    .returning('name')
+    .executeTakeFirst();
+  if (!row) {
+    throw new VirgaError('NameTaken', {
+      detail: `An instance type named ${type.name} exists.`,
+      action: 'Choose another name, or delete that one.',
+      field: '/name',
+    });
+  }
+  await appendEvent(tx, access, {
+    type: 'instance-type.created',
+    projectId: null,
+    resourceId: type.name,
+    resourceName: type.name,
+    message: `Instance type ${type.name} was created.`,
+    data: type,
+  });
+  return type;
+}
+
+export async function deleteInstanceType(db: Db, access: CloudAccess<'admin'>, name: string): Promise<void> {
+  await inTransaction(db, async (tx) => {
+    const { numDeletedRows } = await tx.deleteFrom('instance_types').where('name', '=', name).executeTakeFirst();
+    if (numDeletedRows === 0n) throw instanceTypeNotFound(name);
+    await appendEvent(tx, access, {
+      type: 'instance-type.deleted',
+      projectId: null,
+      resourceId: name,
+      resourceName: name,
+      message: `Instance type ${name} was deleted.`,
+    });
+  });
+}
+
+export async function resolveInstanceType(tx: Tx, name: string): Promise<InstanceType> {
+  const row = await tx.selectFrom('instance_types').selectAll().where('name', '=', name).executeTakeFirst();
+  if (!row) throw instanceTypeNotFound(name, '/type');
+  return toInstanceType(row);
+}
+
+function instanceTypeNotFound(name: string, field?: string): VirgaError {
+  return new VirgaError('NotFound', {
+    detail: `There is no instance type named ${name}.`,
+    action: 'List instance types with virga types list.',
+    field,
+  });
+}
+
+function toInstanceType(row: { name: string; vcpus: number; memory_mib: number; disk_gib: number }): InstanceType {
+  return { name: row.name, vcpus: row.vcpus, memoryMib: row.memory_mib, diskGib: row.disk_gib };
+}

@@ -1,0 +1,111 @@
+// API keys: an access key id and a secret of 240 random bits. The database has the secret's hash, to check it, and its
+// sealed form, for request signatures that need the secret itself.
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { VirgaError } from '@virga/contract/errors';
+import type { ProjectId, UserId } from '@virga/contract/ids';
+import type { ApiKey, ApiKeyWithSecret } from '@virga/contract/rest/identity';
+import type { Selectable } from 'kysely';
+import type { SystemAccess, UserAccess } from '../../access/authorizer.ts';
+import { appendEvent } from '../../events/event-log.ts';
+import type { Db, Tx } from '../../store/database.ts';
+import type { Database } from '../../store/schema.ts';
+import type { Seal } from './seal.ts';
+
+const base32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+export type NewApiKey = {
+  userId: UserId;
+  projectId: ProjectId | null;
+  description: string;
+  expiresAt: Date | null;
+};
+
+export async function insertApiKey(
+  tx: Tx,
+  access: UserAccess | SystemAccess,
+  seal: Seal,
+  key: NewApiKey,
+): Promise<ApiKeyWithSecret> {
+  const accessKeyId = `VK${Array.from(randomBytes(18), (byte) => base32[byte & 31]).join('')}`;
+  const secret = randomBytes(30).toString('base64url');
+  const row = await tx
+    .insertInto('api_keys')
+    .values({
+      access_key_id: accessKeyId,
+      user_id: key.userId,
+      project_id: key.projectId,
+      description: key.description,
+      secret_sha256: sha256(secret),
+      secret_sealed: seal.seal(secret, accessKeyId),
+      expires_at: key.expiresAt,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow();
+  await appendEvent(tx, access, {
+    type: 'api-key.created',
+    projectId: key.projectId,
+    resourceId: accessKeyId,
+    message: `API key ${accessKeyId} was created.`,
+    data: { userId: key.userId },
+  });
+  return { apiKey: toApiKey(row), secret };
+}
+
+export type VerifiedKey = { userId: UserId; projectId: ProjectId | null };
+
+/** The owner of an API key whose secret is right and which has not expired; undefined otherwise. */
+export async function verifyApiKey(db: Db, accessKeyId: string, secret: string, now: Date) {
+  const row = await db
+    .selectFrom('api_keys as k')
+    .innerJoin('users as u', 'u.id', 'k.user_id')
+    .where('k.access_key_id', '=', accessKeyId)
+    .select(['k.secret_sha256', 'k.expires_at', 'k.project_id', 'u.id as user_id', 'u.name', 'u.cloud_role'])
+    .executeTakeFirst();
+  const matches = timingSafeEqual(sha256(secret), row?.secret_sha256 ?? Buffer.alloc(32));
+  if (!row || !matches || (row.expires_at !== null && row.expires_at <= now)) return undefined;
+  return { userId: row.user_id, name: row.name, cloudRole: row.cloud_role, projectId: row.project_id };
+}
+
+export async function listApiKeys(db: Db, access: UserAccess): Promise<{ items: ApiKey[] }> {
+  const rows = await db
+    .selectFrom('api_keys')
+    .selectAll()
+    .where('user_id', '=', access.actor.userId!)
+    .orderBy('created_at')
+    .execute();
+  return { items: rows.map(toApiKey) };
+}
+
+/** @throws NotFound the caller has no such key; a cloud administrator may revoke anybody's */
+export async function revokeApiKey(tx: Tx, access: UserAccess, accessKeyId: string): Promise<void> {
+  let query = tx.deleteFrom('api_keys').where('access_key_id', '=', accessKeyId);
+  if (access.cloudRole !== 'admin') query = query.where('user_id', '=', access.actor.userId!);
+  const { numDeletedRows } = await query.executeTakeFirst();
+  if (numDeletedRows === 0n) {
+    throw new VirgaError('NotFound', {
+      detail: `You have no API key ${accessKeyId}.`,
+      action: 'List your keys with virga api-keys list.',
+    });
+  }
+  await appendEvent(tx, access, {
+    type: 'api-key.revoked',
+    projectId: null,
+    resourceId: accessKeyId,
+    message: `API key ${accessKeyId} was revoked.`,
+  });
+}
+
+function toApiKey(row: Selectable<Database['api_keys']>): ApiKey {
+  return {
+    accessKeyId: row.access_key_id,
+    userId: row.user_id,
+    projectId: row.project_id,
+    description: row.description,
+    createdAt: row.created_at.toISOString(),
+    expiresAt: row.expires_at?.toISOString() ?? null,
+  };
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

@@ -1,0 +1,123 @@
+// Placement: which host gets an instance. Decided and allocated in one transaction, under the lock of the host row, so
+// that no two requests are promised the same room. The cost does not grow with the number of instances.
+import { VirgaError } from '@virga/contract/errors';
+import type { HostId } from '@virga/contract/ids';
+import type { WriteAccess } from '../../access/authorizer.ts';
+import type { Tx } from '../../store/database.ts';
+
+export type Demand = { vcpus: number; memoryMib: number };
+
+/**
+ * Chooses the ready host with the most free memory that has room, and allocates.
+ * @throws InstanceTypeTooLarge no host could hold it even if empty
+ * @throws HostUnavailable no host is ready
+ * @throws StorageFull | NoCapacity
+ */
+export async function place(tx: Tx, _access: WriteAccess, demand: Demand): Promise<HostId> {
+  const host = (await fittingHost(tx, demand, 'skip')) ?? (await fittingHost(tx, demand, 'wait'));
+  if (!host) throw await refusal(tx, demand);
+  await allocate(tx, host.id, demand);
+  return host.id;
+}
+
+/** A host that another request is just placing on is skipped at first; only when nothing else fits we wait for it. */
+async function fittingHost(tx: Tx, { vcpus, memoryMib }: Demand, locked: 'skip' | 'wait') {
+  const query = tx
+    .selectFrom('hosts')
+    .select('id')
+    .where('state', '=', 'ready')
+    .where((where) =>
+      where(where.ref('schedulable_memory_mib'), '>=', where(where.ref('allocated_memory_mib'), '+', memoryMib)),
+    )
+    .where((where) => where(where.ref('schedulable_vcpus'), '>=', where(where.ref('allocated_vcpus'), '+', vcpus)))
+    .where('storage_headroom_bytes', '>', 0)
+    .orderBy((by) => by(by.ref('schedulable_memory_mib'), '-', by.ref('allocated_memory_mib')), 'desc')
+    .limit(1)
+    .forUpdate();
+  return locked === 'skip' ? query.skipLocked().executeTakeFirst() : query.executeTakeFirst();
+}
+
+async function allocate(tx: Tx, hostId: HostId, { vcpus, memoryMib }: Demand): Promise<void> {
+  await tx
+    .updateTable('hosts')
+    .set((column) => ({
+      allocated_vcpus: column('allocated_vcpus', '+', vcpus),
+      allocated_memory_mib: column('allocated_memory_mib', '+', memoryMib),
+    }))
+    .where('id', '=', hostId)
+    .execute();
+}
+
+/**
+ * Allocates on this very host, for an instance whose disk is there.
+ * @throws HostUnavailable | NoCapacity
+ */
+export async function placeOn(tx: Tx, _access: WriteAccess, hostId: HostId, demand: Demand): Promise<void> {
+  const host = await tx.selectFrom('hosts').selectAll().where('id', '=', hostId).forUpdate().executeTakeFirstOrThrow();
+  if (host.state !== 'ready') throw notReady(host);
+  const freeVcpus = host.schedulable_vcpus - host.allocated_vcpus;
+  const freeMemoryMib = host.schedulable_memory_mib - host.allocated_memory_mib;
+  if (freeVcpus < demand.vcpus || freeMemoryMib < demand.memoryMib) {
+    throw new VirgaError('NoCapacity', {
+      detail: `Host ${host.name} has ${freeVcpus} vCPU and ${freeMemoryMib} MiB free; ${demand.vcpus} and ${demand.memoryMib} MiB are needed.`,
+      action: 'Stop or delete another instance on the host, or try again later.',
+    });
+  }
+  await allocate(tx, hostId, demand);
+}
+
+/** Gives back what an instance held. */
+export async function release(
+  tx: Tx,
+  _access: WriteAccess,
+  hostId: HostId,
+  { vcpus, memoryMib }: Demand,
+): Promise<void> {
+  await allocate(tx, hostId, { vcpus: -vcpus, memoryMib: -memoryMib });
+}
+
+async function refusal(tx: Tx, { vcpus, memoryMib }: Demand): Promise<VirgaError> {
+  const hosts = await tx.selectFrom('hosts').selectAll().orderBy('schedulable_memory_mib', 'desc').execute();
+  const largest = hosts[0];
+  if (!largest) {
+    return new VirgaError('HostUnavailable', {
+      detail: 'The cloud has no host.',
+      action: 'Wait until the first host has registered, or read the log of the server.',
+    });
+  }
+  const known = hosts.filter((host) => host.facts !== null);
+  if (
+    known.length > 0 &&
+    !known.some((host) => host.schedulable_vcpus >= vcpus && host.schedulable_memory_mib >= memoryMib)
+  ) {
+    return new VirgaError('InstanceTypeTooLarge', {
+      detail: `The type needs ${vcpus} vCPU and ${memoryMib} MiB; the largest host offers ${largest.schedulable_vcpus} vCPU and ${largest.schedulable_memory_mib} MiB.`,
+      action: 'Choose a smaller type: virga types list.',
+      field: '/type',
+    });
+  }
+  const ready = hosts.filter((host) => host.state === 'ready');
+  if (ready.length === 0) return notReady(largest);
+  const roomy = ready.filter(
+    (host) =>
+      host.schedulable_vcpus - host.allocated_vcpus >= vcpus &&
+      host.schedulable_memory_mib - host.allocated_memory_mib >= memoryMib,
+  );
+  if (roomy.some((host) => host.storage_headroom_bytes <= 0)) {
+    return new VirgaError('StorageFull', {
+      detail: 'The storage of the hosts has no space left above its reserve.',
+      action: 'Delete instances or images that are not needed, or add storage.',
+    });
+  }
+  return new VirgaError('NoCapacity', {
+    detail: `No host has ${vcpus} vCPU and ${memoryMib} MiB free.`,
+    action: 'Stop or delete an instance, choose a smaller type, or add a host.',
+  });
+}
+
+function notReady(host: { name: string; state_reason: string | null }): VirgaError {
+  return new VirgaError('HostUnavailable', {
+    detail: `No host is ready. Host ${host.name}: ${host.state_reason ?? 'it has not reported yet.'}`,
+    action: 'Mend the host, then try again.',
+  });
+}
