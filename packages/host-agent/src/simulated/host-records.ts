@@ -1,0 +1,35 @@
+// What a simulated host remembers: plain data, so that it can be written down and read back as it is.
+import type { DesiredNetwork } from '@virga/contract/agent/desired';
+import type { ObservedImage, ObservedReason } from '@virga/contract/agent/observed';
+import type { DomainRecord } from '../libvirt/instances/domain-metadata.ts';
+import type { FolderOwner } from '../libvirt/instances/instance-folder.ts';
+
+export type StoredImage = ObservedImage & { generation: number };
+
+export type StoredNetwork = { network: DesiredNetwork; active: boolean };
+
+/** The folder of an instance, and what lies in it. */
+export type StoredFolder = {
+  owner: FolderOwner;
+  /** Null while there is no root disk. */
+  rootDiskBytes: number | null;
+  hasSeed: boolean;
+  /** What the serial console printed, the end of it. */
+  consoleLog: string;
+};
+
+export type StoredDomain = {
+  record: DomainRecord;
+  /** False for a domain that was undefined while it ran: it is gone when it stops. */
+  isDefined: boolean;
+  power: 'running' | 'paused' | 'off';
+  reason: ObservedReason;
+  /** Until when Virga gave the guest time to shut down, in milliseconds since 1970; null when it asked for nothing. */
+  askedToStopUntilMs: number | null;
+  /** When the guest will have shut down, in milliseconds since 1970; null when it is not about to. */
+  offAtMs: number | null;
+  boots: number;
+};
+
+/** A domain of somebody else. */
+export type ForeignDomain = { name: string };

@@ -1,0 +1,34 @@
+// What a simulated host refuses, before anything is done: what is somebody else's, and what does not fit.
+import type { InstanceIdentity } from '@virga/contract/agent/desired';
+import { VirgaError } from '@virga/contract/errors';
+import type { SimulatedHost } from './simulated-host.ts';
+
+/** @throws Conflict the id, the name or the UUID of the domain is taken by somebody else */
+export function requireNoStranger(host: SimulatedHost, { id, cloudId, uuid, domainName }: InstanceIdentity): void {
+  const { domains, folders, foreignDomains } = host.store;
+  const ownerCloud = domains.get(id)?.record.cloudId ?? folders.get(id)?.owner.cloudId ?? cloudId;
+  if (ownerCloud !== cloudId) throw stranger(`The instance ${id} on the host belongs to another cloud.`);
+  const isTaken =
+    foreignDomains.get(domainName) !== undefined ||
+    domains
+      .all()
+      .some(
+        ({ record: { instanceId, desired } }) =>
+          instanceId !== id && (desired.domainName === domainName || desired.uuid === uuid),
+      );
+  if (isTaken) throw stranger(`The domain ${domainName} on the host belongs to somebody else.`);
+}
+
+function stranger(detail: string): VirgaError {
+  return new VirgaError('Conflict', { detail, action: 'Rename or remove it there, or choose another name.' });
+}
+
+/** @throws StorageFull */
+export function requireSpace(host: SimulatedHost, neededBytes: number): void {
+  const freeBytes = host.freeBytes();
+  if (freeBytes >= neededBytes) return;
+  throw new VirgaError('StorageFull', {
+    detail: `The storage of the host is full: ${freeBytes} bytes are free, ${neededBytes} are needed.`,
+    action: 'Delete instances or images that are no longer needed, or add storage.',
+  });
+}

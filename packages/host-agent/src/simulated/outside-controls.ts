@@ -1,0 +1,97 @@
+// What others do to a simulated host: people with virsh, guests themselves, the world. For tests. Acts at once, and works
+// also while the agent cannot be reached; an act that virsh would refuse throws.
+import type { InstanceId, NetworkId } from '@virga/contract/ids';
+import type { StoredDomain } from './host-records.ts';
+import type { SimulatedHost } from './simulated-host.ts';
+
+export type OutsideControls = {
+  /** `virsh shutdown`: the guest takes its time, or ignores it. */
+  shutdownOutside(id: InstanceId): void;
+  destroyOutside(id: InstanceId): void;
+  /** `virsh undefine`: a running guest goes on, and its domain is gone when it stops. Files stay. */
+  undefineOutside(id: InstanceId): void;
+  startOutside(id: InstanceId): void;
+  suspendOutside(id: InstanceId): void;
+  resumeOutside(id: InstanceId): void;
+  /** The guest powers itself off. */
+  stopFromInside(id: InstanceId): void;
+  /** QEMU dies. */
+  crash(id: InstanceId): void;
+  /** The host loses power and comes back: nothing runs, nothing is recorded of why. */
+  rebootHost(): void;
+  removeDiskOutside(id: InstanceId): void;
+  removeSeedOutside(id: InstanceId): void;
+  destroyNetworkOutside(id: NetworkId): void;
+  undefineNetworkOutside(id: NetworkId): void;
+  /** Somebody else's domain of that name. */
+  defineForeignDomain(name: string): void;
+  /** Whether the guest answers the power button; without an id, every guest. Default true. */
+  answerAcpi(answers: boolean, id?: InstanceId): void;
+  /** Files of somebody else's leave that much free; null takes them away. */
+  fillStorage(freeBytes: number | null): void;
+  /** How often the guest has booted. */
+  bootCount(id: InstanceId): number;
+};
+
+export function outsideControls(host: SimulatedHost, guestShutdownMs: () => number): OutsideControls {
+  const { store } = host;
+  const domain = (id: InstanceId): StoredDomain => {
+    const found = host.domain(id);
+    if (found === undefined) throw new Error(`there is no domain of ${id}`);
+    return found;
+  };
+  const active = (id: InstanceId): StoredDomain => {
+    const found = domain(id);
+    if (found.power === 'off') throw new Error(`the domain of ${id} is not running`);
+    return found;
+  };
+  const changeFolder = (id: InstanceId, part: { rootDiskBytes: null } | { hasSeed: false }) => {
+    const folder = store.folders.get(id);
+    if (folder !== undefined) store.folders.set(id, { ...folder, ...part });
+  };
+  return {
+    shutdownOutside: (id) => host.askGuestToStop(id, active(id), guestShutdownMs()),
+    destroyOutside: (id) => host.endGuest(id, active(id), 'destroyed'),
+    undefineOutside: (id) => {
+      const found = domain(id);
+      if (found.power === 'off') host.removeDomain(id, found);
+      else host.setDomain(id, { ...found, isDefined: false });
+    },
+    startOutside: (id) => {
+      const found = domain(id);
+      if (found.power !== 'off') throw new Error(`the domain of ${id} is already running`);
+      host.startGuest(id, found);
+    },
+    suspendOutside: (id) => host.setDomain(id, { ...active(id), power: 'paused', reason: 'suspended' }),
+    resumeOutside: (id) => {
+      host.setDomain(id, { ...active(id), power: 'running', reason: 'booted' });
+      host.awaitShutdown(id);
+    },
+    stopFromInside: (id) => host.endGuest(id, active(id), 'guest-shutdown'),
+    crash: (id) => host.endGuest(id, active(id), 'crashed'),
+    rebootHost: () => {
+      for (const { record, power } of store.domains.all()) {
+        if (power !== 'off') host.endGuest(record.instanceId, domain(record.instanceId), 'unknown');
+      }
+    },
+    removeDiskOutside: (id) => changeFolder(id, { rootDiskBytes: null }),
+    removeSeedOutside: (id) => changeFolder(id, { hasSeed: false }),
+    destroyNetworkOutside: (id) => {
+      const stored = store.networks.get(id);
+      if (stored === undefined) throw new Error(`there is no network ${id}`);
+      host.setNetwork({ ...stored, active: false });
+    },
+    undefineNetworkOutside: (id) => host.removeNetwork(id),
+    defineForeignDomain: (name) => store.foreignDomains.set(name, { name }),
+    answerAcpi: (answers, id) => {
+      if (id === undefined) host.guestsAnswerAcpi = answers;
+      else if (answers) host.stubborn.delete(id);
+      else host.stubborn.add(id);
+    },
+    fillStorage: (freeBytes) => {
+      host.otherBytes = 0;
+      if (freeBytes !== null) host.otherBytes = Math.max(0, host.freeBytes() - freeBytes);
+    },
+    bootCount: (id) => host.domain(id)?.boots ?? 0,
+  };
+}

@@ -1,0 +1,256 @@
+// The host agent of a host that does not exist: same states, timings and failures as a real one, without KVM. Thousands
+// fit in one process: a host is a few tables, and has no timer while no guest is shutting down. With a state file the
+// host outlives a SIGKILL of the process, and its guests go on meanwhile.
+import type { Duplex } from 'node:stream';
+import type { CallContext, HostAgent } from '@virga/contract/agent/agent';
+import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
+import type { HostFacts } from '@virga/contract/agent/host-facts';
+import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
+import { type ErrorCode, VirgaError } from '@virga/contract/errors';
+import type { ImageId, InstanceId } from '@virga/contract/ids';
+import { type Logger, pino } from 'pino';
+import { type Clock, systemClock } from '../clock.ts';
+import { KeyedLock } from '../keyed-lock.ts';
+import type { StepHook } from '../step-hook.ts';
+import { type CallSteps, Calls, unreachable } from './call-steps.ts';
+import { convergeInstance } from './converge-instance.ts';
+import { EventFeed } from './event-feed.ts';
+import { type Fault, FaultInjection } from './fault-injection.ts';
+import { type OutsideControls, outsideControls } from './outside-controls.ts';
+import { removeInstance } from './remove-instance.ts';
+import { SerialConsole } from './serial-console.ts';
+import { simulatedDomainXml } from './simulated-domain-xml.ts';
+import { hostFacts, type SimulatedHardware } from './simulated-hardware.ts';
+import { type HostListener, SimulatedHost } from './simulated-host.ts';
+import { importImage, removeImage, toObservedImage } from './simulated-images.ts';
+import { applyNetwork, observeNetwork, removeNetwork } from './simulated-networks.ts';
+import { defaultTimings, type SimulatedTimings } from './simulated-timings.ts';
+
+export type SimulatedAgentOptions = Partial<SimulatedHardware> & {
+  name: string;
+  /** Where the host is written down; without it the host ends with the process. */
+  stateFile?: string | undefined;
+  /** Default {@link defaultTimings}, those of a real host. */
+  timings?: Partial<SimulatedTimings> | undefined;
+  faults?: readonly Fault[] | undefined;
+  log?: Logger | undefined;
+  clock?: Clock | undefined;
+  hook?: StepHook | undefined;
+};
+
+export type FailureControls = {
+  /** The next calls of a method, or steps of a name, fail. */
+  failNext(at: string, error: ErrorCode | Error, options?: { times?: number; resourceId?: string }): void;
+  stopFailing(): void;
+  /** Calls fail with HostUnavailable and watchers are told so, until {@link comeBack}. Guests go on. */
+  goUnreachable(): void;
+  comeBack(): void;
+  /** Everything takes that many times as long. */
+  slowDown(factor: number): void;
+};
+
+export type SimulatedAgent = HostAgent & OutsideControls & FailureControls;
+
+const silent = pino({ enabled: false });
+
+export function openSimulatedAgent(options: SimulatedAgentOptions): SimulatedAgent {
+  const timings = { ...defaultTimings, ...options.timings };
+  const faults = new FaultInjection(options.faults);
+  const agent = new Agent(options, timings, faults);
+  const controls: FailureControls = {
+    failNext: (at, error, more) => faults.add({ at, error, ...more }),
+    stopFailing: () => faults.clear(),
+    goUnreachable: () => agent.setReachable(false),
+    comeBack: () => agent.setReachable(true),
+    slowDown: (factor) => {
+      agent.calls.slowness = factor;
+    },
+  };
+  return Object.assign(
+    agent,
+    outsideControls(agent.host, () => timings.guestShutdownMs),
+    controls,
+  );
+}
+
+class Agent implements HostAgent {
+  readonly host: SimulatedHost;
+  readonly calls: Calls;
+  private readonly name: string;
+  private readonly hardware: SimulatedHardware;
+  private readonly clock: Clock;
+  private readonly locks = new KeyedLock();
+  private readonly feeds = new Set<EventFeed>();
+  private readonly consoles = new Map<InstanceId, Set<SerialConsole>>();
+
+  constructor(options: SimulatedAgentOptions, timings: SimulatedTimings, faults: FaultInjection) {
+    const { name, stateFile, clock = systemClock, log = silent, hook } = options;
+    const { cpuThreads = 64, memoryMib = 256 * 1024, storageBytes = 2 * 1024 ** 4 } = options;
+    this.name = name;
+    this.clock = clock;
+    this.hardware = { cpuThreads, memoryMib, storageBytes };
+    this.calls = new Calls({ hostName: name, clock, log, timings, faults, hook });
+    const listener: HostListener = {
+      onEvent: (cloudId, event) => this.tell(cloudId, event),
+      onPrint: (id, text) => {
+        for (const console of this.consoles.get(id) ?? []) console.print(text);
+      },
+    };
+    this.host = new SimulatedHost({ stateFile, storageBytes, clock, listener });
+  }
+
+  facts(context?: CallContext): Promise<HostFacts> {
+    return this.calls.run('facts', this.name, context, () =>
+      hostFacts(this.name, this.hardware, this.host.freeBytes()),
+    );
+  }
+
+  applyInstance(desired: DesiredInstance, context?: CallContext): Promise<ObservedInstance> {
+    return this.act('applyInstance', desired.id, context, async (steps) => {
+      await convergeInstance({ host: this.host, desired, steps, now: () => this.clock.now() });
+      return this.host.observe(desired.id)!;
+    });
+  }
+
+  deleteInstance(instance: InstanceIdentity, context?: CallContext): Promise<void> {
+    return this.act('deleteInstance', instance.id, context, (steps) => removeInstance(this.host, instance, steps));
+  }
+
+  listInstances(cloudId: string, context?: CallContext): Promise<ObservedInstance[]> {
+    return this.calls.run('listInstances', this.name, context, () => this.host.observeAll(cloudId));
+  }
+
+  applyNetwork(desired: DesiredNetwork, context?: CallContext): Promise<ObservedNetwork> {
+    return this.act('applyNetwork', desired.id, context, (steps) => applyNetwork(this.host, desired, steps));
+  }
+
+  deleteNetwork(network: Pick<DesiredNetwork, 'id' | 'cloudId' | 'uuid'>, context?: CallContext): Promise<void> {
+    return this.act('deleteNetwork', network.id, context, (steps) => removeNetwork(this.host, network, steps));
+  }
+
+  listNetworks(cloudId: string, context?: CallContext): Promise<ObservedNetwork[]> {
+    return this.calls.run('listNetworks', this.name, context, () => this.networksOf(cloudId));
+  }
+
+  importImage(desired: DesiredImage, context?: CallContext): Promise<ObservedImage> {
+    return this.act('importImage', desired.id, context, (steps) => importImage(this.host, desired, steps));
+  }
+
+  deleteImage(image: { id: ImageId; cloudId: string }, context?: CallContext): Promise<void> {
+    return this.act('deleteImage', image.id, context, (steps) => removeImage(this.host, image, steps));
+  }
+
+  listImages(cloudId: string, context?: CallContext): Promise<ObservedImage[]> {
+    return this.calls.run('listImages', this.name, context, () =>
+      this.host.store.images
+        .all()
+        .filter((image) => image.cloudId === cloudId)
+        .map(toObservedImage),
+    );
+  }
+
+  domainXml(id: InstanceId, context?: CallContext): Promise<string> {
+    return this.calls.run('domainXml', id, context, () => simulatedDomainXml(this.host, id));
+  }
+
+  consoleLog(id: InstanceId, tailBytes: number): Promise<{ bytes: Buffer; truncated: boolean }> {
+    return this.calls.run('consoleLog', id, undefined, () => {
+      const printed = Buffer.from(this.host.store.folders.get(id)?.consoleLog ?? '');
+      const truncated = printed.length > tailBytes;
+      return { bytes: truncated ? printed.subarray(printed.length - tailBytes) : printed, truncated };
+    });
+  }
+
+  openConsole(id: InstanceId): Promise<Duplex> {
+    return this.calls.run('openConsole', id, undefined, () => {
+      if ((this.host.domain(id)?.power ?? 'off') === 'off') throw notRunning(id);
+      const open = this.consoles.get(id) ?? new Set();
+      this.consoles.set(id, open);
+      const console = new SerialConsole({
+        onInput: (text) => this.host.print(id, text), // as a terminal does, the guest echoes
+        onClose: () => {
+          open.delete(console);
+          if (open.size === 0) this.consoles.delete(id);
+        },
+      });
+      open.add(console);
+      return console;
+    });
+  }
+
+  async *watch(cloudId: string, signal: AbortSignal): AsyncGenerator<AgentEvent, void, undefined> {
+    if (signal.aborted || this.calls.isClosed) return;
+    const feed = new EventFeed(cloudId);
+    if (!this.calls.isReachable) feed.push(this.unreachableEvent());
+    else feed.pushSnapshot();
+    const end = () => feed.end();
+    signal.addEventListener('abort', end, { once: true });
+    this.feeds.add(feed);
+    try {
+      yield* feed.read(() => ({
+        type: 'ready',
+        instances: this.host.observeAll(cloudId),
+        networks: this.networksOf(cloudId),
+      }));
+    } finally {
+      this.feeds.delete(feed);
+      signal.removeEventListener('abort', end);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.calls.isClosed = true;
+    for (const feed of this.feeds) feed.end();
+    for (const console of [...this.consoles.values()].flatMap((open) => [...open])) console.hangUp();
+    this.host.close();
+  }
+
+  setReachable(isReachable: boolean): void {
+    if (this.calls.isReachable === isReachable) return;
+    this.calls.isReachable = isReachable;
+    for (const feed of this.feeds) {
+      if (isReachable) feed.pushSnapshot();
+      else feed.push(this.unreachableEvent());
+    }
+  }
+
+  /** Acts on one resource are done one after the other. */
+  private act<T>(
+    method: string,
+    id: string,
+    context: CallContext | undefined,
+    work: (steps: CallSteps) => Promise<T>,
+  ): Promise<T> {
+    return this.locks.run(id, () => this.calls.run(method, id, context, work));
+  }
+
+  private networksOf(cloudId: string): ObservedNetwork[] {
+    return this.host.store.networks
+      .all()
+      .filter(({ network }) => network.cloudId === cloudId)
+      .map(observeNetwork);
+  }
+
+  private unreachableEvent(): AgentEvent {
+    const { detail, action } = unreachable(this.name);
+    return { type: 'unreachable', detail, action };
+  }
+
+  private tell(cloudId: string, event: AgentEvent): void {
+    if (event.type === 'instance' && event.instance.state !== 'running') this.hangUp(event.instance);
+    if (!this.calls.isReachable) return;
+    for (const feed of this.feeds) if (feed.cloudId === cloudId) feed.push(event);
+  }
+
+  private hangUp({ id, state }: ObservedInstance): void {
+    if (state !== 'stopped' && state !== 'absent') return;
+    for (const console of this.consoles.get(id) ?? []) console.hangUp();
+  }
+}
+
+function notRunning(id: InstanceId): VirgaError {
+  return new VirgaError('Conflict', {
+    detail: `The instance ${id} does not run, so it has no console.`,
+    action: 'Start it first.',
+  });
+}

@@ -1,0 +1,31 @@
+// The domain XML that a real host would have for an instance, made by the same function.
+import { VirgaError } from '@virga/contract/errors';
+import type { InstanceId } from '@virga/contract/ids';
+import { domainXml } from '../libvirt/instances/domain-xml.ts';
+import type { SimulatedHost } from './simulated-host.ts';
+
+/** @throws NotFound there is no domain */
+export function simulatedDomainXml(host: SimulatedHost, id: InstanceId): string {
+  const record = host.domain(id)?.record;
+  if (record === undefined) {
+    throw new VirgaError('NotFound', {
+      detail: `There is no domain of ${id} on the host.`,
+      action: 'Look at what the instance is doing; its domain is made when it is next looked after.',
+    });
+  }
+  const { desired } = record;
+  const { imageId } = desired.rootDisk;
+  const folder = `/simulated/instances/${id}`;
+  return domainXml({
+    desired,
+    record,
+    files: { rootDisk: `${folder}/root.qcow2`, seed: `${folder}/seed.iso`, consoleLog: `${folder}/console.log` },
+    image: { path: `/simulated/images/${imageId}`, format: host.store.images.get(imageId)?.format ?? 'qcow2' },
+    networkNames: new Map(desired.nics.map(({ networkId }) => [networkId, networkName(host, networkId)])),
+    host: { arch: 'x86_64', acceleration: 'tcg', vhostNet: false, directIo: true },
+  });
+}
+
+function networkName(host: SimulatedHost, id: Parameters<typeof host.store.networks.get>[0]): string {
+  return host.store.networks.get(id)?.network.name ?? id;
+}

@@ -1,0 +1,199 @@
+// The machine behind a simulated agent: what is stored and defined on it, what its guests do, and what people with virsh
+// do to them. Owns every change of state; each happens at once and whole, and is told to whoever listens. Knows nothing of
+// calls, steps, or failures. Guests live by the clock, so they go on, and shut down, while no process looks.
+import type { AgentEvent, ObservedInstance, ObservedReason } from '@virga/contract/agent/observed';
+import type { InstanceId, NetworkId } from '@virga/contract/ids';
+import type { Clock } from '../clock.ts';
+import type { StoredDomain, StoredNetwork } from './host-records.ts';
+import { HostStore } from './host-store.ts';
+
+export type HostListener = {
+  onEvent(cloudId: string, event: AgentEvent): void;
+  /** What a guest printed on its serial console. */
+  onPrint(id: InstanceId, text: string): void;
+};
+
+const consoleLimitBytes = 16 * 1024;
+
+export class SimulatedHost {
+  readonly store: HostStore;
+  /** Bytes on the storage that are not Virga's. */
+  otherBytes = 0;
+  storageBytes: number;
+  /** Guests without ACPI support: asked to stop, they go on. */
+  readonly stubborn = new Set<InstanceId>();
+  guestsAnswerAcpi = true;
+
+  private readonly clock: Clock;
+  private readonly listener: HostListener;
+  private readonly ended = new AbortController();
+  private readonly waitedFor = new Set<InstanceId>();
+
+  constructor(options: { stateFile: string | undefined; storageBytes: number; clock: Clock; listener: HostListener }) {
+    this.clock = options.clock;
+    this.listener = options.listener;
+    this.storageBytes = options.storageBytes;
+    this.store = new HostStore(options.stateFile);
+    for (const { record } of this.store.domains.all()) this.awaitShutdown(record.instanceId);
+  }
+
+  close(): void {
+    this.ended.abort();
+    this.store.close();
+  }
+
+  freeBytes(): number {
+    const images = this.store.images.all().reduce((sum, image) => sum + image.fileSizeBytes, 0);
+    const disks = this.store.folders.all().reduce((sum, folder) => sum + (folder.rootDiskBytes ?? 0), 0);
+    return Math.max(0, this.storageBytes - this.otherBytes - images - disks);
+  }
+
+  /** The domain of an instance as it is now. */
+  domain(id: InstanceId): StoredDomain | undefined {
+    this.settle(id);
+    return this.store.domains.get(id);
+  }
+
+  /** Undefined when nothing of the instance is here. */
+  observe(id: InstanceId): ObservedInstance | undefined {
+    const domain = this.domain(id);
+    const folder = this.store.folders.get(id);
+    if (domain === undefined) {
+      if (folder === undefined) return undefined;
+      const { cloudId, domainName } = folder.owner;
+      return {
+        id,
+        cloudId,
+        generation: 0,
+        state: 'absent',
+        reason: 'undefined',
+        intact: false,
+        leftovers: true,
+        domainName,
+      };
+    }
+    const hasFiles = folder !== undefined && folder.rootDiskBytes !== null && folder.hasSeed;
+    return {
+      id,
+      cloudId: domain.record.cloudId,
+      generation: domain.record.generation,
+      state: stateOf(domain),
+      reason: domain.reason,
+      intact: domain.isDefined && hasFiles,
+      leftovers: false,
+      domainName: domain.record.desired.domainName,
+    };
+  }
+
+  /** Instances of a cloud, of which there is a domain or files. */
+  observeAll(cloudId: string): ObservedInstance[] {
+    const ids = new Set<InstanceId>();
+    for (const { owner } of this.store.folders.all()) if (owner.cloudId === cloudId) ids.add(owner.id);
+    for (const { record } of this.store.domains.all()) if (record.cloudId === cloudId) ids.add(record.instanceId);
+    return [...ids].flatMap((id) => this.observe(id) ?? []);
+  }
+
+  answersAcpi(id: InstanceId): boolean {
+    return this.guestsAnswerAcpi && !this.stubborn.has(id);
+  }
+
+  /** Puts a domain in place, and tells of it. */
+  setDomain(id: InstanceId, domain: StoredDomain): void {
+    this.store.domains.set(id, domain);
+    this.report(id, domain.record.cloudId);
+  }
+
+  startGuest(id: InstanceId, domain: StoredDomain): void {
+    const boots = domain.boots + 1;
+    this.print(id, `[boot ${boots}] ${domain.record.desired.seed.hostName}\r\n`);
+    this.setDomain(id, {
+      ...domain,
+      boots,
+      power: 'running',
+      reason: 'booted',
+      askedToStopUntilMs: null,
+      offAtMs: null,
+    });
+  }
+
+  /** The guest is off. A domain that nobody defines any more goes with it. */
+  endGuest(id: InstanceId, domain: StoredDomain, reason: ObservedReason): void {
+    if (domain.isDefined) {
+      this.setDomain(id, { ...domain, power: 'off', reason, askedToStopUntilMs: null, offAtMs: null });
+    } else {
+      this.removeDomain(id, domain);
+    }
+  }
+
+  /** Presses the power button. What the guest makes of it is its own affair. */
+  askGuestToStop(id: InstanceId, domain: StoredDomain, guestShutdownMs: number): void {
+    const listens = domain.power === 'running' && this.answersAcpi(id);
+    const offAtMs = domain.offAtMs ?? (listens ? this.clock.now() + guestShutdownMs : null);
+    this.setDomain(id, { ...domain, offAtMs });
+    this.settle(id);
+    this.awaitShutdown(id);
+  }
+
+  removeDomain(id: InstanceId, domain: StoredDomain): void {
+    this.store.domains.delete(id);
+    this.report(id, domain.record.cloudId);
+  }
+
+  /** Tells how an instance is now. */
+  report(id: InstanceId, cloudId: string): void {
+    const instance = this.observe(id) ?? gone(id, cloudId);
+    this.listener.onEvent(cloudId, { type: 'instance', instance });
+  }
+
+  setNetwork(stored: StoredNetwork): void {
+    this.store.networks.set(stored.network.id, stored);
+    this.listener.onEvent(stored.network.cloudId, { type: 'network-changed', id: stored.network.id });
+  }
+
+  removeNetwork(id: NetworkId): void {
+    const stored = this.store.networks.get(id);
+    this.store.networks.delete(id);
+    if (stored !== undefined) this.listener.onEvent(stored.network.cloudId, { type: 'network-changed', id });
+  }
+
+  /** The guest prints on its serial console. */
+  print(id: InstanceId, text: string): void {
+    const folder = this.store.folders.get(id);
+    if (folder === undefined) return;
+    this.store.folders.set(id, { ...folder, consoleLog: (folder.consoleLog + text).slice(-consoleLimitBytes) });
+    this.listener.onPrint(id, text);
+  }
+
+  /** Lets a shutdown that is due have happened. */
+  private settle(id: InstanceId): void {
+    const domain = this.store.domains.get(id);
+    if (domain === undefined || domain.offAtMs === null || domain.power !== 'running') return;
+    if (domain.offAtMs <= this.clock.now()) this.endGuest(id, domain, 'guest-shutdown');
+  }
+
+  /** The only timer there is: one for each guest that is shutting down. */
+  awaitShutdown(id: InstanceId): void {
+    const domain = this.store.domains.get(id);
+    if (domain === undefined || domain.power !== 'running' || domain.offAtMs === null || this.waitedFor.has(id)) return;
+    const { offAtMs } = domain;
+    this.waitedFor.add(id);
+    const onEnd = () => {
+      this.waitedFor.delete(id);
+      if (this.ended.signal.aborted) return;
+      this.settle(id);
+      this.awaitShutdown(id);
+    };
+    this.clock.delay(Math.max(0, offAtMs - this.clock.now()), this.ended.signal).then(onEnd, onEnd);
+  }
+}
+
+function stateOf({ power, askedToStopUntilMs }: StoredDomain): ObservedInstance['state'] {
+  if (power === 'off') return 'stopped';
+  if (askedToStopUntilMs !== null) return 'stopping';
+  return power;
+}
+
+function gone(id: InstanceId, cloudId: string): ObservedInstance {
+  const nothing = { generation: 0, intact: false, leftovers: false, domainName: '' };
+  return { id, cloudId, state: 'absent', reason: 'undefined', ...nothing };
+}

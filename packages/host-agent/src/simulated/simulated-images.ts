@@ -1,0 +1,67 @@
+// Images in the store of a simulated host. Real files are looked at, nothing of them is kept but what they are.
+import type { DesiredImage } from '@virga/contract/agent/desired';
+import type { ObservedImage } from '@virga/contract/agent/observed';
+import { VirgaError } from '@virga/contract/errors';
+import type { ImageId } from '@virga/contract/ids';
+import type { CallSteps } from './call-steps.ts';
+import type { StoredImage } from './host-records.ts';
+import { requireSpace } from './host-rules.ts';
+import { inspectImage } from './image-file.ts';
+import type { SimulatedHost } from './simulated-host.ts';
+
+export async function importImage(
+  host: SimulatedHost,
+  desired: DesiredImage,
+  steps: CallSteps,
+): Promise<ObservedImage> {
+  const { id, cloudId, generation, format } = desired;
+  const { images } = host.store;
+  const present = images.get(id);
+  if (present !== undefined) {
+    if (present.cloudId !== cloudId) throw somebodyElses(id);
+    return toObservedImage(present);
+  }
+  const file = await inspectImage(desired);
+  requireSpace(host, file.fileSizeBytes);
+  steps.undo.add('image', async () => images.delete(id));
+  await steps.take('copy-image', 10, steps.timings.imageMs, () => requireSpace(host, file.fileSizeBytes));
+  await steps.take('name-image', 90, 0, () => images.set(id, { id, cloudId, generation, format, ...file }));
+  return toObservedImage(images.get(id)!);
+}
+
+/** Removes an image of this cloud. Nothing there is success. @throws InUse disks rest on it */
+export async function removeImage(
+  host: SimulatedHost,
+  { id, cloudId }: { id: ImageId; cloudId: string },
+  steps: CallSteps,
+): Promise<void> {
+  if (host.store.images.get(id)?.cloudId !== cloudId) return;
+  const clone = host.store.folders.all().find(({ owner }) => owner.imageId === id);
+  if (clone !== undefined) throw inUse(id, clone.owner.id);
+  await steps.take('remove-image', 50, 0, () => host.store.images.delete(id));
+}
+
+export function toObservedImage({
+  id,
+  cloudId,
+  virtualSizeBytes,
+  fileSizeBytes,
+  format,
+  sha256,
+}: StoredImage): ObservedImage {
+  return { id, cloudId, virtualSizeBytes, fileSizeBytes, format, sha256 };
+}
+
+function somebodyElses(id: ImageId): VirgaError {
+  return new VirgaError('Conflict', {
+    detail: `The image ${id} on the host belongs to another cloud.`,
+    action: 'Import the file again as a new image.',
+  });
+}
+
+function inUse(id: ImageId, instanceId: string): VirgaError {
+  return new VirgaError('InUse', {
+    detail: `The disk of ${instanceId} rests on the image ${id}.`,
+    action: 'Delete the instances made from it first.',
+  });
+}
