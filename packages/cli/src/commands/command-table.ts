@@ -1,0 +1,122 @@
+// Every command of the client, in the order in which help shows them. The executable adds those of the server.
+import type { CommandDefinition } from '../command.ts';
+import { createApiKey } from './api-keys/create-api-key.ts';
+import { deleteApiKey } from './api-keys/delete-api-key.ts';
+import { listApiKeys } from './api-keys/list-api-keys.ts';
+import { completion } from './completion.ts';
+import { consoleCommand } from './console.ts';
+import { deleteInstances } from './delete.ts';
+import { destroy } from './destroy.ts';
+import { events } from './events.ts';
+import { listHosts } from './hosts/list-hosts.ts';
+import { showHost } from './hosts/show-host.ts';
+import { deleteImage } from './images/delete-image.ts';
+import { listImages } from './images/list-images.ts';
+import { registerImage } from './images/register-image.ts';
+import { showImage } from './images/show-image.ts';
+import { createKey } from './keys/create-key.ts';
+import { deleteKey } from './keys/delete-key.ts';
+import { importKey } from './keys/import-key.ts';
+import { listKeys } from './keys/list-keys.ts';
+import { launch } from './launch.ts';
+import { list } from './list.ts';
+import { log } from './log.ts';
+import { login } from './login.ts';
+import { logout } from './logout.ts';
+import { listMembers } from './members/list-members.ts';
+import { removeMember } from './members/remove-member.ts';
+import { setMember } from './members/set-member.ts';
+import { createNetwork } from './networks/create-network.ts';
+import { deleteNetwork } from './networks/delete-network.ts';
+import { listNetworks } from './networks/list-networks.ts';
+import { showNetwork } from './networks/show-network.ts';
+import { listOperations } from './operations/list-operations.ts';
+import { showOperation } from './operations/show-operation.ts';
+import { waitForOperations } from './operations/wait-for-operations.ts';
+import { listProfiles } from './profiles/list-profiles.ts';
+import { useProfile } from './profiles/use-profile.ts';
+import { createProject } from './projects/create-project.ts';
+import { deleteProject } from './projects/delete-project.ts';
+import { listProjects } from './projects/list-projects.ts';
+import { reboot } from './reboot.ts';
+import { show } from './show.ts';
+import { ssh } from './ssh.ts';
+import { start } from './start.ts';
+import { stop } from './stop.ts';
+import { createType } from './types/create-type.ts';
+import { deleteType } from './types/delete-type.ts';
+import { listTypes } from './types/list-types.ts';
+import { createUser } from './users/create-user.ts';
+import { deleteUser } from './users/delete-user.ts';
+import { listUsers } from './users/list-users.ts';
+import { whoami } from './whoami.ts';
+import { xml } from './xml.ts';
+
+export const commandTable: readonly CommandDefinition[] = [
+  launch,
+  list,
+  show,
+  start,
+  stop,
+  reboot,
+  destroy,
+  deleteInstances,
+  ssh,
+  consoleCommand,
+  log,
+  xml,
+  listImages,
+  showImage,
+  registerImage,
+  deleteImage,
+  listNetworks,
+  showNetwork,
+  createNetwork,
+  deleteNetwork,
+  listTypes,
+  createType,
+  deleteType,
+  listHosts,
+  showHost,
+  listKeys,
+  createKey,
+  importKey,
+  deleteKey,
+  listOperations,
+  showOperation,
+  waitForOperations,
+  events,
+  login,
+  logout,
+  whoami,
+  listProfiles,
+  useProfile,
+  listProjects,
+  createProject,
+  deleteProject,
+  listMembers,
+  setMember,
+  removeMember,
+  listUsers,
+  createUser,
+  deleteUser,
+  listApiKeys,
+  createApiKey,
+  deleteApiKey,
+  completion,
+];
+
+/** One line for each word that several commands begin with. */
+export const groupSummaries: Readonly<Record<string, string>> = {
+  images: 'Disks that instances are cloned from',
+  networks: 'Networks that instances are attached to',
+  types: 'Sizes that instances come in',
+  hosts: 'Machines that the cloud runs on',
+  keys: 'SSH keys that may log in to instances',
+  operations: 'What Virga does after it has answered',
+  profiles: 'Logins that this machine remembers',
+  projects: 'What instances and everything else belong to',
+  members: 'Who may work in the project',
+  users: 'Who may sign in to the cloud',
+  'api-keys': 'What programs sign in with',
+};

@@ -1,0 +1,29 @@
+import { defineCommand } from '../command.ts';
+import { confirmDestruction } from '../prompts.ts';
+import { changeInstances, findInstances } from './instance-change.ts';
+import { waitOption, yesOption } from './shared-options.ts';
+
+export const deleteInstances = defineCommand({
+  meta: { path: 'delete', summary: 'Delete instances with their disks and addresses', section: 'Instances' },
+  args: { instances: { summary: 'names or ids', variadic: true, complete: 'instance' } },
+  options: { yes: yesOption, wait: waitOption },
+  examples: [
+    { command: 'virga delete web', explains: 'asks first' },
+    { command: 'virga delete web db --yes --wait', explains: 'does not ask, and waits until nothing is left' },
+  ],
+  async run(context, { args, options }) {
+    const instances = await findInstances(context, args.instances);
+    const names = instances.map(({ name }) => name).join(', ');
+    const what =
+      instances.length === 1
+        ? `instance ${names} with its disk`
+        : `${instances.length} instances (${names}) with their disks`;
+    await confirmDestruction(context, `Delete ${what}?`, options.yes);
+    return changeInstances(context, instances, {
+      requested: 'deletion requested',
+      done: 'deleted',
+      wait: options.wait,
+      call: (client, { id }) => client.deleteInstance({ params: { id } }),
+    });
+  },
+});

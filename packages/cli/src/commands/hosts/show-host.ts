@@ -1,0 +1,43 @@
+import type { Host } from '@virga/contract/rest/hosts';
+import { defineCommand } from '../../command.ts';
+import { findHost } from '../../lookup.ts';
+import { formatAge, formatBytes, formatMib } from '../../output/format.ts';
+
+export const showHost = defineCommand({
+  meta: { path: 'hosts show', summary: 'Show a host', section: 'Resources' },
+  args: { host: { summary: 'name or id', complete: 'host' } },
+  options: {},
+  examples: [{ command: 'virga hosts show $(hostname)', explains: 'its capacity, versions and acceleration' }],
+  async run(context, { args }) {
+    const host = await findHost(await context.client(), args.host);
+    await context.print.record(host, rows(host, context.nowMs()), host.id);
+    return 0;
+  },
+});
+
+function rows(host: Host, nowMs: number): [string, string | null][] {
+  const { facts } = host;
+  return [
+    ['Name', host.name],
+    ['Id', host.id],
+    ['State', host.state],
+    ['Reason', host.stateReason],
+    ['Driver', host.driver],
+    ['vCPUs', `${host.allocatedVcpus} of ${host.schedulableVcpus} promised`],
+    ['Memory', `${formatMib(host.allocatedMemoryMib)} of ${formatMib(host.schedulableMemoryMib)} promised`],
+    ['Instances', String(host.instanceCount)],
+    ['CPU', facts && `${facts.cpuThreads} threads, ${facts.cpuModel}, ${facts.arch}`],
+    ['Installed', facts && formatMib(facts.memoryMib)],
+    [
+      'Storage',
+      facts &&
+        `${formatBytes(facts.storageFreeBytes)} of ${formatBytes(facts.storageTotalBytes)} free at ${facts.storagePath}`,
+    ],
+    ['Acceleration', facts && `${facts.acceleration.mode}: ${facts.acceleration.reason}`],
+    ['QEMU', facts?.hypervisorVersion ?? null],
+    ['libvirt', facts?.libvirtVersion ?? null],
+    ['Kernel', facts?.kernelVersion ?? null],
+    ['Last seen', host.lastSeenAt && `${host.lastSeenAt} (${formatAge(host.lastSeenAt, nowMs)} ago)`],
+    ['Created', host.createdAt],
+  ];
+}

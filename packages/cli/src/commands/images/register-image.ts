@@ -1,0 +1,67 @@
+import { resolve } from 'node:path';
+import { defineCommand } from '../../command.ts';
+import { idempotent } from '../../idempotent.ts';
+import { makeChanges } from '../../operations/make-changes.ts';
+import { reportChanges } from '../../operations/report-changes.ts';
+import { waitOption } from '../shared-options.ts';
+
+export const registerImage = defineCommand({
+  meta: {
+    path: 'images register',
+    summary: 'Register an image from a file on the host',
+    details:
+      'The file is checked and copied; afterwards it may go. The format is stated, never guessed: a guest could otherwise ' +
+      'dress up its raw disk as a qcow2 that names files of the host. Needs the cloud role admin.',
+    section: 'Resources',
+  },
+  args: { path: { summary: 'file on the host; a relative path starts here', complete: 'file' } },
+  options: {
+    name: { type: 'text', value: 'NAME', summary: 'what to call it', required: true },
+    format: { type: 'text', value: 'FORMAT', choices: ['qcow2', 'raw'], summary: 'format of the file', required: true },
+    visibility: {
+      type: 'text',
+      value: 'WHO',
+      choices: ['private', 'public'],
+      summary: 'the project only, or every project',
+    },
+    loginUser: { type: 'text', value: 'NAME', summary: 'who to log in as over SSH' },
+    minimumMemory: {
+      type: 'integer',
+      value: 'MIB',
+      summary: 'memory without which it does not boot',
+      minimum: 0,
+      maximum: 16_777_216,
+    },
+    wait: waitOption,
+  },
+  examples: [
+    {
+      command: 'virga images register ./debian-12.qcow2 --name debian-12 --format qcow2 --login-user debian --wait',
+      explains: 'waits until it can be launched',
+    },
+  ],
+  async run(context, { args, options }) {
+    const client = await context.client();
+    const { name, format, visibility, loginUser, minimumMemory } = options;
+    const body = {
+      name,
+      format,
+      path: resolve(args.path),
+      ...(visibility === undefined ? {} : { visibility }),
+      ...(loginUser === undefined ? {} : { defaultUser: loginUser }),
+      ...(minimumMemory === undefined ? {} : { minimumMemoryMib: minimumMemory }),
+    };
+    const change = {
+      name,
+      request: async () => {
+        const answer = await idempotent((request) => client.registerImage({ body }, request));
+        return { operationId: answer.operationId, resource: answer.image };
+      },
+      afterwards: ({ id }: { id: `ami-${string}` }) => client.getImage({ params: { id } }),
+      done: ({ state }: { state: string }) => state,
+    };
+    const outcomes = await makeChanges(context, [change], options.wait);
+    const words = { noun: 'image', requested: 'import requested', done: change.done };
+    return reportChanges(context, outcomes, words, { waited: options.wait, many: false });
+  },
+});

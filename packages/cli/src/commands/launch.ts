@@ -1,0 +1,150 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { VirgaError } from '@virga/contract/errors';
+import { isId } from '@virga/contract/ids';
+import type { Instance, LaunchInstance } from '@virga/contract/rest/instances';
+import { defineCommand } from '../command.ts';
+import type { CommandContext } from '../context.ts';
+import { idempotent } from '../idempotent.ts';
+import { findImage } from '../lookup.ts';
+import { makeChanges } from '../operations/make-changes.ts';
+import { reportChanges } from '../operations/report-changes.ts';
+import { knownKeys } from '../ssh/identities.ts';
+import { describe, settled } from './instance-change.ts';
+import { waitForGuestOption } from './shared-options.ts';
+
+const maxUserDataBytes = 16_384;
+const longestName = 63;
+
+export const launch = defineCommand({
+  meta: {
+    path: 'launch',
+    summary: 'Launch an instance',
+    details:
+      'Without a name, one is made up from the name of the image. Without --key, the instance gets every key pair of the ' +
+      'project whose private key virga keys create or import remembered on this machine, so that virga ssh works.',
+    section: 'Instances',
+  },
+  args: { name: { summary: 'lower-case letters, digits and hyphens', optional: true } },
+  options: {
+    image: { type: 'text', value: 'IMAGE', summary: 'image to clone', required: true, complete: 'image' },
+    type: {
+      type: 'text',
+      value: 'TYPE',
+      summary: 'instance type: how much CPU, memory and disk',
+      required: true,
+      complete: 'type',
+    },
+    network: {
+      type: 'text',
+      value: 'NETWORK',
+      summary: 'network to attach to; default the one named default',
+      complete: 'network',
+    },
+    key: { type: 'texts', value: 'KEY', summary: 'key pair that may log in; may be repeated', complete: 'key' },
+    noKey: { type: 'flag', summary: 'no key pair at all' },
+    userData: {
+      type: 'text',
+      value: 'FILE',
+      complete: 'file',
+      summary: 'user data for cloud-init, at most 16 KiB; - reads standard input',
+    },
+    disk: {
+      type: 'integer',
+      value: 'GIB',
+      summary: 'size of the root disk instead of that of the type',
+      minimum: 1,
+      maximum: 65_536,
+    },
+    firmware: { type: 'text', value: 'FIRMWARE', choices: ['bios', 'uefi'], summary: 'how it boots' },
+    count: {
+      type: 'integer',
+      value: 'N',
+      summary: 'launch this many, named NAME-1 to NAME-N',
+      minimum: 1,
+      maximum: 100,
+    },
+    wait: waitForGuestOption,
+  },
+  examples: [
+    { command: 'virga launch web --image starter --type small --wait', explains: 'waits until it runs' },
+    { command: 'virga launch web --image starter --type small --wait=ssh && virga ssh web', explains: 'then logs in' },
+    {
+      command: 'virga launch --image debian-12 --type medium --user-data init.yaml',
+      explains: 'with cloud-init user data',
+    },
+    { command: 'virga launch node --image starter --type tiny --count 3', explains: 'node-1, node-2 and node-3' },
+  ],
+  async run(context, { args, options }) {
+    if (options.noKey && options.key.length > 0) {
+      throw new VirgaError('InvalidArgument', {
+        detail: '--key and --no-key were both given.',
+        action: 'Give one of them.',
+      });
+    }
+    const { image, type, network, firmware, disk, count } = options;
+    const userData = options.userData === undefined ? undefined : await readUserData(context, options.userData);
+    const client = await context.client();
+    const keyPairs = options.noKey ? [] : options.key.length > 0 ? options.key : await rememberedKeys(context);
+    const body: Omit<LaunchInstance, 'name'> = {
+      image,
+      type,
+      keyPairs,
+      ...(network === undefined ? {} : { network }),
+      ...(userData === undefined ? {} : { userData }),
+      ...(disk === undefined ? {} : { diskGib: disk }),
+      ...(firmware === undefined ? {} : { firmware }),
+    };
+    const base = args.name ?? (await inventName(context, image));
+    const names = count === undefined ? [base] : Array.from({ length: count }, (_, index) => `${base}-${index + 1}`);
+    const changes = names.map((name) => ({
+      name,
+      request: async () => {
+        const answer = await idempotent((request) => client.launchInstance({ body: { ...body, name } }, request));
+        return { operationId: answer.operationId, resource: answer.instance };
+      },
+      afterwards: settled(context, client, options.wait === 'ssh'),
+      done: describe,
+    }));
+    const waited = options.wait !== undefined;
+    const outcomes = await makeChanges<Instance>(context, changes, waited);
+    const words = { noun: 'instance', requested: 'launch requested', done: describe };
+    const exit = await reportChanges(context, outcomes, words, { waited, many: count !== undefined });
+    const first = outcomes.find(({ error }) => !error);
+    if (first && context.print.format === 'table') {
+      context.print.note(
+        keyPairs.length > 0 ? `  log in: virga ssh ${first.name}` : `  console: virga console ${first.name}`,
+      );
+    }
+    return exit;
+  },
+});
+
+/** @returns base64 @throws UserDataTooLarge | InvalidArgument the file cannot be read; nothing was asked of the cloud */
+async function readUserData({ io }: CommandContext, path: string): Promise<string> {
+  let bytes: Buffer;
+  try {
+    bytes = path === '-' ? Buffer.concat(await Array.fromAsync(io.stdin, Buffer.from)) : await readFile(path);
+  } catch (cause) {
+    throw new VirgaError('InvalidArgument', {
+      detail: `The user data file ${path} cannot be read (${(cause as NodeJS.ErrnoException).code}).`,
+      action: 'Give the path of a file that you may read.',
+      cause,
+    });
+  }
+  if (bytes.length <= maxUserDataBytes) return bytes.toString('base64');
+  throw new VirgaError('UserDataTooLarge', {
+    detail: `The user data has ${bytes.length} bytes; at most ${maxUserDataBytes} are allowed.`,
+    action: 'Shorten it, or let it fetch the rest from a server of yours.',
+  });
+}
+
+async function rememberedKeys(context: CommandContext): Promise<string[]> {
+  return (await knownKeys(await context.client(), context.io.env)).map(({ keyPair }) => keyPair.name).slice(0, 16);
+}
+
+/** Such as `starter-4f2a`. */
+async function inventName(context: CommandContext, image: string): Promise<string> {
+  const imageName = isId('image', image) ? (await findImage(await context.client(), image)).name : image;
+  return `${imageName.slice(0, longestName - 5)}-${randomBytes(2).toString('hex')}`;
+}
