@@ -12,7 +12,7 @@ import { Session } from './session.ts';
 import { defaultSocketPath, type Transport } from './transport.ts';
 
 export interface ConnectOptions {
-  /** How to reach the daemon; default its unix socket on this host, of the monolithic or the QEMU daemon. */
+  /** How to reach the daemon; default the unix socket on this host for the URI: see {@link defaultSocketPath}. */
   transport?: Transport | undefined;
   /** What to open there; default `qemu:///system`. */
   uri?: string | undefined;
@@ -56,11 +56,12 @@ export interface Connection extends AsyncDisposable {
  */
 export async function connect(options: ConnectOptions = {}): Promise<Connection> {
   const { readOnly = false, callTimeoutMs = 30_000, connectTimeoutMs = 30_000 } = options;
-  const transport = options.transport ?? { kind: 'unix', path: await defaultSocketPath(readOnly) };
+  const uri = options.uri ?? 'qemu:///system';
+  const transport = options.transport ?? { kind: 'unix', path: await defaultSocketPath(uri, readOnly) };
   const session = await Session.open(
     {
       transport,
-      uri: options.uri ?? 'qemu:///system',
+      uri,
       readOnly,
       callTimeoutMs,
       slowCallTimeoutMs: options.slowCallTimeoutMs ?? 600_000,

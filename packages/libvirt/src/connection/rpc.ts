@@ -21,6 +21,7 @@ import { XdrWriter } from '../xdr/writer.ts';
 import { type Call, type CallOptions, CallTable } from './call-table.ts';
 import { EventHub } from './event-hub.ts';
 import { Keepalive, type KeepaliveOptions } from './keepalive.ts';
+import { keepMessagesApart } from './transport.ts';
 
 /** What a stream needs to be told. See stream.ts. */
 export interface StreamSink {
@@ -44,6 +45,7 @@ export class Rpc {
   readonly closed: Promise<Error | undefined>;
   readonly events: EventHub;
   private readonly socket: Duplex;
+  private readonly messagesApart: boolean;
   private readonly calls: CallTable;
   private readonly streams = new Map<number, StreamSink>();
   private readonly writer = new XdrWriter();
@@ -57,6 +59,7 @@ export class Rpc {
 
   constructor(socket: Duplex, options: RpcOptions) {
     this.socket = socket;
+    this.messagesApart = keepMessagesApart(socket);
     this.closed = new Promise((resolve) => {
       this.resolveClosed = resolve;
     });
@@ -218,13 +221,17 @@ export class Rpc {
     this.scheduleFlush();
   }
 
-  /** All that is written in one turn of the event loop leaves in one system call. */
+  /** All that is written in one turn of the event loop leaves in one system call, where messages need not be apart. */
   private scheduleFlush(): void {
-    if (this.flushScheduled) return;
-    this.flushScheduled = true;
-    queueMicrotask(() => {
-      this.flushScheduled = false;
-      if (!this.ended && this.writer.length > 0) this.socket.write(this.writer.take());
-    });
+    if (this.messagesApart) this.socket.write(this.writer.take());
+    else if (!this.flushScheduled) {
+      this.flushScheduled = true;
+      queueMicrotask(() => this.flush());
+    }
+  }
+
+  private flush(): void {
+    this.flushScheduled = false;
+    if (!this.ended && this.writer.length > 0) this.socket.write(this.writer.take());
   }
 }

@@ -2,6 +2,8 @@
 // that speaks RPC next. Fails with ConnectFailed, whose text says what to do.
 import { readFile, stat } from 'node:fs/promises';
 import net from 'node:net';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { ConnectFailed, type ConnectFailureReason } from '../errors.ts';
@@ -34,13 +36,23 @@ export type Transport = UnixTransport | TlsTransport | DuplexTransport;
 
 const defaultTlsPort = 16_514;
 
-/** The daemon's socket: that of the monolithic daemon, or of the QEMU daemon where there is only that. */
-export async function defaultSocketPath(readOnly: boolean): Promise<string> {
-  const suffix = readOnly ? '-ro' : '';
-  const monolithic = `/run/libvirt/libvirt-sock${suffix}`;
-  const modular = `/run/libvirt/virtqemud-sock${suffix}`;
+/**
+ * The socket of the daemon that opens a URI: of the monolithic daemon (or the proxy in its place), or of the modular QEMU
+ * daemon where there is only that, which passes on what belongs to its sisters. URIs that end in `/session` have theirs
+ * in the user's runtime folder.
+ */
+export async function defaultSocketPath(
+  uri: string,
+  readOnly: boolean,
+  systemFolder = '/run/libvirt',
+): Promise<string> {
+  const session = /\/session(\?|$)/.test(uri);
+  const runtime = process.env.XDG_RUNTIME_DIR ?? join(homedir(), '.cache');
+  const folder = session ? join(runtime, 'libvirt') : systemFolder;
+  const suffix = readOnly && !session ? '-ro' : '';
+  const [monolithic, modular] = ['libvirt', 'virtqemud'].map((name) => join(folder, `${name}-sock${suffix}`));
   const exists = (path: string): Promise<boolean> => stat(path).then(Boolean, () => false);
-  return !(await exists(monolithic)) && (await exists(modular)) ? modular : monolithic;
+  return !(await exists(monolithic!)) && (await exists(modular!)) ? modular! : monolithic!;
 }
 
 export async function dial(transport: Transport, signal: AbortSignal): Promise<Duplex> {
@@ -50,8 +62,38 @@ export async function dial(transport: Transport, signal: AbortSignal): Promise<D
     case 'tls':
       return dialTls(transport, signal);
     case 'duplex':
-      return typeof transport.stream === 'function' ? await transport.stream() : transport.stream;
+      return typeof transport.stream === 'function' ? within(signal, transport.stream()) : transport.stream;
   }
+}
+
+/** What the caller's function gives, unless the signal fires first; what comes after that is destroyed. */
+async function within(signal: AbortSignal, dialling: Duplex | Promise<Duplex>): Promise<Duplex> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    return await Promise.race([dialling, aborted.promise]);
+  } catch (error) {
+    void Promise.resolve(dialling).then(
+      (late) => late.destroy(),
+      () => undefined,
+    );
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/**
+ * Whether each message needs a write of its own. libvirtd looks for the next message only when the network has news, and
+ * so overlooks what came within the same TLS record. From here on every write to such a stream becomes records of its own.
+ */
+export function keepMessagesApart(stream: Duplex): boolean {
+  if (!(stream instanceof tls.TLSSocket)) return false;
+  // Without it Node passes on one by one what had to wait, instead of joined.
+  Object.defineProperty(stream, '_writev', { value: null });
+  return true;
 }
 
 async function dialUnix(path: string, signal: AbortSignal): Promise<Duplex> {
@@ -103,6 +145,10 @@ async function dialTls(transport: TlsTransport, signal: AbortSignal): Promise<Du
   const { host, port = defaultTlsPort, ca, cert, key, servername } = transport;
   const identity = servername === undefined ? {} : { servername };
   const socket = tls.connect({ host, port, ca, cert, key, ...identity });
+  let reached = false;
+  socket.once('connect', () => {
+    reached = true;
+  });
   try {
     await firstEvent(socket, 'secureConnect', signal);
     await expectWelcome(socket, signal);
@@ -112,11 +158,10 @@ async function dialTls(transport: TlsTransport, signal: AbortSignal): Promise<Du
     signal.throwIfAborted();
     if (cause instanceof ConnectFailed) throw cause;
     const { code, message } = cause as NodeJS.ErrnoException;
-    const refused = code === 'ECONNREFUSED';
-    const unreachable = refused || code === 'ENOTFOUND' || code === 'EHOSTUNREACH' || code === 'ETIMEDOUT';
-    const hint = unreachable ? 'is libvirtd listening for TLS there?' : 'check the certificates on both sides';
+    const unreached: ConnectFailureReason = code === 'ECONNREFUSED' ? 'REFUSED' : 'UNREACHABLE';
+    const hint = reached ? 'check the certificates on both sides' : 'is libvirtd listening for TLS there?';
     throw new ConnectFailed(
-      refused ? 'REFUSED' : unreachable ? 'UNREACHABLE' : 'TLS_REJECTED',
+      reached ? 'TLS_REJECTED' : unreached,
       `no TLS connection to libvirt on ${host}:${port} (${message}): ${hint}`,
       { cause },
     );

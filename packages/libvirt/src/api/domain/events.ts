@@ -161,7 +161,7 @@ export function domainEvents(session: Session) {
   return {
     /**
      * Calls `listener` for each event of a kind, of all domains. Resolves once libvirt will send them: what happens
-     * after that is not missed. Events come in libvirt's order, and before the answer to any later call.
+     * after that is not missed. Events come in libvirt's order; one that a call caused may come before its answer or after.
      * After {@link ConnectionLost} nothing is delivered any more: connect, subscribe, then list anew.
      */
     on,
