@@ -7,7 +7,7 @@ import { GuestMachine, type MachineOptions, networkConfig, type Seed, writeSeed 
 import { type ImageFixture, prepareImage, removeImage } from '../testing/test-image.ts';
 
 const bootMs = 60_000;
-const powerOffSeconds = 10;
+const powerOffMs = 10_000;
 const ready = /virga-starter: ready/;
 let fixture: ImageFixture;
 
@@ -39,7 +39,7 @@ async function whileRunning<Result>(options: MachineOptions, act: (machine: Gues
   }
 }
 
-const identity = 'cat /etc/machine-id; dropbearkey -y -f /etc/dropbear/dropbear_ed25519_host_key | grep Fingerprint';
+const identity = 'cat /etc/machine-id; dropbearkey -y -f /etc/dropbear/dropbear_ed25519_host_key | grep ^ssh-';
 
 test('an instance becomes what its seed says, once, and keeps it over a reboot; another instance is another machine', async (t) => {
   const script = '#!/bin/sh\necho "ran as $(id -un)" >>/root/ran\necho user data was here\n';
@@ -69,22 +69,36 @@ test('an instance becomes what its seed says, once, and keeps it over a reboot; 
     await t.test('refuses who has no key, also the password that nobody set', async () => {
       await assert.rejects(machine.ssh('true', 'nobody'), /Permission denied/);
     });
+    await t.test('says on its console who it is and how to log in', async () => {
+      const hostKey = (await machine.ssh(identity)).split('\n')[1] ?? '';
+      assert.match(hostKey, /^ssh-ed25519 /);
+      assert.ok(machine.console.includes(`-----BEGIN SSH HOST KEY KEYS-----\r\n${hostKey}\r\n`));
+      await machine.waitForConsole(
+        /log in with: ssh root@10\.0\.2\.15\r\n[\s\S]*shell of root[\s\S]*root@web-1:~# /,
+        bootMs,
+      );
+    });
     const seen = await machine.ssh(identity);
     await t.test('turns itself off when the power button is pressed', async () => {
-      const seconds = await machine.pressPowerButton(powerOffSeconds * 1000);
+      const seconds = await machine.pressPowerButton(powerOffMs);
       console.log(`off ${seconds.toFixed(1)} s after the power button`);
       assert.match(machine.console, /virga-starter: stopped/);
     });
     return seen;
   });
 
-  await t.test('is the same after a reboot, and its user data does not run again', async () => {
-    await whileRunning(options, async (machine) => {
-      assert.equal(await machine.ssh(identity), first);
-      assert.equal(await machine.ssh('cat /root/ran'), 'ran as root');
-      assert.doesNotMatch(await machine.ssh('dmesg'), /recovery|orphan/, 'the file system was not unmounted');
-    });
-  });
+  await t.test(
+    'is the same when it is started again and after a reboot, and its user data does not run again',
+    async () => {
+      await whileRunning(options, async (machine) => {
+        await machine.ssh('reboot');
+        await machine.waitForConsole(/ready[\s\S]*virga-starter: stopped[\s\S]*virga-starter: ready/, bootMs);
+        assert.equal(await machine.ssh(identity), first);
+        assert.equal(await machine.ssh('cat /root/ran'), 'ran as root');
+        assert.doesNotMatch(await machine.ssh('dmesg'), /recovery|orphan/, 'the file system was not unmounted');
+      });
+    },
+  );
 
   await t.test('is a new machine when its disk gets the seed of another instance', async () => {
     await writeSeed(options.folder, seedOf('web-2', script));
@@ -145,6 +159,9 @@ test('gets a static address from network-config', async () => {
     assert.match(machine.console, /network-config: ethernets\/eth0\/wakeonlan is not known here and does nothing/);
     const resolver = await machine.agentRun('/bin/cat', '/etc/resolv.conf');
     assert.equal(resolver, 'nameserver 10.0.2.3\nsearch example.test\n');
+    assert.match(await machine.agentRun('/sbin/ip', 'route'), /default via 10\.0\.2\.2 /);
+    const seconds = await machine.turnedOff(powerOffMs, () => machine.agentSend('guest-shutdown'));
+    console.log(`off ${seconds.toFixed(1)} s after the agent was asked`);
   });
 });
 

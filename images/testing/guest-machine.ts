@@ -26,12 +26,15 @@ export type MachineOptions = {
 const mac = '52:54:00:12:34:56';
 const ovmf = '/usr/share/OVMF';
 
-/** The network-config that Virga writes, for the one card of the machine. */
+/**
+ * The network-config that Virga writes, for the one card of the machine. The address is quoted: one of decimal digits
+ * alone is a number to base 60 in YAML 1.1, which cloud-init reads.
+ */
 export const networkConfig = `version: 2
 ethernets:
   eth0:
     match:
-      macaddress: ${mac}
+      macaddress: '${mac}'
     set-name: eth0
     dhcp4: true
 `;
@@ -151,10 +154,22 @@ export class GuestMachine {
     }
   }
 
+  /** One command to the guest agent that it does not answer when all goes well. */
+  async agentSend(command: string): Promise<void> {
+    const lines = await JsonLines.open(connect(join(this.#options.folder, 'agent')));
+    lines.write({ execute: command });
+    lines.close();
+  }
+
   /** Presses the power button and waits for the machine to end. @returns seconds that took */
-  async pressPowerButton(timeoutMs: number): Promise<number> {
+  pressPowerButton(timeoutMs: number): Promise<number> {
+    return this.turnedOff(timeoutMs, () => this.#monitor('system_powerdown'));
+  }
+
+  /** Does something that ends the machine, and waits for that. @returns seconds that took */
+  async turnedOff(timeoutMs: number, act: () => Promise<unknown>): Promise<number> {
     const startedMs = performance.now();
-    await this.#monitor('system_powerdown');
+    await act();
     const timeout = AbortSignal.timeout(timeoutMs);
     const late = once(timeout, 'abort').then(() => {
       throw new Error(`still on after ${timeoutMs} ms; the console ends with:\n${this.#console.slice(-3000)}`);
