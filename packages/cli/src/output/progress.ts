@@ -1,5 +1,5 @@
-// Progress of long work, on stderr. On a terminal: a bar for each task that is under way, redrawn in place, and a line that
-// stays for each that has ended. Elsewhere: a line when the message changes. With --quiet: nothing.
+// Progress of long work, on stderr. On a terminal: a bar for each task that is under way, redrawn in place, and, of several,
+// a line that stays for each that has ended. Elsewhere: a line when the message changes. With --quiet: nothing.
 import type { CliIo } from '../cli-io.ts';
 import { columnGap } from './column-widths.ts';
 import { printable } from './format.ts';
@@ -53,6 +53,7 @@ const showCursor = '\u001b[?25h';
 function bars(io: CliIo, terminal: Terminal): Progress {
   const now = io.clock ?? Date.now;
   const active = new Set<Bar>();
+  let begun = 0;
   let drawnLines = 0;
   let timer: NodeJS.Timeout | undefined;
   const mostBars = 12;
@@ -67,7 +68,8 @@ function bars(io: CliIo, terminal: Terminal): Progress {
   };
   const end = (bar: Bar, mark: string, message: string) => {
     if (!active.delete(bar)) return;
-    draw(`${mark} ${bar.label}  ${printable(message)}\n`);
+    // What came of a single task is told by the result or the error that follows.
+    draw(begun > 1 ? `${mark} ${bar.label}  ${printable(message)}\n` : '');
   };
   return {
     task(label) {
@@ -77,6 +79,7 @@ function bars(io: CliIo, terminal: Terminal): Progress {
         timer = setInterval(draw, 1000).unref();
       }
       active.add(bar);
+      begun += 1;
       draw();
       return {
         update(message, percent) {

@@ -1,0 +1,278 @@
+// Every command of the table against a server that knows the contract: what a person sees, what a program gets, and the
+// exit code when the server refuses. The pictures are in golden/; VIRGA_UPDATE_GOLDEN=1 draws them anew.
+import assert from 'node:assert/strict';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { VirgaError } from '@virga/contract/errors';
+import type { RouteName } from '@virga/contract/rest/api';
+import { type CapturedCli, captureCli } from '@virga/testing/captured-cli';
+import {
+  aCaller,
+  aHost,
+  aKeyPair,
+  aMembership,
+  aNetwork,
+  anApiKey,
+  anEvent,
+  anImage,
+  anInstance,
+  anInstanceType,
+  anOperation,
+  aProject,
+  aUser,
+  exampleNowMs,
+} from '@virga/testing/contract-examples';
+import { type ContractServer, type Handlers, serveContract } from '@virga/testing/contract-server';
+import { parse } from 'yaml';
+import { commandTable } from './commands/command-table.ts';
+
+type Case = {
+  argv: string[];
+  /** What a program gets. */
+  json: unknown;
+  /** The exit code when the server forbids everything; default 5. For commands that ask no server, their own failure. */
+  failing?: { argv: string[]; exit: number };
+  input?: string;
+};
+
+const operationId = 'op-00000000000000001';
+const change = { instance: anInstance(), operationId } as const;
+const changed = [{ name: 'web', ...change }];
+const publicKeyFile = 'id_test.pub';
+
+const cases: Record<string, Case> = {
+  launch: { argv: ['launch', 'web', '--image', 'starter', '--type', 'small', '--no-key'], json: change },
+  list: { argv: ['list'], json: [anInstance()] },
+  show: { argv: ['show', 'web'], json: anInstance() },
+  start: { argv: ['start', 'web'], json: changed },
+  stop: { argv: ['stop', 'web'], json: changed },
+  reboot: { argv: ['reboot', 'web'], json: changed },
+  destroy: { argv: ['destroy', 'web'], json: changed },
+  delete: { argv: ['delete', 'web', '--yes'], json: changed },
+  ssh: { argv: ['ssh', 'web', '--print'], json: undefined },
+  console: { argv: ['console', 'web', '--log'], json: { text: 'login: \n', truncated: false } },
+  log: { argv: ['log', 'web'], json: { text: 'login: \n', truncated: false } },
+  xml: { argv: ['xml', 'web'], json: { xml: '<domain/>' } },
+  'images list': { argv: ['images'], json: [anImage()] },
+  'images show': { argv: ['images', 'show', 'starter'], json: anImage() },
+  'images register': {
+    argv: ['images', 'register', '/srv/starter.qcow2', '--name', 'starter', '--format', 'qcow2'],
+    json: { image: anImage(), operationId },
+  },
+  'images delete': {
+    argv: ['images', 'delete', 'starter', '--yes'],
+    json: [{ name: 'starter', image: anImage(), operationId }],
+  },
+  'networks list': { argv: ['networks'], json: [aNetwork()] },
+  'networks show': { argv: ['networks', 'show', 'default'], json: aNetwork() },
+  'networks create': {
+    argv: ['networks', 'create', 'default', '--cidr', '10.77.0.0/24'],
+    json: { network: aNetwork(), operationId },
+  },
+  'networks delete': {
+    argv: ['networks', 'delete', 'default', '--yes'],
+    json: [{ name: 'default', network: aNetwork(), operationId }],
+  },
+  'types list': { argv: ['types'], json: [anInstanceType()] },
+  'types create': {
+    argv: ['types', 'create', 'small', '--vcpus', '1', '--memory', '256', '--disk', '1'],
+    json: anInstanceType(),
+  },
+  'types delete': { argv: ['types', 'delete', 'small', '--yes'], json: { name: 'small', deleted: true } },
+  'hosts list': { argv: ['hosts'], json: [aHost()] },
+  'hosts show': { argv: ['hosts', 'show', 'alpha'], json: aHost() },
+  'keys list': { argv: ['keys'], json: [aKeyPair()] },
+  'keys create': { argv: ['keys', 'create', 'laptop', '--file', 'KEYFILE'], json: undefined },
+  'keys import': { argv: ['keys', 'import', 'laptop', publicKeyFile], json: aKeyPair() },
+  'keys delete': { argv: ['keys', 'delete', 'laptop', '--yes'], json: { ...aKeyPair(), deleted: true } },
+  'operations list': { argv: ['operations'], json: [anOperation()] },
+  'operations show': { argv: ['operations', 'show', operationId], json: anOperation() },
+  'operations wait': {
+    argv: ['operations', 'wait', operationId],
+    json: [{ name: 'web', operation: anOperation(), operationId }],
+  },
+  events: { argv: ['events'], json: [anEvent()] },
+  login: { argv: ['login', '--access-key', 'VKTESTTESTTESTTEST22', '--secret-stdin'], json: undefined, input: 's\n' },
+  logout: {
+    argv: ['logout', '--profile', 'lab'],
+    json: { profile: 'lab', signedOut: true, revoked: false },
+    failing: { argv: ['logout', '--server', 'not an address', '--bogus'], exit: 2 },
+  },
+  whoami: { argv: ['whoami'], json: undefined },
+  'profiles list': {
+    argv: ['profiles'],
+    json: [
+      { name: 'lab', server: 'https://lab.example', project: null, accessKeyId: 'VKLABLABLABLABLABL22', current: true },
+    ],
+    failing: { argv: ['profiles', 'list', 'extra'], exit: 2 },
+  },
+  'profiles use': {
+    argv: ['profiles', 'use', 'lab'],
+    json: { profile: 'lab', server: 'https://lab.example' },
+    failing: { argv: ['profiles', 'use', 'labb'], exit: 3 },
+  },
+  'projects list': { argv: ['projects'], json: [aProject()] },
+  'projects create': { argv: ['projects', 'create', 'default'], json: aProject() },
+  'projects delete': { argv: ['projects', 'delete', 'default', '--yes'], json: { ...aProject(), deleted: true } },
+  'members list': { argv: ['members'], json: [aMembership()] },
+  'members set': { argv: ['members', 'set', 'admin', 'admin'], json: aMembership() },
+  'members remove': {
+    argv: ['members', 'remove', 'admin'],
+    json: { userId: aUser().id, userName: 'admin', removed: true },
+  },
+  'users list': { argv: ['users'], json: [aUser()] },
+  'users create': { argv: ['users', 'create', 'admin', '--no-password'], json: aUser() },
+  'users delete': { argv: ['users', 'delete', 'admin', '--yes'], json: { ...aUser(), deleted: true } },
+  'api-keys list': { argv: ['api-keys'], json: [anApiKey()] },
+  'api-keys create': { argv: ['api-keys', 'create'], json: { apiKey: anApiKey(), secret: 'shown-once' } },
+  'api-keys delete': {
+    argv: ['api-keys', 'delete', 'VKTESTTESTTESTTEST22', '--yes'],
+    json: { accessKeyId: 'VKTESTTESTTESTTEST22', deleted: true },
+  },
+  completion: {
+    argv: ['completion', 'bash'],
+    json: undefined,
+    failing: { argv: ['completion', 'tcsh'], exit: 2 },
+  },
+};
+
+const pageOf = <T>(item: T) => ({ items: [item] });
+
+const handlers: Required<Omit<Handlers, 'getHealth' | 'login' | 'followEvents' | 'openConsole'>> = {
+  getCaller: () => aCaller(),
+  listProjects: () => pageOf(aProject()),
+  createProject: () => aProject(),
+  deleteProject: () => ({}),
+  listMembers: () => pageOf(aMembership()),
+  setMember: () => aMembership(),
+  removeMember: () => ({}),
+  listUsers: () => pageOf(aUser()),
+  createUser: () => aUser(),
+  deleteUser: () => ({}),
+  listApiKeys: () => pageOf(anApiKey()),
+  createApiKey: () => ({ apiKey: anApiKey(), secret: 'shown-once' }),
+  deleteApiKey: () => ({}),
+  listHosts: () => pageOf(aHost()),
+  getHost: () => aHost(),
+  listInstanceTypes: () => pageOf(anInstanceType()),
+  createInstanceType: () => anInstanceType(),
+  deleteInstanceType: () => ({}),
+  listKeyPairs: () => pageOf(aKeyPair()),
+  getKeyPair: () => aKeyPair(),
+  importKeyPair: () => aKeyPair(),
+  deleteKeyPair: () => ({}),
+  listImages: () => pageOf(anImage()),
+  getImage: () => anImage(),
+  registerImage: () => ({ image: anImage(), operationId }),
+  deleteImage: () => ({ image: anImage(), operationId }),
+  listNetworks: () => pageOf(aNetwork()),
+  getNetwork: () => aNetwork(),
+  createNetwork: () => ({ network: aNetwork(), operationId }),
+  deleteNetwork: () => ({ network: aNetwork(), operationId }),
+  listInstances: () => pageOf(anInstance()),
+  getInstance: () => anInstance(),
+  launchInstance: () => change,
+  startInstance: () => change,
+  stopInstance: () => change,
+  rebootInstance: () => change,
+  destroyInstance: () => change,
+  deleteInstance: () => change,
+  getInstanceXml: () => ({ xml: '<domain/>' }),
+  getConsoleLog: () => ({ text: 'login: \n', truncated: false }),
+  listOperations: () => pageOf(anOperation()),
+  getOperation: () => anOperation(),
+  listEvents: () => pageOf(anEvent()),
+  listCloudEvents: () => pageOf(anEvent()),
+};
+
+let server: ContractServer;
+let refusing: ContractServer;
+
+before(async () => {
+  server = await serveContract(handlers);
+  const refuse = () => {
+    throw new VirgaError('Forbidden', { detail: 'You may not do this.', action: 'Ask an administrator.' });
+  };
+  refusing = await serveContract(
+    Object.fromEntries(Object.keys(handlers).map((name) => [name as RouteName, refuse])) as Handlers,
+  );
+});
+
+after(async () => {
+  await server[Symbol.asyncDispose]();
+  await refusing[Symbol.asyncDispose]();
+  assert.deepEqual(server.faults, []);
+});
+
+/** A command line with one remembered login and a public key in its home. */
+async function prepared(url: string): Promise<CapturedCli> {
+  const cli = await captureCli(url, {}, exampleNowMs);
+  await mkdir(join(cli.home, '.config/virga'), { recursive: true });
+  const profile = { server: 'https://lab.example', accessKeyId: 'VKLABLABLABLABLABL22', secret: 's' };
+  const config = { version: 1, currentProfile: 'lab', profiles: { lab: profile }, identities: {} };
+  await writeFile(join(cli.home, '.config/virga/config.json'), JSON.stringify(config));
+  await writeFile(join(cli.home, publicKeyFile), aKeyPair().publicKey);
+  return cli;
+}
+
+const inHome = (argv: readonly string[], { home }: CapturedCli) =>
+  argv.map((word) => (word === publicKeyFile || word === 'KEYFILE' ? join(home, word) : word));
+
+async function assertGolden(name: string, actual: string): Promise<void> {
+  const path = join(import.meta.dirname, 'golden', name);
+  if (process.env.VIRGA_UPDATE_GOLDEN) {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, actual);
+  }
+  assert.equal(actual, await readFile(path, 'utf8'));
+}
+
+const fileOf = (path: string) => `${path.replaceAll(' ', '-')}.txt`;
+
+test('every command has a case here', () => {
+  assert.deepEqual(Object.keys(cases).sort(), commandTable.map(({ meta }) => meta.path).sort());
+});
+
+for (const { meta } of commandTable) {
+  const { path } = meta;
+  const { argv, json, failing, input } = cases[path] ?? { argv: [], json: undefined };
+
+  test(`virga ${path} --help says what it is for, with examples`, async () => {
+    await using cli = await captureCli(server.url);
+    const run = await cli.run([...path.split(' '), '--help']);
+    assert.deepEqual([run.exit, run.stderr], [0, '']);
+    assert.match(run.stdout, /\nExamples\n {2}\S/);
+    await assertGolden(join('help', fileOf(path)), run.stdout);
+  });
+
+  test(`virga ${path} prints for people`, async () => {
+    await using cli = await prepared(server.url);
+    const run = await cli.run(inHome(argv, cli), { input });
+    assert.equal(run.exit, 0, run.stderr);
+    const shown = `${run.stdout}--- stderr\n${run.stderr}`
+      .replaceAll(cli.home, '$HOME')
+      .replaceAll(server.url, '$SERVER');
+    await assertGolden(join('output', fileOf(path)), shown);
+  });
+
+  if (json !== undefined) {
+    test(`virga ${path} gives a program the shapes of the contract, as JSON and as YAML`, async () => {
+      await using cli = await prepared(server.url);
+      const asJson = await cli.run([...inHome(argv, cli), '--output', 'json'], { input });
+      assert.equal(asJson.exit, 0, asJson.stderr);
+      assert.deepEqual(JSON.parse(asJson.stdout), json);
+      await using other = await prepared(server.url);
+      const asYaml = await other.run([...inHome(argv, other), '-o', 'yaml'], { input });
+      assert.deepEqual(parse(asYaml.stdout), json);
+    });
+  }
+
+  test(`virga ${path} fails with the exit code of the registry, and with a sentence and what to do`, async () => {
+    await using cli = await prepared(refusing.url);
+    const run = await cli.run(inHome(failing?.argv ?? argv, cli), { input });
+    assert.equal(run.exit, failing?.exit ?? 5, run.stderr);
+    assert.match(run.stderr, /^error: .+\.\n {2}try: .+\.\n$/);
+    assert.equal(run.stdout, '');
+  });
+}

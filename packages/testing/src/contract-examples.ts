@@ -1,0 +1,190 @@
+// One well-formed example of each resource, for tests that care about some of its fields only.
+
+import type { Event } from '@virga/contract/rest/events';
+import type { Host, InstanceType } from '@virga/contract/rest/hosts';
+import type { ApiKey, Caller, Membership, Project, User } from '@virga/contract/rest/identity';
+import type { Image } from '@virga/contract/rest/images';
+import type { Instance } from '@virga/contract/rest/instances';
+import type { KeyPair } from '@virga/contract/rest/key-pairs';
+import type { Network } from '@virga/contract/rest/networks';
+import type { Operation } from '@virga/contract/rest/operations';
+
+const createdAt = '2026-03-01T12:00:00.000Z';
+/** Two hours after every example was made. */
+export const exampleNowMs = Date.parse('2026-03-01T14:00:00.000Z');
+
+const projectId = 'proj-00000000000000001';
+
+export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
+  id: 'i-00000000000000001',
+  projectId,
+  name: 'web',
+  state: 'running',
+  stateReason: null,
+  desiredState: 'running',
+  observedState: 'running',
+  generation: 1,
+  type: 'small',
+  vcpus: 1,
+  memoryMib: 256,
+  diskBytes: 1_073_741_824,
+  imageId: 'ami-00000000000000001',
+  imageName: 'starter',
+  loginUser: 'virga',
+  keyPairs: ['laptop'],
+  hostId: 'host-00000000000000001',
+  hostName: 'alpha',
+  domainName: 'virga-web-00000001',
+  networkInterfaces: [
+    {
+      id: 'eni-00000000000000001',
+      networkId: 'net-00000000000000001',
+      networkName: 'default',
+      mac: '52:54:00:00:00:01',
+      address: '10.77.0.10',
+    },
+  ],
+  createdAt,
+  startedAt: createdAt,
+  ...fields,
+});
+
+export const anImage = (fields: Partial<Image> = {}): Image => ({
+  id: 'ami-00000000000000001',
+  projectId,
+  name: 'starter',
+  visibility: 'public',
+  state: 'available',
+  stateReason: null,
+  format: 'qcow2',
+  virtualSizeBytes: 268_435_456,
+  fileSizeBytes: 24_117_248,
+  sha256: 'ab'.repeat(32),
+  defaultUser: 'virga',
+  minimumMemoryMib: 64,
+  createdAt,
+  ...fields,
+});
+
+export const aNetwork = (fields: Partial<Network> = {}): Network => ({
+  id: 'net-00000000000000001',
+  projectId,
+  name: 'default',
+  kind: 'nat',
+  visibility: 'public',
+  cidr: '10.77.0.0/24',
+  gateway: '10.77.0.1',
+  addressCount: 253,
+  leasedCount: 2,
+  state: 'active',
+  stateReason: null,
+  createdAt,
+  ...fields,
+});
+
+export const aHost = (fields: Partial<Host> = {}): Host => ({
+  id: 'host-00000000000000001',
+  name: 'alpha',
+  driver: 'simulated',
+  state: 'ready',
+  stateReason: null,
+  facts: null,
+  allocatedVcpus: 2,
+  allocatedMemoryMib: 512,
+  schedulableVcpus: 16,
+  schedulableMemoryMib: 16_384,
+  instanceCount: 2,
+  lastSeenAt: createdAt,
+  createdAt,
+  ...fields,
+});
+
+export const anInstanceType = (fields: Partial<InstanceType> = {}): InstanceType => ({
+  name: 'small',
+  vcpus: 1,
+  memoryMib: 256,
+  diskGib: 1,
+  ...fields,
+});
+
+export const aKeyPair = (fields: Partial<KeyPair> = {}): KeyPair => ({
+  id: 'key-00000000000000001',
+  projectId,
+  name: 'laptop',
+  publicKey: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f',
+  fingerprint: 'SHA256:0000000000000000000000000000000000000000000',
+  createdAt,
+  ...fields,
+});
+
+export const anOperation = (fields: Partial<Operation> = {}): Operation => ({
+  id: 'op-00000000000000001',
+  kind: 'instance.launch',
+  projectId,
+  resourceId: 'i-00000000000000001',
+  resourceName: 'web',
+  state: 'succeeded',
+  progressPercent: 100,
+  message: 'done',
+  error: null,
+  requestedBy: 'admin',
+  createdAt,
+  startedAt: createdAt,
+  finishedAt: createdAt,
+  ...fields,
+});
+
+export const anEvent = (fields: Partial<Event> = {}): Event => ({
+  cursor: '100-1',
+  time: createdAt,
+  category: 'audit',
+  type: 'instance.launch',
+  projectId,
+  resourceId: 'i-00000000000000001',
+  resourceName: 'web',
+  actor: 'admin',
+  message: 'admin asked to launch web',
+  data: {},
+  requestId: null,
+  ...fields,
+});
+
+export const aProject = (fields: Partial<Project> = {}): Project => ({
+  id: projectId,
+  name: 'default',
+  description: 'The first project',
+  createdAt,
+  ...fields,
+});
+
+export const aUser = (fields: Partial<User> = {}): User => ({
+  id: 'user-00000000000000001',
+  name: 'admin',
+  cloudRole: 'admin',
+  createdAt,
+  ...fields,
+});
+
+export const aMembership = (fields: Partial<Membership> = {}): Membership => ({
+  userId: 'user-00000000000000001',
+  userName: 'admin',
+  role: 'admin',
+  ...fields,
+});
+
+export const anApiKey = (fields: Partial<ApiKey> = {}): ApiKey => ({
+  accessKeyId: 'VKTESTTESTTESTTEST22',
+  userId: 'user-00000000000000001',
+  projectId,
+  description: 'for tests',
+  createdAt,
+  expiresAt: null,
+  ...fields,
+});
+
+export const aCaller = (fields: Partial<Caller> = {}): Caller => ({
+  user: aUser(),
+  project: aProject(),
+  projectRole: 'admin',
+  ...fields,
+});
