@@ -55,6 +55,9 @@ export async function startPrivateCluster(options: PrivateClusterOptions): Promi
   };
 }
 
+/** True when the cluster of a data folder runs, with a server or without. */
+export const clusterRuns = (dataFolder: string) => postmasterOf(dataFolder) !== undefined;
+
 /** Stops the cluster of a data folder that runs without a server. Answers false when none runs. */
 export async function stopAbandonedCluster(dataFolder: string): Promise<boolean> {
   const pid = postmasterOf(dataFolder);

@@ -1,7 +1,8 @@
 // A phase of `script/up` or `script/down` as data: what it is about, what it would change now, and how it changes it.
 // Each can be run again at any time; one that fails leaves nothing half made, and the next run goes on from there.
 
-export type Report = (message: string) => void;
+/** Says what is being done now, and how much of it is done, 0 to 100, where that is known. */
+export type Report = (message: string, percent?: number) => void;
 
 export type Phase = {
   /** What the phase is about, such as `libvirt`. */

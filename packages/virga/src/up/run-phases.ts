@@ -1,6 +1,6 @@
-// Carries out a plan with progress on the terminal. Stops at the first phase that fails and says what to do.
+// Carries out a plan, showing how far it is. Stops at the first phase that fails: the next run goes on from there.
+import type { Progress } from '@virga/cli/output/progress';
 import { VirgaError } from '@virga/contract/errors';
-import { Listr } from 'listr2';
 import type { Plan } from './phase.ts';
 
 /**
@@ -8,27 +8,22 @@ import type { Plan } from './phase.ts';
  * done its work, or made more of it known.
  * @throws what the phase threw that failed
  */
-export async function runPhases(plan: Plan, { interactive }: { interactive: boolean }): Promise<void> {
-  const tasks = plan.map(({ phase }) => ({
-    title: phase.title,
-    task: async (_context: unknown, task: { title: string; output: string }) => {
+export async function runPhases(plan: Plan, progress: Progress): Promise<void> {
+  try {
+    for (const { phase } of plan) {
       const changes = await phase.check();
-      if (changes.length === 0) return;
-      await phase.change((message) => {
-        task.output = message;
-      });
-    },
-  }));
-  await new Listr(tasks, {
-    renderer: interactive ? 'default' : 'simple',
-    rendererOptions: interactive ? { collapseErrors: false, showErrorMessage: false } : {},
-    exitOnError: true,
-    registerSignalListeners: false,
-  }).run();
-}
-
-/** What a person reads when a phase failed, and the exit code. Errors that are ours to mend show where they are from. */
-export function failureOf(error: unknown): { text: string; exitCode: number } {
-  if (error instanceof VirgaError) return { text: `${error.detail} ${error.action}`, exitCode: error.kind.exit };
-  return { text: error instanceof Error ? (error.stack ?? error.message) : String(error), exitCode: 1 };
+      if (changes.length === 0) continue;
+      const task = progress.task(phase.title);
+      const startedMs = performance.now();
+      try {
+        await phase.change((message, percent = 0) => task.update(message, percent));
+      } catch (error) {
+        task.fail(error instanceof VirgaError ? error.detail : 'failed');
+        throw error;
+      }
+      task.succeed(`done in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
+    }
+  } finally {
+    progress.close();
+  }
 }

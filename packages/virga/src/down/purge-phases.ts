@@ -1,0 +1,132 @@
+// Deletes what a cloud made on this machine, with the server stopped: through the host agent, by the mark that every
+// domain and network of the cloud carries, so that it works with a broken database too. Nothing of anybody else is touched.
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { changeConfig, configFolder, configPath, readConfig } from '@virga/cli/config/config-file';
+import type { HostAgent } from '@virga/contract/agent/agent';
+import { uuidOf } from '@virga/control-plane/reconcile/uuid-of';
+import { openLibvirtAgent } from '@virga/host-agent/libvirt/libvirt-agent';
+import { pino } from 'pino';
+import { runCommand } from '../machine/run-command.ts';
+import { removeUnit, unitIsInstalled } from '../machine/systemd-unit.ts';
+import { isUnit } from '../server/background-server.ts';
+import { cloudIdPath } from '../server/cloud-id.ts';
+import { databaseUser, databaseUserExists, defaultStateFolder, type Folders } from '../server/folders.ts';
+import { readAdministratorCredentials } from '../server/secrets.ts';
+import { readServerSettings } from '../server/server-settings.ts';
+import { keyPath } from '../up/key-phase.ts';
+import { profileName } from '../up/login-phase.ts';
+import type { Phase } from '../up/phase.ts';
+
+export type Inventory = { instances: number; networks: number; images: number };
+
+/** What there is of the cloud on this host; undefined when no server ever served here. @throws HostUnavailable */
+export async function takeInventory(folders: Folders): Promise<Inventory | undefined> {
+  const cloudId = readCloudId(folders);
+  if (cloudId === undefined) return undefined;
+  return withAgent(folders, async (agent) => {
+    const [instances, networks, images] = await Promise.all([
+      agent.listInstances(cloudId),
+      agent.listNetworks(cloudId),
+      agent.listImages(cloudId),
+    ]);
+    return { instances: instances.length, networks: networks.length, images: images.length };
+  });
+}
+
+export function purgeHostPhase(folders: Folders): Phase {
+  return {
+    title: 'instances',
+    check: async () => {
+      const found = await takeInventory(folders);
+      const parts = Object.entries(found ?? {}).filter(([, count]) => count > 0);
+      return parts.length > 0 ? [`delete ${parts.map(([what, count]) => `${count} ${what}`).join(', ')}`] : [];
+    },
+    change: async (report) => {
+      const cloudId = readCloudId(folders);
+      if (cloudId === undefined) return;
+      await withAgent(folders, async (agent) => {
+        for (const { id, domainName } of await agent.listInstances(cloudId)) {
+          report(`deleting ${domainName}`);
+          await agent.deleteInstance({ id, cloudId, uuid: uuidOf(id), domainName, nics: [] });
+        }
+        for (const { id } of await agent.listNetworks(cloudId)) {
+          report(`deleting network ${id}`);
+          await agent.deleteNetwork({ id, cloudId, uuid: uuidOf(id) });
+        }
+        for (const { id } of await agent.listImages(cloudId)) {
+          report(`deleting image ${id}`);
+          await agent.deleteImage({ id, cloudId });
+        }
+      });
+    },
+  };
+}
+
+/** The login, and the key pair that `up` made for it. What belongs to other clouds stays. */
+export function purgeLoginPhase(folders: Folders, env: NodeJS.ProcessEnv): Phase {
+  const isOurs = async () => {
+    const profile = (await readConfig(env)).profiles[profileName];
+    if (!profile) return false;
+    try {
+      return profile.accessKeyId === readAdministratorCredentials(folders).accessKeyId;
+    } catch {
+      return false;
+    }
+  };
+  return {
+    title: 'command line',
+    check: async () => ((await isOurs()) ? [`forget the login ${profileName}, and its SSH key`] : []),
+    change: async () => {
+      const path = keyPath(env, profileName);
+      await changeConfig(env, (config) => {
+        delete config.profiles[profileName];
+        if (config.currentProfile === profileName) config.currentProfile = Object.keys(config.profiles)[0] ?? 'default';
+        for (const [fingerprint, identity] of Object.entries(config.identities)) {
+          if (identity === path) delete config.identities[fingerprint];
+        }
+      });
+      await Promise.all([rm(path, { force: true }), rm(`${path}.pub`, { force: true })]);
+      const { profiles, identities } = await readConfig(env);
+      if (Object.keys(profiles).length > 0 || Object.keys(identities).length > 0) return;
+      await Promise.all([rm(configPath(env)), rm(join(configFolder(env), 'known_hosts'), { force: true })]);
+    },
+  };
+}
+
+export function purgeFilesPhase(folders: Folders): Phase {
+  const storage = () => readServerSettings(folders).storage;
+  const isDefault = folders.state === defaultStateFolder;
+  const present = () => [...new Set([storage(), folders.run, folders.state])].filter((path) => existsSync(path));
+  return {
+    title: 'files',
+    check: async () => [
+      ...(isUnit(folders) && unitIsInstalled() ? ['remove the unit of systemd'] : []),
+      ...present().map((path) => `delete ${path}`),
+      ...(isDefault && databaseUserExists() ? [`delete the system user ${databaseUser}`] : []),
+    ],
+    change: async () => {
+      if (isUnit(folders) && unitIsInstalled()) await removeUnit();
+      for (const path of present()) rmSync(path, { recursive: true, force: true });
+      // It stays while a cloud on other folders runs as it.
+      if (isDefault && databaseUserExists()) await runCommand(['userdel', databaseUser]).catch(() => {});
+    },
+  };
+}
+
+function readCloudId(folders: Folders): string | undefined {
+  const path = cloudIdPath(folders);
+  return existsSync(path) ? readFileSync(path, 'utf8').trim() || undefined : undefined;
+}
+
+async function withAgent<T>(folders: Folders, work: (agent: HostAgent) => Promise<T>): Promise<T> {
+  const { libvirtSocket, storage, acceleration } = readServerSettings(folders);
+  const log = pino({ level: 'silent' });
+  const agent = await openLibvirtAgent({ socketPath: libvirtSocket, storagePath: storage, acceleration, log });
+  try {
+    return await work(agent);
+  } finally {
+    await agent.close();
+  }
+}

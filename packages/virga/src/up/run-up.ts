@@ -1,0 +1,108 @@
+// From a machine with everything installed to a cloud with an instance to log in to: the phases, in their order, and
+// what a person reads at the end. May be run at any time; what is as it should be stays untouched.
+import type { CommandContext } from '@virga/cli/context';
+import type { Instance } from '@virga/contract/rest/instances';
+import { type Folders, foldersOf } from '../server/folders.ts';
+import { requireRoot } from '../server/run-server.ts';
+import { agree } from './agreement.ts';
+import { Cloud } from './cloud.ts';
+import { findFirst, firstInstanceName, firstInstancePhase } from './first-instance-phase.ts';
+import { hostPhase } from './host-phase.ts';
+import { imagePhase } from './image-phase.ts';
+import { keyPhase } from './key-phase.ts';
+import { libvirtPhase } from './libvirt-phase.ts';
+import { loginPhase, profileName } from './login-phase.ts';
+import { networkPhase } from './network-phase.ts';
+import { commandName, pathPhase } from './path-phase.ts';
+import { hasChanges, type Phase, planPhases, planText } from './phase.ts';
+import { runPhases } from './run-phases.ts';
+import { serverPhase, settingsFromPort } from './server-phase.ts';
+
+export type UpOptions = {
+  state: string;
+  port: number | undefined;
+  yes: boolean;
+  plan: boolean;
+  noInstance: boolean;
+  starterImage: string | undefined;
+};
+
+export async function runUp(context: CommandContext, options: UpOptions): Promise<void> {
+  requireRoot();
+  const { io, print } = context;
+  const folders = foldersOf(options.state);
+  const signal = context.interrupt();
+  const cloud = new Cloud(folders, signal);
+  const plan = await planPhases(phasesOf(context, folders, cloud, options, signal));
+  if (options.plan)
+    return print.result(
+      plan.map(({ phase, changes }) => ({ title: phase.title, changes })),
+      [planText(plan)],
+      [],
+    );
+  if (hasChanges(plan)) {
+    if (!options.yes) {
+      io.stderr.write(`This will be done on this machine:\n\n${planText(plan)}\n\n`);
+      await agree(io, 'Go on?');
+    }
+    await runPhases(plan, context.progress());
+  }
+  await report(context, cloud);
+}
+
+function phasesOf(
+  { io: { env } }: CommandContext,
+  folders: Folders,
+  cloud: Cloud,
+  options: UpOptions,
+  signal: AbortSignal,
+): Phase[] {
+  return [
+    hostPhase(folders),
+    libvirtPhase(folders.run),
+    serverPhase(folders, settingsFromPort(folders, options.port)),
+    loginPhase(cloud, env),
+    imagePhase(folders, cloud, options.starterImage),
+    networkPhase(cloud),
+    keyPhase(cloud, env),
+    ...(options.noInstance ? [] : [firstInstancePhase({ folders, cloud, env, signal })]),
+    pathPhase(),
+  ];
+}
+
+async function report({ io, print }: CommandContext, cloud: Cloud): Promise<void> {
+  const client = cloud.requireClient();
+  const server = cloud.login()?.server ?? '';
+  const [instance, hosts] = await Promise.all([findFirst(client), client.listHosts({ query: {} })]);
+  const acceleration = hosts.items[0]?.facts?.acceleration;
+  const { currentProfile } = await (await import('@virga/cli/config/config-file')).readConfig(io.env);
+  const virga = currentProfile === profileName ? commandName() : `${commandName()} --profile ${profileName}`;
+  const lines = [
+    '',
+    'The cloud is up.',
+    '',
+    ...instanceLines(instance, virga),
+    `  API       ${server}`,
+    ...(acceleration?.mode === 'tcg' ? ['', `  Guests are emulated, which is slow: ${acceleration.reason}`] : []),
+    '',
+    'Next:',
+    `  ${virga} launch web --image starter --type small --wait=ssh`,
+    `  ${virga} list`,
+    `  ${virga} --help`,
+    '  script/down      stops the server; instances go on',
+  ];
+  await print.result({ server, instance: instance ?? null, acceleration: acceleration ?? null }, lines, [server]);
+}
+
+function instanceLines(instance: Instance | undefined, virga: string): string[] {
+  if (!instance) return [];
+  const address = instance.networkInterfaces[0]?.address;
+  if (instance.state !== 'running') {
+    return [`  instance  ${firstInstanceName} is ${instance.state}: ${virga} start ${firstInstanceName}`];
+  }
+  return [
+    `  log in    ${virga} ssh ${firstInstanceName}      (${instance.loginUser}@${address})`,
+    `  console   ${virga} console ${firstInstanceName}`,
+    `  libvirt   virsh dominfo ${instance.domainName}`,
+  ];
+}
