@@ -7,37 +7,45 @@ import { type Access, type CloudRole, cloudRoles, type ProjectRole, projectRoles
 export type Actor = { userId: UserId | null; name: string };
 
 declare const proof: unique symbol;
-type Included<R> = R extends 'admin'
-  ? { admin: true; operator: true; viewer: true }
-  : R extends 'operator'
-    ? { operator: true; viewer: true }
-    : { viewer: true };
+/** What each role includes. */
+type Included = {
+  viewer: { viewer: true };
+  operator: { viewer: true; operator: true };
+  admin: { viewer: true; operator: true; admin: true };
+};
 
-/** Somebody signed in. */
+/** Somebody signed in; `project` is the one that the request names, if any. */
 export type UserAccess = {
   readonly actor: Actor;
   readonly cloudRole: CloudRole;
+  readonly project: Caller['project'];
   readonly requestId: string;
   readonly [proof]: 'user';
 };
 
-/** Proof of at least role `R` in the project. An admin's proof passes for an operator's, and that for a viewer's. */
-export type ProjectAccess<R extends ProjectRole = ProjectRole> = {
+// Interfaces, whose parameter is what a role includes: proofs compare by that, and not by the name of the role.
+interface ProjectProof<Roles> {
   readonly projectId: ProjectId;
   readonly actor: Actor;
   readonly cloudRole: CloudRole;
   readonly requestId: string;
-  readonly [proof]: { project: Included<R> };
-};
+  readonly [proof]: { project: Roles };
+}
 
-/** Proof of at least role `R` for the whole cloud; `projectId` is the project that the request names, if any. */
-export type CloudAccess<R extends Exclude<CloudRole, 'none'> = 'viewer'> = {
+interface CloudProof<Roles> {
+  /** The project that the request names, if any. */
   readonly projectId: ProjectId | null;
   readonly actor: Actor;
   readonly cloudRole: CloudRole;
   readonly requestId: string;
-  readonly [proof]: { cloud: Included<R> };
-};
+  readonly [proof]: { cloud: Roles };
+}
+
+/** Proof of at least role `R` in the project. An admin's proof passes for an operator's, and that for a viewer's. */
+export type ProjectAccess<R extends ProjectRole = ProjectRole> = ProjectProof<Included[R]>;
+
+/** Proof of at least role `R` for the whole cloud. */
+export type CloudAccess<R extends Exclude<CloudRole, 'none'> = 'viewer'> = CloudProof<Included[R]>;
 
 /** What Virga does by itself: reconcilers and workflows. Made in system-access.ts. */
 export type SystemAccess = { readonly actor: Actor; readonly requestId: null; readonly [proof]: 'system' };
@@ -77,7 +85,7 @@ export function effectiveRole({ cloudRole, project }: Pick<Caller, 'cloudRole' |
 export function authorize<const A extends Exclude<Access, { scope: 'public' }>>(caller: Caller, access: A): ProofOf<A> {
   const { actor, cloudRole, requestId } = caller;
   const base = { actor, cloudRole, requestId };
-  if (access.scope === 'user') return base as unknown as ProofOf<A>;
+  if (access.scope === 'user') return { ...base, project: caller.project } as unknown as ProofOf<A>;
   if (access.scope === 'cloud') {
     if (cloudRoles.indexOf(cloudRole) < cloudRoles.indexOf(access.role)) {
       throw forbidden(`the cloud role ${access.role}`);

@@ -73,6 +73,34 @@ export async function readEvents(
   return (await query.execute()).map(toEvent);
 }
 
+type EventQuery = Omit<EventFilter, 'projectId'> & {
+  limit?: number | undefined;
+  cursor?: string | undefined;
+  order?: 'oldest' | 'newest' | undefined;
+};
+
+export function listProjectEvents(db: Db, access: ProjectAccess, query: EventQuery): Promise<EventPage> {
+  return listEvents(db, access.projectId, query);
+}
+
+export function listCloudEvents(db: Db, _access: CloudAccess, query: EventQuery): Promise<EventPage> {
+  return listEvents(db, null, query);
+}
+
+type EventPage = { items: Event[]; next?: string };
+
+async function listEvents(
+  db: Db,
+  projectId: ProjectId | null,
+  { limit = 100, cursor, order, ...filter }: EventQuery,
+): Promise<EventPage> {
+  if (cursor !== undefined) readCursor(cursor, '/cursor');
+  const window = { after: cursor, limit: limit + 1, newestFirst: order === 'newest' };
+  const events = await readEvents(db, { projectId, ...filter }, window);
+  const items = events.slice(0, limit);
+  return events.length > limit ? { items, next: items.at(-1)!.cursor } : { items };
+}
+
 /** The cursor of the end of the log: what is appended from now on comes after it. */
 export async function endOfLog(db: Db): Promise<string> {
   const { rows } = await sql<{ txid: string }>`select pg_snapshot_xmin(pg_current_snapshot())::text as txid`.execute(
@@ -107,13 +135,14 @@ function toEvent(row: Selectable<Database['events']>): Event {
 const maxTransactionId = 2n ** 64n - 1n;
 const maxSequence = 2n ** 63n - 1n;
 
-function readCursor(cursor: string): { txid: string; seq: string } {
+/** @throws InvalidArgument it is no cursor of this log */
+export function readCursor(cursor: string, field = '/after'): { txid: string; seq: string } {
   const [, txid = '', seq = ''] = /^(\d{1,20})-(\d{1,19})$/.exec(cursor) ?? [];
   if (txid === '' || BigInt(txid) > maxTransactionId || BigInt(seq) > maxSequence) {
     throw new VirgaError('InvalidArgument', {
       detail: 'The event cursor is not one that the event log has given out.',
       action: 'Start again without a cursor.',
-      field: '/after',
+      field,
     });
   }
   return { txid, seq };

@@ -2,7 +2,7 @@
 // It knows no table. When the database is away every caller gets StoreUnavailable.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { VirgaError } from '@virga/contract/errors';
-import { Kysely, PostgresDialect, type Transaction } from 'kysely';
+import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
 import pg from 'pg';
 import type { Database } from './schema.ts';
 
@@ -25,6 +25,15 @@ export function openStore(config: pg.PoolConfig): Store {
   pool.on('error', () => {});
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
   return { db, pool, close: () => db.destroy() };
+}
+
+/** @throws StoreUnavailable the database does not answer */
+export async function checkStore(db: Db): Promise<void> {
+  try {
+    await sql`select 1`.execute(db);
+  } catch (error) {
+    throw storeError(error);
+  }
 }
 
 const collisions = new Set(['40001', '40P01']);

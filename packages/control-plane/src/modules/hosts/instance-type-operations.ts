@@ -4,6 +4,7 @@ import type { InstanceType } from '@virga/contract/rest/hosts';
 import type { CloudAccess, SystemAccess } from '../../access/authorizer.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { type Db, inTransaction, type Tx } from '../../store/database.ts';
+import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 
 /** The types of a new cloud: vCPU / memory / root disk. */
 export const defaultInstanceTypes: InstanceType[] = [
@@ -23,6 +24,15 @@ export async function listInstanceTypes(db: Db): Promise<{ items: InstanceType[]
     .orderBy('name')
     .execute();
   return { items: rows.map(toInstanceType) };
+}
+
+export function createInstanceType(
+  db: Db,
+  access: CloudAccess<'admin'>,
+  type: InstanceType,
+  idempotency?: Idempotency,
+): Promise<InstanceType> {
+  return onceOnly(db, idempotency, (tx) => insertInstanceType(tx, access, type));
 }
 
 export async function insertInstanceType(

@@ -7,7 +7,7 @@ import type { ApiKey, ApiKeyWithSecret } from '@virga/contract/rest/identity';
 import type { Selectable } from 'kysely';
 import type { SystemAccess, UserAccess } from '../../access/authorizer.ts';
 import { appendEvent } from '../../events/event-log.ts';
-import type { Db, Tx } from '../../store/database.ts';
+import { type Db, inTransaction, type Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
 import type { Seal } from './seal.ts';
 
@@ -20,14 +20,41 @@ export type NewApiKey = {
   expiresAt: Date | null;
 };
 
+/** Makes sure that this key works for this user, with this secret. */
+export async function adoptApiKey(
+  tx: Tx,
+  access: SystemAccess,
+  seal: Seal,
+  { userId, projectId, accessKeyId, secret }: Credentials & { userId: UserId; projectId: ProjectId },
+): Promise<void> {
+  const found = await tx
+    .updateTable('api_keys')
+    .set({ secret_sha256: sha256(secret), secret_sealed: seal.seal(secret, accessKeyId) })
+    .where('access_key_id', '=', accessKeyId)
+    .where('user_id', '=', userId)
+    .returning('access_key_id')
+    .executeTakeFirst();
+  if (found) return;
+  const key = { userId, projectId, description: 'first administrator', expiresAt: null };
+  await insertApiKey(tx, access, seal, key, { accessKeyId, secret });
+}
+
+export type Credentials = { accessKeyId: string; secret: string };
+
+export function newCredentials(): Credentials {
+  return {
+    accessKeyId: `VK${Array.from(randomBytes(18), (byte) => base32[byte & 31]).join('')}`,
+    secret: randomBytes(30).toString('base64url'),
+  };
+}
+
 export async function insertApiKey(
   tx: Tx,
   access: UserAccess | SystemAccess,
   seal: Seal,
   key: NewApiKey,
+  { accessKeyId, secret }: Credentials = newCredentials(),
 ): Promise<ApiKeyWithSecret> {
-  const accessKeyId = `VK${Array.from(randomBytes(18), (byte) => base32[byte & 31]).join('')}`;
-  const secret = randomBytes(30).toString('base64url');
   const row = await tx
     .insertInto('api_keys')
     .values({
@@ -51,8 +78,6 @@ export async function insertApiKey(
   return { apiKey: toApiKey(row), secret };
 }
 
-export type VerifiedKey = { userId: UserId; projectId: ProjectId | null };
-
 /** The owner of an API key whose secret is right and which has not expired; undefined otherwise. */
 export async function verifyApiKey(db: Db, accessKeyId: string, secret: string, now: Date) {
   const row = await db
@@ -66,6 +91,17 @@ export async function verifyApiKey(db: Db, accessKeyId: string, secret: string, 
   return { userId: row.user_id, name: row.name, cloudRole: row.cloud_role, projectId: row.project_id };
 }
 
+/** The secret of a key that the caller has just created. @throws NotFound it has been revoked meanwhile */
+export async function secretOf(db: Db, _access: UserAccess, seal: Seal, accessKeyId: string): Promise<string> {
+  const row = await db
+    .selectFrom('api_keys')
+    .select('secret_sealed')
+    .where('access_key_id', '=', accessKeyId)
+    .executeTakeFirst();
+  if (!row) throw apiKeyNotFound(accessKeyId);
+  return seal.open(row.secret_sealed, accessKeyId);
+}
+
 export async function listApiKeys(db: Db, access: UserAccess): Promise<{ items: ApiKey[] }> {
   const rows = await db
     .selectFrom('api_keys')
@@ -77,21 +113,25 @@ export async function listApiKeys(db: Db, access: UserAccess): Promise<{ items: 
 }
 
 /** @throws NotFound the caller has no such key; a cloud administrator may revoke anybody's */
-export async function revokeApiKey(tx: Tx, access: UserAccess, accessKeyId: string): Promise<void> {
-  let query = tx.deleteFrom('api_keys').where('access_key_id', '=', accessKeyId);
-  if (access.cloudRole !== 'admin') query = query.where('user_id', '=', access.actor.userId!);
-  const { numDeletedRows } = await query.executeTakeFirst();
-  if (numDeletedRows === 0n) {
-    throw new VirgaError('NotFound', {
-      detail: `You have no API key ${accessKeyId}.`,
-      action: 'List your keys with virga api-keys list.',
+export async function revokeApiKey(db: Db, access: UserAccess, accessKeyId: string): Promise<void> {
+  await inTransaction(db, async (tx) => {
+    let query = tx.deleteFrom('api_keys').where('access_key_id', '=', accessKeyId);
+    if (access.cloudRole !== 'admin') query = query.where('user_id', '=', access.actor.userId!);
+    const { numDeletedRows } = await query.executeTakeFirst();
+    if (numDeletedRows === 0n) throw apiKeyNotFound(accessKeyId);
+    await appendEvent(tx, access, {
+      type: 'api-key.revoked',
+      projectId: null,
+      resourceId: accessKeyId,
+      message: `API key ${accessKeyId} was revoked.`,
     });
-  }
-  await appendEvent(tx, access, {
-    type: 'api-key.revoked',
-    projectId: null,
-    resourceId: accessKeyId,
-    message: `API key ${accessKeyId} was revoked.`,
+  });
+}
+
+function apiKeyNotFound(accessKeyId: string): VirgaError {
+  return new VirgaError('NotFound', {
+    detail: `You have no API key ${accessKeyId}.`,
+    action: 'List your keys with virga api-keys list.',
   });
 }
 

@@ -8,9 +8,10 @@ import { authorize, type CloudAccess, type SystemAccess, type UserAccess } from 
 import type { Clock } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { brokenConstraint, type Db, inTransaction, type Tx } from '../../store/database.ts';
+import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import type { Database } from '../../store/schema.ts';
-import { insertApiKey, type NewApiKey } from './api-keys.ts';
+import { insertApiKey, type NewApiKey, secretOf } from './api-keys.ts';
 import { hashPassword, passwordMatches } from './password.ts';
 import type { Seal } from './seal.ts';
 
@@ -65,9 +66,10 @@ export async function createUser(
   db: Db,
   access: CloudAccess<'admin'>,
   { name, password, cloudRole = 'none' }: { name: string; password?: string; cloudRole?: CloudRole },
+  idempotency?: Idempotency,
 ): Promise<User> {
   const passwordHash = password === undefined ? null : await hashPassword(password);
-  return inTransaction(db, (tx) => insertUser(tx, access, { name, passwordHash, cloudRole }));
+  return onceOnly(db, idempotency, (tx) => insertUser(tx, access, { name, passwordHash, cloudRole }));
 }
 
 export async function insertUser(
@@ -100,6 +102,21 @@ export async function insertUser(
   }
 }
 
+/** The administrator of a new cloud; one that is there gets this password, and nothing else changes. */
+export async function adoptAdministrator(
+  tx: Tx,
+  access: SystemAccess,
+  { name, passwordHash }: { name: string; passwordHash: string },
+): Promise<UserId> {
+  const found = await tx
+    .updateTable('users')
+    .set({ password_hash: passwordHash, cloud_role: 'admin' })
+    .where('name', '=', name)
+    .returning('id')
+    .executeTakeFirst();
+  return found ? found.id : (await insertUser(tx, access, { name, passwordHash, cloudRole: 'admin' })).id;
+}
+
 export async function listUsers(db: Db, _access: CloudAccess, { name, ...page }: PageRequest & { name?: string }) {
   let query = db.selectFrom('users').selectAll();
   if (name !== undefined) query = query.where('name', '=', name);
@@ -129,13 +146,16 @@ export async function deleteUser(db: Db, access: CloudAccess<'admin'>, id: UserI
 }
 
 /**
- * Creates an API key for the caller. A cloud administrator may create one for another user.
- * @throws Forbidden for somebody else, or for a project that the user is no member of
+ * Creates an API key for the caller. A cloud administrator may create one for another user. What is kept for a repeated
+ * request has no secret in it: that is read back from where it is sealed.
+ * @throws Forbidden for somebody else
+ * @throws NotFound for a project that the user is no member of
  */
 export async function createApiKey(
-  { db, seal }: { db: Db; seal: Seal },
+  { db, seal, clock }: { db: Db; seal: Seal; clock: Clock },
   access: UserAccess,
   request: { userId?: UserId; projectId?: ProjectId; description?: string; expiresAt?: string },
+  idempotency?: Idempotency,
 ): Promise<ApiKeyWithSecret> {
   const userId = request.userId ?? access.actor.userId!;
   if (userId !== access.actor.userId && access.cloudRole !== 'admin') {
@@ -145,7 +165,15 @@ export async function createApiKey(
       field: '/userId',
     });
   }
-  return inTransaction(db, async (tx) => {
+  const expiresAt = request.expiresAt === undefined ? null : new Date(request.expiresAt);
+  if (expiresAt !== null && !(expiresAt > clock.now())) {
+    throw new VirgaError('InvalidArgument', {
+      detail: 'The API key would have expired already.',
+      action: 'Give a time in the future, or none for a key that does not expire.',
+      field: '/expiresAt',
+    });
+  }
+  const apiKey = await onceOnly(db, idempotency, async (tx) => {
     const user = await tx.selectFrom('users').selectAll().where('id', '=', userId).executeTakeFirst();
     if (!user) throw userNotFound(userId);
     if (request.projectId !== undefined) await requireMembership(tx, user, request.projectId);
@@ -153,10 +181,11 @@ export async function createApiKey(
       userId,
       projectId: request.projectId ?? null,
       description: request.description ?? '',
-      expiresAt: request.expiresAt === undefined ? null : new Date(request.expiresAt),
+      expiresAt,
     };
-    return insertApiKey(tx, access, seal, key);
+    return (await insertApiKey(tx, access, seal, key)).apiKey;
   });
+  return { apiKey, secret: await secretOf(db, access, seal, apiKey.accessKeyId) };
 }
 
 async function requireMembership(tx: Tx, user: Selectable<Database['users']>, projectId: ProjectId): Promise<void> {

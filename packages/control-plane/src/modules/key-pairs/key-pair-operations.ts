@@ -6,6 +6,7 @@ import type { Selectable } from 'kysely';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { brokenConstraint, type Db, inTransaction, type Tx } from '../../store/database.ts';
+import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import type { Database } from '../../store/schema.ts';
 import { parsePublicKey } from './public-key.ts';
@@ -14,10 +15,11 @@ export async function importKeyPair(
   db: Db,
   access: ProjectAccess<'operator'>,
   { name, publicKey }: { name: string; publicKey: string },
+  idempotency?: Idempotency,
 ): Promise<KeyPair> {
   const { line, fingerprint } = parsePublicKey(publicKey);
   try {
-    return await inTransaction(db, async (tx) => {
+    return await onceOnly(db, idempotency, async (tx) => {
       const row = await tx
         .insertInto('key_pairs')
         .values({ id: newId('keyPair'), project_id: access.projectId, name, public_key: line, fingerprint })

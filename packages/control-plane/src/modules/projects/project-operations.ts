@@ -4,9 +4,16 @@ import { isId, newId, type ProjectId, type UserId } from '@virga/contract/ids';
 import type { Membership, Project } from '@virga/contract/rest/identity';
 import type { ProjectRole } from '@virga/contract/route';
 import type { Selectable } from 'kysely';
-import type { CloudAccess, ProjectAccess, SystemAccess, UserAccess } from '../../access/authorizer.ts';
+import {
+  type CloudAccess,
+  type ProjectAccess,
+  projectNotFound,
+  type SystemAccess,
+  type UserAccess,
+} from '../../access/authorizer.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { brokenConstraint, type Db, inTransaction, sqlState, type Tx } from '../../store/database.ts';
+import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import type { Database } from '../../store/schema.ts';
 import { userNotFound } from '../identity/identity-operations.ts';
@@ -30,6 +37,21 @@ export async function listProjects(db: Db, access: UserAccess, { name, ...page }
   }
   if (name !== undefined) query = query.where('projects.name', '=', name);
   return fetchPage(query, 'projects', page, toProject);
+}
+
+export async function getProject(db: Db, id: ProjectId): Promise<Project> {
+  const row = await db.selectFrom('projects').selectAll().where('id', '=', id).executeTakeFirst();
+  if (!row) throw projectNotFound();
+  return toProject(row);
+}
+
+export function createProject(
+  db: Db,
+  access: CloudAccess<'admin'>,
+  body: { name: string; description?: string | undefined },
+  idempotency?: Idempotency,
+): Promise<Project> {
+  return onceOnly(db, idempotency, (tx) => insertProject(tx, access, body));
 }
 
 export async function insertProject(
@@ -135,11 +157,15 @@ export async function insertMember(
   userId: UserId,
   role: ProjectRole,
 ): Promise<void> {
-  await tx
+  const changed = await tx
     .insertInto('project_members')
     .values({ project_id: projectId, user_id: userId, role })
-    .onConflict((conflict) => conflict.columns(['project_id', 'user_id']).doUpdateSet({ role }))
-    .execute();
+    .onConflict((conflict) =>
+      conflict.columns(['project_id', 'user_id']).doUpdateSet({ role }).where('project_members.role', '!=', role),
+    )
+    .returning('role')
+    .executeTakeFirst();
+  if (!changed) return;
   await appendEvent(tx, access, {
     type: 'member.set',
     projectId,
