@@ -64,9 +64,9 @@ export async function serveContract(handlers: Handlers): Promise<ContractServer>
     const handler = handlers[match.name] as ((args: unknown, response: ServerResponse) => unknown) | undefined;
     if (!handler) throw missing(match.name);
     if (route.transport === 'events') {
-      response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.flushHeaders();
+      response.setHeader('content-type', 'text/event-stream');
       handler(args, response);
+      response.flushHeaders();
       return;
     }
     const value = await handler(args, response);
