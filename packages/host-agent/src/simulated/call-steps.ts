@@ -44,8 +44,9 @@ export class Calls {
     try {
       return await work(new CallSteps(this, resourceId, context, undo));
     } catch (error) {
-      // A host that cannot be reached keeps what was made; the call is made again.
-      if (this.isReachable) await undo.unwind(this.options.log);
+      // What was interrupted is gone on with by the next call.
+      const goesOn = context?.signal?.aborted || (error instanceof VirgaError && error.code === 'HostUnavailable');
+      if (!goesOn) await undo.unwind(this.options.log);
       throw error;
     }
   }

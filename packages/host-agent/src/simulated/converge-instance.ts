@@ -65,7 +65,7 @@ async function makeLeases({ host, desired, steps }: Work): Promise<void> {
   steps.undo.add('leases', async () => {
     for (const { networkId, mac } of missing) removeLease(host, networkId, mac);
   });
-  await steps.take('leases', 55, steps.timings.leasesMs, () => {
+  await steps.take('lease', 55, steps.timings.leasesMs, () => {
     for (const { networkId, mac, address } of missing) {
       addLease(host, networkId, { mac, address, hostName: seed.hostName });
     }
@@ -139,7 +139,7 @@ async function stop(work: Work, forceAtMs: number): Promise<void> {
     if (desired.reboot !== null && desired.reboot.token !== domain.record.rebootToken)
       host.setDomain(id, withReboot(domain, desired));
   } else if (work.now() >= forceAtMs) {
-    await steps.take('destroy', 80, steps.timings.destroyMs, () => host.endGuest(id, current(work), 'destroyed'));
+    await steps.take('force-off', 80, steps.timings.destroyMs, () => host.endGuest(id, current(work), 'destroyed'));
   } else if (domain.askedToStopUntilMs === null) {
     await steps.take('shutdown', 80, 0, () =>
       host.askGuestToStop(id, { ...current(work), askedToStopUntilMs: forceAtMs }, steps.timings.guestShutdownMs),

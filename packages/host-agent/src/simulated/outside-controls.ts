@@ -25,6 +25,8 @@ export type OutsideControls = {
   undefineNetworkOutside(id: NetworkId): void;
   /** Somebody else's domain of that name. */
   defineForeignDomain(name: string): void;
+  /** Its end. Throws when it is no longer there. */
+  undefineForeignDomain(name: string): void;
   /** Whether the guest answers the power button; without an id, every guest. Default true. */
   answerAcpi(answers: boolean, id?: InstanceId): void;
   /** Files of somebody else's leave that much free; null takes them away. */
@@ -33,7 +35,7 @@ export type OutsideControls = {
   bootCount(id: InstanceId): number;
 };
 
-export function outsideControls(host: SimulatedHost, guestShutdownMs: () => number): OutsideControls {
+export function outsideControls(host: SimulatedHost, guestShutdownMs: number): OutsideControls {
   const { store } = host;
   const domain = (id: InstanceId): StoredDomain => {
     const found = host.domain(id);
@@ -50,7 +52,7 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: () => numb
     if (folder !== undefined) store.folders.set(id, { ...folder, ...part });
   };
   return {
-    shutdownOutside: (id) => host.askGuestToStop(id, active(id), guestShutdownMs()),
+    shutdownOutside: (id) => host.askGuestToStop(id, active(id), guestShutdownMs),
     destroyOutside: (id) => host.endGuest(id, active(id), 'destroyed'),
     undefineOutside: (id) => {
       const found = domain(id);
@@ -83,6 +85,10 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: () => numb
     },
     undefineNetworkOutside: (id) => host.removeNetwork(id),
     defineForeignDomain: (name) => store.foreignDomains.set(name, { name }),
+    undefineForeignDomain: (name) => {
+      if (store.foreignDomains.get(name) === undefined) throw new Error(`there is no domain ${name}`);
+      store.foreignDomains.delete(name);
+    },
     answerAcpi: (answers, id) => {
       if (id === undefined) host.guestsAnswerAcpi = answers;
       else if (answers) host.stubborn.delete(id);

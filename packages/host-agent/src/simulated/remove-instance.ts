@@ -30,12 +30,12 @@ export async function removeInstance(host: SimulatedHost, instance: InstanceIden
     return network?.cloudId === cloudId && network.leases.some((lease) => lease.mac === mac);
   });
   if (leased.length > 0) {
-    await steps.take('remove-leases', 70, steps.timings.leasesMs, () => {
+    await steps.take('delete-leases', 70, steps.timings.leasesMs, () => {
       for (const { networkId, mac } of leased) removeLease(host, networkId, mac);
     });
   }
   if (folders.get(id)?.owner.cloudId === cloudId) {
-    await steps.take('remove-folder', 90, steps.timings.folderMs, () => {
+    await steps.take('delete-files', 90, steps.timings.folderMs, () => {
       folders.delete(id);
       host.report(id, cloudId);
     });

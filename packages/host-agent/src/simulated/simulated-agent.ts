@@ -49,14 +49,25 @@ export type FailureControls = {
   slowDown(factor: number): void;
 };
 
-export type SimulatedAgent = HostAgent & OutsideControls & FailureControls;
+export type SimulatedAgent = HostAgent &
+  OutsideControls &
+  FailureControls & {
+    /** Another agent for the same host, as after a restart of its process. The host ends with the last one. */
+    reopen(): SimulatedAgent;
+  };
 
+const defaultStorageBytes = 2 * 1024 ** 4;
 const silent = pino({ enabled: false });
 
 export function openSimulatedAgent(options: SimulatedAgentOptions): SimulatedAgent {
+  const { stateFile, storageBytes = defaultStorageBytes, clock = systemClock } = options;
+  return openOn(new SimulatedHost({ stateFile, storageBytes, clock }), options);
+}
+
+function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedAgent {
   const timings = { ...defaultTimings, ...options.timings };
   const faults = new FaultInjection(options.faults);
-  const agent = new Agent(options, timings, faults);
+  const agent = new Agent(host, options, timings, faults);
   const controls: FailureControls = {
     failNext: (at, error, more) => faults.add({ at, error, ...more }),
     stopFailing: () => faults.clear(),
@@ -66,11 +77,9 @@ export function openSimulatedAgent(options: SimulatedAgentOptions): SimulatedAge
       agent.calls.slowness = factor;
     },
   };
-  return Object.assign(
-    agent,
-    outsideControls(agent.host, () => timings.guestShutdownMs),
-    controls,
-  );
+  return Object.assign(agent, outsideControls(host, timings.guestShutdownMs), controls, {
+    reopen: () => openOn(host, options),
+  });
 }
 
 class Agent implements HostAgent {
@@ -81,22 +90,24 @@ class Agent implements HostAgent {
   private readonly clock: Clock;
   private readonly locks = new KeyedLock();
   private readonly feeds = new Set<EventFeed>();
+  private readonly listener: HostListener;
   private readonly consoles = new Map<InstanceId, Set<SerialConsole>>();
 
-  constructor(options: SimulatedAgentOptions, timings: SimulatedTimings, faults: FaultInjection) {
-    const { name, stateFile, clock = systemClock, log = silent, hook } = options;
-    const { cpuThreads = 64, memoryMib = 256 * 1024, storageBytes = 2 * 1024 ** 4 } = options;
+  constructor(host: SimulatedHost, options: SimulatedAgentOptions, timings: SimulatedTimings, faults: FaultInjection) {
+    const { name, clock = systemClock, log = silent, hook } = options;
+    const { cpuThreads = 64, memoryMib = 256 * 1024, storageBytes = defaultStorageBytes } = options;
+    this.host = host;
     this.name = name;
     this.clock = clock;
     this.hardware = { cpuThreads, memoryMib, storageBytes };
     this.calls = new Calls({ hostName: name, clock, log, timings, faults, hook });
-    const listener: HostListener = {
+    this.listener = {
       onEvent: (cloudId, event) => this.tell(cloudId, event),
       onPrint: (id, text) => {
         for (const console of this.consoles.get(id) ?? []) console.print(text);
       },
     };
-    this.host = new SimulatedHost({ stateFile, storageBytes, clock, listener });
+    host.join(this.listener);
   }
 
   facts(context?: CallContext): Promise<HostFacts> {
@@ -202,7 +213,7 @@ class Agent implements HostAgent {
     this.calls.isClosed = true;
     for (const feed of this.feeds) feed.end();
     for (const console of [...this.consoles.values()].flatMap((open) => [...open])) console.hangUp();
-    this.host.close();
+    this.host.leave(this.listener);
   }
 
   setReachable(isReachable: boolean): void {

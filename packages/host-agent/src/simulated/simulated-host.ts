@@ -25,19 +25,25 @@ export class SimulatedHost {
   guestsAnswerAcpi = true;
 
   private readonly clock: Clock;
-  private readonly listener: HostListener;
+  private readonly listeners = new Set<HostListener>();
   private readonly ended = new AbortController();
   private readonly waitedFor = new Set<InstanceId>();
 
-  constructor(options: { stateFile: string | undefined; storageBytes: number; clock: Clock; listener: HostListener }) {
+  constructor(options: { stateFile: string | undefined; storageBytes: number; clock: Clock }) {
     this.clock = options.clock;
-    this.listener = options.listener;
     this.storageBytes = options.storageBytes;
     this.store = new HostStore(options.stateFile);
     for (const { record } of this.store.domains.all()) this.awaitShutdown(record.instanceId);
   }
 
-  close(): void {
+  /** Joins an agent to the host. */
+  join(listener: HostListener): void {
+    this.listeners.add(listener);
+  }
+
+  /** The last one to leave closes the store. */
+  leave(listener: HostListener): void {
+    if (!this.listeners.delete(listener) || this.listeners.size > 0) return;
     this.ended.abort();
     this.store.close();
   }
@@ -142,18 +148,18 @@ export class SimulatedHost {
   /** Tells how an instance is now. */
   report(id: InstanceId, cloudId: string): void {
     const instance = this.observe(id) ?? gone(id, cloudId);
-    this.listener.onEvent(cloudId, { type: 'instance', instance });
+    this.tell(cloudId, { type: 'instance', instance });
   }
 
   setNetwork(stored: StoredNetwork): void {
     this.store.networks.set(stored.network.id, stored);
-    this.listener.onEvent(stored.network.cloudId, { type: 'network-changed', id: stored.network.id });
+    this.tell(stored.network.cloudId, { type: 'network-changed', id: stored.network.id });
   }
 
   removeNetwork(id: NetworkId): void {
     const stored = this.store.networks.get(id);
     this.store.networks.delete(id);
-    if (stored !== undefined) this.listener.onEvent(stored.network.cloudId, { type: 'network-changed', id });
+    if (stored !== undefined) this.tell(stored.network.cloudId, { type: 'network-changed', id });
   }
 
   /** The guest prints on its serial console. */
@@ -161,7 +167,11 @@ export class SimulatedHost {
     const folder = this.store.folders.get(id);
     if (folder === undefined) return;
     this.store.folders.set(id, { ...folder, consoleLog: (folder.consoleLog + text).slice(-consoleLimitBytes) });
-    this.listener.onPrint(id, text);
+    for (const listener of this.listeners) listener.onPrint(id, text);
+  }
+
+  private tell(cloudId: string, event: AgentEvent): void {
+    for (const listener of this.listeners) listener.onEvent(cloudId, event);
   }
 
   /** Lets a shutdown that is due have happened. */

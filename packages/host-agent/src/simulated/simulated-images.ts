@@ -25,6 +25,7 @@ export async function importImage(
   requireSpace(host, file.fileSizeBytes);
   steps.undo.add('image', async () => images.delete(id));
   await steps.take('copy-image', 10, steps.timings.imageMs, () => requireSpace(host, file.fileSizeBytes));
+  await steps.take('check-image', 80, 0, () => undefined);
   await steps.take('name-image', 90, 0, () => images.set(id, { id, cloudId, generation, format, ...file }));
   return toObservedImage(images.get(id)!);
 }
@@ -38,7 +39,7 @@ export async function removeImage(
   if (host.store.images.get(id)?.cloudId !== cloudId) return;
   const clone = host.store.folders.all().find(({ owner }) => owner.imageId === id);
   if (clone !== undefined) throw inUse(id, clone.owner.id);
-  await steps.take('remove-image', 50, 0, () => host.store.images.delete(id));
+  await steps.take('delete-image', 50, 0, () => host.store.images.delete(id));
 }
 
 export function toObservedImage({

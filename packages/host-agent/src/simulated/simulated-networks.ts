@@ -18,7 +18,7 @@ export async function applyNetwork(
     steps.undo.add('network', async () => host.removeNetwork(desired.id));
     await steps.take('define-network', 20, 0, () => host.setNetwork({ network: desired, active: false }));
   } else {
-    await steps.take('network-leases', 20, steps.timings.leasesMs, () =>
+    await steps.take('leases', 20, steps.timings.leasesMs, () =>
       host.store.networks.set(desired.id, { network: desired, active: stored.active }),
     );
   }
@@ -37,7 +37,11 @@ export async function removeNetwork(
   steps: CallSteps,
 ): Promise<void> {
   if (host.store.networks.get(id)?.network.cloudId !== cloudId) return;
-  await steps.take('remove-network', 50, steps.timings.networkMs, () => host.removeNetwork(id));
+  await steps.take('stop-network', 30, steps.timings.networkMs, () => {
+    const stored = host.store.networks.get(id);
+    if (stored !== undefined) host.setNetwork({ ...stored, active: false });
+  });
+  await steps.take('undefine-network', 70, 0, () => host.removeNetwork(id));
 }
 
 export function observeNetwork({ network, active }: StoredNetwork): ObservedNetwork {

@@ -1,0 +1,49 @@
+// What the contract suite needs of a host that it is run against: the agent, and the hands of everybody else.
+import type { HostAgent } from '@virga/contract/agent/agent';
+import type { DesiredInstance, DesiredNetwork } from '@virga/contract/agent/desired';
+import type { StepHook } from '../step-hook.ts';
+
+/** An instance as others see it: by the name or UUID of its domain, or by its folder. */
+export type Target = Pick<DesiredInstance, 'id' | 'uuid' | 'domainName'>;
+
+export type Harness = {
+  agent: HostAgent;
+  /** Another agent for the same host, as after a restart: it knows what is on the host and nothing else. */
+  reopen(): Promise<HostAgent>;
+  /** Free on this host. The network is a /24. */
+  network: Pick<DesiredNetwork, 'name' | 'bridge' | 'cidr' | 'gateway'>;
+  /** What a guest prints on its serial console once a boot. */
+  bootMark: string;
+  /** Makes a guest ignore the power button, when the image it boots cannot do that by itself. */
+  makeStubborn?(target: Target): void;
+
+  virsh: {
+    start(target: Target): Promise<void>;
+    /** The power button. */
+    shutdown(target: Target): Promise<void>;
+    destroy(target: Target): Promise<void>;
+    undefine(target: Target): Promise<void>;
+    suspend(target: Target): Promise<void>;
+    resume(target: Target): Promise<void>;
+    /** A domain of somebody else, and its end. */
+    defineForeign(name: string): Promise<void>;
+    undefineForeign(name: string): Promise<void>;
+    networkDestroy(network: Pick<DesiredNetwork, 'id' | 'name'>): Promise<void>;
+    networkUndefine(network: Pick<DesiredNetwork, 'id' | 'name'>): Promise<void>;
+  };
+  /** The guest's process dies. */
+  crash(target: Target): Promise<void>;
+  removeSeed(target: Target): Promise<void>;
+  /** Leaves no room on the storage, and takes that back. */
+  fillStorage(): Promise<void>;
+  freeStorage(): Promise<void>;
+  /** Cuts the agent off from the hypervisor, and ends that. */
+  beginOutage(): Promise<void>;
+  endOutage(): Promise<void>;
+
+  /** Closes the agent and removes what the harness itself made. */
+  close(): Promise<void>;
+};
+
+/** Opens a host for the suite. The hook is to be given to every agent that the harness opens. */
+export type OpenHarness = (hook: StepHook) => Promise<Harness>;

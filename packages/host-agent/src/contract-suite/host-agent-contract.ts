@@ -1,0 +1,47 @@
+// The tests that every host agent passes: what packages/contract/src/agent says, sentence by sentence. Owns the order
+// and the one world that all tests share; each file owns its part of the contract.
+import { after, before, describe, it } from 'node:test';
+import { consoleContract } from './console-contract.ts';
+import type { ContractTest } from './contract-test.ts';
+import { ContractWorld } from './contract-world.ts';
+import { deleteContract } from './delete-contract.ts';
+import { failureContract } from './failure-contract.ts';
+import type { OpenHarness } from './harness.ts';
+import { hostContract } from './host-contract.ts';
+import { imageContract } from './image-contract.ts';
+import { launchContract } from './launch-contract.ts';
+import { networkContract } from './network-contract.ts';
+import { outsideContract } from './outside-contract.ts';
+import { powerContract } from './power-contract.ts';
+import { watchContract } from './watch-contract.ts';
+
+const parts = [
+  hostContract,
+  imageContract,
+  networkContract,
+  launchContract,
+  powerContract,
+  deleteContract,
+  failureContract,
+  outsideContract,
+  consoleContract,
+  watchContract,
+];
+
+/**
+ * Registers the suite.
+ * @param name of the implementation, for the report
+ */
+export function hostAgentContract(name: string, open: OpenHarness): void {
+  describe(`a host agent: ${name}`, () => {
+    let world: ContractWorld | undefined;
+    before(async () => {
+      world = await ContractWorld.open(open);
+    });
+    after(() => world?.close());
+    const test: ContractTest = (sentence, body) => {
+      it(sentence, (t) => body(world!, t));
+    };
+    for (const part of parts) part(test);
+  });
+}

@@ -1,0 +1,37 @@
+// Facts about the host, and a host that does not answer.
+import assert from 'node:assert/strict';
+import { HostFacts } from '@virga/contract/agent/host-facts';
+import { Check } from 'typebox/value';
+import { type ContractTest, rejectsWith } from './contract-test.ts';
+
+export function hostContract(test: ContractTest): void {
+  test('tells what the host is, what it has, and why it runs guests as it does', async ({ agent }) => {
+    const facts = await agent.facts();
+    assert.ok(Check(HostFacts, facts), JSON.stringify(facts));
+    assert.ok(facts.cpuThreads >= 1 && facts.memoryMib >= 1);
+    assert.ok(facts.storageFreeBytes > 0 && facts.storageFreeBytes <= facts.storageTotalBytes);
+    assert.match(facts.acceleration.reason, /\w+ \w+/);
+    assert.match(facts.hypervisorVersion, /^\d+\.\d+/);
+    assert.match(facts.libvirtVersion, /^\d+\.\d+/);
+  });
+
+  test('says HostUnavailable while the hypervisor does not answer, and works again when it does', async (world, t) => {
+    const { agent, harness, cloudId } = world;
+    const desired = await world.launched(t);
+    await harness.beginOutage();
+    try {
+      await rejectsWith('HostUnavailable', agent.facts());
+      await rejectsWith('HostUnavailable', agent.listInstances(cloudId));
+      await rejectsWith('HostUnavailable', agent.listNetworks(cloudId));
+      await rejectsWith('HostUnavailable', agent.applyInstance(desired));
+      await rejectsWith('HostUnavailable', agent.applyNetwork(world.network));
+      await rejectsWith('HostUnavailable', agent.deleteInstance(desired));
+      await rejectsWith('HostUnavailable', agent.domainXml(desired.id));
+      await rejectsWith('HostUnavailable', agent.openConsole(desired.id));
+    } finally {
+      await harness.endOutage();
+    }
+    assert.equal((await agent.applyInstance(desired)).state, 'running');
+    assert.equal(await world.bootCount(desired), 1, 'the guest went on meanwhile');
+  });
+}

@@ -1,0 +1,88 @@
+// Stopping by the guest's own hand with a deadline, starting again, rebooting once for each request.
+import assert from 'node:assert/strict';
+import type { ContractTest } from './contract-test.ts';
+import { isInstance, stopped } from './contract-world.ts';
+
+export function powerContract(test: ContractTest): void {
+  test('asks a guest to shut down, and does not wait for it', async (world, t) => {
+    const desired = await world.launched(t);
+    const events = await world.watch(t);
+    const off = stopped(desired);
+    const answer = await world.agent.applyInstance(off);
+    assert.ok(['stopping', 'stopped'].includes(answer.state), answer.state);
+    assert.equal(answer.generation, off.generation);
+    await events.next('the shutdown', isInstance(off.id, { state: 'stopped', reason: 'guest-shutdown' }));
+    const observed = await world.agent.applyInstance(off);
+    assert.deepEqual([observed.state, observed.reason], ['stopped', 'guest-shutdown']);
+  });
+
+  test('cuts a guest off that has not shut down by then, and not before', async (world, t) => {
+    const desired = await world.launched(t, world.stubbornInstance(t));
+    const off = stopped(desired);
+    for (let call = 0; call < 3; call++) assert.equal((await world.agent.applyInstance(off)).state, 'stopping');
+    assert.equal((await world.observed(off))?.state, 'stopping');
+    const now = { ...off, power: { state: 'stopped' as const, forceAt: new Date().toISOString() } };
+    const observed = await world.agent.applyInstance(now);
+    assert.deepEqual([observed.state, observed.reason, observed.intact], ['stopped', 'destroyed', true]);
+  });
+
+  test('cuts a guest off at once when there is no time for it', async (world, t) => {
+    const desired = await world.launched(t, world.stubbornInstance(t));
+    const observed = await world.agent.applyInstance(stopped(desired, -1));
+    assert.deepEqual([observed.state, observed.reason], ['stopped', 'destroyed']);
+  });
+
+  test('starts a stopped instance, and it boots from the disk that it had', async (world, t) => {
+    const desired = await world.launched(t);
+    await world.converge(stopped(desired), 'stopped');
+    const observed = await world.agent.applyInstance({ ...desired, generation: 3 });
+    assert.deepEqual([observed.state, observed.reason, observed.generation], ['running', 'booted', 3]);
+    await world.booted(desired, 2);
+  });
+
+  test('a start that comes while the guest may be shutting down ends with a guest that was started', async (world, t) => {
+    const desired = await world.launched(t, world.stubbornInstance(t));
+    await world.agent.applyInstance(stopped(desired));
+    const again = { ...desired, generation: 3 };
+    assert.equal((await world.agent.applyInstance(again)).state, 'stopping', 'it may still go down');
+    await world.harness.virsh.destroy(desired); // as if it had
+    await world.converge(again, 'running');
+    await world.booted(desired, 2);
+  });
+
+  test('a guest that ignored a request to stop is simply running when its time is over', async (world, t) => {
+    const desired = await world.launched(t, world.stubbornInstance(t));
+    assert.equal((await world.agent.applyInstance(stopped(desired, 300))).state, 'stopping');
+    await world.converge({ ...desired, generation: 3 }, 'running');
+    assert.equal(await world.bootCount(desired), 1);
+  });
+
+  for (const hard of [true, false]) {
+    test(`reboots once for each request, ${hard ? 'by reset' : 'by the power button'}`, async (world, t) => {
+      const desired = await world.launched(t);
+      const first = { ...desired, generation: 2, reboot: { token: 'first', hard } };
+      assert.equal((await world.agent.applyInstance(first)).state, 'running');
+      await world.booted(desired, 2);
+      await world.agent.applyInstance(first);
+      await world.agent.applyInstance({ ...first, generation: 3 });
+      const restarted = await world.harness.reopen();
+      t.after(() => restarted.close());
+      await restarted.applyInstance({ ...first, generation: 4 });
+      const second = { ...first, generation: 5, reboot: { token: 'second', hard: true } };
+      await world.agent.applyInstance(second);
+      await world.booted(desired, 3);
+    });
+  }
+
+  test('an instance that is started is not rebooted for a request from before', async (world, t) => {
+    const desired = await world.launched(t);
+    const reboot = { token: 'before', hard: true };
+    await world.converge({ ...stopped(desired, -1), reboot }, 'stopped');
+    const started = { ...desired, generation: 3, reboot };
+    await world.agent.applyInstance(started);
+    await world.booted(desired, 2);
+    await world.agent.applyInstance(started);
+    await world.agent.applyInstance({ ...started, generation: 4, reboot: { token: 'after', hard: true } });
+    await world.booted(desired, 3);
+  });
+}

@@ -1,0 +1,53 @@
+import type { InstanceId } from '@virga/contract/ids';
+import type { Harness, Target } from '../contract-suite/harness.ts';
+import { hostAgentContract } from '../contract-suite/host-agent-contract.ts';
+import { openSimulatedAgent } from './simulated-agent.ts';
+
+// Times that are short, yet let one thing happen while another is still going on.
+const timings = {
+  callMs: 0,
+  folderMs: 1,
+  rootDiskMs: 1,
+  seedMs: 1,
+  leasesMs: 1,
+  defineMs: 1,
+  startMs: 5,
+  destroyMs: 5,
+  guestShutdownMs: 40,
+  networkMs: 1,
+  imageMs: 5,
+};
+
+hostAgentContract('simulated', async (hook): Promise<Harness> => {
+  const agent = openSimulatedAgent({ name: 'host-1', hook, timings });
+  const on =
+    (act: (id: InstanceId) => void) =>
+    async ({ id }: Pick<Target, 'id'>): Promise<void> =>
+      act(id);
+  return {
+    agent,
+    reopen: async () => agent.reopen(),
+    network: { name: 'contract', bridge: 'contract0', cidr: '10.77.0.0/24', gateway: '10.77.0.1' },
+    bootMark: '[boot ',
+    makeStubborn: ({ id }) => agent.answerAcpi(false, id),
+    virsh: {
+      start: on(agent.startOutside),
+      shutdown: on(agent.shutdownOutside),
+      destroy: on(agent.destroyOutside),
+      undefine: on(agent.undefineOutside),
+      suspend: on(agent.suspendOutside),
+      resume: on(agent.resumeOutside),
+      defineForeign: async (name) => agent.defineForeignDomain(name),
+      undefineForeign: async (name) => agent.undefineForeignDomain(name),
+      networkDestroy: async ({ id }) => agent.destroyNetworkOutside(id),
+      networkUndefine: async ({ id }) => agent.undefineNetworkOutside(id),
+    },
+    crash: on(agent.crash),
+    removeSeed: on(agent.removeSeedOutside),
+    fillStorage: async () => agent.fillStorage(0),
+    freeStorage: async () => agent.fillStorage(null),
+    beginOutage: async () => agent.goUnreachable(),
+    endOutage: async () => agent.comeBack(),
+    close: () => agent.close(),
+  };
+});
