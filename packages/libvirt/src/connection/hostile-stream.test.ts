@@ -7,25 +7,15 @@ import { pipeline } from 'node:stream/promises';
 import { after, test } from 'node:test';
 import { ConnectionLost, ProtocolError } from '../errors.ts';
 import { remoteError } from '../protocol/objects.ts';
-import { type Behaviour, encoded, frame, startFakeServer, words } from '../testing/fake-server.ts';
-import { type Connection, connect } from './connect.ts';
+import { encoded, fakeServers, frame, words } from '../testing/fake-server.ts';
 
 const upload = 208;
 const download = 209;
 const volume = { pool: 'p', name: 'v', key: 'k' };
-const open: AsyncDisposable[] = [];
+const servers = fakeServers();
+const connectTo = servers.connectTo;
 
-after(async () => {
-  for (const resource of open.reverse()) await resource[Symbol.asyncDispose]();
-});
-
-async function connectTo(behaviour: Behaviour): Promise<Connection> {
-  const server = await startFakeServer(behaviour);
-  open.push(server);
-  const connection = await connect({ transport: { kind: 'unix', path: server.path } });
-  open.push(connection);
-  return connection;
-}
+after(() => servers.close());
 
 const streamError = encoded((writer) =>
   remoteError.encode(writer, {

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type Connection, type ConnectOptions, connect } from '../connection/connect.ts';
 import { FrameSplitter } from '../wire/frame-splitter.ts';
 import { maxFrameBytes, remoteProgram } from '../wire/message.ts';
 import { XdrWriter } from '../xdr/writer.ts';
@@ -142,3 +143,20 @@ export function encoded(write: (writer: XdrWriter) => void): Buffer {
 }
 
 export const oversizedLength = maxFrameBytes + 1;
+
+/** Fake servers of one test file, each with one client; `close` ends them all. */
+export function fakeServers() {
+  const open: AsyncDisposable[] = [];
+  return {
+    async connectTo(behaviour: Behaviour, options: ConnectOptions = {}): Promise<Connection> {
+      const server = await startFakeServer(behaviour);
+      open.push(server);
+      const connection = await connect({ transport: { kind: 'unix', path: server.path }, ...options });
+      open.push(connection);
+      return connection;
+    },
+    async close(): Promise<void> {
+      for (const resource of open.reverse()) await resource[Symbol.asyncDispose]();
+    },
+  };
+}
