@@ -1,8 +1,8 @@
 // From nothing to a running instance; what is refused before anything is made.
 import assert from 'node:assert/strict';
+import { conforms } from '@virga/contract/agent/conforms';
 import { ObservedInstance } from '@virga/contract/agent/observed';
 import { newId } from '@virga/contract/ids';
-import { Check } from 'typebox/value';
 import { type ContractTest, rejectsWith } from './contract-test.ts';
 import { type ContractWorld, stopped } from './contract-world.ts';
 
@@ -10,7 +10,7 @@ export function launchContract(test: ContractTest): void {
   test('brings an instance from nothing to running: domain, leases, files, guest', async (world, t) => {
     const desired = world.instance(t);
     const observed = await world.agent.applyInstance(desired);
-    assert.ok(Check(ObservedInstance, observed), JSON.stringify(observed));
+    assert.ok(conforms(ObservedInstance, observed), JSON.stringify(observed));
     assert.deepEqual(observed, {
       id: desired.id,
       cloudId: world.cloudId,
