@@ -1,5 +1,6 @@
 // What modules get from the composition root: nothing here has behaviour.
 import type { Logger } from 'pino';
+import type { AgentRegistry } from './agents/agent-registry.ts';
 import type { Db } from './store/database.ts';
 import type { Notifications } from './store/notifications.ts';
 
@@ -17,7 +18,9 @@ export type Settings = {
   storageReserveRatio: number;
   /** How many instances of a host are worked on at the same time. */
   reconcileConcurrency: number;
+  /** How often what is not as desired is looked for in the database, and how often hosts are asked what they have. */
   reconcilePeriodMs: number;
+  resyncPeriodMs: number;
   factsPeriodMs: number;
 };
 
@@ -29,6 +32,7 @@ export const defaultSettings: Settings = {
   storageReserveRatio: 0.02,
   reconcileConcurrency: 8,
   reconcilePeriodMs: 5_000,
+  resyncPeriodMs: 60_000,
   factsPeriodMs: 15_000,
 };
 
@@ -40,4 +44,5 @@ export type Deps = {
   settings: Settings;
   /** Random id of this database: what belongs to another cloud is never touched. */
   cloudId: string;
+  agents: AgentRegistry;
 };

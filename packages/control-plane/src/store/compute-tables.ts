@@ -12,7 +12,8 @@ import type {
   ProjectId,
   VolumeId,
 } from '@virga/contract/ids';
-import type { Generated, JSONColumnType } from 'kysely';
+import type { InstanceState } from '@virga/contract/rest/instances';
+import type { Generated, GeneratedAlways, JSONColumnType } from 'kysely';
 import type { CreatedAt } from './foundation-tables.ts';
 
 export type Visibility = 'private' | 'public';
@@ -52,6 +53,8 @@ export type ComputeTables = {
     sha256: string | null;
     default_user: string;
     minimum_memory_mib: number;
+    /** Where the file was found on the host that it was registered from. */
+    source: JSONColumnType<{ kind: 'file'; path: string }>;
     created_at: CreatedAt;
   };
   networks: {
@@ -66,7 +69,8 @@ export type ComputeTables = {
     generation: Generated<number>;
     converged_generation: Generated<number>;
     desired: Generated<'active' | 'deleted'>;
-    state_reason: string | null;
+    /** Why it cannot be brought up; a network that never came up is being removed again. */
+    failure: JSONColumnType<Failure> | null;
     created_at: CreatedAt;
   };
   addresses: {
@@ -110,5 +114,6 @@ export type ComputeTables = {
     operation_id: OperationId | null;
     created_at: CreatedAt;
     started_at: Date | null;
+    state: GeneratedAlways<InstanceState>;
   };
 };

@@ -23,6 +23,8 @@ export function openStore(config: pg.PoolConfig): Store {
   const pool = new pg.Pool({ max: 16, ...config, types });
   // A connection that dies while idle is replaced by the pool; the next query finds out whether the server is away.
   pool.on('error', () => {});
+  // One that dies while it is in use fails the query, or the next one; without a listener it would end the process.
+  pool.on('connect', (client) => client.on('error', () => {}));
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
   return { db, pool, close: () => db.destroy() };
 }

@@ -41,10 +41,12 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       sha256 text,
       default_user text not null,
       minimum_memory_mib integer not null,
+      source jsonb not null,
       created_at timestamptz(3) not null default now(),
       constraint images_name_taken unique (project_id, name)
     );
     create index images_public on images (name) where visibility = 'public';
+    create index images_page on images (project_id, created_at, id);
 
     create table networks (
       id text primary key,
@@ -58,11 +60,13 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       generation bigint not null default 1,
       converged_generation bigint not null default 0,
       desired text not null default 'active' check (desired in ('active', 'deleted')),
-      state_reason text,
+      failure jsonb,
       created_at timestamptz(3) not null default now(),
       constraint networks_name_taken unique (project_id, name),
       constraint networks_overlap exclude using gist (cidr inet_ops with &&)
     );
+
+    create index networks_unconverged on networks (id) where converged_generation <> generation or desired = 'deleted';
 
     create table instances (
       id text primary key,
@@ -93,9 +97,24 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       operation_id text references operations,
       created_at timestamptz(3) not null default now(),
       started_at timestamptz,
+      -- The same as instanceState in modules/instances/instance.ts; here so that lists can be filtered by it.
+      state text not null generated always as (case
+        when desired = 'deleted' then 'deleting'
+        when failure is not null then 'error'
+        when desired = 'running' then case
+          when observed_state = 'paused' then 'paused'
+          when observed_state in ('running', 'stopping') and reboot is not null and converged_generation <> generation
+            then 'rebooting'
+          when observed_state = 'running' then 'running'
+          else 'pending' end
+        when observed_state = 'stopped' then 'stopped'
+        when converged_generation <> generation then 'stopping'
+        when observed_state = 'absent' then 'stopped'
+        else observed_state end) stored,
       constraint instances_name_taken unique (project_id, name)
     );
     create index instances_page on instances (project_id, created_at, id);
+    create index instances_state on instances (project_id, state, created_at, id);
     create index instances_host on instances (host_id);
     create index instances_image_id on instances (image_id);
     create index instances_unconverged on instances (host_id)
@@ -109,6 +128,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       address inet not null
     );
     create index nics_instance on nics (instance_id);
+    create index nics_network_id on nics (network_id);
 
     create table addresses (
       network_id text not null references networks on delete cascade,
@@ -118,5 +138,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       constraint addresses_one_holder primary key (network_id, address)
     );
     create index addresses_nic on addresses (nic_id);
+
+    -- Workflows that may be worked on: an operation with an input is one.
+    create index operations_workflows on operations (created_at) where state in ('queued', 'running') and input is not null;
   `.execute(db);
 }

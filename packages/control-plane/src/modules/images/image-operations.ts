@@ -1,0 +1,174 @@
+// What fronts call to read, register and delete images. The work on hosts is done by workflows.
+import { VirgaError } from '@virga/contract/errors';
+import { type ImageId, newId, type OperationId } from '@virga/contract/ids';
+import type { Image } from '@virga/contract/rest/images';
+import type { CloudAccess, ProjectAccess } from '../../access/authorizer.ts';
+import type { Deps } from '../../deps.ts';
+import { appendEvent } from '../../events/event-log.ts';
+import { brokenConstraint, type Db, inTransaction, type Tx } from '../../store/database.ts';
+import { type Idempotency, onceOnly } from '../../store/once-only.ts';
+import { fetchPage, type PageRequest } from '../../store/page.ts';
+import { startWorkflow } from '../../workflows/workflow.ts';
+import { deleteImageKind } from './delete-image.workflow.ts';
+import { type ImageRow, imageNotFound, toImage, visibleImages } from './image-store.ts';
+import { importImageKind } from './import-image.workflow.ts';
+
+type Changed = { image: Image; operationId: OperationId };
+type NewImage = {
+  name: string;
+  path: string;
+  format: 'qcow2' | 'raw';
+  visibility?: 'private' | 'public' | undefined;
+  defaultUser?: string | undefined;
+  minimumMemoryMib?: number | undefined;
+};
+
+const usualUser = 'root';
+const onlyGeneration = 1;
+
+export async function listImages(
+  db: Db,
+  access: ProjectAccess,
+  { name, ...page }: PageRequest & { name?: string | undefined },
+): Promise<{ items: Image[]; next?: string }> {
+  let query = visibleImages(db, access);
+  if (name !== undefined) query = query.where('name', '=', name);
+  return fetchPage(query, 'images', page, toImage);
+}
+
+/** @throws NotFound */
+export async function getImage(db: Db, access: ProjectAccess, id: ImageId): Promise<Image> {
+  const row = await visibleImages(db, access).where('id', '=', id).executeTakeFirst();
+  if (!row) throw imageNotFound(id);
+  return toImage(row);
+}
+
+/**
+ * Registers an image from a file on the host, which is copied. Its operation fails, and the image is gone again, when the
+ * file cannot be used.
+ * @throws NameTaken | InvalidArgument the request names no project | IdempotencyMismatch
+ */
+export async function registerImage(
+  deps: Deps,
+  access: CloudAccess<'admin'>,
+  body: NewImage,
+  idempotency?: Idempotency,
+): Promise<Changed> {
+  const { projectId } = access;
+  if (projectId === null) {
+    throw new VirgaError('InvalidArgument', {
+      detail: 'The request names no project to register the image in.',
+      action: 'Name one with --project or the header virga-project.',
+    });
+  }
+  try {
+    return await onceOnly(deps.db, idempotency, async (tx) => {
+      const row = await tx
+        .insertInto('images')
+        .values({
+          id: newId('image'),
+          project_id: projectId,
+          name: body.name,
+          visibility: body.visibility ?? 'private',
+          state: 'pending',
+          state_reason: null,
+          format: body.format,
+          virtual_size_bytes: null,
+          file_size_bytes: null,
+          sha256: null,
+          default_user: body.defaultUser ?? usualUser,
+          minimum_memory_mib: body.minimumMemoryMib ?? 0,
+          source: JSON.stringify({ kind: 'file', path: body.path }),
+        })
+        .returningAll()
+        .executeTakeFirstOrThrow();
+      await appendEvent(tx, access, {
+        ...about(row, 'image.import-requested'),
+        message: `Import of image ${row.name} from ${body.path} was asked for.`,
+        data: { path: body.path, format: body.format },
+      });
+      const operationId = await startWorkflow(tx, access, importImageKind, resourceOf(row), { imageId: row.id });
+      return { image: toImage(row), operationId };
+    });
+  } catch (error) {
+    if (brokenConstraint(error) !== 'images_name_taken') throw error;
+    throw new VirgaError('NameTaken', {
+      detail: `An image named ${body.name} exists.`,
+      action: 'Choose another name, or delete that one.',
+      field: '/name',
+    });
+  }
+}
+
+/**
+ * Deletes an image of the project. From now on nothing can be launched from it.
+ * @throws NotFound | InUse instances are cloned from it | Conflict it is still being imported | PreconditionFailed
+ */
+export async function deleteImage(
+  deps: Deps,
+  access: ProjectAccess<'operator'>,
+  id: ImageId,
+  ifMatch?: number,
+): Promise<Changed> {
+  return inTransaction(deps.db, async (tx) => {
+    const row = await tx.selectFrom('images').selectAll().where('id', '=', id).forUpdate().executeTakeFirst();
+    if (row?.project_id !== access.projectId) throw imageNotFound(id);
+    if (ifMatch !== undefined && ifMatch !== onlyGeneration) {
+      throw new VirgaError('PreconditionFailed', {
+        detail: `An image never changes: it is always at generation ${onlyGeneration}.`,
+        action: 'Leave out the condition.',
+      });
+    }
+    const open = await openOperation(tx, id);
+    if (row.state === 'deleting' && open) return { image: toImage(row), operationId: open };
+    if (row.state === 'pending') {
+      throw new VirgaError('Conflict', {
+        detail: `Image ${row.name} is still being imported.`,
+        action: 'Wait until its import has ended.',
+      });
+    }
+    await refuseWhileUsed(tx, row);
+    const deleting = await tx
+      .updateTable('images')
+      .set({ state: 'deleting', state_reason: null })
+      .where('id', '=', id)
+      .returningAll()
+      .executeTakeFirstOrThrow();
+    await appendEvent(tx, access, {
+      ...about(row, 'image.delete-requested'),
+      message: `Deletion of image ${row.name} was asked for.`,
+    });
+    const operationId = await startWorkflow(tx, access, deleteImageKind, resourceOf(row), { imageId: id });
+    return { image: toImage(deleting), operationId };
+  });
+}
+
+async function refuseWhileUsed(tx: Tx, row: ImageRow): Promise<void> {
+  const { count } = await tx
+    .selectFrom('instances')
+    .select((select) => select.fn.countAll<number>().as('count'))
+    .where('image_id', '=', row.id)
+    .executeTakeFirstOrThrow();
+  if (count === 0) return;
+  throw new VirgaError('InUse', {
+    detail: `Image ${row.name} has ${count} ${count === 1 ? 'instance' : 'instances'} cloned from it.`,
+    action: 'Delete them first.',
+  });
+}
+
+async function openOperation(tx: Tx, id: ImageId): Promise<OperationId | undefined> {
+  const row = await tx
+    .selectFrom('operations')
+    .select('id')
+    .where('resource_id', '=', id)
+    .where('state', 'in', ['queued', 'running'])
+    .executeTakeFirst();
+  return row?.id;
+}
+
+const resourceOf = (row: ImageRow) => ({
+  projectId: row.project_id,
+  resourceId: row.id,
+  resourceName: row.name,
+});
+const about = (row: ImageRow, type: string) => ({ type, ...resourceOf(row) });

@@ -1,0 +1,71 @@
+// Rows of images: finding them as a project may see them. Public images are seen by every project.
+import { VirgaError } from '@virga/contract/errors';
+import type { ImageId } from '@virga/contract/ids';
+import type { Image } from '@virga/contract/rest/images';
+import type { Selectable } from 'kysely';
+import type { ProjectAccess } from '../../access/authorizer.ts';
+import type { Db, Tx } from '../../store/database.ts';
+import type { Database } from '../../store/schema.ts';
+
+export type ImageRow = Selectable<Database['images']>;
+
+/** Images that the project sees: its own and the public ones. */
+export const visibleImages = (db: Db | Tx, access: ProjectAccess) =>
+  db
+    .selectFrom('images')
+    .selectAll('images')
+    .where((where) => where.or([where('project_id', '=', access.projectId), where('visibility', '=', 'public')]));
+
+/**
+ * The image to launch from, by id or name; of one name the project's own comes first. Holds the row until the
+ * transaction ends, so that nobody deletes the image meanwhile.
+ * @throws NotFound | Conflict it is not available
+ */
+export async function resolveImage(tx: Tx, access: ProjectAccess<'operator'>, idOrName: string): Promise<ImageRow> {
+  const row = await visibleImages(tx, access)
+    .where((where) => where.or([where('id', '=', idOrName as ImageId), where('name', '=', idOrName)]))
+    .orderBy((by) => by('id', '=', idOrName as ImageId), 'desc')
+    .orderBy((by) => by('project_id', '=', access.projectId), 'desc')
+    .orderBy('created_at')
+    .limit(1)
+    .forShare()
+    .executeTakeFirst();
+  if (!row) {
+    throw new VirgaError('NotFound', {
+      detail: `There is no image ${idOrName}.`,
+      action: 'List images with virga images list.',
+      field: '/image',
+    });
+  }
+  if (row.state === 'available') return row;
+  throw new VirgaError('Conflict', {
+    detail: `Image ${row.name} cannot be used: it is ${row.state === 'pending' ? 'still being imported' : row.state}.`,
+    action: row.state === 'pending' ? 'Wait until its import has ended.' : 'Choose another image.',
+    field: '/image',
+  });
+}
+
+export function imageNotFound(id: ImageId): VirgaError {
+  return new VirgaError('NotFound', {
+    detail: `There is no image ${id}.`,
+    action: 'List images with virga images list.',
+  });
+}
+
+export function toImage(row: ImageRow): Image {
+  return {
+    id: row.id,
+    projectId: row.project_id,
+    name: row.name,
+    visibility: row.visibility,
+    state: row.state,
+    stateReason: row.state_reason,
+    format: row.format,
+    virtualSizeBytes: row.virtual_size_bytes,
+    fileSizeBytes: row.file_size_bytes,
+    sha256: row.sha256,
+    defaultUser: row.default_user,
+    minimumMemoryMib: row.minimum_memory_mib,
+    createdAt: row.created_at.toISOString(),
+  };
+}

@@ -1,0 +1,35 @@
+// Removes from a host the images of this cloud that no row owns, such as after a database was restored from a backup, or
+// because the host was away when its image was deleted.
+import type { SystemAccess } from '../../access/authorizer.ts';
+import type { RegisteredHost } from '../../agents/agent-registry.ts';
+import type { Deps } from '../../deps.ts';
+import { appendEvent } from '../../events/event-log.ts';
+import { inTransaction } from '../../store/database.ts';
+
+export async function reapImages(
+  deps: Deps,
+  access: SystemAccess,
+  host: RegisteredHost,
+  signal: AbortSignal,
+): Promise<void> {
+  const there = (await host.agent.listImages(deps.cloudId, { signal })).filter(
+    (image) => image.cloudId === deps.cloudId,
+  );
+  if (there.length === 0) return;
+  const ids = there.map(({ id }) => id);
+  // Asked after the hosts were: an image has its row before it has a file.
+  const owned = await deps.db.selectFrom('images').select('id').where('id', 'in', ids).execute();
+  const orphans = ids.filter((id) => !owned.some((row) => row.id === id));
+  for (const id of orphans) {
+    await host.agent.deleteImage({ id, cloudId: deps.cloudId }, { signal });
+    deps.log.warn({ image: id, host: host.name }, 'removed an image that no row owns');
+    await inTransaction(deps.db, (tx) =>
+      appendEvent(tx, access, {
+        type: 'image.reaped',
+        projectId: null,
+        resourceId: id,
+        message: `Image ${id} on host ${host.name} belonged to nothing and was removed.`,
+      }),
+    );
+  }
+}

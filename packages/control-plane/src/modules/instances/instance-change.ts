@@ -1,0 +1,94 @@
+// Writes a change of what is desired: a new generation with an operation of its own, which overtakes what was under way.
+import type { OperationId } from '@virga/contract/ids';
+import type { Updateable } from 'kysely';
+import type { ProjectAccess } from '../../access/authorizer.ts';
+import { appendEvent } from '../../events/event-log.ts';
+import type { Tx } from '../../store/database.ts';
+import type { Database } from '../../store/schema.ts';
+import { createOperation, endOperation, overtakeOperations } from '../operations/operation-store.ts';
+import { failureError, type InstanceRow, openOperationOf } from './instance-store.ts';
+import { wakeInstance } from './instance-wake.ts';
+
+type Columns = Updateable<Database['instances']>;
+export type InstanceChange = {
+  /** Of the operation, such as instance.stop. */
+  kind: string;
+  set: Pick<Columns, 'desired' | 'allocated' | 'force_at' | 'reboot'>;
+};
+
+/** What the next request forgets of the one before. */
+const fresh = { force_at: null, reboot: null, failure: null, failures: 0, retry_at: null } as const;
+
+export async function changeInstance(
+  tx: Tx,
+  access: ProjectAccess<'operator'>,
+  row: InstanceRow,
+  { kind, set }: InstanceChange,
+  now: Date,
+): Promise<OperationId> {
+  const open = row.failure && (await openOperationOf(tx, row.operation_id));
+  // The clean-up of what failed is overtaken too, but what people want to know of it is why it failed.
+  if (open) await endOperation(tx, access, open, { error: failureError(row.failure!) }, now);
+  await overtakeOperations(tx, access, row.id, kind, now);
+  const generation = row.generation + 1;
+  const operationId = await insertOperation(tx, access, row, kind, generation);
+  await tx
+    .updateTable('instances')
+    .set({ ...fresh, ...set, generation, operation_id: operationId })
+    .where('id', '=', row.id)
+    .execute();
+  await wakeInstance(tx, row.host_id, row.id);
+  return operationId;
+}
+
+/**
+ * Follows the operation that is bringing the instance there already, hurrying it with `set`; when there is none, because
+ * the instance is there, one that has succeeded.
+ */
+export async function joinOperation(
+  tx: Tx,
+  access: ProjectAccess<'operator'>,
+  row: InstanceRow,
+  kind: string,
+  now: Date,
+  set?: Pick<Columns, 'force_at'>,
+): Promise<OperationId> {
+  const open = await openOperationOf(tx, row.operation_id);
+  if (set) {
+    await tx
+      .updateTable('instances')
+      .set({ ...set, generation: row.generation + 1 })
+      .where('id', '=', row.id)
+      .execute();
+  }
+  const isThere = row.generation === row.converged_generation;
+  if (!isThere) await wakeInstance(tx, row.host_id, row.id);
+  if (open) return open;
+  const operationId = await insertOperation(tx, access, row, kind, row.generation + (set ? 1 : 0));
+  if (isThere) await endOperation(tx, access, operationId, {}, now);
+  else await tx.updateTable('instances').set({ operation_id: operationId }).where('id', '=', row.id).execute();
+  return operationId;
+}
+
+async function insertOperation(
+  tx: Tx,
+  access: ProjectAccess<'operator'>,
+  row: InstanceRow,
+  kind: string,
+  generation: number,
+): Promise<OperationId> {
+  await appendEvent(tx, access, {
+    type: `${kind}-requested`,
+    projectId: row.project_id,
+    resourceId: row.id,
+    resourceName: row.name,
+    message: `${kind.replace('instance.', '').replace(/^./, (letter) => letter.toUpperCase())} of instance ${row.name} was asked for.`,
+  });
+  return createOperation(tx, access, {
+    kind,
+    projectId: row.project_id,
+    resourceId: row.id,
+    resourceName: row.name,
+    generation,
+  });
+}

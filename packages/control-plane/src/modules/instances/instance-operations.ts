@@ -1,0 +1,187 @@
+// What fronts call to read instances and to change what is desired of them. Each change is one transaction and answers at
+// once; the reconciler of the host does the rest. Launching is in launch-instance.ts.
+import { randomBytes } from 'node:crypto';
+import { VirgaError } from '@virga/contract/errors';
+import type { HostId, InstanceId, OperationId } from '@virga/contract/ids';
+import type { Instance, InstanceState } from '@virga/contract/rest/instances';
+import type { ProjectAccess } from '../../access/authorizer.ts';
+import type { Deps } from '../../deps.ts';
+import { type Db, inTransaction, type Tx } from '../../store/database.ts';
+import { fetchPage, type PageRequest } from '../../store/page.ts';
+import { placeOn } from '../placement/placement.ts';
+import { conditionOf, transition } from './instance.ts';
+import { changeInstance, type InstanceChange, joinOperation } from './instance-change.ts';
+import { findInstance, type InstanceRow, selectInstances, toInstance } from './instance-store.ts';
+
+export { launchInstance } from './launch-instance.ts';
+
+type Changed = { instance: Instance; operationId: OperationId };
+type ListRequest = PageRequest & {
+  name?: string | undefined;
+  state?: InstanceState | undefined;
+  hostId?: HostId | undefined;
+};
+
+/** How long a guest may take to shut down when nobody says otherwise. */
+const defaultStopSeconds = 60;
+
+export async function listInstances(
+  db: Db,
+  access: ProjectAccess,
+  { name, state, hostId, ...page }: ListRequest,
+): Promise<{ items: Instance[]; next?: string }> {
+  let query = selectInstances(db).where('instances.project_id', '=', access.projectId);
+  if (name !== undefined) query = query.where('instances.name', '=', name);
+  if (state !== undefined) query = query.where('instances.state', '=', state);
+  if (hostId !== undefined) query = query.where('instances.host_id', '=', hostId);
+  return fetchPage(query, 'instances', page, (row) => toInstance(row as InstanceRow));
+}
+
+/** @throws NotFound */
+export async function getInstance(db: Db, access: ProjectAccess, id: InstanceId): Promise<Instance> {
+  return toInstance(await requireInstance(db, access, id));
+}
+
+/** @throws NotFound also for an instance of another project */
+export async function requireInstance(db: Db | Tx, access: ProjectAccess, id: InstanceId): Promise<InstanceRow> {
+  const row = await findInstance(db, id);
+  if (row?.project_id === access.projectId) return row;
+  throw new VirgaError('NotFound', {
+    detail: `There is no instance ${id}.`,
+    action: 'List instances with virga list.',
+  });
+}
+
+/**
+ * Starts an instance on its host. A running one stays as it is and the operation succeeds at once.
+ * @throws NoCapacity | HostUnavailable its host has no room, or is away
+ * @throws Conflict it is paused from outside, or being deleted
+ */
+export async function startInstance(
+  deps: Deps,
+  access: ProjectAccess<'operator'>,
+  id: InstanceId,
+  ifMatch?: number,
+): Promise<Changed> {
+  return change(deps, access, id, ifMatch, async (tx, row) => {
+    const todo = transition('start', conditionOf(row));
+    if (todo === 'refuse') throw refused(row, row.desired === 'deleted' ? undefined : 'paused');
+    if (todo !== 'change') return joinOperation(tx, access, row, 'instance.start', deps.clock.now());
+    if (!row.allocated) await placeOn(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
+    return { kind: 'instance.start', set: { desired: 'running', allocated: true } };
+  });
+}
+
+/**
+ * Shuts the guest down by ACPI and cuts it off when the time is over. A stopped one stays as it is and the operation
+ * succeeds at once; of two stops under way the earlier deadline counts, and both share one operation.
+ */
+export async function stopInstance(
+  deps: Deps,
+  access: ProjectAccess<'operator'>,
+  id: InstanceId,
+  { timeoutSeconds = defaultStopSeconds }: { timeoutSeconds?: number | undefined } = {},
+  ifMatch?: number,
+): Promise<Changed> {
+  const forceAt = new Date(deps.clock.now().getTime() + timeoutSeconds * 1000);
+  return change(deps, access, id, ifMatch, (tx, row) => stop(deps, tx, access, row, 'instance.stop', forceAt));
+}
+
+/** Cuts the power at once. The disk stays. */
+export async function destroyInstance(
+  deps: Deps,
+  access: ProjectAccess<'operator'>,
+  id: InstanceId,
+  ifMatch?: number,
+): Promise<Changed> {
+  const forceAt = deps.clock.now();
+  return change(deps, access, id, ifMatch, (tx, row) => stop(deps, tx, access, row, 'instance.destroy', forceAt));
+}
+
+async function stop(
+  deps: Deps,
+  tx: Tx,
+  access: ProjectAccess<'operator'>,
+  row: InstanceRow,
+  kind: string,
+  forceAt: Date,
+): Promise<InstanceChange | OperationId> {
+  const todo = transition('stop', conditionOf(row));
+  if (todo === 'refuse') throw refused(row);
+  if (todo === 'change') return { kind, set: { desired: 'stopped', force_at: forceAt } };
+  const isEarlier = todo === 'join' && (row.force_at === null || forceAt < row.force_at);
+  return joinOperation(tx, access, row, kind, deps.clock.now(), isEarlier ? { force_at: forceAt } : undefined);
+}
+
+/**
+ * Reboots the guest by ACPI, or resets it at once when `hard`.
+ * @throws Conflict it does not run
+ */
+export async function rebootInstance(
+  deps: Deps,
+  access: ProjectAccess<'operator'>,
+  id: InstanceId,
+  { hard = false }: { hard?: boolean | undefined } = {},
+  ifMatch?: number,
+): Promise<Changed> {
+  return change(deps, access, id, ifMatch, async (_tx, row) => {
+    if (transition('reboot', conditionOf(row)) === 'refuse') throw refused(row, row.state);
+    const token = `${row.generation + 1}-${randomBytes(6).toString('hex')}`;
+    return { kind: 'instance.reboot', set: { reboot: JSON.stringify({ token, hard }) } };
+  });
+}
+
+/** Deletes the instance with its disk and address, as soon as its host can be reached. */
+export async function deleteInstance(
+  deps: Deps,
+  access: ProjectAccess<'operator'>,
+  id: InstanceId,
+  ifMatch?: number,
+): Promise<Changed> {
+  return change(deps, access, id, ifMatch, async (tx, row) => {
+    if (transition('delete', conditionOf(row)) === 'change')
+      return { kind: 'instance.delete', set: { desired: 'deleted' } };
+    return joinOperation(tx, access, row, 'instance.delete', deps.clock.now());
+  });
+}
+
+async function change(
+  deps: Deps,
+  access: ProjectAccess<'operator'>,
+  id: InstanceId,
+  ifMatch: number | undefined,
+  decide: (tx: Tx, row: InstanceRow) => Promise<InstanceChange | OperationId>,
+): Promise<Changed> {
+  return inTransaction(deps.db, async (tx) => {
+    await tx.selectFrom('instances').select('id').where('id', '=', id).forUpdate().execute();
+    const row = await requireInstance(tx, access, id);
+    if (ifMatch !== undefined && ifMatch !== row.generation) throw changedMeanwhile(row);
+    const decision = await decide(tx, row);
+    const operationId =
+      typeof decision === 'string' ? decision : await changeInstance(tx, access, row, decision, deps.clock.now());
+    return { instance: toInstance((await findInstance(tx, id))!), operationId };
+  });
+}
+
+function refused(row: InstanceRow, state?: string): VirgaError {
+  if (row.desired === 'deleted') {
+    return new VirgaError('Conflict', {
+      detail: `Instance ${row.name} is being deleted.`,
+      action: 'Launch another one.',
+    });
+  }
+  return new VirgaError('Conflict', {
+    detail: `Instance ${row.name} is ${state}.`,
+    action:
+      state === 'paused'
+        ? `It was paused from outside: let it go on with virsh resume ${row.name}.${row.id}.`
+        : 'Wait until it runs, or start it with virga start.',
+  });
+}
+
+function changedMeanwhile(row: InstanceRow): VirgaError {
+  return new VirgaError('PreconditionFailed', {
+    detail: `Instance ${row.name} has changed since it was read: it is at generation ${row.generation}.`,
+    action: 'Read it again, and repeat the request if it still makes sense.',
+  });
+}

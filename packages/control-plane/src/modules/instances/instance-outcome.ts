@@ -1,0 +1,194 @@
+// Writes down how far a host has come with an instance: reached, failed, gone. Each is one transaction that holds the row
+// and changes nothing when a newer request has come meanwhile.
+import type { ObservedInstance } from '@virga/contract/agent/observed';
+import type { VirgaError } from '@virga/contract/errors';
+import type { SystemAccess } from '../../access/authorizer.ts';
+import type { Deps } from '../../deps.ts';
+import { appendEvent } from '../../events/event-log.ts';
+import { backOffMs } from '../../reconcile/back-off.ts';
+import { inTransaction, type Tx } from '../../store/database.ts';
+import { releaseAddresses } from '../networks/address-store.ts';
+import { endOperation, progressOperation } from '../operations/operation-store.ts';
+import { release } from '../placement/placement.ts';
+import { isReached } from './instance.ts';
+import { failureError, type InstanceRow } from './instance-store.ts';
+
+type Context = { deps: Deps; access: SystemAccess };
+
+/** A clean-up is tried this often before its operation says that it failed. It goes on nevertheless. */
+const patientDeletes = 5;
+
+/** Holds the row. Undefined when it is gone or has been asked for something else since it was read. */
+export async function holdInstance(tx: Tx, row: InstanceRow) {
+  const current = await tx
+    .selectFrom('instances')
+    .select(['generation', 'converged_generation', 'allocated'])
+    .where('id', '=', row.id)
+    .forUpdate()
+    .executeTakeFirst();
+  return current?.generation === row.generation ? current : undefined;
+}
+
+/** Writes down what was seen, whatever was asked for, and tells when somebody paused the guest or let it go on. */
+export async function recordObserved({ deps, access }: Context, observed: ObservedInstance): Promise<void> {
+  const { state, reason } = observed;
+  const before = await deps.db
+    .with('before', (db) => db.selectFrom('instances').selectAll().where('id', '=', observed.id).forUpdate())
+    .updateTable('instances')
+    .from('before')
+    .set({ observed_state: state, observed_reason: reason })
+    .whereRef('instances.id', '=', 'before.id')
+    .where((where) =>
+      where.or([where('before.observed_state', '!=', state), where('before.observed_reason', '!=', reason)]),
+    )
+    .returning(['before.id', 'before.project_id', 'before.name', 'before.observed_state'])
+    .executeTakeFirst();
+  if (!before || before.observed_state === state) return;
+  const isResumed = before.observed_state === 'paused' && state === 'running';
+  if (state !== 'paused' && !isResumed) return;
+  await inTransaction(deps.db, (tx) =>
+    appendEvent(tx, access, {
+      ...about(before, isResumed ? 'instance.resumed-outside' : 'instance.paused-outside'),
+      message: isResumed
+        ? `Instance ${before.name} goes on.`
+        : `Instance ${before.name} was paused beside Virga (${reason}), which leaves it so.`,
+      data: { reason },
+    }),
+  );
+}
+
+/**
+ * The host has done what it was asked for, or is under way.
+ * @returns whether the instance is as desired now
+ */
+export async function recordApplied(context: Context, row: InstanceRow, observed: ObservedInstance): Promise<boolean> {
+  const { deps, access } = context;
+  if (!isReached(row.desired, observed)) {
+    await recordObserved(context, observed);
+    return false;
+  }
+  const now = deps.clock.now();
+  return inTransaction(deps.db, async (tx) => {
+    const current = await holdInstance(tx, row);
+    if (!current) return false;
+    const isFreed = row.desired === 'stopped' && current.allocated;
+    const isNew = row.generation !== current.converged_generation;
+    await tx
+      .updateTable('instances')
+      .set({
+        converged_generation: row.generation,
+        observed_state: observed.state,
+        observed_reason: observed.reason,
+        failure: null,
+        ...(isNew && { failures: 0, retry_at: null }),
+        ...(isFreed && { allocated: false }),
+        ...(isNew && row.desired === 'running' && row.observed_state !== 'paused' && { started_at: now }),
+      })
+      .where('id', '=', row.id)
+      .execute();
+    if (isNew) await tellReached(tx, access, row, observed);
+    if (row.operation_id) await endOperation(tx, access, row.operation_id, {}, now);
+    // The row of the host comes last: every launch waits for it.
+    if (isFreed) await release(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
+    return true;
+  });
+}
+
+async function tellReached(tx: Tx, access: SystemAccess, row: InstanceRow, observed: ObservedInstance): Promise<void> {
+  // Without an operation it was adopted, which has been told already.
+  if (row.operation_id === null) return;
+  const what = row.desired === 'stopped' ? 'stopped' : row.reboot !== null ? 'rebooted' : 'started';
+  await appendEvent(tx, access, {
+    ...about(row, `instance.${what}`),
+    message: `Instance ${row.name} was ${what} on host ${row.host_name}.`,
+    data: { generation: row.generation, reason: observed.reason },
+  });
+}
+
+/** The instance is gone from its host: nothing of it stays but events and operations. */
+export async function recordDeleted({ deps, access }: Context, row: InstanceRow): Promise<boolean> {
+  const now = deps.clock.now();
+  return inTransaction(deps.db, async (tx) => {
+    const current = await holdInstance(tx, row);
+    if (!current) return false;
+    await releaseAddresses(
+      tx,
+      access,
+      row.nics.map(({ id }) => id),
+      now,
+    );
+    const failedLaunch = current.converged_generation === 0 ? row.failure : null;
+    await appendEvent(tx, access, {
+      ...about(row, failedLaunch ? 'instance.launch-failed' : 'instance.deleted'),
+      message: failedLaunch
+        ? `The launch of instance ${row.name} failed and was undone: ${failedLaunch.detail}`
+        : `Instance ${row.name} was deleted.`,
+    });
+    if (row.operation_id) {
+      const error = row.failure ? failureError(row.failure) : undefined;
+      await endOperation(tx, access, row.operation_id, { error }, now);
+    }
+    await tx.deleteFrom('instances').where('id', '=', row.id).execute();
+    if (current.allocated) await release(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
+    return true;
+  });
+}
+
+/**
+ * The host cannot do it, and trying again at once would not help. A launch is undone. Anything else fails its operation
+ * and is tried again ever less often, so that it mends itself when the cause goes.
+ * @returns when to try again, in ms
+ */
+export async function recordFailed({ deps, access }: Context, row: InstanceRow, error: VirgaError): Promise<number> {
+  const now = deps.clock.now();
+  const { code, detail, action } = error;
+  const failure = JSON.stringify({ code, detail, action });
+  const failures = row.failures + 1;
+  const delayMs = backOffMs(failures);
+  return inTransaction(deps.db, async (tx) => {
+    const current = await holdInstance(tx, row);
+    if (!current) return 0;
+    if (row.desired !== 'deleted' && current.converged_generation === 0) {
+      await tx
+        .updateTable('instances')
+        .set({ desired: 'deleted', failure, failures: 0, retry_at: null, generation: row.generation + 1 })
+        .where('id', '=', row.id)
+        .execute();
+      if (row.operation_id)
+        await progressOperation(tx, access, row.operation_id, { message: `undoing: ${detail}` }, now);
+      return 0;
+    }
+    const isPatient = row.desired === 'deleted' && failures < patientDeletes;
+    await tx
+      .updateTable('instances')
+      .set({
+        failures,
+        retry_at: new Date(now.getTime() + delayMs),
+        ...(!isPatient && row.failure === null && { failure }),
+      })
+      .where('id', '=', row.id)
+      .execute();
+    if (isPatient) {
+      if (row.operation_id)
+        await progressOperation(tx, access, row.operation_id, { message: `trying again: ${detail}` }, now);
+      return delayMs;
+    }
+    const hasEnded =
+      row.operation_id &&
+      (await endOperation(
+        tx,
+        access,
+        row.operation_id,
+        { error: row.failure ? failureError(row.failure) : error },
+        now,
+      ));
+    if (hasEnded || row.failure === null) {
+      await appendEvent(tx, access, { ...about(row, 'instance.failed'), message: `Instance ${row.name}: ${detail}` });
+    }
+    return delayMs;
+  });
+}
+
+export function about(row: Pick<InstanceRow, 'project_id' | 'id' | 'name'>, type: string) {
+  return { type, projectId: row.project_id, resourceId: row.id, resourceName: row.name };
+}

@@ -1,0 +1,271 @@
+// Brings the instances of one host to what is desired. Takes no input: it is woken by commits, by the host, and by time,
+// and reads the row again each time. Holds what the host last showed of each instance, and nothing that could be lost.
+// A host that is away is waited for; what fails for good is written down by instance-outcome.ts.
+import type { ObservedInstance } from '@virga/contract/agent/observed';
+import { VirgaError } from '@virga/contract/errors';
+import type { InstanceId } from '@virga/contract/ids';
+import type { SystemAccess } from '../../access/authorizer.ts';
+import type { RegisteredHost } from '../../agents/agent-registry.ts';
+import type { Deps } from '../../deps.ts';
+import { KeyedQueue } from '../../reconcile/keyed-queue.ts';
+import { OperationProgress } from '../../reconcile/operation-progress.ts';
+import type { DesiredState } from '../../store/compute-tables.ts';
+import { storeError } from '../../store/database.ts';
+import { progressOperation } from '../operations/operation-store.ts';
+import { type Deviation, deviation } from './instance.ts';
+import { recordApplied, recordDeleted, recordFailed, recordObserved } from './instance-outcome.ts';
+import { desiredInstanceOf, findInstance, type InstanceRow, identityOf } from './instance-store.ts';
+import { reapInstance } from './orphaned-instance-reaper.ts';
+import { adoptStart, adoptStop, beginRepair, recordRepaired } from './outside-change.ts';
+
+/** Clocks of hosts differ a little: a guest whose time is over may be cut off a moment later. */
+const shortestWaitMs = 200;
+
+export type InstanceReconcilerOptions = {
+  deps: Deps;
+  access: SystemAccess;
+  host: RegisteredHost;
+  /** Brings image and networks of the instance to the host, when it turns out that one is missing there. */
+  provide: (row: InstanceRow, signal: AbortSignal) => Promise<void>;
+};
+
+export class InstanceReconciler {
+  readonly #context: { deps: Deps; access: SystemAccess };
+  readonly #host: RegisteredHost;
+  readonly #provide: InstanceReconcilerOptions['provide'];
+  readonly #queue: KeyedQueue<InstanceId>;
+  readonly #seen = new Map<InstanceId, ObservedInstance>();
+  /** Observations that are just being written. */
+  readonly #notices = new Map<InstanceId, Promise<void>>();
+  #list: Promise<unknown> | undefined;
+  #nextList: Promise<Map<InstanceId, ObservedInstance>> | undefined;
+
+  constructor({ deps, access, host, provide }: InstanceReconcilerOptions) {
+    this.#context = { deps, access };
+    this.#host = host;
+    this.#provide = provide;
+    this.#queue = new KeyedQueue({
+      concurrency: deps.settings.reconcileConcurrency,
+      work: (id, signal) => this.#reconcile(id, signal),
+      onError: (id, error) => deps.log.warn({ err: error, instance: id, host: host.name }, 'reconciling failed'),
+    });
+  }
+
+  wake(id: InstanceId): void {
+    this.#queue.wake(id);
+  }
+
+  /** The host has shown something. It is written down at once, before there is room to act on it. */
+  observed(instance: ObservedInstance): void {
+    this.#seen.set(instance.id, instance);
+    if (!this.#queue.isRunning(instance.id)) this.#notice(instance);
+    this.#queue.wake(instance.id);
+  }
+
+  /** All that the host has. What differs from what is desired, or from what was seen before, is looked at. */
+  async listed(instances: ObservedInstance[]): Promise<void> {
+    const listed = new Map(instances.map((instance) => [instance.id, instance]));
+    const rows = await this.#context.deps.db
+      .selectFrom('instances')
+      .select(['id', 'desired', 'generation', 'converged_generation', 'observed_state', 'observed_reason'])
+      .where('host_id', '=', this.#host.id)
+      .execute();
+    for (const row of rows) {
+      const seen = listed.get(row.id) ?? this.#nothingOf(row.id);
+      listed.delete(row.id);
+      this.#seen.set(row.id, seen);
+      const hasConverged = row.desired !== 'deleted' && row.generation === row.converged_generation;
+      const isKnown = row.observed_state === seen.state && row.observed_reason === seen.reason;
+      if (!hasConverged || !isKnown || judge(row.desired, seen) !== 'none') this.wake(row.id);
+    }
+    for (const orphan of listed.values()) this.observed(orphan);
+  }
+
+  /** Asks the host what it has, and looks at it. */
+  async resync(signal?: AbortSignal): Promise<void> {
+    await this.listed(await this.#host.agent.listInstances(this.#context.deps.cloudId, { signal }));
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.close();
+    await Promise.all(this.#notices.values());
+  }
+
+  #notice(instance: ObservedInstance): void {
+    const earlier = this.#notices.get(instance.id) ?? Promise.resolve();
+    const notice = earlier
+      .then(() => recordObserved(this.#context, instance))
+      .catch((error) => this.#context.deps.log.warn({ err: error, instance: instance.id }, 'an observation was lost'))
+      .then(() => {
+        if (this.#notices.get(instance.id) === notice) this.#notices.delete(instance.id);
+      });
+    this.#notices.set(instance.id, notice);
+  }
+
+  /**
+   * What the host has of the instance, asked after this was called. Who asks meanwhile waits for the next answer and
+   * shares it, so that a hundred guests that end at once cost two questions.
+   */
+  async #lookNow(id: InstanceId): Promise<ObservedInstance> {
+    this.#nextList ??= (this.#list ?? Promise.resolve()).then(() => {
+      const list = this.#host.agent.listInstances(this.#context.deps.cloudId);
+      this.#nextList = undefined;
+      this.#list = list.catch(() => {});
+      return list.then((instances) => new Map(instances.map((instance) => [instance.id, instance])));
+    });
+    return (await this.#nextList).get(id) ?? this.#nothingOf(id);
+  }
+
+  async #reconcile(id: InstanceId, signal: AbortSignal): Promise<void> {
+    await this.#notices.get(id);
+    const row = await findInstance(this.#context.deps.db, id);
+    if (!row) return this.#reap(id, signal);
+    if (row.host_id !== this.#host.id) return;
+    const hasConverged = row.desired !== 'deleted' && row.generation === row.converged_generation;
+    if (hasConverged) return this.#compare(row, signal);
+    const waitMs = (row.retry_at?.getTime() ?? 0) - this.#context.deps.clock.now().getTime();
+    if (waitMs > 0) return this.#queue.wakeAfter(id, waitMs);
+    if (row.desired === 'deleted') await this.#delete(row, signal);
+    else await this.#apply(row, signal);
+  }
+
+  async #delete(row: InstanceRow, signal: AbortSignal): Promise<void> {
+    const { deps } = this.#context;
+    const done = await this.#call(row, signal, (context) =>
+      this.#host.agent.deleteInstance(identityOf(row, deps.cloudId), context),
+    );
+    if (!done) return;
+    if (await recordDeleted(this.#context, row)) this.#seen.delete(row.id);
+    else this.wake(row.id);
+  }
+
+  async #apply(row: InstanceRow, signal: AbortSignal): Promise<boolean> {
+    const { deps } = this.#context;
+    const desired = desiredInstanceOf(row, deps.cloudId);
+    const done = await this.#call(row, signal, (context) => this.#host.agent.applyInstance(desired, context));
+    if (!done) return false;
+    this.#seen.set(row.id, done.value);
+    const isReached = await recordApplied(this.#context, row, done.value);
+    if (!isReached) this.#lookAgain(row, done.value);
+    return isReached;
+  }
+
+  /** A guest that is shutting down holds no place in the queue: the host tells when it is off, or its time is over. */
+  #lookAgain(row: InstanceRow, { state }: ObservedInstance): void {
+    const { clock, settings } = this.#context.deps;
+    const untilForcedMs = (row.force_at?.getTime() ?? 0) - clock.now().getTime();
+    const isShuttingDown = row.desired === 'stopped' && state !== 'absent';
+    this.#queue.wakeAfter(
+      row.id,
+      isShuttingDown ? Math.max(shortestWaitMs, untilForcedMs) : settings.reconcilePeriodMs,
+    );
+  }
+
+  /** Calls the host. Undefined when it failed for good, which is written down; throws when it is to be tried again. */
+  async #call<T>(
+    row: InstanceRow,
+    signal: AbortSignal,
+    call: (context: { signal: AbortSignal; onProgress: (message: string, percent: number) => void }) => Promise<T>,
+  ): Promise<{ value: T } | undefined> {
+    const { deps, access } = this.#context;
+    const tell = async (progress: { message: string; percent: number }) => {
+      if (row.operation_id) await progressOperation(deps.db, access, row.operation_id, progress, deps.clock.now());
+    };
+    const progress = new OperationProgress(tell);
+    const context = { signal, onProgress: progress.report };
+    try {
+      const attempt = () => call(context);
+      return { value: await attempt().catch((error) => this.#retryProvided(error, row, signal, attempt)) };
+    } catch (error) {
+      await progress.end();
+      const fault = this.#faultOf(error);
+      if (signal.aborted || fault.code === 'StoreUnavailable') throw error;
+      if (fault.code === 'HostUnavailable') {
+        await tell({ message: `waiting for host ${row.host_name}: ${fault.detail}`, percent: 0 });
+        throw error;
+      }
+      deps.log.warn({ err: error, instance: row.id, host: this.#host.name }, 'the host cannot do it');
+      this.#queue.wakeAfter(row.id, await recordFailed(this.#context, row, fault));
+      return undefined;
+    } finally {
+      await progress.end();
+    }
+  }
+
+  /** A host that lacks the image or a network gets it, and is asked once more. */
+  async #retryProvided<T>(
+    error: unknown,
+    row: InstanceRow,
+    signal: AbortSignal,
+    attempt: () => Promise<T>,
+  ): Promise<T> {
+    if (!(error instanceof VirgaError) || error.code !== 'NotFound' || row.desired === 'deleted') throw error;
+    await this.#provide(row, signal);
+    return attempt();
+  }
+
+  /** An agent throws errors of the registry; anything else is a mistake of ours, and the log has it. */
+  #faultOf(error: unknown): VirgaError {
+    const known = storeError(error);
+    if (known instanceof VirgaError) return known;
+    return new VirgaError('Internal', {
+      detail: `The agent of host ${this.#host.name} failed in a way that it should not.`,
+      action: 'Read the log of the server, and report it.',
+      cause: error,
+    });
+  }
+
+  /** A converged instance against what its host shows. */
+  async #compare(row: InstanceRow, signal: AbortSignal): Promise<void> {
+    let seen = this.#seen.get(row.id);
+    if (!seen) return;
+    const first = judge(row.desired, seen);
+    const waitMs = (row.retry_at?.getTime() ?? 0) - this.#context.deps.clock.now().getTime();
+    if (first === 'repair' && waitMs > 0) {
+      await recordObserved(this.#context, seen);
+      return this.#queue.wakeAfter(row.id, waitMs);
+    }
+    if (first !== 'none') {
+      // An event may be late and tell of what was before the last change: what is acted on is what is so now.
+      seen = await this.#lookNow(row.id);
+      this.#seen.set(row.id, seen);
+    }
+    await recordObserved(this.#context, seen);
+    switch (judge(row.desired, seen)) {
+      case 'adopt-stop':
+        await adoptStop(this.#context, row);
+        return this.wake(row.id);
+      case 'adopt-start':
+        await adoptStart(this.#context, row);
+        return this.wake(row.id);
+      case 'repair':
+        await beginRepair(this.#context, row);
+        if (await this.#apply(row, signal)) await recordRepaired(this.#context, row, seen);
+    }
+  }
+
+  async #reap(id: InstanceId, signal: AbortSignal): Promise<void> {
+    const isThere = (seen: ObservedInstance | undefined) => seen && (seen.state !== 'absent' || seen.leftovers);
+    if (isThere(this.#seen.get(id))) {
+      const seen = await this.#lookNow(id);
+      if (isThere(seen)) await reapInstance(this.#context, this.#host, seen, signal);
+    }
+    this.#seen.delete(id);
+  }
+
+  #nothingOf(id: InstanceId): ObservedInstance {
+    return {
+      id,
+      cloudId: this.#context.deps.cloudId,
+      generation: 0,
+      state: 'absent',
+      reason: 'undefined',
+      intact: false,
+      leftovers: false,
+      domainName: '',
+    };
+  }
+}
+
+const judge = (desired: DesiredState, seen: ObservedInstance): Deviation =>
+  desired === 'deleted' ? 'none' : deviation(desired, seen);

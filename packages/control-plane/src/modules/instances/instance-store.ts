@@ -1,0 +1,137 @@
+// Rows of instances and of their network interfaces: reading them whole, and as what hosts and callers are told.
+import type { DesiredInstance, InstanceIdentity } from '@virga/contract/agent/desired';
+import { fromProblem, type VirgaError } from '@virga/contract/errors';
+import type { InstanceId, NetworkId, NetworkInterfaceId, OperationId } from '@virga/contract/ids';
+import type { Instance } from '@virga/contract/rest/instances';
+import { type Selectable, sql } from 'kysely';
+import type { Failure } from '../../store/compute-tables.ts';
+import type { Db, Tx } from '../../store/database.ts';
+import type { Database } from '../../store/schema.ts';
+import { domainNameOf } from './instance.ts';
+
+export type InstanceNic = {
+  id: NetworkInterfaceId;
+  networkId: NetworkId;
+  networkName: string;
+  mac: string;
+  address: string;
+};
+
+export type InstanceRow = Selectable<Database['instances']> & {
+  host_name: string;
+  host_state: 'ready' | 'unreachable';
+  host_state_reason: string | null;
+  image_name: string;
+  default_user: string;
+  nics: InstanceNic[];
+};
+
+/** Instances with all that belongs to them, in one query. */
+export const selectInstances = (db: Db | Tx) =>
+  db
+    .selectFrom('instances')
+    .innerJoin('hosts', 'hosts.id', 'instances.host_id')
+    .innerJoin('images', 'images.id', 'instances.image_id')
+    .selectAll('instances')
+    .select([
+      'hosts.name as host_name',
+      'hosts.state as host_state',
+      'hosts.state_reason as host_state_reason',
+      'images.name as image_name',
+      'images.default_user',
+      sql<InstanceNic[]>`(
+        select coalesce(json_agg(json_build_object('id', n.id, 'networkId', n.network_id, 'networkName', w.name,
+          'mac', n.mac, 'address', host(n.address)) order by n.id), '[]'::json)
+        from nics n join networks w on w.id = n.network_id where n.instance_id = instances.id)`.as('nics'),
+    ]);
+
+export async function findInstance(db: Db | Tx, id: InstanceId): Promise<InstanceRow | undefined> {
+  return selectInstances(db).where('instances.id', '=', id).executeTakeFirst();
+}
+
+export function identityOf(row: InstanceRow, cloudId: string): InstanceIdentity {
+  return { id: row.id, cloudId, uuid: row.uuid, domainName: domainNameOf(row), nics: nicsOf(row) };
+}
+
+/** What the host is asked for. @throws Error the instance is to be deleted, which is asked for in another way */
+export function desiredInstanceOf(row: InstanceRow, cloudId: string): DesiredInstance {
+  if (row.desired === 'deleted') throw new Error(`instance ${row.id} is to be deleted`);
+  return {
+    ...identityOf(row, cloudId),
+    projectId: row.project_id,
+    name: row.name,
+    generation: row.generation,
+    vcpus: row.vcpus,
+    memoryMib: row.memory_mib,
+    firmware: row.firmware,
+    rootDisk: { id: row.root_disk_id, imageId: row.image_id, sizeBytes: row.disk_bytes },
+    seed: {
+      hostName: row.name,
+      publicKeys: row.key_pairs.map(({ publicKey }) => publicKey),
+      userData: row.user_data,
+    },
+    power:
+      row.desired === 'running'
+        ? { state: 'running' }
+        : { state: 'stopped', forceAt: (row.force_at ?? row.created_at).toISOString() },
+    reboot: row.reboot,
+  };
+}
+
+const nicsOf = (row: InstanceRow) =>
+  row.nics.map(({ id, networkId, mac, address }) => ({ id, networkId, mac, address }));
+
+export function toInstance(row: InstanceRow): Instance {
+  return {
+    id: row.id,
+    projectId: row.project_id,
+    name: row.name,
+    state: row.state,
+    stateReason: stateReason(row),
+    desiredState: row.desired,
+    observedState: row.observed_state,
+    generation: row.generation,
+    type: row.type,
+    vcpus: row.vcpus,
+    memoryMib: row.memory_mib,
+    diskBytes: row.disk_bytes,
+    imageId: row.image_id,
+    imageName: row.image_name,
+    loginUser: row.default_user,
+    keyPairs: row.key_pairs.map(({ name }) => name),
+    hostId: row.host_id,
+    hostName: row.host_name,
+    domainName: domainNameOf(row),
+    networkInterfaces: row.nics,
+    createdAt: row.created_at.toISOString(),
+    startedAt: row.started_at?.toISOString() ?? null,
+  };
+}
+
+function stateReason(row: InstanceRow): string | null {
+  if (row.failure) return `${row.failure.detail} ${row.failure.action}`;
+  if (row.host_state === 'unreachable') {
+    return `Host ${row.host_name} cannot be reached${row.host_state_reason ? `: ${row.host_state_reason}` : '.'}`;
+  }
+  if (row.state !== 'paused') return null;
+  return row.observed_reason === 'storage-full'
+    ? 'The guest was paused because the storage of the host is full; it goes on once there is space and it is resumed.'
+    : 'The guest was paused from outside; virsh resume lets it go on.';
+}
+
+/** The error behind a failure that was written down. */
+export function failureError(failure: Failure): VirgaError {
+  return fromProblem(failure);
+}
+
+/** The operation that an instance is being worked on for, if it has not ended. */
+export async function openOperationOf(tx: Tx, id: OperationId | null): Promise<OperationId | undefined> {
+  if (id === null) return undefined;
+  const row = await tx
+    .selectFrom('operations')
+    .select('id')
+    .where('id', '=', id)
+    .where('state', 'in', ['queued', 'running'])
+    .executeTakeFirst();
+  return row?.id;
+}

@@ -1,0 +1,128 @@
+// What was done to an instance beside Virga, by virsh or from inside the guest: adopts what was deliberate, and prepares
+// the repair of what was lost. The rules are deviation() of instance.ts; here is what follows from them in the database.
+import type { ObservedInstance } from '@virga/contract/agent/observed';
+import { VirgaError } from '@virga/contract/errors';
+import type { SystemAccess } from '../../access/authorizer.ts';
+import type { Deps } from '../../deps.ts';
+import { appendEvent } from '../../events/event-log.ts';
+import { backOffMs, forgottenAfterMs } from '../../reconcile/back-off.ts';
+import { inTransaction } from '../../store/database.ts';
+import { placeOn, release } from '../placement/placement.ts';
+import { about, holdInstance } from './instance-outcome.ts';
+import type { InstanceRow } from './instance-store.ts';
+
+type Context = { deps: Deps; access: SystemAccess };
+
+/** How long a guest may take to shut down that was started on a host without room for it. */
+const shutDownMs = 60_000;
+
+/** The guest shut itself down: that is what is desired from now on. */
+export async function adoptStop({ deps, access }: Context, row: InstanceRow): Promise<void> {
+  await inTransaction(deps.db, async (tx) => {
+    const current = await holdInstance(tx, row);
+    if (!current) return;
+    await tx
+      .updateTable('instances')
+      .set({ ...adopted(row), desired: 'stopped', force_at: deps.clock.now(), allocated: false })
+      .where('id', '=', row.id)
+      .execute();
+    await appendEvent(tx, access, {
+      ...about(row, 'instance.stopped-outside'),
+      message: `Instance ${row.name} shut itself down; it stays stopped until it is started.`,
+    });
+    if (current.allocated) await release(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
+  });
+}
+
+/** Somebody started it: it stays on, when the host has room for it. Else it is shut down again. */
+export async function adoptStart(context: Context, row: InstanceRow): Promise<void> {
+  const { deps, access } = context;
+  const now = deps.clock.now();
+  try {
+    await inTransaction(deps.db, async (tx) => {
+      const current = await holdInstance(tx, row);
+      if (!current) return;
+      if (!current.allocated) {
+        await placeOn(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
+      }
+      await tx
+        .updateTable('instances')
+        .set({ ...adopted(row), desired: 'running', force_at: null, allocated: true, started_at: now })
+        .where('id', '=', row.id)
+        .execute();
+      await appendEvent(tx, access, {
+        ...about(row, 'instance.started-outside'),
+        message: `Instance ${row.name} was started beside Virga; it stays on until it is stopped.`,
+      });
+    });
+  } catch (error) {
+    if (!(error instanceof VirgaError) || error.code !== 'NoCapacity') throw error;
+    await refuseStart(context, row, error, now);
+  }
+}
+
+async function refuseStart({ deps, access }: Context, row: InstanceRow, reason: VirgaError, now: Date): Promise<void> {
+  await inTransaction(deps.db, async (tx) => {
+    if (!(await holdInstance(tx, row))) return;
+    await tx
+      .updateTable('instances')
+      .set({ ...adopted(row), force_at: new Date(now.getTime() + shutDownMs) })
+      .where('id', '=', row.id)
+      .execute();
+    await appendEvent(tx, access, {
+      ...about(row, 'instance.repaired'),
+      message: `Instance ${row.name} was started beside Virga and is shut down again. ${reason.detail}`,
+    });
+  });
+}
+
+/** Not yet converged, so that the host gets to know the new generation too. */
+const adopted = (row: InstanceRow) => ({
+  generation: row.generation + 1,
+  operation_id: null,
+  reboot: null,
+  failures: 0,
+  retry_at: null,
+  failure: null,
+});
+
+/** Counts a repair that is being tried, and says when the next may be: ever later when it keeps being needed. */
+export async function beginRepair({ deps }: Context, row: InstanceRow): Promise<void> {
+  const nowMs = deps.clock.now().getTime();
+  const isForgotten = nowMs - (row.retry_at?.getTime() ?? 0) > forgottenAfterMs;
+  const failures = isForgotten ? 1 : row.failures + 1;
+  await deps.db
+    .updateTable('instances')
+    .set({ failures, retry_at: new Date(nowMs + backOffMs(failures)) })
+    .where('id', '=', row.id)
+    .where('generation', '=', row.generation)
+    .execute();
+}
+
+export async function recordRepaired(
+  { deps, access }: Context,
+  row: InstanceRow,
+  seen: ObservedInstance,
+): Promise<void> {
+  await inTransaction(deps.db, (tx) =>
+    appendEvent(tx, access, {
+      ...about(row, 'instance.repaired'),
+      message: `Instance ${row.name} ${describe(seen)} and was brought back.`,
+      data: { state: seen.state, reason: seen.reason, intact: seen.intact },
+    }),
+  );
+}
+
+function describe({ state, reason, intact }: ObservedInstance): string {
+  if (state === 'absent') return 'was undefined beside Virga';
+  if (!intact && state !== 'stopped') return 'had lost its definition or a file';
+  switch (reason) {
+    case 'destroyed':
+      return 'was cut off beside Virga';
+    case 'crashed':
+    case 'failed':
+      return 'had crashed';
+    default:
+      return 'was off, as after a restart of its host,';
+  }
+}

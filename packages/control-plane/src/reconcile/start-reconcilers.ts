@@ -1,0 +1,131 @@
+// Starts all that acts by itself: the watch of every host, the reconcilers of instances and networks, workflows, reapers.
+// Only one server acts on a database at a time. Nothing here holds what could be lost: closing it, or killing it, at any
+// moment is made up for by the next start.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sql } from 'kysely';
+import { systemAccess } from '../access/system-access.ts';
+import type { RegisteredHost } from '../agents/agent-registry.ts';
+import { HostWatcher } from '../agents/host-watcher.ts';
+import type { Deps } from '../deps.ts';
+import { deleteImageWorkflow } from '../modules/images/delete-image.workflow.ts';
+import { provideImage } from '../modules/images/image-hosts.ts';
+import { importImage } from '../modules/images/import-image.workflow.ts';
+import { reapImages } from '../modules/images/orphaned-image-reaper.ts';
+import { InstanceReconciler } from '../modules/instances/instance-reconciler.ts';
+import { readWake } from '../modules/instances/instance-wake.ts';
+import { NetworkReconciler } from '../modules/networks/network-reconciler.ts';
+import { expireIdempotencyKeys } from '../store/once-only.ts';
+import { WorkflowEngine } from '../workflows/workflow-engine.ts';
+import { type Acting, SingleActive } from './single-active.ts';
+
+/** Acts as soon as this server is the active one. `close` ends everything in order, and lets no call go on. */
+export function startReconcilers(deps: Deps): { close(): Promise<void> } {
+  const active = new SingleActive(deps, () => act(deps));
+  active.start();
+  return active;
+}
+
+/** How many instances a look at the database finds at most; the rest is found by the next. */
+const unconvergedBatch = 1_000;
+
+async function act(deps: Deps): Promise<Acting> {
+  const access = systemAccess('reconciler');
+  const ending = new AbortController();
+  const networks = new NetworkReconciler(deps, access);
+  const hosts = new Map(deps.agents.all().map((host) => [host.id, actOn(deps, host, networks, ending.signal)]));
+  const engine = new WorkflowEngine({
+    deps,
+    access: systemAccess('workflow'),
+    workflows: [importImage, deleteImageWorkflow],
+    isAlone: true,
+  });
+  const wakeUnconverged = async () => {
+    await networks.wakeUnconverged();
+    for (const { host_id, id } of await findUnconverged(deps)) hosts.get(host_id)?.instances.wake(id);
+  };
+  const unsubscribe = [
+    deps.notifications.subscribe('instances', (payload) => {
+      const { hostId, id } = readWake(payload);
+      hosts.get(hostId)?.instances.wake(id);
+    }),
+    deps.notifications.subscribe('networks', (id) => networks.wake(id as Parameters<typeof networks.wake>[0])),
+  ];
+  deps.notifications.onReconnected(() => {
+    if (!ending.signal.aborted) void wakeUnconverged().catch((error) => log(deps, error));
+  });
+  for (const host of hosts.values()) host.watcher.start();
+  await engine.start();
+  const periodic = [
+    every(deps, deps.settings.reconcilePeriodMs, ending.signal, wakeUnconverged),
+    every(deps, hourMs, ending.signal, () => expireIdempotencyKeys(deps.db, deps.clock.now())),
+    ...[...hosts.values()].map((host) => every(deps, deps.settings.resyncPeriodMs, ending.signal, host.resync)),
+  ];
+  return {
+    close: async () => {
+      ending.abort();
+      for (const stop of unsubscribe) stop();
+      await Promise.all([...hosts.values()].map(({ watcher }) => watcher.close()));
+      await Promise.all([
+        engine.close(),
+        networks.close(),
+        ...[...hosts.values()].map((host) => host.instances.close()),
+      ]);
+      await Promise.all(periodic);
+    },
+  };
+}
+
+const hourMs = 3_600_000;
+
+function actOn(deps: Deps, host: RegisteredHost, networks: NetworkReconciler, signal: AbortSignal) {
+  const access = systemAccess('reconciler');
+  const instances = new InstanceReconciler({
+    deps,
+    access,
+    host,
+    provide: async (row, callSignal) => {
+      await provideImage(deps, host, row.image_id, callSignal);
+      for (const { networkId } of row.nics) await networks.provide(host, networkId, callSignal);
+    },
+  });
+  const whenListed = (work: Promise<unknown>) => void work.catch((error) => log(deps, error));
+  const watcher = new HostWatcher(deps, access, host, {
+    ready: (seen, seenNetworks) => {
+      whenListed(networks.listed(host, seenNetworks));
+      whenListed(instances.listed(seen));
+      whenListed(reapImages(deps, access, host, signal));
+    },
+    instance: (instance) => instances.observed(instance),
+    networkChanged: (id) => networks.changed(host, id),
+  });
+  const resync = async () => {
+    if (!watcher.isReachable) return;
+    await networks.resync(host, signal);
+    await instances.resync(signal);
+    await reapImages(deps, access, host, signal);
+  };
+  return { instances, watcher, resync };
+}
+
+/** Instances that are not as they were last asked for and may be tried now. Reads an index of just those. */
+async function findUnconverged({ db, clock }: Deps) {
+  return db
+    .selectFrom('instances')
+    .select(['host_id', 'id'])
+    .where(sql<boolean>`(converged_generation <> generation or desired = 'deleted')`)
+    .where((where) => where.or([where('retry_at', 'is', null), where('retry_at', '<=', clock.now())]))
+    .limit(unconvergedBatch)
+    .execute();
+}
+
+/** Does something at once and then again and again. What it throws is logged; the next time may go better. */
+async function every(deps: Deps, periodMs: number, signal: AbortSignal, work: () => Promise<unknown>): Promise<void> {
+  while (!signal.aborted) {
+    await work().catch((error) => signal.aborted || log(deps, error));
+    await sleep(periodMs, undefined, { signal }).catch(() => {});
+  }
+}
+
+function log(deps: Deps, error: unknown): void {
+  deps.log.warn({ err: error }, 'periodic work failed');
+}

@@ -1,0 +1,91 @@
+// Who works on a workflow. A lease has an end, and a fence that grows with every holder: each write of a holder names its
+// fence, so that one who was thought dead and comes back changes nothing.
+import type { OperationId } from '@virga/contract/ids';
+import { type Selectable, sql } from 'kysely';
+import type { Db, Tx } from '../store/database.ts';
+import type { Database } from '../store/schema.ts';
+
+export type LeasedOperation = Selectable<Database['operations']>;
+type Lease = { id: OperationId; fence: number };
+
+/** Somebody else holds the lease now. */
+export class LeaseLost extends Error {}
+
+const fromNow = (ms: number) => sql<Date>`clock_timestamp() + ${ms} * interval '1 millisecond'`;
+
+/** Takes the oldest workflows that nobody works on. What another engine is just taking is skipped. */
+export async function takeLeases(db: Db, owner: string, count: number, leaseMs: number): Promise<LeasedOperation[]> {
+  return db
+    .updateTable('operations')
+    .set((column) => ({ lease_owner: owner, lease_until: fromNow(leaseMs), fence: column('fence', '+', 1) }))
+    .where('id', 'in', (operations) =>
+      operations
+        .selectFrom('operations')
+        .select('id')
+        .where('state', 'in', ['queued', 'running'])
+        .where('input', 'is not', null)
+        .where((where) => where.or([where('lease_until', 'is', null), where('lease_until', '<=', sql<Date>`now()`)]))
+        .orderBy('created_at')
+        .limit(count)
+        .forUpdate()
+        .skipLocked(),
+    )
+    .returningAll()
+    .execute();
+}
+
+/** Changes a workflow for its holder. @throws LeaseLost and changes nothing */
+export async function updateLeased(
+  db: Db | Tx,
+  { id, fence }: Lease,
+  set: Partial<{
+    step: number;
+    failure: string;
+    state: 'running';
+    started_at: Date;
+    message: string;
+    progress_percent: number;
+  }>,
+  leaseMs: number,
+): Promise<void> {
+  const { numUpdatedRows } = await db
+    .updateTable('operations')
+    .set({ ...set, lease_until: fromNow(leaseMs) })
+    .where('id', '=', id)
+    .where('fence', '=', fence)
+    .where('state', 'in', ['queued', 'running'])
+    .executeTakeFirst();
+  if (numUpdatedRows === 0n) throw new LeaseLost(`the workflow ${id} is somebody else's`);
+}
+
+/** Gives the workflow back, to be taken again by anybody after that time. */
+export async function giveBack(db: Db, { id, fence }: Lease, afterMs: number): Promise<void> {
+  await db
+    .updateTable('operations')
+    .set({ lease_owner: null, lease_until: fromNow(afterMs) })
+    .where('id', '=', id)
+    .where('fence', '=', fence)
+    .execute();
+}
+
+/** Frees what engines before this one held. Only for the one engine that may be active. */
+export async function takeOverLeases(db: Db): Promise<void> {
+  await db
+    .updateTable('operations')
+    .set((column) => ({ lease_owner: null, lease_until: null, fence: column('fence', '+', 1) }))
+    .where('state', 'in', ['queued', 'running'])
+    .where('input', 'is not', null)
+    .where('lease_owner', 'is not', null)
+    .execute();
+}
+
+/** When the next workflow can be taken, in ms from now; undefined when none waits. */
+export async function nextLeaseMs(db: Db): Promise<number | undefined> {
+  const row = await db
+    .selectFrom('operations')
+    .select(sql<number | null>`extract(epoch from min(lease_until) - now())::float8 * 1000`.as('ms'))
+    .where('state', 'in', ['queued', 'running'])
+    .where('input', 'is not', null)
+    .executeTakeFirst();
+  return row?.ms ?? undefined;
+}

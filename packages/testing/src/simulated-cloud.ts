@@ -1,0 +1,171 @@
+// A control plane without its HTTP front, on a database of its own and simulated hosts: what acts is real, guests are not.
+// It can be killed as SIGKILL would, at any step, and started anew on the same database and the same hosts.
+import { authorize, type CloudAccess, type ProjectAccess } from '@virga/control-plane/access/authorizer';
+import { systemAccess } from '@virga/control-plane/access/system-access';
+import { AgentRegistry } from '@virga/control-plane/agents/agent-registry';
+import { ensureAdministrator, ensureCloudId } from '@virga/control-plane/bootstrap';
+import { type Deps, defaultSettings, type Settings, systemClock } from '@virga/control-plane/deps';
+import { registerHost } from '@virga/control-plane/modules/hosts/host-operations';
+import { startReconcilers } from '@virga/control-plane/reconcile/start-reconcilers';
+import { openStore, type Store } from '@virga/control-plane/store/database';
+import { Notifications } from '@virga/control-plane/store/notifications';
+import {
+  openSimulatedAgent,
+  type SimulatedAgent,
+  type SimulatedAgentOptions,
+} from '@virga/host-agent/simulated/simulated-agent';
+import { instantTimings } from '@virga/host-agent/simulated/simulated-timings';
+import { pino } from 'pino';
+import { createTemporaryDatabase, type TemporaryDatabase } from './temporary-database.ts';
+import { until } from './until.ts';
+
+export type SimulatedCloudOptions = {
+  hosts?: Partial<SimulatedAgentOptions>[];
+  settings?: Partial<Settings>;
+  logLevel?: string;
+};
+
+type Server = { store: Store; deps: Deps; agents: SimulatedAgent[]; reconcilers: { close(): Promise<void> } };
+
+export class SimulatedCloud {
+  readonly #options: SimulatedCloudOptions;
+  readonly #database: TemporaryDatabase;
+  readonly #hosts: SimulatedAgent[];
+  readonly operator: ProjectAccess<'operator'> & ProjectAccess<'admin'>;
+  readonly administrator: CloudAccess<'admin'>;
+  #server: Server;
+
+  private constructor(
+    options: SimulatedCloudOptions,
+    database: TemporaryDatabase,
+    hosts: SimulatedAgent[],
+    server: Server,
+    accesses: Pick<SimulatedCloud, 'operator' | 'administrator'>,
+  ) {
+    this.#options = options;
+    this.#database = database;
+    this.#hosts = hosts;
+    this.#server = server;
+    this.operator = accesses.operator;
+    this.administrator = accesses.administrator;
+  }
+
+  static async start(options: SimulatedCloudOptions = {}): Promise<SimulatedCloud> {
+    const database = await createTemporaryDatabase();
+    const hosts = (options.hosts ?? [{}]).map((host, index) =>
+      openSimulatedAgent({ name: `host-${index + 1}`, timings: instantTimings, ...host }),
+    );
+    await ensureAdministrator(database.config, Buffer.alloc(32, 1), {
+      user: 'admin',
+      password: 'only-for-this-test',
+      accessKeyId: 'VKAAAAAAAAAAAAAAAAAA',
+      secret: 'only-for-this-test',
+      project: 'default',
+    });
+    const server = await startServer(database, hosts, options);
+    const { id: projectId } = await server.deps.db.selectFrom('projects').select('id').executeTakeFirstOrThrow();
+    const { id: userId } = await server.deps.db.selectFrom('users').select('id').executeTakeFirstOrThrow();
+    const caller = {
+      actor: { userId, name: 'admin' },
+      cloudRole: 'admin' as const,
+      project: { id: projectId, role: 'admin' as const },
+      requestId: 'test',
+    };
+    const cloud = new SimulatedCloud(options, database, hosts, server, {
+      operator: authorize(caller, { scope: 'project', role: 'admin' }) as SimulatedCloud['operator'],
+      administrator: authorize(caller, { scope: 'cloud', role: 'admin' }) as SimulatedCloud['administrator'],
+    });
+    await cloud.hostsAreReady();
+    return cloud;
+  }
+
+  get deps(): Deps {
+    return this.#server.deps;
+  }
+
+  /** The first host, or the one of that index. */
+  host(index = 0): SimulatedAgent {
+    return this.#server.agents[index]!;
+  }
+
+  async hostsAreReady(): Promise<void> {
+    await until('every host is ready', async () => {
+      const rows = await this.deps.db.selectFrom('hosts').select('state').execute();
+      return rows.length === this.#hosts.length && rows.every(({ state }) => state === 'ready');
+    });
+  }
+
+  /** Ends the server in order. */
+  async stop(): Promise<void> {
+    const { reconcilers, deps, store } = this.#server;
+    await reconcilers.close();
+    await deps.notifications.close();
+    await store.close();
+  }
+
+  /**
+   * Ends the server as SIGKILL does: what is under way on a host stays where it is, and nothing more is written. Calls that
+   * a test froze by a step hook never go on.
+   */
+  async kill(): Promise<void> {
+    const { store, deps, agents } = this.#server;
+    await deps.notifications.close();
+    await withSessions(this.#database, (sessions) =>
+      sessions.query(
+        'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+      ),
+    );
+    store.pool.end().catch(() => {});
+    for (const agent of agents) await agent.close();
+  }
+
+  /** Starts a server after `stop` or `kill`. */
+  async startAgain(): Promise<void> {
+    this.#server = await startServer(this.#database, this.#hosts, this.#options);
+  }
+
+  async close(): Promise<void> {
+    await this.stop();
+    for (const agent of [...this.#server.agents, ...this.#hosts]) await agent.close();
+    await this.#database.drop();
+  }
+}
+
+async function startServer(
+  database: TemporaryDatabase,
+  hosts: SimulatedAgent[],
+  options: SimulatedCloudOptions,
+): Promise<Server> {
+  const store = openStore(database.config);
+  const notifications = new Notifications(database.config);
+  await notifications.start();
+  const agents = hosts.map((host) => host.reopen());
+  const registered = [];
+  for (const [index, agent] of agents.entries()) {
+    const name = `host-${index + 1}`;
+    const id = await registerHost(store.db, systemAccess('hosts'), { name, driver: 'simulated' });
+    registered.push({ id, name, agent });
+  }
+  const deps: Deps = {
+    db: store.db,
+    notifications,
+    clock: systemClock,
+    log: pino({ level: options.logLevel ?? 'silent' }),
+    settings: { ...defaultSettings, ...options.settings },
+    cloudId: await ensureCloudId(store.db),
+    agents: new AgentRegistry(registered),
+  };
+  return { store, deps, agents, reconcilers: startReconcilers(deps) };
+}
+
+async function withSessions(
+  database: TemporaryDatabase,
+  work: (pool: Store['pool']) => Promise<unknown>,
+): Promise<void> {
+  const store = openStore({ ...database.config, max: 1 });
+  try {
+    await work(store.pool);
+  } finally {
+    await store.close();
+  }
+}
