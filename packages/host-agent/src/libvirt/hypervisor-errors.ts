@@ -59,6 +59,15 @@ export function isLibvirtError(error: unknown, ...codes: LibvirtError['code'][])
   return error instanceof LibvirtError && codes.includes(error.code);
 }
 
+/** Waits for an answer; these refusals are as good as one. */
+export async function tolerate(answer: Promise<unknown>, ...codes: LibvirtError['code'][]): Promise<void> {
+  try {
+    await answer;
+  } catch (error) {
+    if (!isLibvirtError(error, ...codes)) throw error;
+  }
+}
+
 function refusal(error: LibvirtError, what: string): VirgaError {
   const detail = `libvirt could not ${what}: ${sentence(error.message)}`;
   switch (error.code) {

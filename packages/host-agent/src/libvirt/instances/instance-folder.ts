@@ -1,7 +1,7 @@
 // The folder of one instance: who owns it, what lies in it, and what a crash may have left of it. Owns `instances/`.
 // A folder gets its name only once its owner is written in it, so every `instances/i-…` can be told whose it is.
 import type { Dirent } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredInstance, InstanceIdentity } from '@virga/contract/agent/desired';
 import { isId } from '@virga/contract/ids';
@@ -69,6 +69,18 @@ export async function removeFolder(
   const contents = entries.filter((entry) => entry !== ownerFile);
   await Promise.all(contents.map((entry) => rm(join(folder, entry), { recursive: true, force: true })));
   await rm(folder, { recursive: true, force: true });
+}
+
+/** True when there are files of an instance, even half made ones. */
+export async function hasLeftovers(
+  storage: Storage,
+  { id, cloudId }: Pick<FolderOwner, 'id' | 'cloudId'>,
+): Promise<boolean> {
+  if ((await readOwner(storage, id))?.cloudId === cloudId) return true;
+  return access(unfinishedPath(storage, id, cloudId)).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Ids of all instances of a cloud of which there are files. */

@@ -1,0 +1,25 @@
+// What the parts of the libvirt agent share. Owns nothing by itself; the agent makes it and closes it.
+import type { Logger } from 'pino';
+import type { Clock } from '../clock.ts';
+import type { KeyedLock } from '../keyed-lock.ts';
+import type { StepHook } from '../step-hook.ts';
+import type { Accelerator } from './host/acceleration.ts';
+import type { Hypervisor } from './hypervisor.ts';
+import type { ShutdownRequests } from './instances/shutdown-requests.ts';
+import type { NetworkNames } from './networks/network-names.ts';
+import type { Storage } from './storage.ts';
+
+export type AgentContext = {
+  hypervisor: Hypervisor;
+  storage: Storage;
+  log: Logger;
+  clock: Clock;
+  hook: StepHook;
+  /** One act at a time for each instance, network or image, by id. */
+  locks: KeyedLock;
+  accelerator: Accelerator;
+  networkNames: NetworkNames;
+  shutdowns: ShutdownRequests;
+  /** The storage can bypass the host's page cache. */
+  directIo: boolean;
+};

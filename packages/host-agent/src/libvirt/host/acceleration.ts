@@ -1,0 +1,73 @@
+// Decides between KVM and emulation, and says why. Owns the decision and its memory on disk, so that KVM is proven once for
+// each boot, kernel and QEMU; the proof itself is the probe's. What stands in the way of a proof leads to emulation.
+import { readFile } from 'node:fs/promises';
+import { release } from 'node:os';
+import { join } from 'node:path';
+import type { Acceleration } from '@virga/contract/agent/host-facts';
+import type { Logger } from 'pino';
+import { writeFileDurably } from '../../durable-file.ts';
+import type { Hypervisor } from '../hypervisor.ts';
+import type { Storage } from '../storage.ts';
+import { type KvmProbe, probeKvm } from './kvm-probe.ts';
+
+export type AccelerationSetting = 'auto' | 'kvm' | 'tcg';
+
+type Options = {
+  setting: AccelerationSetting;
+  probe: KvmProbe;
+  storage: Storage;
+  hypervisor: Hypervisor;
+  log: Logger;
+};
+
+const forced = {
+  kvm: 'It is set to kvm; whether that works was not tried.',
+  tcg: 'It is set to tcg.',
+} as const;
+
+export class Accelerator {
+  private readonly options: Options;
+  private decision: Promise<Acceleration> | undefined;
+
+  constructor(options: Options) {
+    this.options = options;
+  }
+
+  /** The decision, made when it is first needed. @throws HostUnavailable libvirt does not answer */
+  acceleration(): Promise<Acceleration> {
+    this.decision ??= this.decide().catch((error) => {
+      this.decision = undefined;
+      throw error;
+    });
+    return this.decision;
+  }
+
+  private async decide(): Promise<Acceleration> {
+    const { setting, hypervisor, storage, log } = this.options;
+    if (setting !== 'auto') return { mode: setting, reason: forced[setting] };
+    const {
+      major,
+      minor,
+      release: patch,
+    } = await hypervisor.ask('look at QEMU', ({ node }) => node.hypervisorVersion());
+    const bootId = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
+    const key = [bootId.trim(), release(), `${major}.${minor}.${patch}`, this.options.probe.kernelPath ?? ''].join(' ');
+    const cacheFile = join(storage.path, 'acceleration.json');
+    const remembered = await readCache(cacheFile);
+    if (remembered?.key === key) return remembered.acceleration;
+
+    const { acceleration, isLasting } = await probeKvm(hypervisor, this.options.probe);
+    if (acceleration.mode === 'tcg') log.warn({ reason: acceleration.reason }, 'guests are emulated, which is slow');
+    else log.info({ reason: acceleration.reason }, 'guests run on KVM');
+    if (isLasting) await writeFileDurably(cacheFile, `${JSON.stringify({ key, acceleration })}\n`, 0o644);
+    return acceleration;
+  }
+}
+
+async function readCache(path: string): Promise<{ key: string; acceleration: Acceleration } | undefined> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'));
+  } catch {
+    return undefined; // not there, or cut short: probe again
+  }
+}

@@ -1,0 +1,36 @@
+// Facts about the host, read anew each time: from libvirt what it knows, from the kernel the rest. Changes nothing.
+import { cpus, release } from 'node:os';
+import type { HostFacts } from '@virga/contract/agent/host-facts';
+import type { Version } from '@virga/libvirt/api/node';
+import type { AgentContext } from '../agent-context.ts';
+import { storageSpace } from '../storage.ts';
+import { hostArchitecture } from './host-choices.ts';
+
+const kibPerMib = 1024;
+
+/** @throws HostUnavailable libvirt does not answer */
+export async function hostFacts({ hypervisor, storage, accelerator }: AgentContext): Promise<HostFacts> {
+  const [[info, name, hypervisorVersion, libvirtVersion], space, acceleration] = await Promise.all([
+    hypervisor.ask('look at the host', ({ node }) =>
+      Promise.all([node.info(), node.hostname(), node.hypervisorVersion(), node.version()]),
+    ),
+    storageSpace(storage),
+    accelerator.acceleration(),
+  ]);
+  return {
+    name,
+    arch: hostArchitecture(),
+    cpuModel: cpus()[0]?.model ?? 'unknown',
+    cpuThreads: info.cpus,
+    memoryMib: Math.floor(Number(info.memoryKib) / kibPerMib),
+    storagePath: storage.path,
+    storageTotalBytes: space.totalBytes,
+    storageFreeBytes: space.freeBytes,
+    acceleration,
+    hypervisorVersion: versionText(hypervisorVersion),
+    libvirtVersion: versionText(libvirtVersion),
+    kernelVersion: release(),
+  };
+}
+
+const versionText = ({ major, minor, release }: Version): string => `${major}.${minor}.${release}`;

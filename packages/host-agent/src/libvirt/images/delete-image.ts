@@ -1,0 +1,32 @@
+// Removes an image from the host. Refuses while a disk rests on it; an image of another cloud is left alone.
+import { VirgaError } from '@virga/contract/errors';
+import type { ImageId } from '@virga/contract/ids';
+import type { AgentContext } from '../agent-context.ts';
+import { findClonesOf } from '../instances/instance-folder.ts';
+import { storageError } from '../storage.ts';
+import { findImage, removeImage } from './image-store.ts';
+
+/** Idempotent. @throws InUse an instance's disk rests on it */
+export function deleteImage(
+  { storage, locks, hook }: AgentContext,
+  { id, cloudId }: { id: ImageId; cloudId: string },
+): Promise<void> {
+  return locks.run(id, async () => {
+    const image = await findImage(storage, id);
+    if (image !== undefined && image.cloudId !== cloudId) return;
+    const clones = await findClonesOf(storage, id);
+    if (clones.length > 0) throw inUse(id, clones);
+    await hook('delete-image', id);
+    try {
+      await removeImage(storage, id, cloudId);
+    } catch (error) {
+      throw storageError(error, storage, 'remove an image');
+    }
+  });
+}
+
+const inUse = (id: ImageId, clones: readonly string[]) =>
+  new VirgaError('InUse', {
+    detail: `The disks of ${clones.length} instances rest on the image ${id}, such as that of ${clones[0]}.`,
+    action: 'Delete those instances first.',
+  });

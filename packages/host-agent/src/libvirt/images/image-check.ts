@@ -1,0 +1,76 @@
+// Whether an image of unknown origin can be used. Owns the rules; asks qemu-img under limits of memory and time and as a
+// user who may do nothing, because the image may be made to harm it. Fails with ImageUnusable, which says why.
+import type { FileHandle } from 'node:fs/promises';
+import type { DesiredImage } from '@virga/contract/agent/desired';
+import { VirgaError } from '@virga/contract/errors';
+import { CommandFailed, runCommand } from '../../run-command.ts';
+import { headerBytes, readQcow2Header } from './qcow2-header.ts';
+
+/** More than any guest of ours could be given; a larger number is a mistake or an attack. */
+const largestVirtualBytes = 16n * 1024n ** 4n;
+const memoryLimitBytes = 1024 ** 3;
+const infoTimeoutMs = 10_000;
+const checkTimeoutMs = 300_000;
+const sectorBytes = 512;
+/** `qemu-img check`: clusters that nothing uses, which cost room but no data. */
+const leaksOnly = 3;
+
+type Format = DesiredImage['format'];
+/** Who runs qemu-img: nobody, with the group that may read the image. */
+export type Reader = { uid: number; gid: number } | undefined;
+
+/** Looks at the first bytes. @returns the virtual size */
+export async function checkHeader(file: FileHandle, format: Format, sizeBytes: number): Promise<number> {
+  const bytes = Buffer.alloc(headerBytes);
+  const { bytesRead } = await file.read(bytes, 0, headerBytes, 0);
+  const header = readQcow2Header(bytes.subarray(0, bytesRead));
+  if (format === 'raw') {
+    if (sizeBytes === 0) throw unusable('is empty');
+    if (!('refusal' in header)) throw unusable('is stated to be raw but is a qcow2 image');
+    return Math.ceil(sizeBytes / sectorBytes) * sectorBytes;
+  }
+  if ('refusal' in header) throw unusable(header.refusal);
+  const { virtualSizeBytes } = header;
+  if (virtualSizeBytes === 0n) throw unusable('is a disk of no size');
+  if (virtualSizeBytes > largestVirtualBytes) throw unusable(`claims to be a disk of ${virtualSizeBytes} bytes`);
+  return Number(virtualSizeBytes);
+}
+
+/** Looks at the whole, which nobody else can change any more. */
+export async function checkContent(path: string, format: Format, reader: Reader, signal?: AbortSignal): Promise<void> {
+  if (format === 'raw') return;
+  const info = JSON.parse(await ask(['info', '--output=json', '-f', format, path], infoTimeoutMs, reader, signal));
+  const details = info['format-specific']?.data ?? {};
+  if (info['backing-filename'] !== undefined) throw unusable('has a backing file');
+  if (details['data-file'] !== undefined) throw unusable('keeps its data in another file');
+  if (info.encrypted || details.encrypt !== undefined) throw unusable('is encrypted');
+  if (details.corrupt) throw unusable('is marked as corrupt');
+  await ask(['check', '-q', '-f', format, path], checkTimeoutMs, reader, signal, leaksOnly);
+}
+
+async function ask(
+  args: string[],
+  timeoutMs: number,
+  user: Reader,
+  signal: AbortSignal | undefined,
+  acceptedCode = 0,
+): Promise<string> {
+  const limits = [`--as=${memoryLimitBytes}`, `--cpu=${timeoutMs / 1000}`, '--core=0', '--fsize=0'];
+  try {
+    return await runCommand('prlimit', [...limits, '--', 'qemu-img', ...args], { timeoutMs, user, signal });
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error;
+    if (error.exitCode === acceptedCode) return '';
+    if (error.exitCode === null) throw unusable('takes more time or memory to look at than an image may', error);
+    throw unusable('is corrupt', error);
+  }
+}
+
+export function unusable(refusal: string, cause?: unknown): VirgaError {
+  return new VirgaError('ImageUnusable', {
+    detail: `The image file ${refusal}.`,
+    action: 'Check it with qemu-img check, and state its format; qemu-img convert makes a plain qcow2 of most images.',
+    field: '/source/path',
+    cause,
+  });
+}

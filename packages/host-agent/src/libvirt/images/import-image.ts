@@ -1,0 +1,143 @@
+// Brings an image into the host's store: opened once, judged by its header, copied, judged again as a whole, recorded,
+// named. Nothing is left of an image that is refused, nor of one that the storage has no room for.
+import { constants } from 'node:fs';
+import { chmod, chown, type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CallContext } from '@virga/contract/agent/agent';
+import type { DesiredImage } from '@virga/contract/agent/desired';
+import type { ObservedImage } from '@virga/contract/agent/observed';
+import { VirgaError } from '@virga/contract/errors';
+import { flushFolder, writeFileDurably } from '../../durable-file.ts';
+import type { AgentContext } from '../agent-context.ts';
+import { guestOwner } from '../host/guest-owner.ts';
+import { requireSpace, storageError } from '../storage.ts';
+import { copyImage, SourceShrank } from './copy-image.ts';
+import { checkContent, checkHeader, type Reader, unusable } from './image-check.ts';
+import {
+  findImage,
+  imageFile,
+  imageFolder,
+  observed,
+  recordFile,
+  removeImage,
+  unfinishedFolder,
+} from './image-store.ts';
+
+/** Readable by root and by the group that guests' QEMUs run as; written by nobody. */
+const imageMode = 0o440;
+const folderMode = 0o711;
+const nobody = 65_534;
+/** Left free for what else the host does. */
+const reserveBytes = 64 * 1024 * 1024;
+const blockBytes = 512;
+/** The copy is most of the work; the check of the whole is the rest. */
+const copyShare = 90;
+
+export function importImage(context: AgentContext, desired: DesiredImage, call: CallContext): Promise<ObservedImage> {
+  return context.locks.run(desired.id, async () => {
+    const { storage } = context;
+    const present = await findImage(storage, desired.id);
+    if (present !== undefined) {
+      if (present.cloudId !== desired.cloudId) throw notOurs(desired);
+      return observed(present);
+    }
+    const unfinished = unfinishedFolder(storage, desired.id, desired.cloudId);
+    try {
+      await using source = await openSource(desired.source.path);
+      // A folder with that name but without a whole image in it is what a deletion left.
+      await removeImage(storage, desired.id, desired.cloudId);
+      return await bringIn(context, desired, source, unfinished, call);
+    } catch (error) {
+      await rm(unfinished, { recursive: true, force: true });
+      throw storageError(error, storage, 'bring an image in');
+    }
+  });
+}
+
+async function bringIn(
+  context: AgentContext,
+  desired: DesiredImage,
+  source: FileHandle,
+  unfinished: string,
+  { onProgress, signal }: CallContext,
+): Promise<ObservedImage> {
+  const { storage, hook } = context;
+  const { id, cloudId, format } = desired;
+  const { size: sizeBytes, blocks } = await source.stat();
+  const virtualSizeBytes = await checkHeader(source, format, sizeBytes);
+  await requireSpace(storage, Math.min(sizeBytes, blocks * blockBytes) + reserveBytes);
+
+  await hook('copy-image', id);
+  await mkdir(unfinished, { mode: folderMode });
+  const path = join(unfinished, imageFile);
+  const report = percentReporter('copying the image', sizeBytes, copyShare, onProgress);
+  const sha256 = await copyImage(source, path, { sizeBytes, onProgress: report, signal }).catch((error) => {
+    throw error instanceof SourceShrank ? unusable('became shorter while it was copied', error) : error;
+  });
+  const reader = await giveToGuests(context, path);
+
+  await hook('check-image', id);
+  onProgress?.('checking the image', copyShare);
+  await using copy = await open(path, 'r');
+  // Once more: the source may have been changed between the look and the copy.
+  if ((await checkHeader(copy, format, sizeBytes)) !== virtualSizeBytes) throw unusable('changed while it was copied');
+  await checkContent(path, format, reader, signal);
+
+  await copy.datasync();
+  const record: ObservedImage = { id, cloudId, virtualSizeBytes, fileSizeBytes: sizeBytes, format, sha256 };
+  await writeFileDurably(join(unfinished, recordFile), `${JSON.stringify(record)}\n`, imageMode);
+  await hook('name-image', id);
+  await rename(unfinished, imageFolder(storage, id));
+  await flushFolder(storage.imagesPath);
+  onProgress?.('the image is ready', 100);
+  return record;
+}
+
+/** Opens the file for good: whatever its name means later, this one is checked and copied. Waits for no pipe. */
+async function openSource(path: string): Promise<FileHandle> {
+  let file: FileHandle;
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    throw sourceError(path, error as NodeJS.ErrnoException);
+  }
+  if ((await file.stat()).isFile()) return file;
+  await file.close();
+  throw unusable('is not a regular file');
+}
+
+/** Lets guests' QEMUs read the image. @returns who may look at it for us; undefined: we are nobody special ourselves */
+async function giveToGuests(context: AgentContext, path: string): Promise<Reader> {
+  await chmod(path, imageMode);
+  if (process.getuid?.() !== 0) return undefined;
+  const { gid } = await guestOwner(context.hypervisor);
+  await chown(path, 0, gid);
+  return { uid: nobody, gid };
+}
+
+function percentReporter(message: string, totalBytes: number, share: number, onProgress: CallContext['onProgress']) {
+  let last = -1;
+  return (copiedBytes: number) => {
+    const percent = Math.floor((copiedBytes / totalBytes) * share);
+    if (percent > last) onProgress?.(message, percent);
+    last = percent;
+  };
+}
+
+function sourceError(path: string, error: NodeJS.ErrnoException): unknown {
+  const field = '/source/path';
+  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') {
+    const action = 'Give the path of a file on the host.';
+    return new VirgaError('NotFound', { detail: `There is no file ${path} on the host.`, action, field, cause: error });
+  }
+  if (['EACCES', 'EPERM', 'ENXIO', 'EISDIR', 'ELOOP', 'ENAMETOOLONG'].includes(error.code ?? '')) {
+    return unusable(`${path} cannot be opened (${error.code})`, error);
+  }
+  return error;
+}
+
+const notOurs = ({ id }: DesiredImage) =>
+  new VirgaError('Conflict', {
+    detail: `The image ${id} on the host belongs to another cloud.`,
+    action: 'Register it under another id.',
+  });

@@ -1,0 +1,144 @@
+// Brings an instance one step nearer to what is desired. Owns the order of the steps, and which of them may go at the same
+// time; the steps are their own files'. What a call made that fails for good is taken back; what a lost connection or an
+// abort interrupted is left for the next call to go on with.
+import type { CallContext } from '@virga/contract/agent/agent';
+import type { DesiredInstance } from '@virga/contract/agent/desired';
+import type { ObservedInstance } from '@virga/contract/agent/observed';
+import { VirgaError } from '@virga/contract/errors';
+import type { DomainRef } from '@virga/libvirt/protocol/objects';
+import { UndoStack } from '../../undo-stack.ts';
+import type { AgentContext } from '../agent-context.ts';
+import { hostChoices } from '../host/host-choices.ts';
+import { tolerate } from '../hypervisor-errors.ts';
+import type { StoredImage } from '../images/image-store.ts';
+import { addLease, hasLease, removeLeases } from '../networks/leases.ts';
+import { recordOf } from './domain-metadata.ts';
+import { domainXml } from './domain-xml.ts';
+import { prepareDisk, prepareFolder, prepareSeed } from './instance-disks.ts';
+import { instanceFiles } from './instance-folder.ts';
+import { type Survey, surveyInstance } from './instance-survey.ts';
+import { observeNow } from './observed-instance.ts';
+import { convergePower, isOff, start, writeRecord } from './power.ts';
+
+/** What must go with a definition. */
+export const undefineAll = { managedSave: true, snapshotsMetadata: true, checkpointsMetadata: true, nvram: true };
+
+export function applyInstance(
+  context: AgentContext,
+  desired: DesiredInstance,
+  call: CallContext,
+): Promise<ObservedInstance> {
+  return context.locks.run(desired.id, async () => {
+    const { signal } = call;
+    signal?.throwIfAborted();
+    const survey = await surveyInstance(context, desired);
+    const undo = new UndoStack();
+    try {
+      await converge(context, desired, survey, undo, call);
+    } catch (error) {
+      const goesOn = signal?.aborted || (error instanceof VirgaError && error.code === 'HostUnavailable');
+      if (!goesOn) await undo.unwind(context.log);
+      throw error;
+    }
+    return context.hypervisor.ask(`look at ${desired.domainName}`, (connection) =>
+      observeNow(context, connection, desired),
+    );
+  });
+}
+
+async function converge(
+  context: AgentContext,
+  desired: DesiredInstance,
+  survey: Survey,
+  undo: UndoStack,
+  { signal, onProgress }: CallContext,
+): Promise<void> {
+  const { domain } = survey;
+  const startsNow = desired.power.state === 'running' && (domain === undefined || isOff(domain));
+  const isStale = domain === undefined || !domain.isPersistent || domain.record.generation < desired.generation;
+  onProgress?.('preparing the disk', 10);
+  const image = await prepareFolder(context, desired, survey, undo);
+  const [ref] = await allOrError([
+    // Each start is from a fresh definition, so that nothing else decides what runs.
+    isStale || startsNow ? define(context, desired, survey, image, undo) : domain.ref,
+    prepareDisk(context, desired, image, undo, signal),
+    prepareSeed(context, desired, undo, signal),
+    prepareLeases(context, desired, survey, undo),
+  ] as const);
+  signal?.throwIfAborted();
+  onProgress?.(startsNow ? 'starting the domain' : 'looking after power', 50);
+  if (startsNow) return start(context, desired, ref);
+  if (domain === undefined || isOff(domain)) return;
+  if (domain.record.generation < desired.generation) {
+    await writeRecord(context, desired, ref, domain.record.rebootToken);
+  }
+  await convergePower(context, desired, domain);
+}
+
+async function define(
+  context: AgentContext,
+  desired: DesiredInstance,
+  { domain, networks }: Survey,
+  image: StoredImage,
+  undo: UndoStack,
+): Promise<DomainRef> {
+  const isOn = domain !== undefined && !isOff(domain);
+  // To start, or to be off, is as good as to reboot.
+  const rebootToken = isOn ? domain.record.rebootToken : (desired.reboot?.token ?? null);
+  const xml = domainXml({
+    desired,
+    record: recordOf(desired, rebootToken),
+    files: instanceFiles(context.storage, desired.id),
+    image,
+    networkNames: new Map([...networks].map(([id, { ref }]) => [id, ref.name])),
+    host: await hostChoices(context),
+  });
+  await context.hook('define', desired.id);
+  if (domain === undefined) {
+    undo.add('definition', () =>
+      context.hypervisor.act(`undefine ${desired.domainName}`, async ({ domains }) => {
+        await tolerate(
+          domains.undefine({ name: desired.domainName, uuid: desired.uuid, id: -1 }, undefineAll),
+          'NO_DOMAIN',
+        );
+      }),
+    );
+  }
+  return context.hypervisor.act(`define ${desired.domainName}`, ({ domains }) => domains.defineXml(xml));
+}
+
+async function prepareLeases(
+  context: AgentContext,
+  desired: DesiredInstance,
+  { networks }: Survey,
+  undo: UndoStack,
+): Promise<void> {
+  for (const nic of desired.nics) {
+    const seen = networks.get(nic.networkId)!;
+    if (seen.running !== undefined && hasLease(seen, nic)) continue;
+    await context.locks.run(nic.networkId, async () => {
+      await context.hook('lease', desired.id);
+      undo.add('lease', () =>
+        context.hypervisor.act('take a lease away', (connection) =>
+          removeLeases(connection, context.networkNames, [nic]),
+        ),
+      );
+      await context.hypervisor.act(`lease ${nic.address} to ${desired.domainName}`, async (connection) => {
+        if (seen.running === undefined) await tolerate(connection.networks.create(seen.ref), 'OPERATION_INVALID');
+        // Read again: others had the lock meanwhile.
+        const found = await context.networkNames.find(connection, nic.networkId);
+        if (found !== undefined) await addLease(connection, found, nic, desired.seed.hostName);
+      });
+    });
+  }
+}
+
+/** Waits for all, also when one fails, so that nothing is still being made while it is taken back. */
+async function allOrError<T extends readonly unknown[]>(work: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+  const settled = await Promise.allSettled(work);
+  const failed = settled.find((result) => result.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return settled.map((result) => (result as PromiseFulfilledResult<unknown>).value) as {
+    -readonly [K in keyof T]: Awaited<T[K]>;
+  };
+}

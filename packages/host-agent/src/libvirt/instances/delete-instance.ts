@@ -1,0 +1,57 @@
+// Removes an instance from the host: domain, leases, files. Goes on where an earlier call stopped. A domain or a folder of
+// another cloud is left alone, as if it were not there.
+import type { InstanceIdentity } from '@virga/contract/agent/desired';
+import type { AgentContext } from '../agent-context.ts';
+import { tolerate } from '../hypervisor-errors.ts';
+import { removeLeases } from '../networks/leases.ts';
+import { storageError } from '../storage.ts';
+import { undefineAll } from './apply-instance.ts';
+import { lookAt } from './domain-lookup.ts';
+import { readOwner, removeFolder } from './instance-folder.ts';
+import { cutOff, isOff } from './power.ts';
+
+export function deleteInstance(context: AgentContext, instance: InstanceIdentity): Promise<void> {
+  return context.locks.run(instance.id, async () => {
+    await deleteDomain(context, instance);
+    await deleteLeases(context, instance);
+    await deleteFiles(context, instance);
+    context.shutdowns.forget(instance.id);
+  });
+}
+
+async function deleteDomain(context: AgentContext, { id, uuid, cloudId, domainName }: InstanceIdentity): Promise<void> {
+  const domain = await context.hypervisor.ask(`look at ${domainName}`, (connection) => lookAt(connection, uuid));
+  if (domain === undefined || domain.record?.cloudId !== cloudId) return;
+  if (!isOff({ ...domain, record: domain.record })) {
+    await context.hook('destroy', id);
+    await cutOff(context, domainName, domain.ref);
+  }
+  if (!domain.isPersistent) return;
+  await context.hook('undefine', id);
+  await context.hypervisor.act(`undefine ${domainName}`, ({ domains }) =>
+    tolerate(domains.undefine(domain.ref, undefineAll), 'NO_DOMAIN'),
+  );
+}
+
+async function deleteLeases(context: AgentContext, { id, nics, domainName }: InstanceIdentity): Promise<void> {
+  if (nics.length === 0) return;
+  await context.hook('delete-leases', id);
+  for (const nic of nics) {
+    await context.locks.run(nic.networkId, () =>
+      context.hypervisor.act(`take the leases of ${domainName} away`, (connection) =>
+        removeLeases(connection, context.networkNames, [nic]),
+      ),
+    );
+  }
+}
+
+async function deleteFiles({ storage, hook }: AgentContext, instance: InstanceIdentity): Promise<void> {
+  const owner = await readOwner(storage, instance.id);
+  if (owner !== undefined && owner.cloudId !== instance.cloudId) return;
+  await hook('delete-files', instance.id);
+  try {
+    await removeFolder(storage, instance);
+  } catch (error) {
+    throw storageError(error, storage, 'remove an instance');
+  }
+}

@@ -1,0 +1,106 @@
+// The files that an instance starts from: folder, root disk, seed. Makes what is missing and leaves what is there alone;
+// two of them at a time, since each waits for a program. Registers how to take back what it makes.
+import { access, rm } from 'node:fs/promises';
+import type { DesiredInstance } from '@virga/contract/agent/desired';
+import { VirgaError } from '@virga/contract/errors';
+import { partialPath } from '../../durable-file.ts';
+import { CommandFailed } from '../../run-command.ts';
+import type { UndoStack } from '../../undo-stack.ts';
+import type { AgentContext } from '../agent-context.ts';
+import { requireImage, type StoredImage } from '../images/image-store.ts';
+import { requireSpace, storageError } from '../storage.ts';
+import type { InstanceFiles } from './domain-xml.ts';
+import { createFolder, instanceFiles, removeFolder } from './instance-folder.ts';
+import type { Survey } from './instance-survey.ts';
+import { cloneDisk } from './root-disk.ts';
+import { createSeed } from './seed-image.ts';
+
+/** An overlay and a seed take some hundred KiB when new. A host with less than this is full. */
+const smallestSpaceBytes = 16 * 1024 * 1024;
+
+/**
+ * Makes sure that the folder of an instance is there, and that nobody deletes its image from now on.
+ * @returns the image
+ * @throws NotFound the image is not on this host | StorageFull
+ */
+export function prepareFolder(
+  context: AgentContext,
+  desired: DesiredInstance,
+  { owner }: Survey,
+  undo: UndoStack,
+): Promise<StoredImage> {
+  const { storage, hook } = context;
+  // Whoever deletes an image takes the same lock, and then finds the folder that rests on it.
+  return context.locks.run(desired.rootDisk.imageId, async () => {
+    const image = await requireImage(storage, desired);
+    if (owner !== undefined) return image;
+    await requireSpace(storage, smallestSpaceBytes);
+    await hook('folder', desired.id);
+    undo.add('folder', () => removeFolder(storage, desired));
+    const { id, cloudId, uuid, domainName, rootDisk } = desired;
+    await named(context, 'make a folder', () =>
+      createFolder(storage, { id, cloudId, uuid, domainName, imageId: rootDisk.imageId }),
+    );
+    return image;
+  });
+}
+
+/** @throws StorageFull | HypervisorRefused a program could not do its work */
+export async function prepareDisk(
+  context: AgentContext,
+  desired: DesiredInstance,
+  image: StoredImage,
+  undo: UndoStack,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { rootDisk } = instanceFiles(context.storage, desired.id);
+  if (await exists(rootDisk)) return;
+  await context.hook('root-disk', desired.id);
+  undo.add('root disk', () => removeFile(rootDisk));
+  const beforeRename = () => context.hook('root-disk-name', desired.id);
+  await named(context, 'clone the disk', () =>
+    cloneDisk(rootDisk, image, desired.rootDisk.sizeBytes, { signal, beforeRename }),
+  );
+}
+
+/** @throws StorageFull | HypervisorRefused a program could not do its work */
+export async function prepareSeed(
+  context: AgentContext,
+  desired: DesiredInstance,
+  undo: UndoStack,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { seed } = instanceFiles(context.storage, desired.id);
+  if (await exists(seed)) return;
+  await context.hook('seed', desired.id);
+  undo.add('seed', () => removeFile(seed));
+  const beforeRename = () => context.hook('seed-name', desired.id);
+  await named(context, 'make the seed', () => createSeed(seed, desired, { signal, beforeRename }));
+}
+
+async function removeFile(path: InstanceFiles[keyof InstanceFiles]): Promise<void> {
+  await rm(partialPath(path), { force: true });
+  await rm(path, { force: true });
+}
+
+/** Runs work on the storage; what goes wrong there becomes an error of the registry. */
+async function named(context: AgentContext, what: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw storageError(error, context.storage, what);
+    // The program says why only in words. When the storage is full, that is why.
+    await requireSpace(context.storage, smallestSpaceBytes);
+    throw new VirgaError('HypervisorRefused', {
+      detail: `The host could not ${what}: ${error.message}.`,
+      action: 'See the log of the host agent.',
+      cause: error,
+    });
+  }
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );

@@ -1,0 +1,102 @@
+// Instances as the host has them: domains by what they say of themselves, and folders without a domain. Changes nothing.
+import { access } from 'node:fs/promises';
+import type { ObservedInstance } from '@virga/contract/agent/observed';
+import { domainState } from '@virga/libvirt/api/domain/state-names';
+import type { Connection } from '@virga/libvirt/connection/connect';
+import type { AgentContext } from '../agent-context.ts';
+import { lookAt, type OwnDomain, readRecord } from './domain-lookup.ts';
+import { type FolderOwner, hasLeftovers, instanceFiles, listFolders } from './instance-folder.ts';
+import { observedState } from './observed-state.ts';
+
+type Identity = Pick<FolderOwner, 'id' | 'cloudId' | 'domainName' | 'uuid'>;
+
+/** An instance whose domain was just looked at. */
+export async function observe(context: AgentContext, domain: OwnDomain): Promise<ObservedInstance> {
+  const { instanceId: id, cloudId, generation } = domain.record;
+  const { state, reason } = observedState(domain.state);
+  if (state === 'stopped') context.shutdowns.forget(id);
+  return {
+    id,
+    cloudId,
+    generation,
+    state: state === 'running' && context.shutdowns.isPending(id) ? 'stopping' : state,
+    reason,
+    intact: domain.isPersistent && (await hasFiles(context, id)),
+    leftovers: false,
+    domainName: domain.ref.name,
+  };
+}
+
+/** An instance that has no domain. */
+export async function observeAbsent(
+  context: AgentContext,
+  { id, cloudId, domainName }: Identity,
+): Promise<ObservedInstance> {
+  context.shutdowns.forget(id);
+  const leftovers = await hasLeftovers(context.storage, { id, cloudId });
+  return { id, cloudId, generation: 0, state: 'absent', reason: 'undefined', intact: false, leftovers, domainName };
+}
+
+/** Looks at one instance by its UUID; `identity` tells whose it was, in case it is gone. */
+export async function observeNow(
+  context: AgentContext,
+  connection: Connection,
+  identity: Identity,
+): Promise<ObservedInstance> {
+  const domain = await lookAt(connection, identity.uuid);
+  if (domain?.record?.cloudId !== identity.cloudId) return observeAbsent(context, identity);
+  return observe(context, domain as OwnDomain);
+}
+
+/** An instance and the UUID of its domain, where that is known. */
+export type SeenInstance = { instance: ObservedInstance; uuid: string | undefined };
+
+/** Every instance of a cloud, also those of which only files are left. */
+export async function listSeenInstances(
+  context: AgentContext,
+  connection: Connection,
+  cloudId: string,
+): Promise<SeenInstance[]> {
+  // Folders first: an instance that is made meanwhile is then seen as a domain, never as its leftovers.
+  const folders = await listFolders(context.storage, cloudId);
+  const [domains, transient, measured] = await Promise.all([
+    connection.domains.list(),
+    connection.domains.list({ transient: true }),
+    connection.domains.stats({ groups: ['state'], noWait: true }),
+  ]);
+  const transientUuids = new Set(transient.map(({ uuid }) => uuid));
+  const states = new Map(measured.map(({ domain, parameters }) => [domain.uuid, parameters]));
+  const found = await Promise.all(
+    domains.map(async (ref) => {
+      const record = await readRecord(connection, ref);
+      if (record?.cloudId !== cloudId) return undefined;
+      const measures = states.get(ref.uuid);
+      // It came to be, or went, between two questions: the next event tells.
+      if (measures === undefined) return undefined;
+      const state = domainState(Number(measures['state.state']), Number(measures['state.reason']));
+      const own = { ref, record, state, isPersistent: !transientUuids.has(ref.uuid) };
+      return { instance: await observe(context, own), uuid: ref.uuid };
+    }),
+  );
+  const instances = found.filter((instance) => instance !== undefined);
+  const ids = new Set(instances.map(({ instance }) => instance.id));
+  const absent = [...folders].filter(([id]) => !ids.has(id)).map(([id, owner]) => leftoversOf(id, cloudId, owner));
+  return [...instances, ...absent];
+}
+
+function leftoversOf(id: Identity['id'], cloudId: string, owner: FolderOwner | undefined): SeenInstance {
+  const domainName = owner?.domainName ?? '';
+  const absent = { state: 'absent', reason: 'undefined', intact: false, leftovers: true } as const;
+  return { instance: { id, cloudId, generation: 0, ...absent, domainName }, uuid: owner?.uuid };
+}
+
+/** True when the disk and the seed of an instance are where they should be. */
+async function hasFiles({ storage }: AgentContext, id: Identity['id']): Promise<boolean> {
+  const { rootDisk, seed } = instanceFiles(storage, id);
+  try {
+    await Promise.all([access(rootDisk), access(seed)]);
+    return true;
+  } catch {
+    return false;
+  }
+}

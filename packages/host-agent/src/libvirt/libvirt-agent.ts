@@ -1,0 +1,136 @@
+// The real host agent: the contract of `HostAgent` over libvirt, QEMU's programs and a storage folder. Owns putting the
+// parts together; each part is its own file. Opening asks nothing of libvirt, so it works while libvirtd is down.
+import type { Duplex } from 'node:stream';
+import type { CallContext, HostAgent } from '@virga/contract/agent/agent';
+import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
+import type { HostFacts } from '@virga/contract/agent/host-facts';
+import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
+import type { ImageId, InstanceId, NetworkId } from '@virga/contract/ids';
+import type { Logger } from 'pino';
+import { type Clock, systemClock } from '../clock.ts';
+import { KeyedLock } from '../keyed-lock.ts';
+import type { StepHook } from '../step-hook.ts';
+import type { AgentContext } from './agent-context.ts';
+import { type AccelerationSetting, Accelerator } from './host/acceleration.ts';
+import { hostFacts } from './host/host-facts.ts';
+import type { KvmProbe } from './host/kvm-probe.ts';
+import { Hypervisor } from './hypervisor.ts';
+import { deleteImage } from './images/delete-image.ts';
+import { listImages } from './images/image-store.ts';
+import { importImage } from './images/import-image.ts';
+import { applyInstance } from './instances/apply-instance.ts';
+import { domainXml, openConsole, readConsoleLog } from './instances/console.ts';
+import { deleteInstance } from './instances/delete-instance.ts';
+import { listSeenInstances } from './instances/observed-instance.ts';
+import { ShutdownRequests } from './instances/shutdown-requests.ts';
+import { NetworkNames } from './networks/network-names.ts';
+import { applyNetwork, deleteNetwork, listNetworks } from './networks/networks.ts';
+import { openStorage, probeDirectIo } from './storage.ts';
+import { watchHost } from './watch/watch-host.ts';
+
+export type LibvirtAgentOptions = {
+  /** Default `qemu:///system`. */
+  uri?: string | undefined;
+  /** Default libvirt's own for the URI. */
+  socketPath?: string | undefined;
+  /** Folder of images and instances, absolute. */
+  storagePath: string;
+  acceleration: AccelerationSetting;
+  /** How `auto` proves KVM. */
+  probe?: KvmProbe | undefined;
+  log: Logger;
+  clock?: Clock | undefined;
+  hook?: StepHook | undefined;
+};
+
+/** @throws InvalidArgument | HostUnavailable the storage folder cannot be used */
+export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<HostAgent> {
+  const { log, clock = systemClock, hook = () => undefined, probe = {} } = options;
+  const storage = await openStorage(options.storagePath);
+  const hypervisor = new Hypervisor(options);
+  return new LibvirtAgent({
+    hypervisor,
+    storage,
+    log,
+    clock,
+    hook,
+    locks: new KeyedLock(),
+    accelerator: new Accelerator({ setting: options.acceleration, probe, storage, hypervisor, log }),
+    networkNames: new NetworkNames(),
+    shutdowns: new ShutdownRequests(),
+    directIo: await probeDirectIo(storage),
+  });
+}
+
+class LibvirtAgent implements HostAgent {
+  private readonly context: AgentContext;
+
+  constructor(context: AgentContext) {
+    this.context = context;
+  }
+
+  facts(): Promise<HostFacts> {
+    return hostFacts(this.context);
+  }
+
+  applyInstance(desired: DesiredInstance, call: CallContext = {}): Promise<ObservedInstance> {
+    return applyInstance(this.context, desired, call);
+  }
+
+  deleteInstance(instance: InstanceIdentity): Promise<void> {
+    return deleteInstance(this.context, instance);
+  }
+
+  async listInstances(cloudId: string): Promise<ObservedInstance[]> {
+    const seen = await this.context.hypervisor.ask('list the domains', (connection) =>
+      listSeenInstances(this.context, connection, cloudId),
+    );
+    return seen.map(({ instance }) => instance);
+  }
+
+  applyNetwork(desired: DesiredNetwork): Promise<ObservedNetwork> {
+    return applyNetwork(this.context, desired);
+  }
+
+  deleteNetwork(network: { id: NetworkId; cloudId: string; uuid: string }): Promise<void> {
+    return deleteNetwork(this.context, network);
+  }
+
+  listNetworks(cloudId: string): Promise<ObservedNetwork[]> {
+    return this.context.hypervisor.ask('list the networks', (connection) =>
+      listNetworks(this.context, connection, cloudId),
+    );
+  }
+
+  importImage(desired: DesiredImage, call: CallContext = {}): Promise<ObservedImage> {
+    return importImage(this.context, desired, call);
+  }
+
+  deleteImage(image: { id: ImageId; cloudId: string }): Promise<void> {
+    return deleteImage(this.context, image);
+  }
+
+  listImages(cloudId: string): Promise<ObservedImage[]> {
+    return listImages(this.context.storage, cloudId);
+  }
+
+  domainXml(id: InstanceId): Promise<string> {
+    return domainXml(this.context, id);
+  }
+
+  consoleLog(id: InstanceId, tailBytes: number): Promise<{ bytes: Buffer; truncated: boolean }> {
+    return readConsoleLog(this.context, id, tailBytes);
+  }
+
+  openConsole(id: InstanceId): Promise<Duplex> {
+    return openConsole(this.context, id);
+  }
+
+  watch(cloudId: string, signal: AbortSignal): AsyncIterable<AgentEvent> {
+    return watchHost(this.context, cloudId, signal);
+  }
+
+  close(): Promise<void> {
+    return this.context.hypervisor.close();
+  }
+}
