@@ -81,7 +81,7 @@ log_timezone = 'UTC'
 log_line_prefix = '%m [%p] '
 `,
     // Who a connection is, the kernel says. Only the owner and root become the one role there is.
-    'pg_hba.conf': 'local all all peer map=virga\n',
+    'pg_hba.conf': 'local all all peer map=virga\nlocal replication all peer map=virga\n',
     'pg_ident.conf': `virga root ${owner.name}\nvirga ${owner.name} ${owner.name}\n`,
   };
   for (const [name, text] of Object.entries(files)) {

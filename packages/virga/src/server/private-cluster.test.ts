@@ -11,10 +11,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { until } from '@virga/testing/until';
 import pg from 'pg';
+import { runCommand } from '../machine/run-command.ts';
 import { createDatabaseUser, databaseUser, databaseUserExists } from './folders.ts';
 import { type PrivateClusterOptions, startPrivateCluster, stopAbandonedCluster } from './private-cluster.ts';
 
@@ -135,6 +136,31 @@ test('a socket and a process id that a crash left behind are no obstacle', async
   const second = await startPrivateCluster(options);
   assert.deepEqual(await query(second.config, 'select 1 as one'), [{ one: 1 }]);
   await second.stop();
+});
+
+test('a backup taken while it runs is a cluster that starts', async (t) => {
+  const options = place(t);
+  const cluster = await startPrivateCluster(options);
+  await query(cluster.config, 'create table kept as select 7 as number');
+  const backup = place(t);
+  const programs = dirname(globSync('/usr/lib/postgresql/*/bin/pg_basebackup')[0]!);
+  const folder = join(options.runFolder, 'postgresql');
+  await runCommand([
+    join(programs, 'pg_basebackup'),
+    '--host',
+    folder,
+    '--checkpoint',
+    'fast',
+    '--username',
+    databaseUser,
+    '--pgdata',
+    backup.dataFolder,
+  ]);
+  await runCommand(['chown', '--recursive', databaseUser, backup.dataFolder]);
+  await cluster.stop();
+  const restored = await startPrivateCluster(backup);
+  assert.deepEqual(await query(restored.config, 'select number from kept'), [{ number: 7 }]);
+  await restored.stop();
 });
 
 test('data of a version that is not installed is refused with what to install', async (t) => {

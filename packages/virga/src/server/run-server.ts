@@ -1,7 +1,7 @@
 // The server as a process: takes the state folder, brings up its database, its host agent and the control plane, serves
 // until it is asked to stop, and puts everything down in the other order. Killed, it leaves the database and all guests
 // running, and the next start takes them over.
-import { hostname } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { VirgaError } from '@virga/contract/errors';
 import { ensureAdministrator } from '@virga/control-plane/bootstrap';
@@ -16,7 +16,7 @@ import { startPrivateCluster } from './private-cluster.ts';
 import { ensureAdministratorCredentials, ensureSealKey } from './secrets.ts';
 import { openServerLog, trimForeignLog } from './server-log.ts';
 import { removeServerRecord, writeServerRecord } from './server-record.ts';
-import { parseListen, type ServerSettings } from './server-settings.ts';
+import { parseListen, type ServerSettings, settingsPath, writeServerSettings } from './server-settings.ts';
 import { lockState } from './state-lock.ts';
 
 export type RunServerOptions = {
@@ -49,6 +49,7 @@ export async function runServer({ folders, settings, stream, onReady, signal }: 
   undo.defer(() => void process.off('uncaughtExceptionMonitor', crashed));
   try {
     const started = performance.now();
+    if (!existsSync(settingsPath(folders))) await writeServerSettings(folders, settings);
     const sealKey = await ensureSealKey(folders);
     const database = await openDatabase(folders, log, undo);
     await ensureAdministrator(database, sealKey, await ensureAdministratorCredentials(folders));
@@ -61,7 +62,7 @@ export async function runServer({ folders, settings, stream, onReady, signal }: 
     undo.defer(() => agent.close());
     const controlPlane = await startControlPlane({
       database,
-      hosts: [{ name: hostname(), driver: 'libvirt', agent }],
+      hosts: [{ name: settings.hostName, driver: 'libvirt', agent }],
       sealKey,
       listen,
       log: log.child({ part: 'control-plane' }),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { settingsFromPort } from '../up/server-phase.ts';
@@ -23,6 +23,7 @@ test('what is given goes before what is kept, and that before the defaults', asy
     acceleration: 'auto',
     storage: join(folders.state, 'storage'),
     logLevel: 'debug',
+    hostName: hostname(),
   });
 });
 

@@ -1,6 +1,7 @@
 // What a server was told when it was set up, kept in its state folder, so that the next start needs to be told nothing.
 // An option of the command line goes before the file.
 import { existsSync, readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { VirgaError } from '@virga/contract/errors';
 import { writeFileDurably } from '@virga/host-agent/durable-file';
@@ -17,6 +18,8 @@ export type ServerSettings = {
   /** Where images and disks are. */
   storage: string;
   logLevel: LogLevel;
+  /** What the host is called in the cloud, also when the machine gets another name. */
+  hostName: string;
 };
 
 const isPath = (value: unknown) => typeof value === 'string' && value.startsWith('/');
@@ -27,6 +30,7 @@ const checks: { [K in keyof ServerSettings]: [check: (value: unknown) => boolean
   acceleration: [isOneOf(accelerations), `one of ${accelerations.join(', ')}`],
   storage: [isPath, 'an absolute path'],
   logLevel: [isOneOf(logLevels), `one of ${logLevels.join(', ')}`],
+  hostName: [(value) => typeof value === 'string' && value !== '', 'a name'],
 };
 
 export const settingsPath = (folders: Folders) => join(folders.state, 'settings.json');
@@ -37,6 +41,7 @@ const defaults = (folders: Folders): ServerSettings => ({
   acceleration: 'auto',
   storage: join(folders.state, 'storage'),
   logLevel: 'info',
+  hostName: hostname(),
 });
 
 /** What is set; what is not set has its default. @throws InvalidArgument the file cannot be used */
