@@ -7,7 +7,7 @@ import { instanceColumns } from './instance-view.ts';
 const states = InstanceState.anyOf.map((state) => state.const);
 
 export const list = defineCommand({
-  meta: { path: 'list', summary: 'List the instances of the project', section: 'Instances' },
+  meta: { path: 'list', summary: 'List the instances of the project', section: 'Instances', alias: 'instances' },
   args: {},
   options: {
     state: { type: 'text', value: 'STATE', choices: states, summary: 'only those in this state' },

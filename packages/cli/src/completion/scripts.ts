@@ -46,13 +46,16 @@ const zsh = `#compdef virga
 # zsh completion of virga
 _virga() {
   local -a lines values
-  local line
+  local line description
   lines=("\${(@f)$(virga __complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}")
   for line in "\${(@)lines}"; do
     case $line in
       :files) _files ;;
       :|'') ;;
-      *) values+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}") ;;
+      *)
+        description=\${line#*$'\\t'}
+        values+=("\${\${line%%$'\\t'*}//:/\\\\:}\${description:+:$description}")
+        ;;
     esac
   done
   (( $#values )) && _describe -V virga values
