@@ -1,12 +1,14 @@
 // The starter image in real machines, under emulation: what an instance can count on.
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { promisify } from 'node:util';
 import { GuestMachine, type MachineOptions, networkConfig, type Seed, writeSeed } from '../testing/guest-machine.ts';
 import { type ImageFixture, prepareImage, removeImage } from '../testing/test-image.ts';
 
-const bootMs = 60_000;
+const bootMs = 180_000;
 const powerOffMs = 10_000;
 const ready = /virga-starter: ready/;
 let fixture: ImageFixture;
@@ -67,7 +69,7 @@ test('an instance becomes what its seed says, once, and keeps it over a reboot; 
       assert.deepEqual(cards.map(({ name }) => name).sort(), ['eth0', 'lo']);
     });
     await t.test('refuses who has no key, also the password that nobody set', async () => {
-      await assert.rejects(machine.ssh('true', 'nobody'), /Permission denied/);
+      await assert.rejects(machine.ssh('true', 'nobody'), /Permission denied \(publickey\)/);
     });
     await t.test('says on its console who it is and how to log in', async () => {
       const hostKey = (await machine.ssh(identity)).split('\n')[1] ?? '';
@@ -172,4 +174,18 @@ test('a machine without a seed comes up with DHCP, an identity of its own and no
     assert.equal(await machine.agentRun('/bin/cat', '/root/.ssh/authorized_keys'), '');
     await assert.rejects(machine.ssh('true'), /Permission denied/);
   });
+});
+
+test('its kernel and initial RAM disk can be taken out, for machines that boot without a disk', async () => {
+  const folder = join(fixture.folder, 'kernel');
+  await promisify(execFile)(join(import.meta.dirname, '../disk/extract-kernel'), [fixture.image, folder]);
+  assert.deepEqual((await readdir(folder)).sort(), ['initrd.img', 'vmlinuz']);
+  const kernel = await readFile(join(folder, 'vmlinuz'));
+  // What says that this is a kernel for a boot loader. @see Linux, Documentation/arch/x86/boot.rst
+  assert.equal(kernel.toString('latin1', 0x202, 0x206), 'HdrS');
+  assert.equal(
+    (await readFile(join(folder, 'initrd.img'))).readUInt32LE(0),
+    0x184c2102,
+    'LZ4 in the format of the kernel',
+  );
 });
