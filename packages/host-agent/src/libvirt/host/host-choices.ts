@@ -1,11 +1,8 @@
 // What this host decides about every guest's domain. Looked at when a domain is defined; owns nothing.
 import { access } from 'node:fs/promises';
-import { arch } from 'node:os';
 import type { AgentContext } from '../agent-context.ts';
-import type { Architecture, HostChoices } from '../instances/domain-xml.ts';
-
-/** As libvirt names it. */
-export const hostArchitecture = (): Architecture => (arch() === 'arm64' ? 'aarch64' : 'x86_64');
+import type { HostChoices } from '../instances/domain-xml.ts';
+import { hostArchitecture } from './architecture.ts';
 
 export async function hostChoices({ accelerator, directIo }: AgentContext): Promise<HostChoices> {
   const [{ mode }, vhostNet] = await Promise.all([accelerator.acceleration(), exists('/dev/vhost-net')]);

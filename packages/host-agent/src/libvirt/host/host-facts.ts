@@ -4,7 +4,7 @@ import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { Version } from '@virga/libvirt/api/node';
 import type { AgentContext } from '../agent-context.ts';
 import { storageSpace } from '../storage.ts';
-import { hostArchitecture } from './host-choices.ts';
+import { hostArchitecture } from './architecture.ts';
 
 const kibPerMib = 1024;
 

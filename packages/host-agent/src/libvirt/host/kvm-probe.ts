@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Acceleration } from '@virga/contract/agent/host-facts';
 import type { Hypervisor } from '../hypervisor.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
-import { hostArchitecture } from './host-choices.ts';
+import { hostArchitecture } from './architecture.ts';
 
 export type KvmProbe = {
   /** A kernel to boot; default one of /boot. */

@@ -13,7 +13,7 @@ export type DomainRecord = {
   cloudId: string;
   instanceId: DesiredInstance['id'];
   generation: number;
-  /** Token of the last reboot that was begun. */
+  /** Token of the last reboot that was done. */
   rebootToken: string | null;
   /** As it was applied last, without user data. */
   desired: DesiredInstance;

@@ -30,7 +30,7 @@ export async function start(context: AgentContext, desired: DesiredInstance, ref
 export async function convergePower(context: AgentContext, desired: DesiredInstance, domain: OwnDomain): Promise<void> {
   const { power, reboot } = desired;
   if (power.state === 'stopped') return stop(context, desired, domain.ref, Date.parse(power.forceAt));
-  context.shutdowns.forget(desired.id);
+  context.shutdowns.withdraw(desired.id, context.clock.now());
   if (reboot === null || reboot.token === domain.record.rebootToken) return;
   if (observedState(domain.state).state !== 'running') return;
   await context.hook('reboot', desired.id);
@@ -50,7 +50,7 @@ async function stop(context: AgentContext, desired: DesiredInstance, ref: Ref, f
     await context.hypervisor.act(`shut down ${desired.domainName}`, ({ domains }) =>
       tolerate(domains.shutdown(ref, byButton), 'OPERATION_INVALID'),
     );
-    context.shutdowns.remember(desired.id, nowMs);
+    context.shutdowns.remember(desired.id, nowMs, forceAtMs);
   }
 }
 

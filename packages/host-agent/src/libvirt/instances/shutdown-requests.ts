@@ -5,22 +5,29 @@ import type { InstanceId } from '@virga/contract/ids';
 const pressAgainAfterMs = 5_000;
 
 export class ShutdownRequests {
-  private readonly pressedAtMs = new Map<InstanceId, number>();
+  private readonly requests = new Map<InstanceId, { pressedAtMs: number; forceAtMs: number }>();
 
   isPending(id: InstanceId): boolean {
-    return this.pressedAtMs.has(id);
+    return this.requests.has(id);
   }
 
   isDue(id: InstanceId, nowMs: number): boolean {
-    const pressedAtMs = this.pressedAtMs.get(id);
-    return pressedAtMs === undefined || nowMs - pressedAtMs >= pressAgainAfterMs;
+    const request = this.requests.get(id);
+    return request === undefined || nowMs - request.pressedAtMs >= pressAgainAfterMs;
   }
 
-  remember(id: InstanceId, nowMs: number): void {
-    this.pressedAtMs.set(id, nowMs);
+  remember(id: InstanceId, nowMs: number, forceAtMs: number): void {
+    this.requests.set(id, { pressedAtMs: nowMs, forceAtMs });
   }
 
+  /** Off is no longer wanted. The guest may still go down, until its time is over. */
+  withdraw(id: InstanceId, nowMs: number): void {
+    const request = this.requests.get(id);
+    if (request !== undefined && nowMs >= request.forceAtMs) this.requests.delete(id);
+  }
+
+  /** The guest is off, or starts anew. */
   forget(id: InstanceId): void {
-    this.pressedAtMs.delete(id);
+    this.requests.delete(id);
   }
 }

@@ -1,0 +1,88 @@
+// The libvirt agent against the contract of host agents, with guests of one boot sector in the libvirtd of the test run.
+// What others do on the host goes past the agent, over a connection of its own.
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { HostAgent } from '@virga/contract/agent/agent';
+import { connect } from '@virga/libvirt/connection/connect';
+import pino from 'pino';
+import type { Harness, Target } from '../contract-suite/harness.ts';
+import { hostAgentContract } from '../contract-suite/host-agent-contract.ts';
+import { startSocketRelay } from '../contract-suite/socket-relay.ts';
+import { greeting } from '../contract-suite/tiny-guest.ts';
+import { runCommand } from '../run-command.ts';
+import type { StepHook } from '../step-hook.ts';
+import { openLibvirtAgent } from './libvirt-agent.ts';
+import { storageSpace } from './storage.ts';
+
+const libvirtSocket = process.env.VIRGA_TEST_LIBVIRT_SOCKET ?? '/run/libvirt/libvirt-sock';
+
+hostAgentContract('libvirt', openHarness);
+
+async function openHarness(hook: StepHook): Promise<Harness> {
+  const folder = await mkdtemp(join(tmpdir(), 'virga-libvirt-agent.'));
+  // Small, so that it can be filled; and crossed by QEMU's user.
+  await runCommand('mount', ['-t', 'tmpfs', '-o', 'size=256m,mode=711', 'tmpfs', folder]);
+  const ballast = join(folder, 'ballast');
+  const relay = await startSocketRelay(join(folder, 'libvirt-sock'), libvirtSocket);
+  const { domains, networks, close } = await connect({ transport: { kind: 'unix', path: libvirtSocket } });
+  const agents: HostAgent[] = [];
+  const open = async () => {
+    const agent = await openLibvirtAgent({
+      socketPath: relay.path,
+      storagePath: join(folder, 'storage'),
+      acceleration: 'tcg',
+      log: pino({ level: 'silent' }),
+      hook,
+    });
+    agents.push(agent);
+    return agent;
+  };
+  const find = ({ domainName }: Pick<Target, 'domainName'>) => domains.lookupByName(domainName);
+  const name = `vt${randomBytes(5).toString('hex')}`;
+  return {
+    agent: await open(),
+    reopen: open,
+    network: { name, bridge: name, cidr: '10.77.12.0/24', gateway: '10.77.12.1' },
+    bootMark: greeting,
+    virsh: {
+      start: async (target) => void (await domains.create(await find(target))),
+      shutdown: async (target) => domains.shutdown(await find(target), { mode: 'acpi' }),
+      destroy: async (target) => domains.destroy(await find(target)),
+      undefine: async (target) => domains.undefine(await find(target)),
+      suspend: async (target) => domains.suspend(await find(target)),
+      resume: async (target) => domains.resume(await find(target)),
+      defineForeign: async (domainName) => void (await domains.defineXml(foreignXml(domainName))),
+      undefineForeign: async (domainName) => domains.undefine(await find({ domainName })),
+      networkDestroy: async (network) => networks.destroy(await networks.lookupByName(network.name)),
+      networkUndefine: async (network) => networks.undefine(await networks.lookupByName(network.name)),
+    },
+    crash: async ({ domainName }) => {
+      const pid = Number(await readFile(`/run/libvirt/qemu/${domainName}.pid`, 'utf8'));
+      process.kill(pid, 'SIGKILL');
+    },
+    removeSeed: ({ id }) => rm(join(folder, 'storage', 'instances', id, 'seed.iso')),
+    fillStorage: async () => {
+      await writeFile(ballast, '');
+      const { freeBytes } = await storageSpace({ path: folder, imagesPath: folder, instancesPath: folder });
+      await runCommand('fallocate', ['--length', String(freeBytes), ballast]);
+    },
+    freeStorage: () => rm(ballast),
+    beginOutage: relay.cut,
+    endOutage: relay.restore,
+    close: async () => {
+      await Promise.all(agents.map((agent) => agent.close()));
+      await close();
+      await relay.close();
+      await runCommand('umount', [folder]);
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+const foreignXml = (name: string) => `<domain type='qemu'>
+  <name>${name}</name>
+  <memory unit='MiB'>16</memory>
+  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+</domain>`;
