@@ -1,11 +1,23 @@
 // A control plane without its HTTP front, on a database of its own and simulated hosts: what acts is real, guests are not.
 // It can be killed as SIGKILL would, at any step, and started anew on the same database and the same hosts.
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Problem } from '@virga/contract/errors';
+import type { InstanceId, OperationId } from '@virga/contract/ids';
+import type { Instance, LaunchInstance } from '@virga/contract/rest/instances';
+import type { Operation } from '@virga/contract/rest/operations';
 import { authorize, type CloudAccess, type ProjectAccess } from '@virga/control-plane/access/authorizer';
 import { systemAccess } from '@virga/control-plane/access/system-access';
 import { AgentRegistry } from '@virga/control-plane/agents/agent-registry';
 import { ensureAdministrator, ensureCloudId } from '@virga/control-plane/bootstrap';
 import { type Deps, defaultSettings, type Settings, systemClock } from '@virga/control-plane/deps';
 import { registerHost } from '@virga/control-plane/modules/hosts/host-operations';
+import { registerImage } from '@virga/control-plane/modules/images/image-operations';
+import { getInstance, launchInstance } from '@virga/control-plane/modules/instances/instance-operations';
+import { createNetwork } from '@virga/control-plane/modules/networks/network-operations';
+import { getOperation } from '@virga/control-plane/modules/operations/operation-operations';
 import { startReconcilers } from '@virga/control-plane/reconcile/start-reconcilers';
 import { openStore, type Store } from '@virga/control-plane/store/database';
 import { Notifications } from '@virga/control-plane/store/notifications';
@@ -25,6 +37,9 @@ export type SimulatedCloudOptions = {
   logLevel?: string;
 };
 
+/** What `launch` asks for, to be changed as a test wants. */
+export const launchOf = (name: string): LaunchInstance => ({ name, image: 'disk', type: 'tiny' });
+
 type Server = { store: Store; deps: Deps; agents: SimulatedAgent[]; reconcilers: { close(): Promise<void> } };
 
 export class SimulatedCloud {
@@ -34,6 +49,7 @@ export class SimulatedCloud {
   readonly operator: ProjectAccess<'operator'> & ProjectAccess<'admin'>;
   readonly administrator: CloudAccess<'admin'>;
   #server: Server;
+  readonly #folders: string[] = [];
 
   private constructor(
     options: SimulatedCloudOptions,
@@ -95,6 +111,78 @@ export class SimulatedCloud {
     });
   }
 
+  /** Creates the network `default` and the image `disk`, of 1 MiB, and waits until both can be used. */
+  async prepare({ cidr = '10.77.0.0/20' }: { cidr?: string } = {}): Promise<void> {
+    const folder = await mkdtemp(join(tmpdir(), 'virga-simulated-cloud-'));
+    this.#folders.push(folder);
+    const path = join(folder, 'disk.raw');
+    await writeFile(path, Buffer.alloc(1024 * 1024, 'virga'));
+    const network = await createNetwork(this.deps, this.administrator, { name: 'default', cidr });
+    const image = await registerImage(this.deps, this.administrator, { name: 'disk', path, format: 'raw' });
+    await this.succeeded(network.operationId);
+    await this.succeeded(image.operationId);
+  }
+
+  /** Launches an instance of the type tiny, and waits until it runs. */
+  async launch(name: string): Promise<Instance> {
+    const { instance, operationId } = await launchInstance(this.deps, this.operator, launchOf(name));
+    await this.succeeded(operationId);
+    return this.instance(instance.id);
+  }
+
+  async instance(id: InstanceId): Promise<Instance> {
+    return getInstance(this.deps.db, this.operator, id);
+  }
+
+  /** Waits until the operation has ended. */
+  async ended(id: OperationId): Promise<Operation> {
+    return until(`operation ${id} has ended`, async () => {
+      const operation = await getOperation(this.deps, this.operator, id, 0, new AbortController().signal);
+      return operation.finishedAt !== null && operation;
+    });
+  }
+
+  async succeeded(id: OperationId): Promise<Operation> {
+    const operation = await this.ended(id);
+    assert.equal(operation.state, 'succeeded', JSON.stringify(operation.error));
+    return operation;
+  }
+
+  /** Waits until the operation has failed, and answers why. */
+  async failed(id: OperationId): Promise<Problem> {
+    const operation = await this.ended(id);
+    assert.equal(operation.state, 'failed');
+    return operation.error!;
+  }
+
+  /** Types of the events of a resource, oldest first. */
+  async eventTypes(resourceId: string): Promise<string[]> {
+    const rows = await this.deps.db
+      .selectFrom('events')
+      .select('type')
+      .where('resource_id', '=', resourceId)
+      .orderBy('txid')
+      .orderBy('seq')
+      .execute();
+    return rows.map(({ type }) => type);
+  }
+
+  /** Nothing of an instance is anywhere: no row, no lease, nothing promised, nothing on a host. */
+  async assertNothingLeft(): Promise<void> {
+    const { db, cloudId } = this.deps;
+    assert.deepEqual(await db.selectFrom('instances').select('id').execute(), []);
+    assert.deepEqual(await db.selectFrom('nics').select('id').execute(), []);
+    const leased = await db.selectFrom('addresses').select('address').where('released_at', 'is', null).execute();
+    assert.deepEqual(leased, []);
+    for (const host of await db.selectFrom('hosts').selectAll().execute()) {
+      assert.deepEqual([host.allocated_vcpus, host.allocated_memory_mib], [0, 0], host.name);
+    }
+    for (const host of this.#server.agents) {
+      assert.deepEqual(await host.listInstances(cloudId), []);
+      for (const { leases } of await host.listNetworks(cloudId)) assert.deepEqual(leases, []);
+    }
+  }
+
   /** Ends the server in order. */
   async stop(): Promise<void> {
     const { reconcilers, deps, store } = this.#server;
@@ -124,8 +212,10 @@ export class SimulatedCloud {
     this.#server = await startServer(this.#database, this.#hosts, this.#options);
   }
 
-  async close(): Promise<void> {
-    await this.stop();
+  /** @param isKilled when a call that a test froze would never let the server end in order */
+  async close({ isKilled = false } = {}): Promise<void> {
+    await (isKilled ? this.kill() : this.stop());
+    for (const folder of this.#folders) await rm(folder, { recursive: true });
     for (const agent of [...this.#server.agents, ...this.#hosts]) await agent.close();
     await this.#database.drop();
   }

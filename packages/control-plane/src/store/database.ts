@@ -26,7 +26,12 @@ export function openStore(config: pg.PoolConfig): Store {
   // One that dies while it is in use fails the query, or the next one; without a listener it would end the process.
   pool.on('connect', (client) => client.on('error', () => {}));
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
-  return { db, pool, close: () => db.destroy() };
+  const close = async () => {
+    await db.destroy();
+    // kysely ends only a pool that it has used itself; one that it has not would keep the process alive.
+    if (!pool.ending) await pool.end();
+  };
+  return { db, pool, close };
 }
 
 /** @throws StoreUnavailable the database does not answer */

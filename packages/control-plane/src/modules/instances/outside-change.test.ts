@@ -1,0 +1,188 @@
+// Line by line the table of docs/decisions/0002-outside-changes.md.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { newId } from '@virga/contract/ids';
+import { SimulatedCloud } from '@virga/testing/simulated-cloud';
+import { until } from '@virga/testing/until';
+import { uuidOf } from '../../reconcile/uuid-of.ts';
+import { startInstance, stopInstance } from './instance-operations.ts';
+import { desiredInstanceOf, findInstance, type InstanceRow } from './instance-store.ts';
+
+let cloud: SimulatedCloud;
+before(async () => {
+  cloud = await SimulatedCloud.start({ hosts: [{ memoryMib: 4096 }], settings: { resyncPeriodMs: 500 } });
+  await cloud.prepare();
+});
+after(() => cloud.close());
+
+type Id = Awaited<ReturnType<SimulatedCloud['launch']>>['id'];
+const told = (id: Id, type: string) => until(type, async () => (await cloud.eventTypes(id)).includes(type));
+const settled = (id: Id, state: string) =>
+  until(`it is ${state}`, async () => (await cloud.instance(id)).state === state);
+const stopped = async (name: string) => {
+  const { id } = await cloud.launch(name);
+  await cloud.succeeded((await stopInstance(cloud.deps, cloud.operator, id)).operationId);
+  return id;
+};
+const converged = (id: Id) =>
+  until('it has converged', async () => {
+    const row = await findInstance(cloud.deps.db, id);
+    return row?.generation === row?.converged_generation;
+  });
+
+test('a guest that shuts itself down stays stopped', async () => {
+  const { id } = await cloud.launch('adopted-stop');
+  cloud.host().stopFromInside(id);
+  await told(id, 'instance.stopped-outside');
+  await settled(id, 'stopped');
+  await converged(id);
+  assert.equal((await cloud.instance(id)).desiredState, 'stopped');
+  assert.equal(cloud.host().bootCount(id), 1);
+});
+
+test('virsh shutdown is the same to Virga', async () => {
+  const { id } = await cloud.launch('shut-down');
+  cloud.host().shutdownOutside(id);
+  await told(id, 'instance.stopped-outside');
+  assert.equal((await cloud.instance(id)).desiredState, 'stopped');
+});
+
+test('virsh start of a stopped instance is adopted, with its room on the host', async () => {
+  const id = await stopped('adopted-start');
+  cloud.host().startOutside(id);
+  await told(id, 'instance.started-outside');
+  await settled(id, 'running');
+  const row = await findInstance(cloud.deps.db, id);
+  assert.equal(row?.desired, 'running');
+  assert.equal(row?.allocated, true);
+});
+
+test('virsh start on a host without room is undone', async () => {
+  const id = await stopped('no-room');
+  const host = () => cloud.deps.db.selectFrom('hosts').selectAll().executeTakeFirstOrThrow();
+  const { allocated_memory_mib, schedulable_memory_mib } = await host();
+  await cloud.deps.db.updateTable('hosts').set({ allocated_memory_mib: schedulable_memory_mib }).execute();
+  cloud.host().startOutside(id);
+  await told(id, 'instance.repaired');
+  await settled(id, 'stopped');
+  assert.equal((await cloud.instance(id)).desiredState, 'stopped');
+  await cloud.deps.db.updateTable('hosts').set({ allocated_memory_mib }).execute();
+});
+
+test('virsh destroy, and a QEMU that died, are repaired', async () => {
+  for (const [name, act] of [
+    ['destroyed', 'destroyOutside'],
+    ['crashed', 'crash'],
+  ] as const) {
+    const { id } = await cloud.launch(name);
+    cloud.host()[act](id);
+    await told(id, 'instance.repaired');
+    await settled(id, 'running');
+    assert.equal(cloud.host().bootCount(id), 2);
+  }
+});
+
+test('a guest that keeps dying is started ever less often', async () => {
+  const { id } = await cloud.launch('dying');
+  cloud.host().crash(id);
+  await until('it was started again', () => cloud.host().bootCount(id) === 2);
+  await settled(id, 'running');
+  cloud.host().crash(id);
+  await settled(id, 'pending');
+  const row = await findInstance(cloud.deps.db, id);
+  assert.equal(row?.failures, 1);
+  assert.ok((row?.retry_at?.getTime() ?? 0) > Date.now(), 'the next repair waits');
+  await until('it was started once more', () => cloud.host().bootCount(id) === 3);
+  assert.equal((await findInstance(cloud.deps.db, id))?.failures, 2);
+});
+
+test('after a restart of the host what ran runs again, and what was stopped stays off', async () => {
+  const { id } = await cloud.launch('rebooted');
+  const off = await stopped('off');
+  cloud.host().rebootHost();
+  await told(id, 'instance.repaired');
+  await settled(id, 'running');
+  assert.equal((await cloud.instance(off)).state, 'stopped');
+});
+
+test('virsh undefine of a running instance is repaired without interrupting the guest', async () => {
+  const { id } = await cloud.launch('undefined-running');
+  cloud.host().undefineOutside(id);
+  await told(id, 'instance.repaired');
+  await settled(id, 'running');
+  assert.equal(cloud.host().bootCount(id), 1);
+});
+
+test('virsh undefine of a stopped instance is repaired, and it stays off', async () => {
+  const id = await stopped('undefined-stopped');
+  cloud.host().undefineOutside(id);
+  await told(id, 'instance.repaired');
+  await settled(id, 'stopped');
+  assert.equal((await cloud.host().listInstances(cloud.deps.cloudId)).find((seen) => seen.id === id)?.state, 'stopped');
+});
+
+test('virsh suspend shows, and is left alone', async () => {
+  const { id } = await cloud.launch('paused');
+  cloud.host().suspendOutside(id);
+  await settled(id, 'paused');
+  await told(id, 'instance.paused-outside');
+  await assert.rejects(startInstance(cloud.deps, cloud.operator, id), { code: 'Conflict' });
+  cloud.host().resumeOutside(id);
+  await settled(id, 'running');
+  await told(id, 'instance.resumed-outside');
+});
+
+test('a change made outside is no change when a request is still being worked on', async () => {
+  const { id } = await cloud.launch('busy');
+  cloud.host().answerAcpi(false, id);
+  const { operationId } = await stopInstance(cloud.deps, cloud.operator, id, { timeoutSeconds: 600 });
+  await settled(id, 'stopping');
+  cloud.host().stopFromInside(id);
+  await cloud.succeeded(operationId);
+  assert.ok(!(await cloud.eventTypes(id)).includes('instance.stopped-outside'));
+});
+
+test('a domain of this cloud that no row owns is removed, and nobody else’s is touched', async () => {
+  const { id } = await cloud.launch('owned');
+  const host = cloud.host();
+  const row = (await findInstance(cloud.deps.db, id))!;
+  const orphanId = newId('instance');
+  const copy = { id: orphanId, uuid: uuidOf(orphanId), domainName: `copy.${orphanId}` };
+  const stranger = await strangersInstance(row);
+  host.defineForeignDomain('mine');
+  await host.applyInstance({ ...desiredInstanceOf(row, cloud.deps.cloudId), ...copy });
+  const isThere = async () => (await host.listInstances(cloud.deps.cloudId)).some((seen) => seen.id === orphanId);
+  await until('the orphan is gone', async () => !(await isThere()));
+  await told(orphanId, 'instance.reaped');
+  assert.equal((await cloud.instance(id)).state, 'running');
+  assert.equal((await host.listInstances('another-cloud')).find((seen) => seen.id === stranger)?.state, 'running');
+  host.undefineForeignDomain('mine');
+});
+
+/** An instance of another cloud on the same host, with all it needs there. */
+async function strangersInstance(row: InstanceRow): Promise<Id> {
+  const host = cloud.host();
+  const cloudId = 'another-cloud';
+  const { source } = await cloud.deps.db.selectFrom('images').selectAll().executeTakeFirstOrThrow();
+  const image = { id: newId('image'), cloudId, generation: 1, source, format: 'raw' as const };
+  await host.importImage(image);
+  const networkId = newId('network');
+  await host.applyNetwork({
+    id: networkId,
+    cloudId,
+    uuid: uuidOf(networkId),
+    name: `theirs.${networkId}`,
+    generation: 1,
+    kind: 'nat',
+    cidr: '10.99.0.0/24',
+    gateway: '10.99.0.1',
+    bridge: 'theirs0',
+    leases: [],
+  });
+  const id = newId('instance');
+  const nics = [{ id: newId('networkInterface'), networkId, mac: '52:54:00:99:00:01', address: '10.99.0.2' }];
+  const desired = desiredInstanceOf(row, cloudId);
+  const rootDisk = { ...desired.rootDisk, id: newId('volume'), imageId: image.id };
+  await host.applyInstance({ ...desired, id, uuid: uuidOf(id), domainName: `theirs.${id}`, nics, rootDisk });
+  return id;
+}
