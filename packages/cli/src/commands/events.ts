@@ -103,6 +103,6 @@ const columns: Column<Event>[] = [
 /** One event as a line whose parts stand below those of the line before, as far as they fit. */
 function eventLine(event: Event): string {
   const resource = event.resourceName ?? event.resourceId ?? '-';
-  const parts = [event.time, event.category.padEnd(9), event.type.padEnd(22), resource.padEnd(16), event.message];
+  const parts = [event.time, event.category.padEnd(9), event.type.padEnd(25), resource.padEnd(16), event.message];
   return printable(parts.join('  '));
 }

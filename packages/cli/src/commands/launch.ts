@@ -11,6 +11,7 @@ import { makeChanges } from '../operations/make-changes.ts';
 import { reportChanges } from '../operations/report-changes.ts';
 import { knownKeys } from '../ssh/identities.ts';
 import { describe, settled } from './instance-change.ts';
+import { withNearestName } from './launch-suggestions.ts';
 import { waitForGuestOption } from './shared-options.ts';
 
 const maxUserDataBytes = 16_384;
@@ -100,7 +101,9 @@ export const launch = defineCommand({
     const changes = names.map((name) => ({
       name,
       request: async () => {
-        const answer = await idempotent((request) => client.launchInstance({ body: { ...body, name } }, request));
+        const send = (request: { idempotencyKey: string }) =>
+          client.launchInstance({ body: { ...body, name } }, request);
+        const answer = await idempotent(send).catch((error) => withNearestName(client, body, error));
         return { operationId: answer.operationId, resource: answer.instance };
       },
       afterwards: settled(context, client, options.wait === 'ssh'),

@@ -1,13 +1,14 @@
 // The completion script in a real bash, asking a real server through the real command line.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { anImage, anInstance } from '@virga/testing/contract-examples';
 import { type ContractServer, serveContract } from '@virga/testing/contract-server';
+import { installCli } from '@virga/testing/installed-cli';
 import { completionScript } from './scripts.ts';
 
 let folder: string;
@@ -19,15 +20,7 @@ before(async () => {
     listInstances: () => ({ items: ['web', 'web-2', 'db'].map((name) => anInstance({ name })) }),
     listImages: () => ({ items: [anImage()] }),
   });
-  await mkdir(join(folder, 'bin'));
-  const main = JSON.stringify(join(import.meta.dirname, '../main.ts'));
-  const entry = `import { runCli } from ${main};
-    const { stdin, stdout, stderr, env } = process;
-    process.exitCode = await runCli(process.argv.slice(2), { stdin, stdout, stderr, env });`;
-  await writeFile(join(folder, 'entry.mts'), entry);
-  const program = `#!/bin/sh\nexec '${process.execPath}' --conditions=development '${folder}/entry.mts' "$@"\n`;
-  await writeFile(join(folder, 'bin/virga'), program);
-  await chmod(join(folder, 'bin/virga'), 0o755);
+  await installCli(folder);
   await writeFile(join(folder, 'completion.bash'), completionScript('bash'));
 });
 

@@ -1,0 +1,22 @@
+// A `virga` to run as a program of its own, for what only a process shows: signals, closed pipes, a shell that calls it.
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Writes the program into `folder`/bin and answers its path. It has the client commands only. */
+export async function installCli(folder: string): Promise<string> {
+  const main = JSON.stringify(fileURLToPath(import.meta.resolve('@virga/cli/main')));
+  const entry = `import { runCli } from ${main};
+const { stdin, stdout, stderr, env } = process;
+process.exitCode = await runCli(process.argv.slice(2), { stdin, stdout, stderr, env });
+`;
+  const program = join(folder, 'bin/virga');
+  await mkdir(dirname(program), { recursive: true });
+  await writeFile(join(folder, 'entry.mts'), entry);
+  await writeFile(
+    program,
+    `#!/bin/sh\nexec '${process.execPath}' --conditions=development '${folder}/entry.mts' "$@"\n`,
+  );
+  await chmod(program, 0o755);
+  return program;
+}
