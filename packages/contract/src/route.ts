@@ -32,6 +32,8 @@ export type Route = {
   body?: TSchema;
   ok: TSchema;
   status?: 200 | 201 | 202;
+  /** Takes the header `if-match` with the generation of the resource, and is refused when that has changed. */
+  ifMatch?: true;
   /** `events`: the answer is a server-sent event stream of `ok`. `websocket`: the route upgrades. Default JSON. */
   transport?: 'events' | 'websocket';
 };

@@ -84,6 +84,7 @@ const act = (verb: string, summary: string, body?: ReturnType<typeof Type.Object
   ...(body ? { body } : {}),
   ok: Changed,
   status: 202 as const,
+  ifMatch: true as const,
 });
 
 const DeadlineBody = Type.Object(
@@ -149,6 +150,7 @@ export const instanceRoutes = {
     params: idParams('instance'),
     ok: Changed,
     status: 202,
+    ifMatch: true,
   }),
   getInstanceXml: route({
     method: 'GET',

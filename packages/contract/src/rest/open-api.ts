@@ -93,7 +93,7 @@ function parameters(route: Route, components: Map<string, Json>): Json[] {
     ...(scope !== 'public' && route.method === 'POST' && (route.status ?? 200) !== 200 && !route.params
       ? [header('idempotency-key', 'the same key with the same request happens once; kept for a day')]
       : []),
-    ...(route.params && route.status === 202
+    ...(route.ifMatch
       ? [header('if-match', 'generation of the resource in double quotes: refuse when it has changed')]
       : []),
     ...(route.transport === 'events' ? [header('last-event-id', 'go on after this event')] : []),
