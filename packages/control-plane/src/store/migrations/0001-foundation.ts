@@ -100,7 +100,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       user_id text not null references users on delete cascade,
       key text not null,
       request_sha256 bytea not null,
-      response jsonb,
+      response json, -- not jsonb: the same answer twice, to the byte
       created_at timestamptz(3) not null default now(),
       primary key (user_id, key)
     );

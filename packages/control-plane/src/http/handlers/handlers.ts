@@ -1,0 +1,19 @@
+// Every handler of the REST front: one a route of the contract. A route without one does not compile.
+import type { FrontDeps, Handlers } from '../handler.ts';
+import { hostHandlers, imageHandlers, instanceHandlers, keyPairHandlers, networkHandlers } from './compute-handlers.ts';
+import { identityHandlers } from './identity-handlers.ts';
+import { eventHandlers, healthHandlers, operationHandlers } from './record-handlers.ts';
+
+export function createHandlers(deps: FrontDeps): Handlers {
+  return {
+    ...healthHandlers(deps),
+    ...identityHandlers(deps),
+    ...hostHandlers(deps),
+    ...keyPairHandlers(deps),
+    ...imageHandlers(deps),
+    ...networkHandlers(deps),
+    ...instanceHandlers(deps),
+    ...operationHandlers(deps),
+    ...eventHandlers(deps),
+  };
+}
