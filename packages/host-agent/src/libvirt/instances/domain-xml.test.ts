@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { DesiredInstance } from '@virga/contract/agent/desired';
+import { assertGolden, assertValid } from '../testing/golden.ts';
+import { childAt, parseXml } from '../xml.ts';
+import { readMetadataElement, recordOf } from './domain-metadata.ts';
+import { type DomainSpec, domainXml } from './domain-xml.ts';
+
+const desired: DesiredInstance = {
+  id: 'i-0123456789abcdef0',
+  cloudId: '5a0e8f6e-6f0e-4a57-9f5f-3f1f6a1d7c11',
+  projectId: 'proj-0123456789abcdef0',
+  name: 'web-1',
+  uuid: '0f9a3a34-6c50-4d5f-9d7b-3f0b7f4f1d11',
+  domainName: 'virga-i-0123456789abcdef0',
+  generation: 3,
+  vcpus: 1,
+  memoryMib: 512,
+  firmware: 'bios',
+  rootDisk: { id: 'vol-0123456789abcdef0', imageId: 'ami-0123456789abcdef0', sizeBytes: 10 * 1024 ** 3 },
+  nics: [
+    {
+      id: 'eni-0123456789abcdef0',
+      networkId: 'net-0123456789abcdef0',
+      mac: '52:54:00:12:34:56',
+      address: '192.168.77.10',
+    },
+  ],
+  seed: { hostName: 'web-1', publicKeys: ['ssh-ed25519 AAAA me'], userData: 'c2VjcmV0' },
+  power: { state: 'running' },
+  reboot: null,
+};
+
+const spec = (changes: Partial<DesiredInstance> = {}, host: Partial<DomainSpec['host']> = {}): DomainSpec => ({
+  desired: { ...desired, ...changes },
+  record: recordOf({ ...desired, ...changes }, null),
+  files: { rootDisk: '/srv/i/root.qcow2', seed: '/srv/i/seed.iso', consoleLog: '/srv/i/console.log' },
+  image: { path: '/srv/images/ami/image', format: 'qcow2' },
+  networkNames: new Map([['net-0123456789abcdef0', 'virga-default']]),
+  host: { arch: 'x86_64', acceleration: 'kvm', vhostNet: true, directIo: true, ...host },
+});
+
+const goldens: Record<string, DomainSpec> = {
+  'bios-kvm': spec(),
+  'uefi-four-processors': spec({ vcpus: 4, firmware: 'uefi' }),
+  'emulated-without-direct-io': spec({}, { acceleration: 'tcg', directIo: false, vhostNet: false }),
+  'arm-raw-image': { ...spec({}, { arch: 'aarch64' }), image: { path: '/srv/images/ami/image', format: 'raw' } },
+  'no-network': spec({ nics: [] }),
+};
+
+for (const [name, golden] of Object.entries(goldens)) {
+  test(`the domain of ${name} is as it was, and libvirt's schema takes it`, async () => {
+    const path = join(import.meta.dirname, 'golden', `${name}.xml`);
+    assertGolden(path, domainXml(golden));
+    await assertValid(path, 'domain');
+  });
+}
+
+test('libvirt’s schema is really asked', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'virga-domain-xml.'));
+  t.after(() => rm(folder, { recursive: true }));
+  const path = join(folder, 'broken.xml');
+  await writeFile(path, domainXml(spec()).replaceAll('vcpu', 'vcpux'));
+  await assert.rejects(assertValid(path, 'domain'));
+});
+
+test('names with characters of XML stay what they are', () => {
+  const name = `<web> & "it's"`;
+  const xml = parseXml(domainXml(spec({ name })));
+  assert.equal(childAt(xml, 'title')?.text, name);
+  assert.equal(childAt(xml, 'metadata', 'instance')?.attributes.name, name);
+});
+
+test('the metadata gives the desired instance back, without its user data', () => {
+  const text = domainXml(spec());
+  const element = /<virga:instance[\s\S]*<\/virga:instance>/.exec(text)?.[0] ?? '';
+  const record = readMetadataElement(element);
+  assert.deepEqual(record?.desired, { ...desired, seed: { ...desired.seed, userData: null } });
+  assert.equal(record?.generation, 3);
+  assert.ok(!text.includes('c2VjcmV0'));
+});
+
+test('metadata that is not whole counts as somebody else’s', () => {
+  const whole = /<virga:instance[\s\S]*<\/virga:instance>/.exec(domainXml(spec()))?.[0] ?? '';
+  assert.ok(readMetadataElement(whole));
+  const broken = [
+    whole.replace(/cloud='[^']*'/, "cloud='another'"),
+    whole.replace("generation='3'", "generation='x'"),
+    whole.replace(/id='i-[^']*'/, "id='i-other'"),
+    whole.replace('&quot;', ''),
+    '<virga:instance/>',
+    'no element',
+  ];
+  for (const element of broken) assert.equal(readMetadataElement(element), undefined, element);
+});
+
+test('a card on a network that nobody knows is a bug, not XML', () => {
+  assert.throws(() => domainXml({ ...spec(), networkNames: new Map() }), RangeError);
+});
