@@ -1,11 +1,11 @@
 // What a running command works with: settings, client, printer, prompts. Each is made when it is first asked for, so that
 // a command loads only what it uses.
 import type { Client, ClientOptions } from '@virga/contract/client';
-import type { CliIo } from './cli-io.ts';
 import { readSettings, requireCredentials, type Settings } from './config/settings.ts';
 import { createInterrupt, type Interrupt } from './interrupt.ts';
 import { createPrinter, type OutputFormat, type Printer } from './output/printer.ts';
 import { createProgress, type Progress } from './output/progress.ts';
+import type { TerminalIo } from './terminal-io.ts';
 
 export type GlobalOptions = {
   server: string | undefined;
@@ -17,7 +17,7 @@ export type GlobalOptions = {
 };
 
 export type CommandContext = {
-  readonly io: CliIo;
+  readonly io: TerminalIo;
   readonly globals: GlobalOptions;
   readonly print: Printer;
   settings(): Promise<Settings>;
@@ -34,7 +34,7 @@ export type CommandContext = {
 };
 
 export function createContext(
-  io: CliIo,
+  io: TerminalIo,
   globals: GlobalOptions,
   outputClosed: AbortSignal,
 ): CommandContext & { interrupted(): boolean; dispose(): void } {

@@ -1,5 +1,5 @@
 // Ctrl-C while a command waits: the wait ends, what was asked of the cloud goes on.
-import type { CliIo } from './cli-io.ts';
+import type { TerminalIo } from './terminal-io.ts';
 
 /** As a shell reports a process that SIGINT ended. */
 export const interruptedExit = 130;
@@ -7,7 +7,7 @@ export const interruptedExit = 130;
 export type Interrupt = { signal: AbortSignal; dispose(): void };
 
 /** Listens for SIGINT and SIGTERM until disposed. A second one ends the process, as by default. */
-export function createInterrupt(io: CliIo): Interrupt {
+export function createInterrupt(io: TerminalIo): Interrupt {
   if (io.interrupt) return { signal: io.interrupt, dispose() {} };
   const controller = new AbortController();
   const abort = () => controller.abort();

@@ -1,5 +1,5 @@
 // A reader that went away, as head does, is no error: what is still written is dropped, and endless commands end.
-import type { CliIo } from './cli-io.ts';
+import type { TerminalIo } from './terminal-io.ts';
 
 export type OutputGuard = {
   /** Aborts when nobody reads stdout any more. */
@@ -7,7 +7,7 @@ export type OutputGuard = {
   dispose(): void;
 };
 
-export function guardOutput({ stdout, stderr }: CliIo): OutputGuard {
+export function guardOutput({ stdout, stderr }: TerminalIo): OutputGuard {
   const controller = new AbortController();
   const onOut = (error: NodeJS.ErrnoException) => {
     controller.abort();

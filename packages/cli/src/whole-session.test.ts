@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { openSimulatedAgent } from '@virga/host-agent/simulated/simulated-agent';
 import { type CapturedCli, type CliRun, captureCli } from '@virga/testing/captured-cli';
 import { startTemporaryCloud, type TemporaryCloud } from '@virga/testing/temporary-cloud';
 
@@ -11,7 +10,7 @@ let cloud: TemporaryCloud;
 let cli: CapturedCli;
 
 before(async () => {
-  cloud = await startTemporaryCloud({ agents: [openSimulatedAgent({ name: 'alpha' })] });
+  cloud = await startTemporaryCloud();
   const { accessKeyId, secret } = cloud.credentials;
   cli = await captureCli(cloud.url, { VIRGA_ACCESS_KEY_ID: accessKeyId, VIRGA_SECRET_ACCESS_KEY: secret });
 });
@@ -42,7 +41,7 @@ test('a cloud is prepared: network, image, type and key', async () => {
   await done('types create bench --vcpus 1 --memory 128 --disk 1');
   await done('keys create laptop');
   assert.match((await done('keys')).stdout, /laptop .*\.config\/virga\/keys\/laptop/);
-  assert.match((await done('hosts')).stdout, /alpha +host-\w+ +ready/);
+  assert.match((await done('hosts')).stdout, /sim-1 +host-\w+ +ready/);
   assert.match((await done('types')).stdout, /bench +1 +128 MiB +1 GiB/);
   assert.match((await done('whoami')).stdout, /Project +default/);
 });
@@ -53,7 +52,7 @@ test('an instance is launched, looked at, stopped, started, rebooted, destroyed 
   assert.match(launched.stderr, /log in: virga ssh web/);
   const shown = await json('show web');
   assert.deepEqual([shown.state, shown.type, shown.keyPairs], ['running', 'bench', ['laptop']]);
-  assert.match((await done('list')).stdout, /web +i-\w+ +running +10\.99\.0\.\d+ +bench +starter +alpha/);
+  assert.match((await done('list')).stdout, /web +i-\w+ +running +10\.99\.0\.\d+ +bench +starter +sim-1/);
   assert.match((await done('xml web')).stdout, /<domain/);
   assert.match((await done('ssh web --print')).stdout, /^ssh -i .*keys\/laptop.* -l virga 10\.99\.0\.\d+\n$/);
   await done('log web');

@@ -3,8 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
-import type { CliIo, TerminalInput, TerminalOutput } from '@virga/cli/cli-io';
+import type { CliIo } from '@virga/cli/cli-io';
 import { runCli } from '@virga/cli/main';
+import type { TerminalInput, TerminalOutput } from '@virga/cli/terminal-io';
 
 export type CliRun = { exit: number; stdout: string; stderr: string };
 

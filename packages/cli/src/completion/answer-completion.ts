@@ -1,10 +1,11 @@
 // Answers a shell that asks what could stand next. Says nothing on stderr and is never an error: a server that does not
 // answer in time has no names to offer.
-import type { CliIo } from '../cli-io.ts';
+
 import { readConfig } from '../config/config-file.ts';
 import { requireCredentials, resolveSettings } from '../config/settings.ts';
 import { printable } from '../output/format.ts';
 import type { CommandTree } from '../program/command-tree.ts';
+import type { TerminalIo } from '../terminal-io.ts';
 import { type Candidate, type Completion, complete } from './complete.ts';
 
 /** A person waits for the key to answer. */
@@ -12,7 +13,7 @@ const longestMs = 1500;
 /** What no shell takes for anything but part of a word; a value with other characters is not offered. */
 const harmless = /^[\w@%+=:,./-]+$/;
 
-export async function answerCompletion(tree: CommandTree, words: readonly string[], io: CliIo): Promise<number> {
+export async function answerCompletion(tree: CommandTree, words: readonly string[], io: TerminalIo): Promise<number> {
   const completion = complete(tree, words);
   const last = words.at(-1) ?? '';
   const names = (await namesFor(completion, io)).filter(({ value }) => value.startsWith(last));
@@ -23,7 +24,7 @@ export async function answerCompletion(tree: CommandTree, words: readonly string
   return 0;
 }
 
-async function namesFor({ names, given, taken }: Completion, io: CliIo): Promise<Candidate[]> {
+async function namesFor({ names, given, taken }: Completion, io: TerminalIo): Promise<Candidate[]> {
   if (!names) return [];
   try {
     const config = await readConfig(io.env);

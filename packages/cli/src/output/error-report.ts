@@ -1,13 +1,18 @@
 // What a failure looks like: two lines on stderr, what went wrong and what to do, or the problem document. The exit code
 // comes from the error registry. An error that is not in the registry is a mistake of ours, and says so.
 import { toProblem, VirgaError } from '@virga/contract/errors';
-import type { CliIo } from '../cli-io.ts';
+import type { TerminalIo } from '../terminal-io.ts';
 import { printable } from './format.ts';
 import { type OutputFormat, serialize } from './printer.ts';
 import { terminalOf } from './terminal.ts';
 
 /** Reports an error. Answers the exit code. */
-export async function reportError(io: CliIo, thrown: unknown, format: OutputFormat, color = true): Promise<number> {
+export async function reportError(
+  io: TerminalIo,
+  thrown: unknown,
+  format: OutputFormat,
+  color = true,
+): Promise<number> {
   const error = asVirgaError(thrown);
   if (format === 'table') {
     const terminal = terminalOf(io.stderr, io.env, color);

@@ -1,6 +1,6 @@
 // What a command prints: data to stdout in the format that was asked for, remarks to stderr. With --quiet only ids and
 // errors are left.
-import type { CliIo } from '../cli-io.ts';
+import type { TerminalIo } from '../terminal-io.ts';
 import type { Column } from './table.ts';
 import { type Terminal, terminalOf } from './terminal.ts';
 
@@ -32,7 +32,7 @@ export type Printer = {
   note(text: string): void;
 };
 
-export function createPrinter(io: CliIo, options: OutputOptions): Printer {
+export function createPrinter(io: TerminalIo, options: OutputOptions): Printer {
   const terminal = terminalOf(io.stdout, io.env, options.color);
   const { output: format, quiet } = options;
   const write = (text: string) => void io.stdout.write(text);

@@ -1,6 +1,6 @@
 // Progress of long work, on stderr. On a terminal: a bar for each task that is under way, redrawn in place, and, of several,
 // a line that stays for each that has ended. Elsewhere: a line when the message changes. With --quiet: nothing.
-import type { CliIo } from '../cli-io.ts';
+import type { TerminalIo } from '../terminal-io.ts';
 import { columnGap } from './column-widths.ts';
 import { printable } from './format.ts';
 import { type Terminal, terminalOf } from './terminal.ts';
@@ -20,13 +20,13 @@ export type Progress = {
 
 const silent: Progress = { task: () => ({ update() {}, succeed() {}, fail() {} }), close() {} };
 
-export function createProgress(io: CliIo, options: { quiet: boolean; color: boolean }): Progress {
+export function createProgress(io: TerminalIo, options: { quiet: boolean; color: boolean }): Progress {
   if (options.quiet) return silent;
   const terminal = terminalOf(io.stderr, io.env, options.color);
   return terminal.isTty ? bars(io, terminal) : lines(io);
 }
 
-function lines(io: CliIo): Progress {
+function lines(io: TerminalIo): Progress {
   const say = (label: string, text: string) => io.stderr.write(`${label}: ${printable(text)}\n`);
   return {
     task(label) {
@@ -50,7 +50,7 @@ const barWidth = 20;
 const hideCursor = '\u001b[?25l';
 const showCursor = '\u001b[?25h';
 
-function bars(io: CliIo, terminal: Terminal): Progress {
+function bars(io: TerminalIo, terminal: Terminal): Progress {
   const now = io.clock ?? Date.now;
   const active = new Set<Bar>();
   let begun = 0;

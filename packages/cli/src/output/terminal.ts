@@ -1,6 +1,6 @@
 // What a stream can show: width, colour, characters. Colour only where a person looks, and never with NO_COLOR.
 import { styleText } from 'node:util';
-import type { TerminalOutput } from '../cli-io.ts';
+import type { TerminalOutput } from '../terminal-io.ts';
 
 export type Style = Parameters<typeof styleText>[0];
 

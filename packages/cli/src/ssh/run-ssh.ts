@@ -2,10 +2,10 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { VirgaError } from '@virga/contract/errors';
-import type { CliIo } from '../cli-io.ts';
+import type { TerminalIo } from '../terminal-io.ts';
 
 /** Runs ssh with these arguments. Answers its exit code; 128 and the number of the signal when one ended it. */
-export function runSsh(io: CliIo, args: readonly string[]): Promise<number> {
+export function runSsh(io: TerminalIo, args: readonly string[]): Promise<number> {
   const inherit = io.stdin === process.stdin && io.stdout === process.stdout && io.stderr === process.stderr;
   return new Promise((resolve, reject) => {
     const child = spawn('ssh', args, { env: io.env, stdio: inherit ? 'inherit' : 'pipe' });

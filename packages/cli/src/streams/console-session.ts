@@ -5,7 +5,7 @@ import { VirgaError } from '@virga/contract/errors';
 import { api } from '@virga/contract/rest/api';
 import type { Instance } from '@virga/contract/rest/instances';
 import { type RawData, WebSocket } from 'ws';
-import type { CliIo } from '../cli-io.ts';
+import type { TerminalIo } from '../terminal-io.ts';
 
 /** Ctrl-], as with telnet and virsh console. */
 const escapeByte = 0x1d;
@@ -26,7 +26,7 @@ export type ConsoleEnd = 'left' | 'closed' | 'until' | 'quiet' | 'timeout';
 
 /** Connects, and passes bytes until somebody ends it. @throws VirgaError the server refuses the console */
 export async function openConsoleSession(
-  io: CliIo,
+  io: TerminalIo,
   connection: ClientOptions,
   instance: Instance,
   options: ConsoleOptions,
@@ -43,7 +43,7 @@ export async function openConsoleSession(
   }
 }
 
-function pump(io: CliIo, socket: WebSocket, options: ConsoleOptions, raw: boolean): Promise<ConsoleEnd> {
+function pump(io: TerminalIo, socket: WebSocket, options: ConsoleOptions, raw: boolean): Promise<ConsoleEnd> {
   const { promise, resolve, reject } = Promise.withResolvers<ConsoleEnd>();
   const undo = new AbortController();
   const { signal: over } = undo;
