@@ -37,6 +37,7 @@ export const environment: readonly (readonly [string, string])[] = [
   ['VIRGA_PROFILE', 'as --profile'],
   ['VIRGA_ACCESS_KEY_ID', 'API key to sign in with instead of a profile, together with VIRGA_SECRET_ACCESS_KEY'],
   ['VIRGA_SSH_PORT', 'port on which guests listen for SSH; default 22'],
+  ['VIRGA_DEBUG', 'also print where an error comes from'],
   ['NO_COLOR', 'as --no-color'],
 ];
 
