@@ -167,12 +167,16 @@ test('gets a static address from network-config', async () => {
   });
 });
 
-test('a machine without a seed comes up with DHCP, an identity of its own and no keys', async () => {
+test('a machine without a seed comes up with DHCP, an identity of its own and no keys, and takes a card that is plugged in', async () => {
   await whileRunning({ ...(await machineFolder('bare')), memoryMib: 128 }, async (machine) => {
     assert.match(machine.console, /there is no seed[\s\S]*network eth0 10\.0\.2\.15\/24/);
     assert.match(await machine.agentRun('/bin/cat', '/etc/machine-id'), /^[0-9a-f]{32}\n$/);
     assert.equal(await machine.agentRun('/bin/cat', '/root/.ssh/authorized_keys'), '');
     await assert.rejects(machine.ssh('true'), /Permission denied/);
+    await machine.plugInCard('10.0.3.0/24');
+    await machine.waitForConsole(/network eth1 10\.0\.3\.15\/24/, bootMs);
+    const routes = await machine.agentRun('/sbin/ip', 'route');
+    assert.deepEqual(routes.match(/^default .*/gm), ['default via 10.0.2.2 dev eth0 ']);
   });
 });
 

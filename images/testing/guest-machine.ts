@@ -86,6 +86,7 @@ export class GuestMachine {
       ...['-device', 'virtio-blk-pci,drive=root,bootindex=1'],
       ...((await exists(seedFile(folder))) ? seedArguments(folder) : []),
       ...['-netdev', 'user,id=net,hostfwd=tcp:127.0.0.1:0-:22', '-device', `virtio-net-pci,netdev=net,mac=${mac}`],
+      ...['-device', 'pcie-root-port,id=spare,chassis=1'],
       ...['-device', 'virtio-rng-pci', '-device', 'virtio-serial-pci'],
       ...['-chardev', `socket,id=agent,path=${join(folder, 'agent')},server=on,wait=off`],
       ...['-device', 'virtserialport,chardev=agent,name=org.qemu.guest_agent.0'],
@@ -159,6 +160,12 @@ export class GuestMachine {
     const lines = await JsonLines.open(connect(join(this.#options.folder, 'agent')));
     lines.write({ execute: command });
     lines.close();
+  }
+
+  /** Plugs in another network card, which has a network of its own. */
+  async plugInCard(network: string): Promise<void> {
+    await this.#monitor('netdev_add', { type: 'user', id: 'second', net: network });
+    await this.#monitor('device_add', { driver: 'virtio-net-pci', id: 'second', netdev: 'second', bus: 'spare' });
   }
 
   /** Presses the power button and waits for the machine to end. @returns seconds that took */
