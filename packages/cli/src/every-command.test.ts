@@ -93,7 +93,11 @@ const cases: Record<string, Case> = {
     json: [{ name: 'web', operation: anOperation(), operationId }],
   },
   events: { argv: ['events'], json: [anEvent()] },
-  login: { argv: ['login', '--access-key', 'VKTESTTESTTESTTEST22', '--secret-stdin'], json: undefined, input: 's\n' },
+  login: {
+    argv: ['login', '--access-key-id', 'VKTESTTESTTESTTEST22', '--secret-stdin'],
+    json: undefined,
+    input: 's\n',
+  },
   logout: {
     argv: ['logout', '--profile', 'lab'],
     json: { profile: 'lab', signedOut: true, revoked: false },

@@ -25,7 +25,9 @@ const cloud: Handlers = {
 test('login with an API key keeps it in a file that only its owner reads', async () => {
   await using server = await serveContract(cloud);
   await using cli = await captureCli(server.url, noKey);
-  const run = await cli.run(['login', '--access-key', 'VKTESTTESTTESTTEST22', '--secret-stdin'], { input: 'fresh\n' });
+  const run = await cli.run(['login', '--access-key-id', 'VKTESTTESTTESTTEST22', '--secret-stdin'], {
+    input: 'fresh\n',
+  });
   assert.equal(run.exit, 0, run.stderr);
   const path = join(cli.home, '.config/virga/config.json');
   assert.equal((await stat(path)).mode & 0o777, 0o600);
@@ -38,10 +40,21 @@ test('login with an API key keeps it in a file that only its owner reads', async
   assert.equal((await cli.run(['list'], { env: { VIRGA_SERVER: '' } })).exit, 0);
 });
 
+test('the secret of the API key may be in the environment, for programs', async () => {
+  await using server = await serveContract(cloud);
+  await using cli = await captureCli(server.url, noKey);
+  const env = { VIRGA_SECRET_ACCESS_KEY: 'fresh' };
+  const run = await cli.run(['login', '--access-key-id', 'VKTESTTESTTESTTEST22'], { env });
+  assert.equal(run.exit, 0, run.stderr);
+  assert.equal((await cli.run(['whoami'])).exit, 0);
+});
+
 test('a refused login remembers nothing', async () => {
   await using server = await serveContract(cloud);
   await using cli = await captureCli(server.url, noKey);
-  const run = await cli.run(['login', '--access-key', 'VKTESTTESTTESTTEST22', '--secret-stdin'], { input: 'stale\n' });
+  const run = await cli.run(['login', '--access-key-id', 'VKTESTTESTTESTTEST22', '--secret-stdin'], {
+    input: 'stale\n',
+  });
   assert.equal(run.exit, 5);
   assert.equal((await cli.run(['profiles', '-o', 'json'])).stdout, '[]\n');
 });
@@ -88,7 +101,7 @@ test('without a terminal a password is not asked for but named as missing', asyn
 test('the secret of a profile is sent to no other server', async () => {
   await using server = await serveContract(cloud);
   await using cli = await captureCli(server.url, noKey);
-  await cli.run(['login', '--access-key', 'VKTESTTESTTESTTEST22', '--secret-stdin'], { input: 'fresh' });
+  await cli.run(['login', '--access-key-id', 'VKTESTTESTTESTTEST22', '--secret-stdin'], { input: 'fresh' });
   await using other = await serveContract(cloud);
   const run = await cli.run(['list', '--server', other.url]);
   assert.equal(run.exit, 5);

@@ -8,7 +8,7 @@ export const logout = defineCommand({
     summary: 'Forget how to sign in',
     details:
       'Takes the profile out of the configuration. An API key that virga login made with a password is revoked as well; ' +
-      'one that was given with --access-key stays valid.',
+      'one that was given with --access-key-id stays valid.',
     section: 'Access',
   },
   args: {},

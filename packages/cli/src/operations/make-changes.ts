@@ -45,7 +45,7 @@ export async function makeChanges<T>(
         Object.assign(outcome, { operationId, resource });
         if (!wait) return outcome;
         begun.push(operationId);
-        task = progress.task(change.name);
+        task = progress.task(change.name, { passing: changes.length === 1 });
         const client = await context.client();
         await followOperation(client, operationId, { signal: context.interrupt(), onChange: task.update });
         outcome.resource = (await change.afterwards?.(resource, task)) ?? resource;

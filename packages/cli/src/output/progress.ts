@@ -1,5 +1,5 @@
-// Progress of long work, on stderr. On a terminal: a bar for each task that is under way, redrawn in place, and, of several,
-// a line that stays for each that has ended. Elsewhere: a line when the message changes. With --quiet: nothing.
+// Progress of long work, on stderr. On a terminal: a bar for each task that is under way, redrawn in place, and a line that
+// stays for each that has ended. Elsewhere: a line when the message changes. With --quiet: nothing.
 import type { TerminalIo } from '../terminal-io.ts';
 import { columnGap } from './column-widths.ts';
 import { printable } from './format.ts';
@@ -12,8 +12,11 @@ export type ProgressTask = {
 };
 
 export type Progress = {
-  /** Starts showing a task. Labels are best short: the name of a resource. */
-  task(label: string): ProgressTask;
+  /**
+   * Starts showing a task. Labels are best short: the name of a resource.
+   * @param passing on a terminal no line stays of it, because what came of it is told right after
+   */
+  task(label: string, options?: { passing?: boolean }): ProgressTask;
   /** Takes the bars away and gives the terminal back. */
   close(): void;
 };
@@ -44,7 +47,7 @@ function lines(io: TerminalIo): Progress {
   };
 }
 
-type Bar = { label: string; message: string; percent: number; startedMs: number };
+type Bar = { label: string; message: string; percent: number; startedMs: number; passing: boolean };
 
 const barWidth = 20;
 const hideCursor = '\u001b[?25l';
@@ -53,7 +56,6 @@ const showCursor = '\u001b[?25h';
 function bars(io: TerminalIo, terminal: Terminal): Progress {
   const now = io.clock ?? Date.now;
   const active = new Set<Bar>();
-  let begun = 0;
   let drawnLines = 0;
   let timer: NodeJS.Timeout | undefined;
   const mostBars = 12;
@@ -68,18 +70,16 @@ function bars(io: TerminalIo, terminal: Terminal): Progress {
   };
   const end = (bar: Bar, mark: string, message: string) => {
     if (!active.delete(bar)) return;
-    // What came of a single task is told by the result or the error that follows.
-    draw(begun > 1 ? `${mark} ${bar.label}  ${printable(message)}\n` : '');
+    draw(bar.passing ? '' : `${mark} ${bar.label}  ${printable(message)}\n`);
   };
   return {
-    task(label) {
-      const bar: Bar = { label, message: '', percent: 0, startedMs: now() };
+    task(label, { passing = false } = {}) {
+      const bar: Bar = { label, message: '', percent: 0, startedMs: now(), passing };
       if (!timer) {
         io.stderr.write(hideCursor);
         timer = setInterval(draw, 1000).unref();
       }
       active.add(bar);
-      begun += 1;
       draw();
       return {
         update(message, percent) {
@@ -110,5 +110,7 @@ function barLine(bar: Bar, terminal: Terminal, elapsedMs: number): string {
   const head = [bar.label, full!.repeat(done) + empty!.repeat(barWidth - done), `${String(bar.percent).padStart(3)} %`];
   const tail = `${Math.floor(elapsedMs / 1000)}s`;
   const room = terminal.width - 1 - head.join(gap).length - tail.length - 2 * columnGap;
-  return [...head, ...(room > 3 ? [printable(bar.message).slice(0, room)] : []), tail].join(gap);
+  const whole = [...head, ...(room > 3 ? [printable(bar.message).slice(0, room)] : []), tail].join(gap);
+  // A line that wraps could not be drawn over.
+  return whole.slice(0, terminal.width - 1);
 }

@@ -37,7 +37,7 @@ const mistakes: [string, string[], RegExp][] = [
   ['an address that is none', ['list', '--server', 'nonsense'], /nonsense is not the address of a server\./],
   ['--follow without --log', ['console', 'web', '--follow'], /--follow was given without --log\./],
   ['--key and --no-key', ['launch', '--image', 'a', '--type', 'b', '--key', 'k', '--no-key'], /--key and --no-key/],
-  ['two ways of signing in', ['login', '--user', 'a', '--access-key', 'VK'], /API key and a user name were given/],
+  ['two ways of signing in', ['login', '--user', 'a', '--access-key-id', 'VK'], /API key and a user name were given/],
   [
     'user data that is not there',
     ['launch', '--image', 'a', '--type', 'b', '--user-data', '/no/file'],

@@ -7,7 +7,8 @@ export const createApiKey = defineCommand({
   meta: {
     path: 'api-keys create',
     summary: 'Create an API key, for yourself or, as administrator, for another user',
-    details: 'The secret is shown this once. Give it to virga login --access-key, or to a program by the environment.',
+    details:
+      'The secret is shown this once. Give it to virga login --access-key-id, or to a program by the environment.',
     section: 'Access',
   },
   args: {},
