@@ -28,6 +28,7 @@ import {
 } from '@virga/host-agent/simulated/simulated-agent';
 import { instantTimings } from '@virga/host-agent/simulated/simulated-timings';
 import { pino } from 'pino';
+import { freezable, freezingHook, liveAs, ServerLife } from './freezable-agents.ts';
 import { createTemporaryDatabase, type TemporaryDatabase } from './temporary-database.ts';
 import { until } from './until.ts';
 
@@ -40,7 +41,16 @@ export type SimulatedCloudOptions = {
 /** What `launch` asks for, to be changed as a test wants. */
 export const launchOf = (name: string): LaunchInstance => ({ name, image: 'disk', type: 'tiny' });
 
-type Server = { store: Store; deps: Deps; agents: SimulatedAgent[]; reconcilers: { close(): Promise<void> } };
+type Server = {
+  life: ServerLife;
+  store: Store;
+  deps: Deps;
+  agents: SimulatedAgent[];
+  reconcilers: { close(): Promise<void> };
+};
+
+const endOtherSessions = `select pg_terminate_backend(pid) from pg_stat_activity
+  where datname = current_database() and pid <> pg_backend_pid()`;
 
 export class SimulatedCloud {
   readonly #options: SimulatedCloudOptions;
@@ -69,7 +79,7 @@ export class SimulatedCloud {
   static async start(options: SimulatedCloudOptions = {}): Promise<SimulatedCloud> {
     const database = await createTemporaryDatabase();
     const hosts = (options.hosts ?? [{}]).map((host, index) =>
-      openSimulatedAgent({ name: `host-${index + 1}`, timings: instantTimings, ...host }),
+      openSimulatedAgent({ name: `host-${index + 1}`, timings: instantTimings, hook: freezingHook, ...host }),
     );
     await ensureAdministrator(database.config, Buffer.alloc(32, 1), {
       user: 'admin',
@@ -191,20 +201,20 @@ export class SimulatedCloud {
     await store.close();
   }
 
-  /**
-   * Ends the server as SIGKILL does: what is under way on a host stays where it is, and nothing more is written. Calls that
-   * a test froze by a step hook never go on.
-   */
+  /** Resolves when a call to a host has come to that step, or to `after applyInstance` and the like, where it stays. */
+  freezeAt(point: string): Promise<void> {
+    return this.#server.life.freezeAt(point);
+  }
+
+  /** Ends the server as SIGKILL does: what is under way on a host stays where it is, and nothing more is written. */
   async kill(): Promise<void> {
-    const { store, deps, agents } = this.#server;
-    await deps.notifications.close();
-    await withSessions(this.#database, (sessions) =>
-      sessions.query(
-        'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
-      ),
-    );
+    const { store, deps, life, reconcilers } = this.#server;
+    life.end();
     store.pool.end().catch(() => {});
-    for (const agent of agents) await agent.close();
+    await withSessions(this.#database, (sessions) => sessions.query(endOtherSessions));
+    await deps.notifications.close();
+    // Its timers would keep the process; calls that are frozen never let it end.
+    reconcilers.close().catch(() => {});
   }
 
   /** Starts a server after `stop` or `kill`. */
@@ -212,9 +222,8 @@ export class SimulatedCloud {
     this.#server = await startServer(this.#database, this.#hosts, this.#options);
   }
 
-  /** @param isKilled when a call that a test froze would never let the server end in order */
-  async close({ isKilled = false } = {}): Promise<void> {
-    await (isKilled ? this.kill() : this.stop());
+  async close(): Promise<void> {
+    await this.stop();
     for (const folder of this.#folders) await rm(folder, { recursive: true });
     for (const agent of [...this.#server.agents, ...this.#hosts]) await agent.close();
     await this.#database.drop();
@@ -226,26 +235,29 @@ async function startServer(
   hosts: SimulatedAgent[],
   options: SimulatedCloudOptions,
 ): Promise<Server> {
-  const store = openStore(database.config);
-  const notifications = new Notifications(database.config);
-  await notifications.start();
-  const agents = hosts.map((host) => host.reopen());
-  const registered = [];
-  for (const [index, agent] of agents.entries()) {
-    const name = `host-${index + 1}`;
-    const id = await registerHost(store.db, systemAccess('hosts'), { name, driver: 'simulated' });
-    registered.push({ id, name, agent });
-  }
-  const deps: Deps = {
-    db: store.db,
-    notifications,
-    clock: systemClock,
-    log: pino({ level: options.logLevel ?? 'silent' }),
-    settings: { ...defaultSettings, ...options.settings },
-    cloudId: await ensureCloudId(store.db),
-    agents: new AgentRegistry(registered),
-  };
-  return { store, deps, agents, reconcilers: startReconcilers(deps) };
+  const life = new ServerLife();
+  return liveAs(life, async () => {
+    const store = openStore(database.config);
+    const notifications = new Notifications(database.config);
+    await notifications.start();
+    const agents = hosts.map((host) => host.reopen());
+    const registered = [];
+    for (const [index, agent] of agents.entries()) {
+      const name = `host-${index + 1}`;
+      const id = await registerHost(store.db, systemAccess('hosts'), { name, driver: 'simulated' });
+      registered.push({ id, name, agent: freezable(agent) });
+    }
+    const deps: Deps = {
+      db: store.db,
+      notifications,
+      clock: systemClock,
+      log: pino({ level: options.logLevel ?? 'silent' }),
+      settings: { ...defaultSettings, ...options.settings },
+      cloudId: await ensureCloudId(store.db),
+      agents: new AgentRegistry(registered),
+    };
+    return { life, store, deps, agents, reconcilers: startReconcilers(deps) };
+  });
 }
 
 async function withSessions(

@@ -13,7 +13,7 @@ export class OperationProgress {
 
   constructor(write: (progress: Progress) => Promise<void>) {
     this.#write = write;
-    this.#timer = setTimeout(() => this.#due(), firstAfterMs);
+    this.#timer = setTimeout(() => this.#due(), firstAfterMs).unref();
   }
 
   report = (message: string, percent: number): void => {
@@ -32,7 +32,7 @@ export class OperationProgress {
     this.#latest = undefined;
     this.#writing = progress ? this.#write(progress).catch(() => {}) : Promise.resolve();
     void this.#writing.then(() => {
-      if (this.#timer) this.#timer = setTimeout(() => this.#due(), everyMs);
+      if (this.#timer) this.#timer = setTimeout(() => this.#due(), everyMs).unref();
     });
   }
 }

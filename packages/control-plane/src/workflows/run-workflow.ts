@@ -121,7 +121,7 @@ async function act<T>(
   progress.report(message, 0);
   const heartbeat = setInterval(() => {
     updateLeased(deps.db, operation, {}, leaseMs).catch((error) => lost.abort(error));
-  }, leaseMs / 3);
+  }, leaseMs / 3).unref();
   try {
     return await work({ signal: AbortSignal.any([run.signal, lost.signal]), onProgress: progress.report });
   } finally {

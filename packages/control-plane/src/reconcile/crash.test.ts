@@ -1,0 +1,137 @@
+// The server is killed at every step of every change of an instance, and started anew: what was acknowledged happens,
+// once, and nothing leaks.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { InstanceId, OperationId } from '@virga/contract/ids';
+import { launchOf, SimulatedCloud } from '@virga/testing/simulated-cloud';
+import { deleteImage, registerImage } from '../modules/images/image-operations.ts';
+import {
+  deleteInstance,
+  destroyInstance,
+  launchInstance,
+  rebootInstance,
+  startInstance,
+  stopInstance,
+} from '../modules/instances/instance-operations.ts';
+import { createNetwork, deleteNetwork } from '../modules/networks/network-operations.ts';
+
+let cloud: SimulatedCloud;
+before(async () => {
+  cloud = await SimulatedCloud.start();
+  await cloud.prepare();
+});
+after(() => cloud.close());
+
+/** Asks for something, kills the server when it has come to the point, and starts it anew. */
+async function killedAt<T extends { operationId: OperationId }>(point: string, ask: () => Promise<T>): Promise<T> {
+  const reached = cloud.freezeAt(point);
+  const answer = await ask();
+  await reached;
+  await cloud.kill();
+  await cloud.startAgain();
+  await cloud.succeeded(answer.operationId);
+  return answer;
+}
+
+const launch = (name: string) => launchInstance(cloud.deps, cloud.operator, launchOf(name));
+const remove = (id: InstanceId) => deleteInstance(cloud.deps, cloud.operator, id);
+
+async function assertRunsOnce(id: InstanceId): Promise<void> {
+  assert.equal((await cloud.instance(id)).state, 'running');
+  const domains = await cloud.host().listInstances(cloud.deps.cloudId);
+  assert.deepEqual(
+    domains.map((domain) => [domain.id, domain.state]),
+    [[id, 'running']],
+  );
+  assert.equal(cloud.host().bootCount(id), 1);
+}
+
+for (const point of ['folder', 'root-disk', 'seed', 'lease', 'define', 'start', 'after applyInstance']) {
+  test(`killed at ${point} of a launch`, async () => {
+    const { instance } = await killedAt(point, () => launch('launched'));
+    await assertRunsOnce(instance.id);
+    await cloud.succeeded((await remove(instance.id)).operationId);
+    await cloud.assertNothingLeft();
+  });
+}
+
+for (const point of ['destroy', 'undefine', 'delete-leases', 'delete-files', 'after deleteInstance']) {
+  test(`killed at ${point} of a delete`, async () => {
+    const { id } = await cloud.launch('deleted');
+    await killedAt(point, () => remove(id));
+    await cloud.assertNothingLeft();
+  });
+}
+
+for (const point of ['root-disk', 'start', 'after applyInstance']) {
+  test(`killed at ${point} of a launch that is to be deleted meanwhile`, async () => {
+    const reached = cloud.freezeAt(point);
+    const { instance } = await launch('unwanted');
+    await reached;
+    const { operationId } = await remove(instance.id);
+    await cloud.kill();
+    await cloud.startAgain();
+    await cloud.succeeded(operationId);
+    await cloud.assertNothingLeft();
+  });
+}
+
+test('killed while a launch that failed is undone', async () => {
+  cloud.host().failNext('start', 'HypervisorRefused');
+  const reached = cloud.freezeAt('after deleteInstance');
+  const { operationId } = await launch('undone');
+  await reached;
+  await cloud.kill();
+  await cloud.startAgain();
+  assert.equal((await cloud.failed(operationId)).code, 'HypervisorRefused');
+  await cloud.assertNothingLeft();
+});
+
+test('killed at every step of stop, start, reboot and destroy', async () => {
+  const { id } = await cloud.launch('changed');
+  const { deps, operator } = { deps: () => cloud.deps, operator: cloud.operator };
+  const changes = [
+    ['shutdown', () => stopInstance(deps(), operator, id)],
+    ['metadata', () => startInstance(deps(), operator, id)],
+    ['after applyInstance', () => stopInstance(deps(), operator, id)],
+    ['start', () => startInstance(deps(), operator, id)],
+    ['reset', () => rebootInstance(deps(), operator, id, { hard: true })],
+    ['reboot', () => rebootInstance(deps(), operator, id)],
+    ['force-off', () => destroyInstance(deps(), operator, id)],
+    ['after applyInstance', () => startInstance(deps(), operator, id)],
+  ] as const;
+  for (const [point, ask] of changes) {
+    const { instance } = await killedAt(point, ask);
+    const { state, desiredState } = await cloud.instance(id);
+    assert.equal(state, desiredState, point);
+    assert.equal(desiredState, instance.desiredState);
+  }
+  await cloud.succeeded((await remove(id)).operationId);
+  await cloud.assertNothingLeft();
+});
+
+test('killed at every step of creating and deleting a network', async () => {
+  for (const point of ['define-network', 'start-network', 'after applyNetwork']) {
+    const { network } = await killedAt(point, () =>
+      createNetwork(cloud.deps, cloud.administrator, { name: 'second', cidr: '10.88.0.0/24' }),
+    );
+    const there = await cloud.host().listNetworks(cloud.deps.cloudId);
+    assert.equal(there.find(({ id }) => id === network.id)?.active, true, point);
+    await cloud.succeeded((await deleteNetwork(cloud.deps, cloud.operator, network.id)).operationId);
+  }
+  for (const point of ['stop-network', 'undefine-network', 'after deleteNetwork']) {
+    const created = await createNetwork(cloud.deps, cloud.administrator, { name: 'second', cidr: '10.88.0.0/24' });
+    await cloud.succeeded(created.operationId);
+    await killedAt(point, () => deleteNetwork(cloud.deps, cloud.operator, created.network.id));
+    assert.equal((await cloud.host().listNetworks(cloud.deps.cloudId)).length, 1, point);
+  }
+});
+
+test('killed while an image is imported and deleted', async () => {
+  const { source } = await cloud.deps.db.selectFrom('images').selectAll().executeTakeFirstOrThrow();
+  const request = { name: 'second', path: source.path, format: 'raw' as const };
+  const { image } = await killedAt('after importImage', () => registerImage(cloud.deps, cloud.administrator, request));
+  assert.equal((await cloud.host().listImages(cloud.deps.cloudId)).length, 2);
+  await killedAt('after deleteImage', () => deleteImage(cloud.deps, cloud.operator, image.id));
+  assert.equal((await cloud.host().listImages(cloud.deps.cloudId)).length, 1);
+});
