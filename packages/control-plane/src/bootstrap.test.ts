@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { createTemporaryDatabase } from '@virga/testing/temporary-database';
 import { ensureAdministrator } from './bootstrap.ts';
-import { verifyApiKey } from './modules/identity/api-keys.ts';
+import { findSignedInUser } from './modules/projects/signed-in-user.ts';
 import { openStore } from './store/database.ts';
 
 const credentials = {
@@ -30,7 +30,7 @@ test('four first starts at once make one cloud, and the last secret that was giv
     ] as const) {
       assert.equal((await store.db.selectFrom(table).selectAll().execute()).length, rows, table);
     }
-    const verify = (secret: string) => verifyApiKey(store.db, credentials.accessKeyId, secret, new Date());
+    const verify = (secret: string) => findSignedInUser(store.db, { ...credentials, secret }, undefined, new Date());
     assert.equal(await verify(credentials.secret), undefined);
     assert.equal((await verify('another secret'))?.cloudRole, 'admin');
     const ids = await store.db.selectFrom('settings').selectAll().where('key', '=', 'cloudId').execute();

@@ -4,8 +4,7 @@ import { VirgaError } from '@virga/contract/errors';
 import type { Access, Route } from '@virga/contract/route';
 import type { FastifyRequest } from 'fastify';
 import { authorize, type Caller, effectiveRole, type ProofOf, projectNotFound } from '../access/authorizer.ts';
-import { verifyApiKey } from '../modules/identity/api-keys.ts';
-import { findProject } from '../modules/projects/project-operations.ts';
+import { findSignedInUser } from '../modules/projects/signed-in-user.ts';
 import type { FrontDeps } from './handler.ts';
 
 export type Admission = { caller: Caller | null; access: ProofOf<Access> };
@@ -19,17 +18,18 @@ export async function admit(deps: FrontDeps, route: Route, request: FastifyReque
 
 async function authenticate({ db, clock }: FrontDeps, request: FastifyRequest): Promise<Caller> {
   const credentials = readBasic(request.headers.authorization);
-  const key = credentials && (await verifyApiKey(db, credentials.accessKeyId, credentials.secret, clock.now()));
-  if (!key) throw unauthenticated(credentials !== undefined);
-  const actor = { userId: key.userId, name: key.name };
-  const caller: Caller = { actor, cloudRole: key.cloudRole, project: null, requestId: request.id };
-  const named = request.headers['virga-project'];
-  const wanted = typeof named === 'string' && named !== '' ? named : key.projectId;
-  if (wanted === null) return caller;
-  const project = isStorable(wanted) ? await findProject(db, wanted, key.userId) : undefined;
-  caller.project = project ? { id: project.id, role: project.role } : null;
-  if (wanted === named && effectiveRole(caller) === null) throw projectNotFound();
+  const named = readProject(request);
+  const user = credentials && (await findSignedInUser(db, credentials, named, clock.now()));
+  if (!user) throw unauthenticated(credentials !== undefined);
+  const { userId, name, cloudRole, project } = user;
+  const caller: Caller = { actor: { userId, name }, cloudRole, project, requestId: request.id };
+  if (named !== undefined && effectiveRole(caller) === null) throw projectNotFound();
   return caller;
+}
+
+function readProject(request: FastifyRequest): string | undefined {
+  const named = request.headers['virga-project'];
+  return typeof named === 'string' && named !== '' ? named : undefined;
 }
 
 /** Access key id and secret of HTTP basic authentication. @see RFC 7617 */
@@ -37,10 +37,8 @@ function readBasic(header: string | undefined): { accessKeyId: string; secret: s
   const [, base64] = /^Basic ([A-Za-z0-9+/]{1,1024}={0,2})$/i.exec(header ?? '') ?? [];
   if (!base64) return undefined;
   const [, accessKeyId, secret] = /^([^:]+):(.+)$/s.exec(Buffer.from(base64, 'base64').toString()) ?? [];
-  return accessKeyId && secret && isStorable(accessKeyId) ? { accessKeyId, secret } : undefined;
+  return accessKeyId && secret && !accessKeyId.includes('\0') ? { accessKeyId, secret } : undefined;
 }
-
-const isStorable = (text: string) => !text.includes('\0');
 
 function unauthenticated(tried: boolean): VirgaError {
   return new VirgaError('Unauthenticated', {

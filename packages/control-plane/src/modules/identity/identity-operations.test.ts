@@ -8,7 +8,8 @@ import { authorize, type UserAccess } from '../../access/authorizer.ts';
 import { systemClock } from '../../deps.ts';
 import type { Idempotency } from '../../store/once-only.ts';
 import { deleteProject } from '../projects/project-operations.ts';
-import { listApiKeys, revokeApiKey, verifyApiKey } from './api-keys.ts';
+import { findSignedInUser } from '../projects/signed-in-user.ts';
+import { listApiKeys, revokeApiKey } from './api-keys.ts';
 import { createApiKey, createUser, deleteUser, login } from './identity-operations.ts';
 import { createSeal } from './seal.ts';
 
@@ -25,12 +26,14 @@ const callerOf = (userId: UserId, cloudRole: CloudRole) =>
   ({ actor: { userId, name: 'x' }, cloudRole, project: null, requestId: 'req-1' }) as const;
 const signedIn = (userId: UserId, cloudRole: CloudRole = 'none'): UserAccess =>
   authorize(callerOf(userId, cloudRole), { scope: 'user' });
+const signIn = (accessKeyId: string, secret: string, now = new Date()) =>
+  findSignedInUser(store.db, { accessKeyId, secret }, undefined, now);
 const password = 'correct horse battery';
 
 test('a login gives a key that works, expires, and is written down under the name of the user', async () => {
   const user = await createUser(store.db, admin(), { name: 'grace', password });
   const { apiKey, secret } = await login(deps(), { user: 'grace', password }, 'req-7');
-  const verify = (text: string, now = new Date()) => verifyApiKey(store.db, apiKey.accessKeyId, text, now);
+  const verify = (text: string, now = new Date()) => signIn(apiKey.accessKeyId, text, now);
   assert.equal((await verify(secret))?.userId, user.id);
   assert.equal(await verify(`${secret}x`), undefined);
   assert.equal(await verify(secret, new Date(apiKey.expiresAt!)), undefined);
@@ -89,7 +92,7 @@ test('nobody revokes the key of somebody else, and a revoked one does not work',
   const stranger = await createUser(store.db, admin(), { name: 'stranger' });
   await assert.rejects(revokeApiKey(store.db, signedIn(stranger.id), apiKey.accessKeyId), { name: 'NotFound' });
   await revokeApiKey(store.db, store.user, apiKey.accessKeyId);
-  assert.equal(await verifyApiKey(store.db, apiKey.accessKeyId, secret, new Date()), undefined);
+  assert.equal(await signIn(apiKey.accessKeyId, secret), undefined);
   const { items } = await listApiKeys(store.db, store.user);
   assert.ok(!items.some((key) => key.accessKeyId === apiKey.accessKeyId));
 });

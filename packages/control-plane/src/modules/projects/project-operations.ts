@@ -1,6 +1,6 @@
 // Projects and who is a member of them.
 import { VirgaError } from '@virga/contract/errors';
-import { isId, newId, type ProjectId, type UserId } from '@virga/contract/ids';
+import { newId, type ProjectId, type UserId } from '@virga/contract/ids';
 import type { Membership, Project } from '@virga/contract/rest/identity';
 import type { ProjectRole } from '@virga/contract/route';
 import type { Selectable } from 'kysely';
@@ -17,16 +17,6 @@ import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import type { Database } from '../../store/schema.ts';
 import { userNotFound } from '../identity/identity-operations.ts';
-
-/** The project by id or name, with the role that the user has in it. */
-export async function findProject(db: Db, idOrName: string, userId: UserId) {
-  return db
-    .selectFrom('projects as p')
-    .leftJoin('project_members as m', (join) => join.onRef('m.project_id', '=', 'p.id').on('m.user_id', '=', userId))
-    .where(isId('project', idOrName) ? 'p.id' : 'p.name', '=', idOrName)
-    .select(['p.id', 'p.name', 'p.description', 'p.created_at', 'm.role'])
-    .executeTakeFirst();
-}
 
 export async function listProjects(db: Db, access: UserAccess, { name, ...page }: PageRequest & { name?: string }) {
   let query = db.selectFrom('projects').selectAll('projects');
