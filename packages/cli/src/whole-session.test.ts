@@ -55,11 +55,15 @@ test('an instance is launched, looked at, stopped, started, rebooted, destroyed 
   assert.match((await done('list')).stdout, /web +i-\w+ +running +10\.99\.0\.\d+ +bench +starter +sim-1/);
   assert.match((await done('xml web')).stdout, /<domain/);
   assert.match((await done('ssh web --print')).stdout, /^ssh -i .*keys\/laptop.* -l virga 10\.99\.0\.\d+\n$/);
-  await done('log web');
+  assert.match((await done('log web')).stdout, /^\[boot 1\] web\r\n/);
+  const typed = await done('console web --until uptime --timeout 30', { input: 'uptime\n' });
+  assert.equal(typed.stdout, 'uptime\n');
   assert.equal((await done('stop web --wait --timeout 30')).stdout, 'instance web: stopped\n');
   assert.match((await done(`start ${shown.id} --wait`)).stdout, /instance web: running/);
   assert.match((await done('reboot web --hard --wait')).stdout, /instance web: running/);
   assert.equal((await done('destroy web --wait')).stdout, 'instance web: stopped\n');
+  const off = await cli.run(['console', 'web']);
+  assert.equal(off.exit, 4, off.stderr);
   assert.equal((await done('delete web --yes --wait')).stdout, 'instance web: deleted\n');
   assert.deepEqual(await json('list'), []);
 });

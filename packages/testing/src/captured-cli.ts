@@ -7,7 +7,13 @@ import type { CliIo } from '@virga/cli/cli-io';
 import { runCli } from '@virga/cli/main';
 import type { TerminalInput, TerminalOutput } from '@virga/cli/terminal-io';
 
-export type CliRun = { exit: number; stdout: string; stderr: string };
+export type CliRun = {
+  exit: number;
+  stdout: string;
+  stderr: string;
+  /** Whether each key came at once, by each change of it; at a terminal only. */
+  rawModes?: boolean[];
+};
 
 export type RunOptions = Pick<CliIo, 'interrupt' | 'extraCommands' | 'extraGroups'> & {
   /** What is on standard input; it ends afterwards. Default nothing. */
@@ -44,6 +50,7 @@ export async function captureCli(server: string, env: NodeJS.ProcessEnv = {}, no
     home,
     async run(argv, { input, columns, env: more, onOutput, ...io } = {}) {
       const printed = { stdout: '', stderr: '' };
+      const rawModes: boolean[] = [];
       const stdin: TerminalInput = new PassThrough();
       const type = (text: string) => void (stdin as PassThrough).write(text);
       const sink = (name: 'stdout' | 'stderr'): TerminalOutput => {
@@ -59,7 +66,11 @@ export async function captureCli(server: string, env: NodeJS.ProcessEnv = {}, no
       };
       if (columns === undefined) (stdin as PassThrough).end(input ?? '');
       else {
-        Object.assign(stdin, { isTTY: true, setRawMode: () => stdin });
+        const setRawMode = (raw: boolean) => {
+          rawModes.push(raw);
+          return stdin;
+        };
+        Object.assign(stdin, { isTTY: true, setRawMode });
         if (input !== undefined) type(input);
       }
       const exit = await runCli(argv, {
@@ -71,7 +82,7 @@ export async function captureCli(server: string, env: NodeJS.ProcessEnv = {}, no
         ...(nowMs === undefined ? {} : { clock: () => nowMs }),
         ...io,
       });
-      return { exit, ...printed };
+      return { exit, ...printed, ...(columns === undefined ? {} : { rawModes }) };
     },
     async [Symbol.asyncDispose]() {
       await rm(home, { recursive: true, force: true });

@@ -36,6 +36,7 @@ test('at a terminal the log comes first, keys go to the guest, and Ctrl-] leaves
   });
   assert.equal(run.exit, 0, run.stderr);
   assert.equal(run.stdout, 'booted\nlogin: ROOT\u0003');
+  assert.deepEqual(run.rawModes, [true, false], 'the terminal was not put back');
   assert.match(run.stderr, /^Connected to web\. Leave with Ctrl-\]\.\n\nLeft the console\.\n$/);
 });
 

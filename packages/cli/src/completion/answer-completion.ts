@@ -9,7 +9,7 @@ import type { TerminalIo } from '../terminal-io.ts';
 import { type Candidate, type Completion, complete } from './complete.ts';
 
 /** A person waits for the key to answer. */
-const longestMs = 1500;
+const longestMs = 3000;
 /** What no shell takes for anything but part of a word; a value with other characters is not offered. */
 const harmless = /^[\w@%+=:,./-]+$/;
 
