@@ -1,8 +1,8 @@
 // Deletes what a cloud made on this machine, with the server stopped: through the host agent, by the mark that every
 // domain and network of the cloud carries, so that it works with a broken database too. Nothing of anybody else is touched.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { changeConfig, configFolder, configPath, readConfig } from '@virga/cli/config/config-file';
 import type { HostAgent } from '@virga/contract/agent/agent';
 import { uuidOf } from '@virga/control-plane/reconcile/uuid-of';
@@ -89,8 +89,11 @@ export function purgeLoginPhase(folders: Folders, env: NodeJS.ProcessEnv): Phase
       });
       await Promise.all([rm(path, { force: true }), rm(`${path}.pub`, { force: true })]);
       const { profiles, identities } = await readConfig(env);
-      if (Object.keys(profiles).length > 0 || Object.keys(identities).length > 0) return;
-      await Promise.all([rm(configPath(env)), rm(join(configFolder(env), 'known_hosts'), { force: true })]);
+      if (Object.keys(profiles).length === 0 && Object.keys(identities).length === 0) {
+        await Promise.all([rm(configPath(env)), rm(join(configFolder(env), 'known_hosts'), { force: true })]);
+      }
+      // Only when nothing of somebody else's is in them.
+      for (const folder of [dirname(path), configFolder(env)]) await rmdir(folder).catch(() => {});
     },
   };
 }

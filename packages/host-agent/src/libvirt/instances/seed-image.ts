@@ -63,7 +63,7 @@ export async function createSeed(
 
 /** genisoimage is ten times faster, xorriso is what some distributions have left. */
 async function buildIso(folder: string, output: string, signal: AbortSignal | undefined): Promise<void> {
-  const args = ['-quiet', '-volid', 'cidata', '-joliet', '-rock', '-no-pad', '-output', output, folder];
+  const args = ['-quiet', '-volid', 'cidata', '-joliet', '-rock', '-output', output, folder];
   try {
     await runCommand('genisoimage', args, { signal });
   } catch (error) {
