@@ -18,7 +18,7 @@ import { prepareDisk, prepareFolder, prepareSeed } from './instance-disks.ts';
 import { instanceFiles } from './instance-folder.ts';
 import { type Survey, surveyInstance } from './instance-survey.ts';
 import { observeNow } from './observed-instance.ts';
-import { convergePower, isOff, start, writeRecord } from './power.ts';
+import { convergePower, cutOff, isOff, start, writeRecord } from './power.ts';
 
 /** What must go with a definition. */
 export const undefineAll = { managedSave: true, snapshotsMetadata: true, checkpointsMetadata: true, nvram: true };
@@ -63,12 +63,18 @@ async function converge(
     isStale || startsNow ? define(context, desired, survey, image, undo) : domain.ref,
     prepareDisk(context, desired, image, undo, signal),
     prepareSeed(context, desired, undo, signal),
-    prepareLeases(context, desired, survey, undo),
+    startNetworks(context, survey),
   ] as const);
   signal?.throwIfAborted();
   onProgress?.(startsNow ? 'starting the domain' : 'looking after power', 50);
-  if (startsNow) return start(context, desired, ref);
-  if (domain === undefined || isOff(domain)) return;
+  if (startsNow) {
+    undo.add('start', () => cutOff(context, desired.domainName, ref));
+    await start(context, desired, ref);
+  }
+  // libvirt writes all its firewall rules anew for a lease, a third of a second in which no domain can start on that
+  // network. So it comes after the start: no guest asks for its address that early, and each asks more than once.
+  await prepareLeases(context, desired, survey, undo);
+  if (startsNow || domain === undefined || isOff(domain)) return;
   if (domain.record.generation < desired.generation) {
     await writeRecord(context, desired, ref, domain.record.rebootToken);
   }
@@ -107,6 +113,16 @@ async function define(
   return context.hypervisor.act(`define ${desired.domainName}`, ({ domains }) => domains.defineXml(xml));
 }
 
+/** Networks that somebody stopped. A domain does not start without. */
+async function startNetworks(context: AgentContext, { networks }: Survey): Promise<void> {
+  for (const { ref, running } of networks.values()) {
+    if (running !== undefined) continue;
+    await context.hypervisor.act(`start the network ${ref.name}`, (connection) =>
+      tolerate(connection.networks.create(ref), 'OPERATION_INVALID'),
+    );
+  }
+}
+
 async function prepareLeases(
   context: AgentContext,
   desired: DesiredInstance,
@@ -115,7 +131,7 @@ async function prepareLeases(
 ): Promise<void> {
   for (const nic of desired.nics) {
     const seen = networks.get(nic.networkId)!;
-    if (seen.running !== undefined && hasLease(seen, nic)) continue;
+    if (hasLease(seen, nic)) continue;
     await context.locks.run(nic.networkId, async () => {
       await context.hook('lease', desired.id);
       undo.add('lease', () =>
@@ -124,7 +140,6 @@ async function prepareLeases(
         ),
       );
       await context.hypervisor.act(`lease ${nic.address} to ${desired.domainName}`, async (connection) => {
-        if (seen.running === undefined) await tolerate(connection.networks.create(seen.ref), 'OPERATION_INVALID');
         // Read again: others had the lock meanwhile.
         const found = await context.networkNames.find(connection, nic.networkId);
         if (found !== undefined) await addLease(connection, found, nic, desired.seed.hostName);
