@@ -36,7 +36,7 @@ export async function leaseAddress(
     .selectFrom('addresses')
     .select([sql<string>`host(address)`.as('address'), 'nic_id', 'released_at'])
     .where('network_id', '=', network.id)
-    .orderBy('address')
+    .orderBy('addresses.address') // the column: as text, .10 would come before .2
     .execute();
   const range = addressRange(network.cidr);
   const limit = now.getTime() - quarantineMs;
@@ -58,13 +58,18 @@ export async function leaseAddress(
       field: '/network',
     });
   }
+  // Takes over what was released, never what somebody holds.
   await tx
     .insertInto('addresses')
     .values({ network_id: network.id, address, nic_id: null, released_at: null })
     .onConflict((conflict) =>
-      conflict.constraint('addresses_one_holder').doUpdateSet({ nic_id: null, released_at: null }),
+      conflict
+        .constraint('addresses_one_holder')
+        .doUpdateSet({ nic_id: null, released_at: null })
+        .where('addresses.released_at', 'is not', null),
     )
-    .execute();
+    .returning('address')
+    .executeTakeFirstOrThrow();
   return address;
 }
 
