@@ -79,7 +79,7 @@ const awayCodes = new Set(['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE', 'ETI
 export function storeError(error: unknown): unknown {
   if (error instanceof VirgaError) return error;
   const code = (error as { code?: unknown } | undefined)?.code;
-  const ended = error instanceof Error && /Connection terminated|client was closed/i.test(error.message);
+  const ended = error instanceof Error && /Connection terminated|client was closed|not queryable/i.test(error.message);
   if (!ended && !(typeof code === 'string' && (awayCodes.has(code) || awayStates.test(code)))) return error;
   return new VirgaError('StoreUnavailable', {
     detail: 'The database does not answer.',
