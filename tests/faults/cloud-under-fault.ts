@@ -1,0 +1,144 @@
+// A cloud whose server is killed again and again: database, host and guests stay, the server process comes and goes.
+import { type ChildProcess, fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Client, createClient } from '@virga/contract/client';
+import { ensureAdministrator } from '@virga/control-plane/bootstrap';
+import { openStore, type Store } from '@virga/control-plane/store/database';
+import { until } from '@virga/testing/until';
+import { DatabaseRelay } from './database-relay.ts';
+import type { FromServer, HostPlan, Inventory, ServerPlan, ToServer } from './server-protocol.ts';
+
+type DatabaseConfig = ServerPlan['database'];
+
+export type CloudOptions = {
+  /** For the log and the sockets: a short path. */
+  folder: string;
+  /** Of a superuser of the cluster, over its unix socket. */
+  cluster: DatabaseConfig;
+  host: HostPlan;
+};
+
+const serverProgram = fileURLToPath(new URL('server-under-fault.ts', import.meta.url));
+const settings = { reconcilePeriodMs: 500, factsPeriodMs: 2_000, resyncPeriodMs: 1_000 };
+const project = 'faults';
+
+export class CloudUnderFault {
+  readonly store: Store;
+  readonly relay: DatabaseRelay;
+  private readonly plan: ServerPlan;
+  private readonly credentials = {
+    user: 'admin',
+    password: randomBytes(12).toString('hex'),
+    accessKeyId: `AKIA${randomBytes(8).toString('hex').toUpperCase()}`,
+    secret: randomBytes(20).toString('hex'),
+    project,
+  };
+  private readonly compileCache: string;
+  private server: ChildProcess | undefined;
+  private url = '';
+
+  static async create(options: CloudOptions): Promise<CloudUnderFault> {
+    const database = `faults_${randomBytes(4).toString('hex')}`;
+    const cluster = openStore(options.cluster);
+    await cluster.pool.query(`create database ${database}`);
+    await cluster.close();
+    const relay = await DatabaseRelay.start(join(options.folder, 'pg'), String(options.cluster.host));
+    const cloud = new CloudUnderFault(options, { ...options.cluster, database }, relay);
+    const { credentials, plan } = cloud;
+    await ensureAdministrator({ ...options.cluster, database }, Buffer.from(plan.sealKeyHex, 'hex'), credentials);
+    return cloud;
+  }
+
+  private constructor({ folder, host }: CloudOptions, database: DatabaseConfig, relay: DatabaseRelay) {
+    this.store = openStore({ ...database, max: 2 });
+    this.relay = relay;
+    this.compileCache = join(folder, 'compiled');
+    this.plan = {
+      database: { ...database, host: relay.folder, port: relay.port },
+      sealKeyHex: randomBytes(32).toString('hex'),
+      host,
+      settings,
+      logPath: join(folder, 'server.log'),
+    };
+  }
+
+  get client(): Client {
+    const { accessKeyId, secret } = this.credentials;
+    return createClient({ server: this.url, accessKeyId, secret, project });
+  }
+
+  get isAlive(): boolean {
+    return this.server !== undefined;
+  }
+
+  /** Starts the server, and answers when it listens. */
+  async start(): Promise<void> {
+    const server = fork(serverProgram, [JSON.stringify(this.plan)], {
+      stdio: 'inherit',
+      // It starts some fifty times: what it compiled once it need not compile again.
+      env: { ...process.env, NODE_COMPILE_CACHE: this.compileCache },
+    });
+    this.server = server;
+    server.once('exit', () => {
+      this.server = undefined;
+    });
+    const message = await Promise.race([this.answer('listening'), once(server, 'exit').then(() => undefined)]);
+    if (message === undefined) throw new Error(`the server did not start: see ${this.plan.logPath}`);
+    this.url = message.url;
+  }
+
+  /** Ends the server as a power cut would end it. */
+  async kill(): Promise<void> {
+    this.shoot();
+    await this.died();
+  }
+
+  /** The same, without waiting for it to be gone. */
+  shoot(): void {
+    this.server?.kill('SIGKILL');
+  }
+
+  async died(): Promise<void> {
+    await until('the server is dead', () => !this.isAlive, { intervalMs: 2 });
+  }
+
+  /** Kills the server before the N-th step of its host agent from now on. */
+  async killAtStep(step: number): Promise<void> {
+    const armed = this.answer('armed');
+    this.tell({ type: 'kill-at-step', step });
+    await armed;
+  }
+
+  /** What is on the host, by the host. */
+  inventory(): Promise<Inventory> {
+    const inventory = this.answer('inventory');
+    this.tell({ type: 'inventory' });
+    return inventory;
+  }
+
+  async close(): Promise<void> {
+    await this.kill();
+    await this.store.close();
+    await this.relay.close();
+  }
+
+  private tell(message: ToServer): void {
+    this.server?.send(message);
+  }
+
+  private answer<T extends FromServer['type']>(type: T): Promise<Extract<FromServer, { type: T }>> {
+    const { server } = this;
+    if (server === undefined) throw new Error('the server does not run');
+    return new Promise((resolve) => {
+      const listen = (message: FromServer) => {
+        if (message.type !== type) return;
+        server.off('message', listen);
+        resolve(message as Extract<FromServer, { type: T }>);
+      };
+      server.on('message', listen);
+    });
+  }
+}

@@ -1,0 +1,21 @@
+// What a test and its server say to each other.
+import type { ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
+import type { ControlPlaneOptions } from '@virga/control-plane/control-plane';
+import type { SimulatedTimings } from '@virga/host-agent/simulated/simulated-timings';
+
+export type HostPlan =
+  | { driver: 'simulated'; stateFile: string; timings: Partial<SimulatedTimings> }
+  | { driver: 'libvirt'; storagePath: string };
+
+export type ServerPlan = {
+  database: ControlPlaneOptions['database'];
+  sealKeyHex: string;
+  host: HostPlan;
+  settings: ControlPlaneOptions['settings'];
+  logPath: string;
+};
+
+export type ToServer = { type: 'kill-at-step'; step: number } | { type: 'inventory' };
+
+export type Inventory = { instances: ObservedInstance[]; networks: ObservedNetwork[] };
+export type FromServer = { type: 'listening'; url: string } | { type: 'armed' } | ({ type: 'inventory' } & Inventory);

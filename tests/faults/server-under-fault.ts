@@ -1,0 +1,45 @@
+// A server as its own process, that can be told to kill itself before the N-th step of its host agent. Speaks with its
+// parent over the channel of `fork`. Owns nothing that outlives it: database, host and guests are others'.
+import { startControlPlane } from '@virga/control-plane/control-plane';
+import { openLibvirtAgent } from '@virga/host-agent/libvirt/libvirt-agent';
+import { openSimulatedAgent } from '@virga/host-agent/simulated/simulated-agent';
+import { openServerLog } from 'virga/server/server-log';
+import type { FromServer, ServerPlan, ToServer } from './server-protocol.ts';
+
+const plan = JSON.parse(process.argv[2] ?? '') as ServerPlan;
+const log = openServerLog({ path: plan.logPath, level: 'debug' });
+let stepsToLive = Number.POSITIVE_INFINITY;
+
+const hook = (step: string) => {
+  if (--stepsToLive > 0) return;
+  log.info({ step }, 'killed here');
+  process.kill(process.pid, 'SIGKILL');
+};
+const agent =
+  plan.host.driver === 'simulated'
+    ? openSimulatedAgent({ name: 'simulated', stateFile: plan.host.stateFile, timings: plan.host.timings, hook })
+    : await openLibvirtAgent({ storagePath: plan.host.storagePath, acceleration: 'tcg', log, hook });
+const controlPlane = await startControlPlane({
+  database: plan.database,
+  hosts: [{ name: plan.host.driver, driver: plan.host.driver, agent }],
+  sealKey: Buffer.from(plan.sealKeyHex, 'hex'),
+  listen: { host: '127.0.0.1', port: 0 },
+  log,
+  version: 'under-fault',
+  settings: plan.settings,
+});
+
+const tell = (message: FromServer) => process.send?.(message);
+process.on('message', async (message: ToServer) => {
+  if (message.type === 'kill-at-step') {
+    stepsToLive = message.step;
+    return tell({ type: 'armed' });
+  }
+  const [instances, networks] = await Promise.all([
+    agent.listInstances(controlPlane.cloudId),
+    agent.listNetworks(controlPlane.cloudId),
+  ]);
+  tell({ type: 'inventory', instances, networks });
+});
+process.on('disconnect', () => process.exit());
+tell({ type: 'listening', url: controlPlane.url });
