@@ -6,6 +6,7 @@ import type { ProjectRole } from '@virga/contract/route';
 import { ensureAdministrator } from '@virga/control-plane/bootstrap';
 import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from '@virga/control-plane/control-plane';
 import { openSimulatedAgent, type SimulatedAgent } from '@virga/host-agent/simulated/simulated-agent';
+import { instantTimings } from '@virga/host-agent/simulated/simulated-timings';
 import { pino } from 'pino';
 import { createTemporaryDatabase, type TemporaryDatabase } from './temporary-database.ts';
 
@@ -28,11 +29,17 @@ export type TemporaryCloud = {
 export type TemporaryCloudOptions = Partial<Omit<ControlPlaneOptions, 'database' | 'hosts' | 'sealKey'>> & {
   /** Default one host that does everything at once. */
   agents?: SimulatedAgent[];
+  /** Default a fresh one. One that is given is not dropped. */
+  database?: TemporaryDatabase;
 };
 
 export async function startTemporaryCloud(options: TemporaryCloudOptions = {}): Promise<TemporaryCloud> {
-  const { agents = [openSimulatedAgent({ name: 'sim-1' })], ...rest } = options;
-  const database = await createTemporaryDatabase();
+  const {
+    agents = [openSimulatedAgent({ name: 'sim-1', timings: instantTimings })],
+    database: given,
+    ...rest
+  } = options;
+  const database = given ?? (await createTemporaryDatabase());
   const sealKey = randomBytes(32);
   const credentials = { accessKeyId: 'VKADMINADMINADMIN222', secret: randomBytes(30).toString('base64url') };
   const admin = { user: 'admin', password: randomBytes(12).toString('hex'), project: 'default', ...credentials };
@@ -68,7 +75,7 @@ export async function startTemporaryCloud(options: TemporaryCloudOptions = {}): 
     async close() {
       await controlPlane.close();
       for (const agent of agents) await agent.close();
-      await database.drop();
+      if (!given) await database.drop();
     },
   };
 }

@@ -188,7 +188,9 @@ test('closing the server ends streams and waiting requests at once', async () =>
   const closing = other.close();
   let last = await stream.read().catch(() => ({ done: true }));
   while (!last.done) last = await stream.read().catch(() => ({ done: true }));
+  const waited = performance.now();
   await closing;
+  assert.ok(performance.now() - waited < 10_000, 'no connection that is kept alive is waited for');
 });
 
 const ed25519 = Buffer.concat([

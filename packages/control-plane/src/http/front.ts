@@ -49,7 +49,13 @@ export async function createFront(
     frameworkErrors: (error, request, reply) => sendProblem(error, request, reply),
   }) as unknown as FastifyInstance;
   const openRequests = createOpenRequests();
-  app.addHook('preClose', async () => openRequests.close());
+  app.addHook('preClose', async () => {
+    openRequests.close();
+    if (!app.server.listening) return;
+    // A connection whose answer ends only now would be kept for the next request, and closing would wait for that.
+    const closing = setInterval(() => app.server.closeIdleConnections(), 10);
+    app.server.once('close', () => clearInterval(closing));
+  });
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ ...securityHeaders, 'x-request-id': request.id });
   });
