@@ -129,6 +129,7 @@ test('up makes a cloud with a guest to log in to, down leaves the guest, and a p
     assert.equal(existsSync('/run/virga'), false);
     assert.equal(lstatSync('/usr/local/bin/virga', { throwIfNoEntry: false }), undefined);
     assert.equal(existsSync(`${process.env.HOME}/.config/virga`), false);
+    assert.equal((await run('getent', 'passwd', 'virga')).code, 2);
     assert.deepEqual(
       globSync(['/var/lib/libvirt/dnsmasq/*', '/etc/libvirt/qemu/*.xml', '/etc/libvirt/qemu/networks/*virga*']),
       [],

@@ -15,8 +15,8 @@ import { cloudIdPath } from '../server/cloud-id.ts';
 import { databaseUser, databaseUserExists, defaultStateFolder, type Folders } from '../server/folders.ts';
 import { readAdministratorCredentials } from '../server/secrets.ts';
 import { readServerSettings } from '../server/server-settings.ts';
-import { keyPath } from '../up/key-phase.ts';
-import { profileName } from '../up/login-phase.ts';
+import { keyName, keyPath } from '../up/key-phase.ts';
+import { profileNameOf } from '../up/login-phase.ts';
 import type { Phase } from '../up/phase.ts';
 
 export type Inventory = { instances: number; networks: number; images: number };
@@ -64,8 +64,9 @@ export function purgeHostPhase(folders: Folders): Phase {
   };
 }
 
-/** The login, and the key pair that `up` made for it. What belongs to other clouds stays. */
+/** The login, and with the last one the key pair that `up` made. What other clouds need stays. */
 export function purgeLoginPhase(folders: Folders, env: NodeJS.ProcessEnv): Phase {
+  const profileName = profileNameOf(folders);
   const isOurs = async () => {
     const profile = (await readConfig(env)).profiles[profileName];
     if (!profile) return false;
@@ -77,21 +78,23 @@ export function purgeLoginPhase(folders: Folders, env: NodeJS.ProcessEnv): Phase
   };
   return {
     title: 'command line',
-    check: async () => ((await isOurs()) ? [`forget the login ${profileName}, and its SSH key`] : []),
+    check: async () => ((await isOurs()) ? [`forget the login ${profileName}`] : []),
     change: async () => {
-      const path = keyPath(env, profileName);
+      const path = keyPath(env, keyName);
       await changeConfig(env, (config) => {
         delete config.profiles[profileName];
-        if (config.currentProfile === profileName) config.currentProfile = Object.keys(config.profiles)[0] ?? 'default';
+        const others = Object.keys(config.profiles);
+        if (config.currentProfile === profileName) config.currentProfile = others[0] ?? 'default';
         for (const [fingerprint, identity] of Object.entries(config.identities)) {
-          if (identity === path) delete config.identities[fingerprint];
+          if (identity === path && others.length === 0) delete config.identities[fingerprint];
         }
       });
-      await Promise.all([rm(path, { force: true }), rm(`${path}.pub`, { force: true })]);
       const { profiles, identities } = await readConfig(env);
-      if (Object.keys(profiles).length === 0 && Object.keys(identities).length === 0) {
-        await Promise.all([rm(configPath(env)), rm(join(configFolder(env), 'known_hosts'), { force: true })]);
-      }
+      if (Object.keys(profiles).length > 0) return;
+      await Promise.all(
+        [path, `${path}.pub`, join(configFolder(env), 'known_hosts')].map((file) => rm(file, { force: true })),
+      );
+      if (Object.keys(identities).length === 0) await rm(configPath(env));
       // Only when nothing of somebody else's is in them.
       for (const folder of [dirname(path), configFolder(env)]) await rmdir(folder).catch(() => {});
     },

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import type { CommandContext } from '@virga/cli/context';
 import { confirmDestruction } from '@virga/cli/prompts';
 import { isUnit, stopServer } from '../server/background-server.ts';
-import { type Folders, foldersOf } from '../server/folders.ts';
+import { defaultStateFolder, type Folders, foldersOf } from '../server/folders.ts';
 import { clusterRuns } from '../server/private-cluster.ts';
 import { requireRoot } from '../server/run-server.ts';
 import { lockHolder } from '../server/state-lock.ts';
@@ -33,7 +33,8 @@ function purgePhases({ io: { env } }: CommandContext, folders: Folders): Phase[]
     stopLibvirtPhase(folders.run),
     purgeLoginPhase(folders, env),
     purgeFilesPhase(folders),
-    unlinkPhase(),
+    // A cloud on the default folders goes on using it.
+    ...(folders.state !== defaultStateFolder && existsSync(defaultStateFolder) ? [] : [unlinkPhase()]),
   ];
 }
 

@@ -10,10 +10,10 @@ import { knownKeys } from '@virga/cli/ssh/identities';
 import type { Client } from '@virga/contract/client';
 import { fromProblem, type Problem } from '@virga/contract/errors';
 import type { Cloud } from './cloud.ts';
-import { profileName } from './login-phase.ts';
 import type { Phase } from './phase.ts';
 
-export function keyPhase(cloud: Cloud, env: NodeJS.ProcessEnv): Phase {
+/** @param profileName which login to import it with */
+export function keyPhase(cloud: Cloud, env: NodeJS.ProcessEnv, profileName: string): Phase {
   return {
     title: 'SSH key',
     check: async () => {
@@ -26,18 +26,20 @@ export function keyPhase(cloud: Cloud, env: NodeJS.ProcessEnv): Phase {
       const path = keyPath(env, name);
       // A key of a cloud that was here before is as good as a new one.
       const words = existsSync(`${path}.pub`) ? ['keys', 'import', name, `${path}.pub`] : ['keys', 'create', name];
-      await runQuietly(words, env);
+      await runQuietly([...words, '--profile', profileName], env);
     },
   };
 }
 
 export const keyPath = (env: NodeJS.ProcessEnv, name: string) => join(configFolder(env), 'keys', name);
 
+export const keyName = 'local';
+
 /** `local`, or the next like it when that is somebody else's key. */
 async function freeName(client: Client): Promise<string> {
   const taken = new Set((await client.listKeyPairs({ query: { limit: 1000 } })).items.map(({ name }) => name));
   for (let number = 1; ; number++) {
-    const name = number === 1 ? 'local' : `local-${number}`;
+    const name = number === 1 ? keyName : `${keyName}-${number}`;
     if (!taken.has(name)) return name;
   }
 }
@@ -53,6 +55,6 @@ async function runQuietly(words: readonly string[], env: NodeJS.ProcessEnv): Pro
   });
   const stdout = new Writable({ write: (_chunk, _encoding, done) => done() });
   const io = { stdin: Readable.from([]), stdout, stderr, env };
-  const code = await runCli([...words, '--profile', profileName, '--output', 'json', '--quiet'], io);
+  const code = await runCli([...words, '--output', 'json', '--quiet'], io);
   if (code !== 0) throw fromProblem(JSON.parse(await text(Readable.from(said))) as Problem);
 }

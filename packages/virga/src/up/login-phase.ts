@@ -1,11 +1,16 @@
 // A profile of the command line for whoever runs `up`, signed in as the first administrator.
+import { basename } from 'node:path';
 import { changeConfig, configPath, type Profile, readConfig } from '@virga/cli/config/config-file';
+import { defaultStateFolder, type Folders } from '../server/folders.ts';
 import type { Cloud, Login } from './cloud.ts';
 import type { Phase } from './phase.ts';
 
-export const profileName = 'local';
+/** `local`, or `local-NAME` for a cloud in another state folder named so. */
+export function profileNameOf(folders: Folders): string {
+  return folders.state === defaultStateFolder ? 'local' : `local-${basename(folders.state)}`;
+}
 
-export function loginPhase(cloud: Cloud, env: NodeJS.ProcessEnv): Phase {
+export function loginPhase(cloud: Cloud, env: NodeJS.ProcessEnv, profileName: string): Phase {
   return {
     title: 'command line',
     check: async () => {

@@ -6,11 +6,13 @@ import type { Plan } from './phase.ts';
 /**
  * Runs the phases in order. A phase is checked once more right before its turn, because the ones before it may have
  * done its work, or made more of it known.
+ * @param signal ends the run between two phases
  * @throws what the phase threw that failed
  */
-export async function runPhases(plan: Plan, progress: Progress): Promise<void> {
+export async function runPhases(plan: Plan, progress: Progress, signal?: AbortSignal): Promise<void> {
   try {
     for (const { phase } of plan) {
+      signal?.throwIfAborted();
       const changes = await phase.check();
       if (changes.length === 0) continue;
       const task = progress.task(phase.title);

@@ -11,7 +11,7 @@ import { hostPhase } from './host-phase.ts';
 import { imagePhase } from './image-phase.ts';
 import { keyPhase } from './key-phase.ts';
 import { libvirtPhase } from './libvirt-phase.ts';
-import { loginPhase, profileName } from './login-phase.ts';
+import { loginPhase, profileNameOf } from './login-phase.ts';
 import { networkPhase } from './network-phase.ts';
 import { commandName, pathPhase } from './path-phase.ts';
 import { hasChanges, type Phase, planPhases, planText } from './phase.ts';
@@ -45,9 +45,9 @@ export async function runUp(context: CommandContext, options: UpOptions): Promis
       io.stderr.write(`This will be done on this machine:\n\n${planText(plan)}\n\n`);
       await agree(io, 'Go on?');
     }
-    await runPhases(plan, context.progress());
+    await runPhases(plan, context.progress(), signal);
   }
-  await report(context, cloud);
+  await report(context, cloud, profileNameOf(folders));
 }
 
 function phasesOf(
@@ -61,16 +61,16 @@ function phasesOf(
     hostPhase(folders),
     libvirtPhase(folders.run),
     serverPhase(folders, settingsFromPort(folders, options.port)),
-    loginPhase(cloud, env),
+    loginPhase(cloud, env, profileNameOf(folders)),
     imagePhase(folders, cloud, options.starterImage),
     networkPhase(cloud),
-    keyPhase(cloud, env),
+    keyPhase(cloud, env, profileNameOf(folders)),
     ...(options.noInstance ? [] : [firstInstancePhase({ folders, cloud, env, signal })]),
     pathPhase(),
   ];
 }
 
-async function report({ io, print }: CommandContext, cloud: Cloud): Promise<void> {
+async function report({ io, print }: CommandContext, cloud: Cloud, profileName: string): Promise<void> {
   const client = cloud.requireClient();
   const server = cloud.login()?.server ?? '';
   const [instance, hosts] = await Promise.all([findFirst(client), client.listHosts({ query: {} })]);
