@@ -14,9 +14,8 @@ import { createSeal } from '@virga/control-plane/modules/identity/seal';
 import { selectInstances } from '@virga/control-plane/modules/instances/instance-store';
 import { openStore, type Store } from '@virga/control-plane/store/database';
 import { Notifications } from '@virga/control-plane/store/notifications';
+import { silentLog } from '@virga/testing/silent-log';
 import { createTemporaryDatabase } from '@virga/testing/temporary-database';
-import { sql } from 'kysely';
-import { pino } from 'pino';
 import { startSharedServices } from '../script/test-run/shared-services.ts';
 import { figure, spread, table } from './figures.ts';
 import { inNamespaces } from './in-namespaces.ts';
@@ -31,35 +30,30 @@ const anyNumber = () => 1 + Math.floor(Math.random() * (instanceCount - pageSize
 const createdAt = (n: number) => new Date(Date.UTC(2030, 0, 1) + n * 1000);
 
 /** Rows as launches would have left them: one project, a hundred hosts, an address each. */
-async function fill({ db }: Store): Promise<void> {
-  const project = sql`(select id from projects limit 1)`;
-  await sql`
-    insert into hosts (id, name, driver, state) select 'host-' || lpad(to_hex(n), 17, '0'), 'host-' || n, 'simulated', 'ready'
+async function fill({ pool }: Store): Promise<void> {
+  const id = (prefix: string, n: string) => `'${prefix}-' || lpad(to_hex(${n}), 17, '0')`;
+  await pool.query(`
+    insert into hosts (id, name, driver, state) select ${id('host', 'n')}, 'host-' || n, 'simulated', 'ready'
       from generate_series(1, 100) n;
     insert into images (id, project_id, name, visibility, state, format, source, default_user, minimum_memory_mib)
-      select 'ami-' || lpad('1', 17, '0'), id, 'starter', 'public', 'available', 'qcow2', '{}', 'virga', 0 from projects;
+      select ${id('ami', '1')}, id, 'starter', 'public', 'available', 'qcow2', '{}', 'virga', 0 from projects;
     insert into networks (id, project_id, name, visibility, cidr, gateway, bridge, uuid)
-      select 'net-' || lpad('1', 17, '0'), id, 'default', 'public', '10.0.0.0/8', '10.0.0.1', 'vg0', gen_random_uuid() from projects;
-  `.execute(db);
-  await sql`
+      select ${id('net', '1')}, id, 'default', 'public', '10.0.0.0/8', '10.0.0.1', 'vg0', gen_random_uuid() from projects;
     insert into instances (id, project_id, name, uuid, host_id, image_id, type, vcpus, memory_mib, disk_bytes, root_disk_id,
         firmware, key_pairs, desired, converged_generation, allocated, observed_state, created_at)
-      select 'i-' || lpad(to_hex(n), 17, '0'), ${project}, 'web-' || n, gen_random_uuid(),
-        'host-' || lpad(to_hex(1 + n % 100), 17, '0'), 'ami-' || lpad('1', 17, '0'), 'small', 1, 512, 4294967296,
-        'vol-' || lpad(to_hex(n), 17, '0'), 'bios', '[{"name":"ada","publicKey":"ssh-ed25519 AAAA"}]', 'running', 1, true, 'running',
-        timestamptz '2030-01-01Z' + n * interval '1 s'
-      from generate_series(1, ${sql.lit(instanceCount)}) n`.execute(db);
-  await sql`
+      select ${id('i', 'n')}, projects.id, 'web-' || n, gen_random_uuid(), ${id('host', '1 + n % 100')}, ${id('ami', '1')}, 'small',
+        1, 512, 4294967296, ${id('vol', 'n')}, 'bios', '[{"name":"ada","publicKey":"ssh-ed25519 AAAA"}]', 'running', 1, true,
+        'running', timestamptz '2030-01-01Z' + n * interval '1 s'
+      from projects, generate_series(1, ${instanceCount}) n;
     insert into nics (id, instance_id, network_id, mac, address)
-      select 'eni-' || lpad(to_hex(n), 17, '0'), 'i-' || lpad(to_hex(n), 17, '0'), 'net-' || lpad('1', 17, '0'),
+      select ${id('eni', 'n')}, ${id('i', 'n')}, ${id('net', '1')},
         ('52:54:' || regexp_replace(lpad(to_hex(n), 8, '0'), '(..)(..)(..)(..)', '\\1:\\2:\\3:\\4'))::macaddr,
         inet '10.0.1.0' + n
-      from generate_series(1, ${sql.lit(instanceCount)}) n`.execute(db);
-  await sql`vacuum analyze`.execute(db);
+      from generate_series(1, ${instanceCount}) n`);
+  await pool.query('vacuum analyze');
 }
 
 async function startFront(store: Store, config: Parameters<typeof openStore>[0]) {
-  const log = pino({ enabled: false });
   const sealKey = randomBytes(32);
   await ensureAdministrator(config, sealKey, {
     user: 'admin',
@@ -69,7 +63,7 @@ async function startFront(store: Store, config: Parameters<typeof openStore>[0])
   });
   await fill(store);
   const notifications = new Notifications(config);
-  const common = { clock: systemClock, log, settings: defaultSettings, cloudId: 'bench', version: 'bench' };
+  const common = { clock: systemClock, log: silentLog, settings: defaultSettings, cloudId: 'bench', version: 'bench' };
   const deps = { ...common, db: store.db, notifications, agents: new AgentRegistry([]), seal: createSeal(sealKey) };
   const app = await createFront(deps, { sealKey, limits: { requestsPerMinute: 1e9, loginsPerMinute: 1 } });
   return { url: await listen(app, { host: '127.0.0.1', port: 0 }), close: () => app.close() };
@@ -117,10 +111,13 @@ async function main(): Promise<void> {
     const cursor = Buffer.from(`${createdAt(n).toISOString()} ${idOf(n)}`).toString('base64url');
     return `${front.url}/v1/instances?limit=${pageSize}&cursor=${cursor}`;
   };
+  const project = await store.db.selectFrom('projects').select('id').executeTakeFirstOrThrow();
   const inSql = (n: number) =>
     selectInstances(store.db)
-      .where('instances.project_id', '=', sql<never>`(select id from projects limit 1)`)
-      .where(sql<boolean>`(instances.created_at, instances.id) > (${createdAt(n)}, ${idOf(n)})`)
+      .where('instances.project_id', '=', project.id)
+      .where((where) =>
+        where(where.refTuple('instances.created_at', 'instances.id'), '>', where.tuple(createdAt(n), idOf(n))),
+      )
       .orderBy('instances.created_at')
       .orderBy('instances.id')
       .limit(pageSize + 1)

@@ -7,7 +7,7 @@ import { ensureAdministrator } from '@virga/control-plane/bootstrap';
 import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from '@virga/control-plane/control-plane';
 import { openSimulatedAgent, type SimulatedAgent } from '@virga/host-agent/simulated/simulated-agent';
 import { instantTimings } from '@virga/host-agent/simulated/simulated-timings';
-import { pino } from 'pino';
+import { silentLog } from './silent-log.ts';
 import { createTemporaryDatabase, type TemporaryDatabase } from './temporary-database.ts';
 
 export type TemporaryCloud = {
@@ -51,7 +51,7 @@ export async function startTemporaryCloud(options: TemporaryCloudOptions = {}): 
       agents.map(async (agent) => ({ name: (await agent.facts()).name, driver: 'simulated' as const, agent })),
     ),
     listen: { host: '127.0.0.1', port: 0 },
-    log: pino({ enabled: false }),
+    log: silentLog,
     version: '0.0.0-test',
     ...rest,
   });
