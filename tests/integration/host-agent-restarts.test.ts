@@ -13,7 +13,7 @@ import { tinyGuestDisk } from '@virga/host-agent/contract-suite/tiny-guest';
 import { openLibvirtAgent } from '@virga/host-agent/libvirt/libvirt-agent';
 import { type Hypervisor, startHypervisor } from '@virga/testing/hypervisor';
 import { until } from '@virga/testing/until';
-import pino from 'pino';
+import { openServerLog } from 'virga/server/server-log';
 
 const cloudId = 'restarts';
 const soonMs = 2_000;
@@ -42,8 +42,10 @@ after(async () => {
   await rm(folder, { recursive: true });
 });
 
-const openAgent = () =>
-  openLibvirtAgent({ storagePath: join(folder, 'storage'), acceleration: 'tcg', log: pino({ level: 'silent' }) });
+const openAgent = () => {
+  const log = openServerLog({ path: join(folder, 'agent.log'), level: 'debug' });
+  return openLibvirtAgent({ storagePath: join(folder, 'storage'), acceleration: 'tcg', log });
+};
 
 async function kill(): Promise<void> {
   await hypervisor.kill();

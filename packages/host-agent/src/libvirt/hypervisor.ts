@@ -1,6 +1,7 @@
 // The agent's way to libvirt. Owns the connections: one for questions, so that they never wait behind slow calls, and a
 // few for acts, because libvirt works on five calls of a connection at a time. Connects when first needed and again after
 // a loss. Fails with errors of the registry.
+import { VirgaError } from '@virga/contract/errors';
 import { type Connection, type ConnectOptions, connect } from '@virga/libvirt/connection/connect';
 import { hypervisorError } from './hypervisor-errors.ts';
 
@@ -75,7 +76,10 @@ export class Hypervisor {
   private async connect(
     options: Pick<ConnectOptions, 'signal' | 'keepalive' | 'connectTimeoutMs'>,
   ): Promise<Connection> {
-    if (this.closed) throw new Error('the agent was closed');
+    if (this.closed) {
+      const action = 'Nothing: it is tried again when the agent runs.';
+      throw new VirgaError('HostUnavailable', { detail: 'The host agent was stopped.', action });
+    }
     const { uri, socketPath } = this.address;
     const connection = await connect({
       ...options,

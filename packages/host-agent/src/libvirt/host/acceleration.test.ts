@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -52,6 +53,17 @@ test('a KVM under which a kernel does not boot leads to emulation, loudly, and i
   said.length = 0;
   assert.deepEqual(await accelerator('auto', { kernelPath }).acceleration(), first);
   assert.deepEqual(said, []);
+});
+
+test('without a kernel to boot there is no proof; one that comes later is tried when asked again', async () => {
+  const later = join(folder, 'later');
+  const undecided = accelerator('auto', { kernelPath: later, bootFolder: join(folder, 'empty') });
+  const first = await undecided.acceleration();
+  assert.match(first.reason, existsSync('/dev/kvm') ? /no kernel in/ : /no \/dev\/kvm/);
+  if (!existsSync('/dev/kvm')) return;
+  await copyFile(kernelPath, later);
+  assert.deepEqual(await undecided.acceleration(), first);
+  assert.ok((await undecided.acceleration({ again: true })).reason.includes(later));
 });
 
 test('a memory that cannot be read is as none', async () => {

@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { writeFileDurably } from '../../durable-file.ts';
 import type { Hypervisor } from '../hypervisor.ts';
 import type { Storage } from '../storage.ts';
-import { type KvmProbe, probeKvm } from './kvm-probe.ts';
+import { type KvmProbe, probeKvm, type Verdict } from './kvm-probe.ts';
 
 export type AccelerationSetting = 'auto' | 'kvm' | 'tcg';
 
@@ -27,40 +27,55 @@ const forced = {
 
 export class Accelerator {
   private readonly options: Options;
-  private decision: Promise<Acceleration> | undefined;
+  private decision: Promise<Verdict> | undefined;
+  private toldReason: string | undefined;
 
   constructor(options: Options) {
     this.options = options;
   }
 
-  /** The decision, made when it is first needed. @throws HostUnavailable libvirt does not answer */
-  acceleration(): Promise<Acceleration> {
+  /**
+   * The decision, made when it is first needed.
+   * @param options.again decides once more what the host may have been mended for meanwhile
+   * @throws HostUnavailable libvirt does not answer
+   */
+  async acceleration({ again = false }: { again?: boolean } = {}): Promise<Acceleration> {
+    if (again && this.decision !== undefined && !(await this.decision).isLasting) this.decision = undefined;
     this.decision ??= this.decide().catch((error) => {
       this.decision = undefined;
       throw error;
     });
-    return this.decision;
+    return (await this.decision).acceleration;
   }
 
-  private async decide(): Promise<Acceleration> {
-    const { setting, hypervisor, storage, log } = this.options;
-    if (setting !== 'auto') return { mode: setting, reason: forced[setting] };
+  private async decide(): Promise<Verdict> {
+    const { setting, hypervisor, storage, probe } = this.options;
+    if (setting !== 'auto') return { acceleration: { mode: setting, reason: forced[setting] }, isLasting: true };
     const {
       major,
       minor,
       release: patch,
     } = await hypervisor.ask('look at QEMU', ({ node }) => node.hypervisorVersion());
     const bootId = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
-    const key = [bootId.trim(), release(), `${major}.${minor}.${patch}`, this.options.probe.kernelPath ?? ''].join(' ');
+    const key = [bootId.trim(), release(), `${major}.${minor}.${patch}`, probe.kernelPath ?? ''].join(' ');
     const cacheFile = join(storage.path, 'acceleration.json');
     const remembered = await readCache(cacheFile);
-    if (remembered?.key === key) return remembered.acceleration;
+    if (remembered?.key === key) return { acceleration: remembered.acceleration, isLasting: true };
 
-    const { acceleration, isLasting } = await probeKvm(hypervisor, this.options.probe);
-    if (acceleration.mode === 'tcg') log.warn({ reason: acceleration.reason }, 'guests are emulated, which is slow');
-    else log.info({ reason: acceleration.reason }, 'guests run on KVM');
-    if (isLasting) await writeFileDurably(cacheFile, `${JSON.stringify({ key, acceleration })}\n`, 0o644);
-    return acceleration;
+    const verdict = await probeKvm(hypervisor, probe);
+    this.tell(verdict.acceleration);
+    if (verdict.isLasting) {
+      await writeFileDurably(cacheFile, `${JSON.stringify({ key, acceleration: verdict.acceleration })}\n`, 0o644);
+    }
+    return verdict;
+  }
+
+  private tell({ mode, reason }: Acceleration): void {
+    const { log } = this.options;
+    if (reason === this.toldReason) return;
+    this.toldReason = reason;
+    if (mode === 'tcg') log.warn({ reason }, 'guests are emulated, which is slow');
+    else log.info({ reason }, 'guests run on KVM');
   }
 }
 

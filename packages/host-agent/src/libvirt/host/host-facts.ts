@@ -15,7 +15,7 @@ export async function hostFacts({ hypervisor, storage, accelerator }: AgentConte
       Promise.all([node.info(), node.hostname(), node.hypervisorVersion(), node.version()]),
     ),
     storageSpace(storage),
-    accelerator.acceleration(),
+    accelerator.acceleration({ again: true }),
   ]);
   return {
     name,

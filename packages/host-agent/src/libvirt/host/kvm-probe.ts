@@ -10,12 +10,14 @@ import { isLibvirtError } from '../hypervisor-errors.ts';
 import { hostArchitecture } from './architecture.ts';
 
 export type KvmProbe = {
-  /** A kernel to boot; default one of /boot. */
+  /** A kernel to boot, when it is there; else one of the boot folder. */
   kernelPath?: string | undefined;
+  /** Default `/boot`. */
+  bootFolder?: string | undefined;
 };
 
 /** `isLasting`: it holds until the host boots again. */
-type Verdict = { acceleration: Acceleration; isLasting: boolean };
+export type Verdict = { acceleration: Acceleration; isLasting: boolean };
 
 /** A kernel that works prints all the time; one that does not burns a processor until it is ended. */
 const silenceMs = 5_000;
@@ -72,12 +74,12 @@ async function libvirtOffersKvm(hypervisor: Hypervisor): Promise<boolean> {
   });
 }
 
-async function findKernel({ kernelPath }: KvmProbe): Promise<string | undefined> {
-  const inBoot = await readdir('/boot').catch(() => []);
+async function findKernel({ kernelPath, bootFolder = '/boot' }: KvmProbe): Promise<string | undefined> {
+  const inBoot = await readdir(bootFolder).catch(() => []);
   const others = inBoot.filter((name) => name.startsWith('vmlinuz-')).sort();
   const candidates = [
     ...(kernelPath === undefined ? [] : [kernelPath]),
-    ...[`vmlinuz-${release()}`, ...others.reverse()].map((name) => join('/boot', name)),
+    ...[`vmlinuz-${release()}`, ...others.reverse()].map((name) => join(bootFolder, name)),
   ];
   for (const candidate of candidates) {
     if (

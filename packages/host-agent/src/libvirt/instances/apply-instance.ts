@@ -12,11 +12,12 @@ import { hostChoices } from '../host/host-choices.ts';
 import { tolerate } from '../hypervisor-errors.ts';
 import type { StoredImage } from '../images/image-store.ts';
 import { addLease, hasLease, removeLeases } from '../networks/leases.ts';
+import type { OwnDomain } from './domain-lookup.ts';
 import { recordOf } from './domain-metadata.ts';
 import { domainXml } from './domain-xml.ts';
 import { prepareDisk, prepareFolder, prepareSeed } from './instance-disks.ts';
 import { instanceFiles } from './instance-folder.ts';
-import { type Survey, surveyInstance } from './instance-survey.ts';
+import { requireNetworks, type Survey, surveyInstance } from './instance-survey.ts';
 import { observeNow } from './observed-instance.ts';
 import { convergePower, cutOff, isOff, start, writeRecord } from './power.ts';
 
@@ -54,17 +55,23 @@ async function converge(
   { signal, onProgress }: CallContext,
 ): Promise<void> {
   const { domain } = survey;
-  const startsNow = desired.power.state === 'running' && (domain === undefined || isOff(domain));
+  const isOn = domain !== undefined && !isOff(domain);
+  const startsNow = desired.power.state === 'running' && !isOn;
   const isStale = domain === undefined || !domain.isPersistent || domain.record.generation < desired.generation;
+  if (isOn && domain.isPersistent && desired.power.state === 'stopped') return turnOff(context, desired, domain);
+
+  requireNetworks(desired, survey);
   onProgress?.('preparing the disk', 10);
   const image = await prepareFolder(context, desired, survey, undo);
-  const [ref] = await allOrError([
-    // Each start is from a fresh definition, so that nothing else decides what runs.
-    isStale || startsNow ? define(context, desired, survey, image, undo) : domain.ref,
-    prepareDisk(context, desired, image, undo, signal),
+  await allOrError([
+    prepareDisk(context, desired, { image, hadDisk: domain !== undefined, startsNow }, undo, signal),
     prepareSeed(context, desired, undo, signal),
     startNetworks(context, survey),
-  ] as const);
+  ]);
+  signal?.throwIfAborted();
+  // Each start is from a fresh definition, so that nothing else decides what runs. Only what has a disk is defined, so a
+  // domain without one has lost it.
+  const ref = isStale || startsNow ? await define(context, desired, survey, image, undo) : domain.ref;
   signal?.throwIfAborted();
   onProgress?.(startsNow ? 'starting the domain' : 'looking after power', 50);
   if (startsNow) {
@@ -74,9 +81,15 @@ async function converge(
   // libvirt writes all its firewall rules anew for a lease, a third of a second in which no domain can start on that
   // network. So it comes after the start: no guest asks for its address that early, and each asks more than once.
   await prepareLeases(context, desired, survey, undo);
-  if (startsNow || domain === undefined || isOff(domain)) return;
+  if (!isOn) return;
+  if (isStale) await writeRecord(context, desired, ref, domain.record.rebootToken);
+  await convergePower(context, desired, domain);
+}
+
+/** Needs neither image nor network. What else is new in the desired instance is defined when it starts again. */
+async function turnOff(context: AgentContext, desired: DesiredInstance, domain: OwnDomain): Promise<void> {
   if (domain.record.generation < desired.generation) {
-    await writeRecord(context, desired, ref, domain.record.rebootToken);
+    await writeRecord(context, desired, domain.ref, domain.record.rebootToken);
   }
   await convergePower(context, desired, domain);
 }
@@ -149,11 +162,8 @@ async function prepareLeases(
 }
 
 /** Waits for all, also when one fails, so that nothing is still being made while it is taken back. */
-async function allOrError<T extends readonly unknown[]>(work: T): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
+async function allOrError(work: Promise<void>[]): Promise<void> {
   const settled = await Promise.allSettled(work);
   const failed = settled.find((result) => result.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
-  return settled.map((result) => (result as PromiseFulfilledResult<unknown>).value) as {
-    -readonly [K in keyof T]: Awaited<T[K]>;
-  };
 }

@@ -45,16 +45,22 @@ export function prepareFolder(
   });
 }
 
-/** @throws StorageFull | HypervisorRefused a program could not do its work */
+/**
+ * Makes the root disk. One that is gone is not made again: an empty disk in its place would hide the loss, and the storage
+ * may only be out of reach.
+ * @throws StorageFull | HypervisorRefused a program could not do its work, or the disk is gone and it is to start
+ */
 export async function prepareDisk(
   context: AgentContext,
   desired: DesiredInstance,
-  image: StoredImage,
+  { image, hadDisk, startsNow }: { image: StoredImage; hadDisk: boolean; startsNow: boolean },
   undo: UndoStack,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { rootDisk } = instanceFiles(context.storage, desired.id);
   if (await exists(rootDisk)) return;
+  if (hadDisk && startsNow) throw diskGone(desired, rootDisk);
+  if (hadDisk) return;
   await context.hook('root-disk', desired.id);
   undo.add('root disk', () => removeFile(rootDisk));
   const beforeRename = () => context.hook('root-disk-name', desired.id);
@@ -104,3 +110,9 @@ const exists = (path: string): Promise<boolean> =>
     () => true,
     () => false,
   );
+
+const diskGone = ({ domainName }: DesiredInstance, path: string) =>
+  new VirgaError('HypervisorRefused', {
+    detail: `The root disk of ${domainName} is gone: there is no ${path} on the host.`,
+    action: 'Bring it back, such as from a backup or by mounting the storage; or delete the instance.',
+  });

@@ -3,19 +3,22 @@
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import type { NetworkId } from '@virga/contract/ids';
+import type { Connection } from '@virga/libvirt/connection/connect';
 import type { AgentContext } from '../agent-context.ts';
 import { networkMissing } from '../networks/leases.ts';
 import type { FoundNetwork } from '../networks/network-names.ts';
 import { findByName, lookAt, type OwnDomain } from './domain-lookup.ts';
+import type { DomainRecord } from './domain-metadata.ts';
 import { type FolderOwner, readOwner } from './instance-folder.ts';
 
 export type Survey = {
   domain: OwnDomain | undefined;
   owner: FolderOwner | undefined;
+  /** Networks of the host that the instance has a card on. */
   networks: ReadonlyMap<NetworkId, FoundNetwork>;
 };
 
-/** @throws Conflict somebody else's, or overtaken by a newer generation | NotFound a network is not there */
+/** @throws Conflict somebody else's, or overtaken by a newer generation */
 export async function surveyInstance(context: AgentContext, desired: DesiredInstance): Promise<Survey> {
   const [owner, [domain, holder, networks]] = await Promise.all([
     readOwner(context.storage, desired.id),
@@ -23,29 +26,38 @@ export async function surveyInstance(context: AgentContext, desired: DesiredInst
       Promise.all([
         lookAt(connection, desired.uuid),
         findByName(connection, desired.domainName),
-        findNetworks(context, desired),
+        findNetworks(context, connection, desired),
       ]),
     ),
   ]);
   if (holder !== undefined && holder.uuid !== desired.uuid) throw nameTaken(desired);
-  if (domain !== undefined && domain.record?.cloudId !== desired.cloudId) throw notOurs(desired);
+  if (domain !== undefined && !isOf(desired, domain.record)) throw notOurs(desired);
   if (owner !== undefined && owner.cloudId !== desired.cloudId) throw notOurs(desired);
   const own = domain as OwnDomain | undefined;
   if (own !== undefined && own.record.generation > desired.generation) throw overtaken(desired, own);
   return { domain: own, owner, networks };
 }
 
-async function findNetworks(context: AgentContext, { nics }: DesiredInstance): Promise<Survey['networks']> {
-  const found = await context.hypervisor.ask('look at the networks', (connection) =>
-    Promise.all(nics.map((nic) => context.networkNames.find(connection, nic.networkId))),
-  );
-  return new Map(
-    nics.map((nic, index) => {
-      const network = found[index];
-      if (network === undefined) throw networkMissing(nic);
-      return [nic.networkId, network];
-    }),
-  );
+const isOf = ({ id, cloudId }: DesiredInstance, record: DomainRecord | undefined): boolean =>
+  record?.cloudId === cloudId && record.instanceId === id;
+
+async function findNetworks(
+  context: AgentContext,
+  connection: Connection,
+  { nics }: DesiredInstance,
+): Promise<Survey['networks']> {
+  const ids = [...new Set(nics.map(({ networkId }) => networkId))];
+  const found = await Promise.all(ids.map((id) => context.networkNames.find(connection, id)));
+  return new Map(ids.flatMap((id, index) => (found[index] === undefined ? [] : [[id, found[index]]])));
+}
+
+/** The network of each card. @throws NotFound one is not on this host */
+export function requireNetworks({ nics }: DesiredInstance, { networks }: Survey): FoundNetwork[] {
+  return nics.map((nic) => {
+    const network = networks.get(nic.networkId);
+    if (network === undefined) throw networkMissing(nic);
+    return network;
+  });
 }
 
 const nameTaken = ({ domainName }: DesiredInstance) =>
