@@ -49,30 +49,33 @@ async function act(deps: Deps): Promise<Acting> {
       hosts.get(hostId)?.instances.wake(id);
     }),
     deps.notifications.subscribe('networks', (id) => networks.wake(id as Parameters<typeof networks.wake>[0])),
+    deps.notifications.onReconnected(() => {
+      engine.wake();
+      wakeUnconverged().catch((error) => log(deps, error));
+    }),
   ];
-  deps.notifications.onReconnected(() => {
-    if (!ending.signal.aborted) void wakeUnconverged().catch((error) => log(deps, error));
-  });
-  for (const host of hosts.values()) host.watcher.start();
-  await engine.start();
-  const periodic = [
+  let periodic: Promise<void>[] = [];
+  const close = async () => {
+    ending.abort();
+    for (const stop of unsubscribe) stop();
+    const ofHosts = [...hosts.values()];
+    await Promise.all(ofHosts.map(({ watcher }) => watcher.close()));
+    await Promise.all([engine.close(), networks.close(), ...ofHosts.map(({ instances }) => instances.close())]);
+    await Promise.all(periodic);
+  };
+  try {
+    await engine.start();
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  for (const { watcher } of hosts.values()) watcher.start();
+  periodic = [
     every(deps, deps.settings.reconcilePeriodMs, ending.signal, wakeUnconverged),
     every(deps, hourMs, ending.signal, () => expireIdempotencyKeys(deps.db, deps.clock.now())),
     ...[...hosts.values()].map((host) => every(deps, deps.settings.resyncPeriodMs, ending.signal, host.resync)),
   ];
-  return {
-    close: async () => {
-      ending.abort();
-      for (const stop of unsubscribe) stop();
-      await Promise.all([...hosts.values()].map(({ watcher }) => watcher.close()));
-      await Promise.all([
-        engine.close(),
-        networks.close(),
-        ...[...hosts.values()].map((host) => host.instances.close()),
-      ]);
-      await Promise.all(periodic);
-    },
-  };
+  return { close };
 }
 
 const hourMs = 3_600_000;
