@@ -59,6 +59,12 @@ export function isLibvirtError(error: unknown, ...codes: LibvirtError['code'][])
   return error instanceof LibvirtError && codes.includes(error.code);
 }
 
+/** True when work was cut short and may be gone on with: what it made so far is to stay. */
+export function isInterruption(error: unknown): boolean {
+  if (error instanceof VirgaError) return error.code === 'HostUnavailable';
+  return error instanceof ConnectFailed || error instanceof ConnectionLost || error instanceof CallTimeout;
+}
+
 /** Waits for an answer; these refusals are as good as one. */
 export async function tolerate(answer: Promise<unknown>, ...codes: LibvirtError['code'][]): Promise<void> {
   try {

@@ -1,7 +1,7 @@
 // What only libvirt and QEMU have: firmware variables, saved memory, snapshots, taps on bridges, logs that are rotated,
 // consoles that are taken over. The contract of host agents is tested elsewhere.
 import assert from 'node:assert/strict';
-import { access, readdir, readlink, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readlink, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { DesiredInstance, DesiredNetwork } from '@virga/contract/agent/desired';
@@ -218,4 +218,25 @@ test('ten launches at once end with ten guests, each with its lease', async () =
   const leased = new Set(seen?.leases.map(({ mac, address }) => `${mac} ${address}`));
   for (const { nics } of all) assert.ok(leased.has(`${nics[0]?.mac} ${nics[0]?.address}`));
   await Promise.all(all.map((desired) => leavesNothing(desired)));
+});
+
+test('a folder whose owner cannot be read is nobody’s, and hides no other instance', async () => {
+  const desired = instance();
+  await host.agent.applyInstance(desired);
+  const broken = join(host.storagePath, 'instances', newId('instance'));
+  await mkdir(broken);
+  await writeFile(join(broken, 'owner.json'), '{"id":');
+  const listed = await host.agent.listInstances(host.cloudId);
+  assert.deepEqual(
+    listed.map(({ id }) => id),
+    [desired.id],
+  );
+  await rm(broken, { recursive: true });
+  await leavesNothing(desired);
+});
+
+test('a network that cannot start is not left defined', async () => {
+  const desired = host.network({ gateway: network.gateway, cidr: network.cidr });
+  await rejectsWith('HypervisorRefused', host.agent.applyNetwork(desired));
+  await assert.rejects(host.outside.networks.lookupByUuid(desired.uuid), { code: 'NO_NETWORK' });
 });

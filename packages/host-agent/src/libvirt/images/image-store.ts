@@ -27,7 +27,7 @@ export async function findImage(storage: Storage, id: ImageId): Promise<StoredIm
     const record = JSON.parse(text) as ObservedImage;
     return record.fileSizeBytes === size ? { ...record, path } : undefined;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }

@@ -4,12 +4,11 @@
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { ObservedInstance } from '@virga/contract/agent/observed';
-import { VirgaError } from '@virga/contract/errors';
 import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { hostChoices } from '../host/host-choices.ts';
-import { tolerate } from '../hypervisor-errors.ts';
+import { isInterruption, tolerate } from '../hypervisor-errors.ts';
 import type { StoredImage } from '../images/image-store.ts';
 import { addLease, hasLease, removeLeases } from '../networks/leases.ts';
 import type { OwnDomain } from './domain-lookup.ts';
@@ -37,8 +36,7 @@ export function applyInstance(
     try {
       await converge(context, desired, survey, undo, call);
     } catch (error) {
-      const goesOn = signal?.aborted || (error instanceof VirgaError && error.code === 'HostUnavailable');
-      if (!goesOn) await undo.unwind(context.log);
+      if (!signal?.aborted && !isInterruption(error)) await undo.unwind(context.log);
       throw error;
     }
     return context.hypervisor.ask(`look at ${desired.domainName}`, (connection) =>

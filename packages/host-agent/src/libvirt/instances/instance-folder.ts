@@ -32,12 +32,12 @@ export const folderPath = (storage: Storage, id: InstanceIdentity['id']): string
 const unfinishedPath = (storage: Storage, id: InstanceIdentity['id'], cloudId: string): string =>
   join(storage.instancesPath, `.${id}.${cloudId}`);
 
-/** Who owns the folder of an instance; undefined when there is none. */
+/** Who owns the folder of an instance; undefined when there is none, or one that does not say so. */
 export async function readOwner(storage: Storage, id: InstanceIdentity['id']): Promise<FolderOwner | undefined> {
   try {
     return JSON.parse(await readFile(join(folderPath(storage, id), ownerFile), 'utf8')) as FolderOwner;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }

@@ -7,7 +7,7 @@ import type { Connection } from '@virga/libvirt/connection/connect';
 import type { NetworkRef } from '@virga/libvirt/protocol/objects';
 import { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
-import { isLibvirtError, tolerate } from '../hypervisor-errors.ts';
+import { isInterruption, isLibvirtError, tolerate } from '../hypervisor-errors.ts';
 import { attachGuests } from './guest-links.ts';
 import { replaceRunningLeases } from './leases.ts';
 import type { FoundNetwork } from './network-names.ts';
@@ -83,7 +83,7 @@ async function make(context: AgentContext, { networks }: Connection, desired: De
     await networks.create(ref);
     await networks.setAutostart(ref, true);
   } catch (error) {
-    if (isLibvirtError(error)) await undo.unwind(context.log);
+    if (!isInterruption(error)) await undo.unwind(context.log);
     throw error;
   }
 }
