@@ -2,14 +2,13 @@
 // every instance that was acknowledged is there exactly once, every deleted one is gone, and nothing leaks.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { tinyGuestDisk } from '@virga/host-agent/contract-suite/tiny-guest';
 import { startHypervisor } from '@virga/testing/hypervisor';
-import { createDatabaseUser, databaseUser, databaseUserExists } from 'virga/server/folders';
-import { type PrivateCluster, startPrivateCluster } from 'virga/server/private-cluster';
 import { CloudUnderFault } from './cloud-under-fault.ts';
+import { type FaultCluster, openFaultCluster } from './fault-cluster.ts';
 import { Ledger } from './ledger.ts';
 import { prepareCloud } from './prepare-cloud.ts';
 import type { HostPlan } from './server-protocol.ts';
@@ -21,26 +20,13 @@ type KillPoint =
   | { at: 'answer'; number: number }
   | { at: 'time'; ms: number };
 
-/** Short, because sockets are in it. */
-let folder = '';
-let cluster: PrivateCluster;
+let cluster: FaultCluster;
 const totals = { kills: 0, lost: 0, leaked: 0, duplicated: 0 };
 
 before(async () => {
-  folder = mkdtempSync('/tmp/faults-');
-  chmodSync(folder, 0o711);
-  if (!databaseUserExists()) createDatabaseUser();
-  cluster = await startPrivateCluster({
-    dataFolder: join(folder, 'data'),
-    runFolder: join(folder, 'run'),
-    user: databaseUser,
-  });
+  cluster = await openFaultCluster();
 });
-
-after(async () => {
-  await cluster?.stop();
-  rmSync(folder, { recursive: true, force: true });
-});
+after(() => cluster?.close());
 
 test('killed on a simulated host at 44 points, the server loses nothing and leaves nothing', async (t) => {
   const timings = {
@@ -59,7 +45,7 @@ test('killed on a simulated host at 44 points, the server loses nothing and leav
     ...[1, 2, 3, 4].map((number) => ({ at: 'answer' as const, number })),
     ...[3, 8, 15, 25, 40, 60, 90, 130].map((ms) => ({ at: 'time' as const, ms })),
   ];
-  await killAtEach(t, { driver: 'simulated', stateFile: join(folder, 'host.journal'), timings }, points, {
+  await killAtEach(t, { driver: 'simulated', stateFile: join(cluster.folder, 'host.journal'), timings }, points, {
     launches: 3,
     deletes: 2,
   });
@@ -68,7 +54,7 @@ test('killed on a simulated host at 44 points, the server loses nothing and leav
 test('killed on a real host at 12 points, the server loses nothing and leaves nothing', async (t) => {
   const hypervisor = await startHypervisor();
   t.after(() => hypervisor.close());
-  const storagePath = join(folder, 'storage');
+  const storagePath = join(cluster.folder, 'storage');
   mkdirSync(storagePath, { mode: 0o711 });
   const points: KillPoint[] = [
     ...[1, 2, 3, 4, 5, 6, 7, 8, 10].map((number) => ({ at: 'step' as const, number })),
@@ -96,9 +82,13 @@ async function killAtEach(
   points: readonly KillPoint[],
   work: { launches: number; deletes: number },
 ): Promise<void> {
-  const imagePath = join(folder, 'guest.raw');
+  const imagePath = join(cluster.folder, 'guest.raw');
   writeFileSync(imagePath, tinyGuestDisk({ answersAcpi: true }));
-  const cloud = await CloudUnderFault.create({ folder: join(folder, host.driver), cluster: cluster.config, host });
+  const cloud = await CloudUnderFault.create({
+    folder: join(cluster.folder, host.driver),
+    cluster: cluster.config,
+    host,
+  });
   t.after(() => cloud.close());
   await cloud.start();
   const ledger = new Ledger(cloud, await prepareCloud(cloud, imagePath));
