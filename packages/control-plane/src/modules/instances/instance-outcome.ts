@@ -189,6 +189,16 @@ export async function recordFailed({ deps, access }: Context, row: InstanceRow, 
   });
 }
 
+/** What was wrong is no longer so, without Virga having done anything about it. */
+export async function forgetFailure({ deps }: Context, row: InstanceRow): Promise<void> {
+  await deps.db
+    .updateTable('instances')
+    .set({ failure: null })
+    .where('id', '=', row.id)
+    .where('generation', '=', row.generation)
+    .execute();
+}
+
 export function about(row: Pick<InstanceRow, 'project_id' | 'id' | 'name'>, type: string) {
   return { type, projectId: row.project_id, resourceId: row.id, resourceName: row.name };
 }

@@ -13,7 +13,7 @@ import type { DesiredState } from '../../store/compute-tables.ts';
 import { storeError } from '../../store/database.ts';
 import { progressOperation } from '../operations/operation-store.ts';
 import { type Deviation, deviation } from './instance.ts';
-import { recordApplied, recordDeleted, recordFailed, recordObserved } from './instance-outcome.ts';
+import { forgetFailure, recordApplied, recordDeleted, recordFailed, recordObserved } from './instance-outcome.ts';
 import { desiredInstanceOf, findInstance, type InstanceRow, identityOf } from './instance-store.ts';
 import { reapInstance } from './orphaned-instance-reaper.ts';
 import { adoptStart, adoptStop, beginRepair, recordRepaired } from './outside-change.ts';
@@ -239,9 +239,22 @@ export class InstanceReconciler {
         await adoptStart(this.#context, row);
         return this.wake(row.id);
       case 'repair':
-        await beginRepair(this.#context, row);
-        if (await this.#apply(row, signal)) await recordRepaired(this.#context, row, seen);
+        return this.#repair(row, seen, signal);
+      case 'none':
+        if (row.failure) await forgetFailure(this.#context, row);
     }
+  }
+
+  async #repair(row: InstanceRow, seen: ObservedInstance, signal: AbortSignal): Promise<void> {
+    await beginRepair(this.#context, row);
+    if (!(await this.#apply(row, signal))) return;
+    const now = this.#seen.get(row.id);
+    if (now && judge(row.desired, now) === 'none') return recordRepaired(this.#context, row, seen);
+    const fault = new VirgaError('HypervisorRefused', {
+      detail: `Instance ${row.name} lacks a file on host ${this.#host.name} that cannot be made again.`,
+      action: 'Bring the file back, or delete the instance.',
+    });
+    this.#queue.wakeAfter(row.id, await recordFailed(this.#context, row, fault));
   }
 
   async #reap(id: InstanceId, signal: AbortSignal): Promise<void> {

@@ -5,7 +5,7 @@ import { newId } from '@virga/contract/ids';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
 import { uuidOf } from '../../reconcile/uuid-of.ts';
-import { startInstance, stopInstance } from './instance-operations.ts';
+import { deleteInstance, startInstance, stopInstance } from './instance-operations.ts';
 import { desiredInstanceOf, findInstance, type InstanceRow } from './instance-store.ts';
 
 let cloud: SimulatedCloud;
@@ -119,6 +119,23 @@ test('virsh undefine of a stopped instance is repaired, and it stays off', async
   await told(id, 'instance.repaired');
   await settled(id, 'stopped');
   assert.equal((await cloud.host().listInstances(cloud.deps.cloudId)).find((seen) => seen.id === id)?.state, 'stopped');
+});
+
+test('a seed that was removed is made again', async () => {
+  const { id } = await cloud.launch('seedless');
+  cloud.host().removeSeedOutside(id);
+  await told(id, 'instance.repaired');
+  await settled(id, 'running');
+  assert.equal(cloud.host().bootCount(id), 1);
+});
+
+test('a disk that was removed is not replaced by an empty one: the instance shows what is wrong', async () => {
+  const { id } = await cloud.launch('diskless');
+  cloud.host().removeDiskOutside(id);
+  await settled(id, 'error');
+  assert.match((await cloud.instance(id)).stateReason ?? '', /lacks a file on host host-1/);
+  assert.ok(!(await cloud.eventTypes(id)).includes('instance.repaired'));
+  await cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, id)).operationId);
 });
 
 test('virsh suspend shows, and is left alone', async () => {
