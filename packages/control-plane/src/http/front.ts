@@ -17,6 +17,8 @@ export type FrontLimits = { requestsPerMinute: number; loginsPerMinute: number }
 /** By address of the client. The first only stops a runaway loop; the second stops who guesses passwords. */
 export const defaultLimits: FrontLimits = { requestsPerMinute: 60_000, loginsPerMinute: 20 };
 
+/** How long requests that are under way may take when the server closes. */
+const graceMs = 5_000;
 const bodyLimitBytes = 1024 ** 2;
 const securityHeaders = {
   'x-content-type-options': 'nosniff',
@@ -54,7 +56,11 @@ export async function createFront(
     if (!app.server.listening) return;
     // A connection whose answer ends only now would be kept for the next request, and closing would wait for that.
     const closing = setInterval(() => app.server.closeIdleConnections(), 10);
-    app.server.once('close', () => clearInterval(closing));
+    const cutting = setTimeout(() => app.server.closeAllConnections(), graceMs);
+    app.server.once('close', () => {
+      clearInterval(closing);
+      clearTimeout(cutting);
+    });
   });
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ ...securityHeaders, 'x-request-id': request.id });

@@ -49,6 +49,8 @@ export function sendProblem(thrown: unknown, request: FastifyRequest, reply: Fas
     request.log.error({ requestId: request.id, code: error.code, chain: causeChain(error) }, error.detail);
   }
   if (error.code === 'Unauthenticated') reply.header('www-authenticate', 'ApiKey realm="virga"');
+  // What is left of the body is not read, so nothing can follow it on this connection.
+  if (error.code === 'PayloadTooLarge') reply.header('connection', 'close');
   if (error.kind.status === 503) reply.header('retry-after', retryAfterSeconds);
   return reply
     .code(error.kind.status)

@@ -1,4 +1,5 @@
 // Reading operations, and waiting for them.
+import { isDeepStrictEqual } from 'node:util';
 import { VirgaError } from '@virga/contract/errors';
 import type { OperationId } from '@virga/contract/ids';
 import type { Operation, OperationState } from '@virga/contract/rest/operations';
@@ -31,18 +32,33 @@ export async function getOperation(
   waitMs: number,
   signal: AbortSignal,
 ): Promise<Operation> {
-  const changed = Promise.withResolvers<void>();
-  const unsubscribe = notifications.subscribe('operations', (changedId) => changedId === id && changed.resolve());
-  const timer = setTimeout(() => changed.resolve(), waitMs);
-  signal.addEventListener('abort', () => changed.resolve(), { once: true });
+  let told = Promise.withResolvers<void>();
+  let over = waitMs === 0 || signal.aborted;
+  const stop = () => {
+    over = true;
+    told.resolve();
+  };
+  // A notification may be of a change that the first reading has seen already; what was missed in a broken connection
+  // is found by reading again.
+  const unsubscribe = [
+    notifications.subscribe('operations', (changedId) => changedId === id && told.resolve()),
+    notifications.onReconnected(() => told.resolve()),
+  ];
+  const timer = setTimeout(stop, waitMs);
+  signal.addEventListener('abort', stop, { once: true });
   try {
-    const operation = await readOperation(db, access, id);
-    if (waitMs === 0 || operation.finishedAt !== null) return operation;
-    await changed.promise;
-    return await readOperation(db, access, id);
+    const before = await readOperation(db, access, id);
+    let operation = before;
+    while (!over && operation.finishedAt === null && isDeepStrictEqual(operation, before)) {
+      await told.promise;
+      if (!over) told = Promise.withResolvers<void>();
+      operation = await readOperation(db, access, id);
+    }
+    return operation;
   } finally {
     clearTimeout(timer);
-    unsubscribe();
+    signal.removeEventListener('abort', stop);
+    for (const end of unsubscribe) end();
   }
 }
 

@@ -4,6 +4,7 @@ import { VirgaError } from '@virga/contract/errors';
 import { newId } from '@virga/contract/ids';
 import { openTemporaryStore, type TemporaryStore } from '@virga/testing/temporary-store';
 import { inTransaction } from '../../store/database.ts';
+import { notify } from '../../store/notifications.ts';
 import { getOperation, listOperations } from './operation-operations.ts';
 import { createOperation, endOperation, overtakeOperations, progressOperation } from './operation-store.ts';
 
@@ -67,6 +68,14 @@ test('who waits is answered at the change, at once when it has ended, and when t
   assert.equal((await read(id, 1)).state, 'running');
   await endOperation(store.db, store.system, id, {}, now);
   assert.equal((await read(id, 60_000)).state, 'succeeded');
+});
+
+test('a notification that brings nothing new does not end the waiting', async () => {
+  const id = await create();
+  const waiting = read(id, 60_000);
+  await inTransaction(store.db, (tx) => notify(tx, 'operations', id));
+  await progress(id, 'copying', 10);
+  assert.equal((await waiting).message, 'copying');
 });
 
 test('who has gone is not waited for', async () => {
