@@ -122,6 +122,18 @@ test('who guesses passwords is slowed down, and told for how long', async () => 
   assert.equal((await ask('/v1/caller')).status, 200, 'everything else goes on');
 });
 
+test('a stranger who floods the server is held off before the database is asked', async () => {
+  const other = await startTemporaryCloud({ limits: { requestsPerMinute: 5, loginsPerMinute: 1 } });
+  const statuses: number[] = [];
+  for (let index = 0; index < 7; index++) {
+    const response = await fetch(new URL('/v1/caller', other.url));
+    statuses.push(response.status);
+    await response.body?.cancel();
+  }
+  await other.close();
+  assert.deepEqual(statuses, [401, 401, 401, 401, 401, 429, 429]);
+});
+
 test('answers carry the headers that keep a browser from misusing them', async () => {
   const { response } = await ask('/v1/caller');
   assert.equal(response.headers.get('x-content-type-options'), 'nosniff');

@@ -46,7 +46,8 @@ function registerRoute(app: FastifyInstance, name: RouteName, route: Route, opti
     method: route.method,
     url: route.path.replace(/\{(\w+)\}/g, ':$1'),
     config: name === 'login' ? { rateLimit: { max: options.loginsPerMinute, timeWindow: 60_000 } } : {},
-    onRequest: async (request: FastifyRequest) => {
+    // After the rate limit, which is an onRequest hook of the route, and before anything of the body is read.
+    preParsing: async (request: FastifyRequest) => {
       request.admission = await admit(options.deps, route, request);
     },
   };
