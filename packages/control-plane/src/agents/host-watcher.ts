@@ -12,6 +12,8 @@ import type { RegisteredHost } from './agent-registry.ts';
 export type HostListener = {
   /** The host can be used again, and this is all there is on it. */
   ready(instances: ObservedInstance[], networks: ObservedNetwork[]): void;
+  /** The host cannot be used until it is ready again. */
+  unreachable(): void;
   instance(instance: ObservedInstance): void;
   networkChanged(id: NetworkId): void;
 };
@@ -72,6 +74,7 @@ export class HostWatcher {
         case 'unreachable':
           this.isReachable = false;
           await this.#recordUnreachable(`${event.detail} ${event.action}`);
+          this.#listener.unreachable();
           break;
         case 'instance':
           this.#listener.instance(event.instance);

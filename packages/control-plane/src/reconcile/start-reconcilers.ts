@@ -2,6 +2,7 @@
 // Only one server acts on a database at a time. Nothing here holds what could be lost: closing it, or killing it, at any
 // moment is made up for by the next start.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { HostId } from '@virga/contract/ids';
 import { sql } from 'kysely';
 import { systemAccess } from '../access/system-access.ts';
 import type { RegisteredHost } from '../agents/agent-registry.ts';
@@ -32,17 +33,27 @@ async function act(deps: Deps): Promise<Acting> {
   const access = systemAccess('reconciler');
   const ending = new AbortController();
   const networks = new NetworkReconciler(deps, access);
-  const hosts = new Map(deps.agents.all().map((host) => [host.id, actOn(deps, host, networks, ending.signal)]));
+  const hosts = new Map<HostId, ActedOn>();
+  const wakeUnconverged = async (isWanted: (host: ActedOn) => boolean) => {
+    await networks.wakeUnconverged();
+    for (const { host_id, id } of await findUnconverged(deps)) {
+      const host = hosts.get(host_id);
+      if (host && isWanted(host)) host.instances.wake(id);
+    }
+  };
+  // A host that is away is not asked again and again: it tells when it is back.
+  const look = () => wakeUnconverged(({ watcher }) => watcher.isReachable);
+  for (const host of deps.agents.all()) {
+    // Once, so that operations say what they wait for.
+    const onUnreachable = () => wakeUnconverged(({ id }) => id === host.id);
+    hosts.set(host.id, actOn(deps, host, networks, onUnreachable, ending.signal));
+  }
   const engine = new WorkflowEngine({
     deps,
     access: systemAccess('workflow'),
     workflows: [importImage, deleteImageWorkflow],
     isAlone: true,
   });
-  const wakeUnconverged = async () => {
-    await networks.wakeUnconverged();
-    for (const { host_id, id } of await findUnconverged(deps)) hosts.get(host_id)?.instances.wake(id);
-  };
   const unsubscribe = [
     deps.notifications.subscribe('instances', (payload) => {
       const { hostId, id } = readWake(payload);
@@ -51,7 +62,7 @@ async function act(deps: Deps): Promise<Acting> {
     deps.notifications.subscribe('networks', (id) => networks.wake(id as Parameters<typeof networks.wake>[0])),
     deps.notifications.onReconnected(() => {
       engine.wake();
-      wakeUnconverged().catch((error) => log(deps, error));
+      look().catch((error) => log(deps, error));
     }),
   ];
   let periodic: Promise<void>[] = [];
@@ -71,7 +82,7 @@ async function act(deps: Deps): Promise<Acting> {
   }
   for (const { watcher } of hosts.values()) watcher.start();
   periodic = [
-    every(deps, deps.settings.reconcilePeriodMs, ending.signal, wakeUnconverged),
+    every(deps, deps.settings.reconcilePeriodMs, ending.signal, look),
     every(deps, hourMs, ending.signal, () => expireIdempotencyKeys(deps.db, deps.clock.now())),
     ...[...hosts.values()].map((host) => every(deps, deps.settings.resyncPeriodMs, ending.signal, host.resync)),
   ];
@@ -80,7 +91,20 @@ async function act(deps: Deps): Promise<Acting> {
 
 const hourMs = 3_600_000;
 
-function actOn(deps: Deps, host: RegisteredHost, networks: NetworkReconciler, signal: AbortSignal) {
+type ActedOn = {
+  id: HostId;
+  instances: InstanceReconciler;
+  watcher: HostWatcher;
+  resync: () => Promise<void>;
+};
+
+function actOn(
+  deps: Deps,
+  host: RegisteredHost,
+  networks: NetworkReconciler,
+  onUnreachable: () => Promise<void>,
+  signal: AbortSignal,
+): ActedOn {
   const access = systemAccess('reconciler');
   const instances = new InstanceReconciler({
     deps,
@@ -91,13 +115,14 @@ function actOn(deps: Deps, host: RegisteredHost, networks: NetworkReconciler, si
       for (const { networkId } of row.nics) await networks.provide(host, networkId, callSignal);
     },
   });
-  const whenListed = (work: Promise<unknown>) => void work.catch((error) => log(deps, error));
+  const unwaited = (work: Promise<unknown>) => void work.catch((error) => log(deps, error));
   const watcher = new HostWatcher(deps, access, host, {
     ready: (seen, seenNetworks) => {
-      whenListed(networks.listed(host, seenNetworks));
-      whenListed(instances.listed(seen));
-      whenListed(reapImages(deps, access, host, signal));
+      unwaited(networks.listed(host, seenNetworks));
+      unwaited(instances.listed(seen));
+      unwaited(reapImages(deps, access, host, signal));
     },
+    unreachable: () => unwaited(onUnreachable()),
     instance: (instance) => instances.observed(instance),
     networkChanged: (id) => networks.changed(host, id),
   });
@@ -107,7 +132,7 @@ function actOn(deps: Deps, host: RegisteredHost, networks: NetworkReconciler, si
     await instances.resync(signal);
     await reapImages(deps, access, host, signal);
   };
-  return { instances, watcher, resync };
+  return { id: host.id, instances, watcher, resync };
 }
 
 /** Instances that are not as they were last asked for and may be tried now. Reads an index of just those. */

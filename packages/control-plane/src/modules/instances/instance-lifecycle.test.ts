@@ -142,13 +142,12 @@ test('a delete that the host refuses at first is tried again', async () => {
 
 test('a launch waits for a host that goes away, says so, and goes on when it is back', async () => {
   cloud.host().goUnreachable();
-  // The row of the host is what a request sees; it still says that the host is ready.
-  await cloud.deps.db.updateTable('hosts').set({ state: 'ready' }).execute();
   await until('the host is noticed to be away', async () => {
     const { state } = await cloud.deps.db.selectFrom('hosts').select('state').executeTakeFirstOrThrow();
     return state === 'unreachable';
   });
   await assert.rejects(launchInstance(cloud.deps, cloud.operator, launchOf('early')), { code: 'HostUnavailable' });
+  // As when the host goes away just after the request.
   await cloud.deps.db.updateTable('hosts').set({ state: 'ready' }).execute();
   const { operationId, instance } = await launchInstance(cloud.deps, cloud.operator, launchOf('early'));
   await until('the operation says what it waits for', async () => {
