@@ -8,6 +8,7 @@ import { type ImageFixture, prepareImage, removeImage } from '../testing/test-im
 
 const bootMs = 600_000;
 const powerOffMs = 60_000;
+const testMs = 900_000;
 let fixture: ImageFixture;
 
 before(async () => {
@@ -15,7 +16,7 @@ before(async () => {
 });
 after(() => removeImage(fixture));
 
-test('Debian 12 boots from UEFI, and cloud-init makes it the instance of its seed', async (t) => {
+test('Debian 12 boots from UEFI, and cloud-init makes it the instance of its seed', { timeout: testMs }, async (t) => {
   const folder = join(fixture.folder, 'machine');
   await mkdir(folder);
   await writeSeed(folder, {
@@ -30,33 +31,32 @@ test('Debian 12 boots from UEFI, and cloud-init makes it the instance of its see
   try {
     const seconds = await machine.waitForConsole(/Cloud-init v.* finished at .*DataSourceNoCloud/, bootMs);
     console.log(`cloud-init finished ${seconds.toFixed(1)} s after QEMU was started`);
-    const ssh = (command: string) => machine.ssh(command, 'debian');
+    // The agent is quicker than SSH, which needs seconds for each connection under emulation.
+    const inside = async (command: string) => (await machine.agentRun('/bin/sh', '-c', command)).trim();
 
+    await t.test('lets in whoever has the key, who may use sudo, and nobody by password', async () => {
+      assert.equal(await machine.ssh('sudo id -un', 'debian'), 'root');
+      await assert.rejects(machine.ssh('true', 'nobody'), /Permission denied \(publickey\)/);
+    });
     await t.test('has its host name, address, user data and root on the whole disk, and no swap', async () => {
-      assert.equal(await ssh('hostname'), 'db');
-      assert.match(await ssh('ip -4 address show eth0'), /inet 10\.0\.2\.15\/24/);
-      assert.match(await ssh('resolvectl dns eth0'), /10\.0\.2\.3/);
-      assert.equal(await ssh('sudo cat /root/ran'), 'user data was here');
-      const rootMib = Number(await ssh('df --output=size --block-size=1M / | tail -n 1'));
+      assert.equal(await inside('hostname'), 'db');
+      assert.match(await inside('ip -4 address show eth0'), /inet 10\.0\.2\.15\/24/);
+      assert.match(await inside('resolvectl dns eth0'), /10\.0\.2\.3/);
+      assert.equal(await inside('cat /root/ran'), 'user data was here');
+      const rootMib = Number(await inside('df --output=size --block-size=1M / | tail -n 1'));
       assert.ok(rootMib > 3800, `the root has ${rootMib} MiB of a disk of 4096`);
-      assert.equal((await ssh('cat /proc/swaps')).split('\n').length, 1);
+      assert.equal((await inside('cat /proc/swaps')).split('\n').length, 1);
     });
     await t.test('started every unit, and cloud-init has nothing to complain of', async () => {
-      assert.equal(await ssh('systemctl list-units --failed --plain --no-legend'), '');
-      assert.match(await ssh('cloud-init status'), /status: done/);
+      assert.equal(await inside('systemctl list-units --failed --plain --no-legend'), '');
+      const result = JSON.parse(await inside('cat /run/cloud-init/result.json'));
+      assert.deepEqual(result.v1.errors, []);
     });
     await t.test('has a machine id and host keys of its own, and the console shows the keys', async () => {
-      assert.match(await ssh('cat /etc/machine-id'), /^[0-9a-f]{32}$/);
-      const [type, key] = (await ssh('cat /etc/ssh/ssh_host_ed25519_key.pub')).split(' ');
+      assert.match(await inside('cat /etc/machine-id'), /^[0-9a-f]{32}$/);
+      const [type, key] = (await inside('cat /etc/ssh/ssh_host_ed25519_key.pub')).split(' ');
       assert.match(machine.console, new RegExp(`BEGIN SSH HOST KEY KEYS[\\s\\S]*${type} ${RegExp.escape(key ?? '')}`));
-      assert.equal(await ssh('find /etc/ssh -name "ssh_host_*" ! -newer /etc/fstab'), '', 'keys were in the image');
-    });
-    await t.test('answers the guest agent', async () => {
-      assert.equal(await machine.agentRun('/usr/bin/hostname'), 'db\n');
-    });
-    await t.test('lets nobody in by password', async () => {
-      await assert.rejects(machine.ssh('true', 'nobody'), /Permission denied \(publickey\)/);
-      assert.match(await ssh('sudo sshd -T'), /^passwordauthentication no$/m);
+      assert.equal(await inside('find /etc/ssh -name "ssh_host_*" ! -newer /etc/fstab'), '', 'keys were in the image');
     });
     await t.test('turns itself off when the power button is pressed', async () => {
       console.log(`off ${(await machine.pressPowerButton(powerOffMs)).toFixed(1)} s after the power button`);

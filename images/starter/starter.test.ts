@@ -9,6 +9,7 @@ import { GuestMachine, type MachineOptions, networkConfig, type Seed, writeSeed 
 import { type ImageFixture, prepareImage, removeImage } from '../testing/test-image.ts';
 
 const bootMs = 180_000;
+const testMs = 900_000;
 const powerOffMs = 10_000;
 const ready = /virga-starter: ready/;
 let fixture: ImageFixture;
@@ -43,7 +44,9 @@ async function whileRunning<Result>(options: MachineOptions, act: (machine: Gues
 
 const identity = 'cat /etc/machine-id; dropbearkey -y -f /etc/dropbear/dropbear_ed25519_host_key | grep ^ssh-';
 
-test('an instance becomes what its seed says, once, and keeps it over a reboot; another instance is another machine', async (t) => {
+test('an instance becomes what its seed says, once, and keeps it over a reboot; another instance is another machine', {
+  timeout: testMs,
+}, async (t) => {
   const script = '#!/bin/sh\necho "ran as $(id -un)" >>/root/ran\necho user data was here\n';
   const options = await machineFolder('web-1');
   await writeSeed(options.folder, seedOf('web-1', script));
@@ -116,7 +119,9 @@ test('an instance becomes what its seed says, once, and keeps it over a reboot; 
   });
 });
 
-test('boots from UEFI and a vfat seed, does what is known of #cloud-config and names what is not', async () => {
+test('boots from UEFI and a vfat seed, does what is known of #cloud-config and names what is not', {
+  timeout: testMs,
+}, async () => {
   const userData = `#cloud-config
 hostname: from-user-data
 ssh_authorized_keys:
@@ -149,7 +154,7 @@ runcmd:
   });
 });
 
-test('gets a static address from network-config', async () => {
+test('gets a static address from network-config', { timeout: testMs }, async () => {
   const options = await machineFolder('static');
   const network = networkConfig.replace(
     'dhcp4: true',
@@ -167,7 +172,9 @@ test('gets a static address from network-config', async () => {
   });
 });
 
-test('a machine without a seed comes up with DHCP, an identity of its own and no keys, and takes a card that is plugged in', async () => {
+test('a machine without a seed comes up with DHCP, an identity of its own and no keys, and takes a card that is plugged in', {
+  timeout: testMs,
+}, async () => {
   await whileRunning({ ...(await machineFolder('bare')), memoryMib: 128 }, async (machine) => {
     assert.match(machine.console, /there is no seed[\s\S]*network eth0 10\.0\.2\.15\/24/);
     assert.match(await machine.agentRun('/bin/cat', '/etc/machine-id'), /^[0-9a-f]{32}\n$/);
