@@ -38,6 +38,18 @@ test('the seed names the instance, its host name, its keys and its cards; user d
   assert.equal(ethernets.eth1['dhcp4-overrides']['use-routes'], false, 'one default route');
 });
 
+test('what YAML 1.1, as cloud-init reads it, would take for a number or a truth value is quoted', () => {
+  const odd = {
+    ...instance,
+    nics: [{ ...nic(1), mac: '52:54:00:12:34:56' }],
+    seed: { ...instance.seed, hostName: 'on' },
+  };
+  const files = seedFiles(odd);
+  const asCloudInit = (text: string) => parse(text, { version: '1.1' });
+  assert.equal(asCloudInit(files['network-config']).ethernets.eth0.match.macaddress, '52:54:00:12:34:56');
+  assert.equal(asCloudInit(files['meta-data'])['local-hostname'], 'on');
+});
+
 test('without keys and user data there are none, not empty ones', () => {
   const files = seedFiles({ ...instance, seed: { hostName: 'web-1', publicKeys: [], userData: null } });
   assert.ok(!('public-keys' in parse(files['meta-data'])));

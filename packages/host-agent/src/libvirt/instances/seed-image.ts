@@ -14,7 +14,8 @@ export type SeedFiles = { 'meta-data': string; 'user-data': Buffer; 'network-con
 
 const seedMode = 0o600;
 const folderMode = 0o700;
-const yamlOptions = { lineWidth: 0 } as const;
+/** cloud-init reads YAML 1.1, where an unquoted MAC of decimal digits is a number to base 60, and a host name `on` is true. */
+const yamlOptions = { lineWidth: 0, version: '1.1' } as const;
 
 /** The files in the seed, as a pure function of the instance. */
 export function seedFiles({ id, seed, nics }: Pick<DesiredInstance, 'id' | 'seed' | 'nics'>): SeedFiles {
