@@ -15,16 +15,34 @@ const { errno } = constants;
 const startDaemon =
   'Start libvirtd: systemctl start libvirtd, or on a machine without systemd: virtlogd -d && libvirtd -d';
 
-const connectActions: Record<ConnectFailureReason, string> = {
-  SOCKET_MISSING: startDaemon,
-  REFUSED: startDaemon,
-  PERMISSION_DENIED:
-    'Run Virga as root, or add its user to the group that owns the socket: usermod -aG libvirt USER, then log in again.',
-  AUTH_DENIED: 'Run Virga as root, or add its user to the group libvirt: usermod -aG libvirt USER, then log in again.',
-  AUTH_UNSUPPORTED: 'Set auth_unix_rw = "none" in /etc/libvirt/libvirtd.conf and restart libvirtd.',
-  TIMEOUT: 'libvirtd is stuck or overloaded: see its log, and restart it. Guests go on.',
-  TLS_REJECTED: 'Check the certificates on both sides.',
-  UNREACHABLE: 'Check that libvirtd runs and that its socket is where it should be.',
+const joinGroup =
+  'Run Virga as root, or add its user to the group libvirt: usermod -aG libvirt USER, then log in again.';
+
+/** The library's own sentences are for programmers who have nothing but them; which socket it was is in the log. */
+const connectFailures: Record<ConnectFailureReason, { detail: string; action: string }> = {
+  SOCKET_MISSING: {
+    detail: 'libvirtd is not running, or its socket is not where Virga looks for it.',
+    action: startDaemon,
+  },
+  REFUSED: { detail: 'libvirtd is not running: nothing listens on its socket.', action: startDaemon },
+  PERMISSION_DENIED: { detail: 'Virga has no permission to open the socket of libvirtd.', action: joinGroup },
+  AUTH_DENIED: { detail: 'libvirtd does not let Virga in.', action: joinGroup },
+  AUTH_UNSUPPORTED: {
+    detail: 'libvirtd asks for a kind of authentication that Virga does not have.',
+    action: 'Set auth_unix_rw = "none" in /etc/libvirt/libvirtd.conf and restart libvirtd.',
+  },
+  TIMEOUT: {
+    detail: 'libvirtd does not answer.',
+    action: 'It is stuck or overloaded: see its log, and restart it. Guests go on.',
+  },
+  TLS_REJECTED: {
+    detail: 'Virga and libvirtd do not trust each other.',
+    action: 'Check the certificates on both sides.',
+  },
+  UNREACHABLE: {
+    detail: 'libvirtd cannot be reached.',
+    action: 'Check that libvirtd runs and that its socket is where it should be.',
+  },
 };
 
 /**
@@ -34,7 +52,8 @@ const connectActions: Record<ConnectFailureReason, string> = {
 export function hypervisorError(error: unknown, what: string): unknown {
   if (error instanceof VirgaError) return error;
   if (error instanceof ConnectFailed) {
-    return unavailable(`libvirt cannot be reached: ${error.message}.`, connectActions[error.reason], error);
+    const { detail, action } = connectFailures[error.reason];
+    return unavailable(detail, action, error);
   }
   if (error instanceof ConnectionLost || error instanceof CallTimeout) {
     return unavailable(
@@ -96,7 +115,7 @@ function refusal(error: LibvirtError, what: string): VirgaError {
     case 'AUTH_FAILED':
     case 'ACCESS_DENIED':
     case 'OPERATION_DENIED':
-      return unavailable(detail, connectActions.AUTH_DENIED, error);
+      return unavailable(detail, joinGroup, error);
     case 'NO_CONNECT':
     case 'INVALID_CONN':
     case 'RPC':

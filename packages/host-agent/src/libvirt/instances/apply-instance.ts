@@ -4,24 +4,16 @@
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { ObservedInstance } from '@virga/contract/agent/observed';
-import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
-import { hostChoices } from '../host/host-choices.ts';
 import { isInterruption, tolerate } from '../hypervisor-errors.ts';
-import type { StoredImage } from '../images/image-store.ts';
 import { addLease, hasLease, removeLeases } from '../networks/leases.ts';
+import { define } from './domain-definition.ts';
 import type { OwnDomain } from './domain-lookup.ts';
-import { recordOf } from './domain-metadata.ts';
-import { domainXml } from './domain-xml.ts';
 import { prepareDisk, prepareFolder, prepareSeed } from './instance-disks.ts';
-import { instanceFiles } from './instance-folder.ts';
 import { requireNetworks, type Survey, surveyInstance } from './instance-survey.ts';
 import { observeNow } from './observed-instance.ts';
 import { convergePower, cutOff, isOff, start, writeRecord } from './power.ts';
-
-/** What must go with a definition. */
-export const undefineAll = { managedSave: true, snapshotsMetadata: true, checkpointsMetadata: true, nvram: true };
 
 export function applyInstance(
   context: AgentContext,
@@ -90,38 +82,6 @@ async function turnOff(context: AgentContext, desired: DesiredInstance, domain: 
     await writeRecord(context, desired, domain.ref, domain.record.rebootToken);
   }
   await convergePower(context, desired, domain);
-}
-
-async function define(
-  context: AgentContext,
-  desired: DesiredInstance,
-  { domain, networks }: Survey,
-  image: StoredImage,
-  undo: UndoStack,
-): Promise<DomainRef> {
-  const isOn = domain !== undefined && !isOff(domain);
-  // To start, or to be off, is as good as to reboot.
-  const rebootToken = isOn ? domain.record.rebootToken : (desired.reboot?.token ?? null);
-  const xml = domainXml({
-    desired,
-    record: recordOf(desired, rebootToken),
-    files: instanceFiles(context.storage, desired.id),
-    image,
-    networkNames: new Map([...networks].map(([id, { ref }]) => [id, ref.name])),
-    host: await hostChoices(context),
-  });
-  await context.hook('define', desired.id);
-  if (domain === undefined) {
-    undo.add('definition', () =>
-      context.hypervisor.act(`undefine ${desired.domainName}`, async ({ domains }) => {
-        await tolerate(
-          domains.undefine({ name: desired.domainName, uuid: desired.uuid, id: -1 }, undefineAll),
-          'NO_DOMAIN',
-        );
-      }),
-    );
-  }
-  return context.hypervisor.act(`define ${desired.domainName}`, ({ domains }) => domains.defineXml(xml));
 }
 
 /** Networks that somebody stopped. A domain does not start without. */

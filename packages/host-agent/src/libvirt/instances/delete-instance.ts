@@ -2,10 +2,9 @@
 // another cloud is left alone, as if it were not there.
 import type { InstanceIdentity } from '@virga/contract/agent/desired';
 import type { AgentContext } from '../agent-context.ts';
-import { tolerate } from '../hypervisor-errors.ts';
 import { removeLeases } from '../networks/leases.ts';
 import { storageError } from '../storage.ts';
-import { undefineAll } from './apply-instance.ts';
+import { undefine } from './domain-definition.ts';
 import { lookAt } from './domain-lookup.ts';
 import { readOwner, removeFolder } from './instance-folder.ts';
 import { cutOff, isOff } from './power.ts';
@@ -28,9 +27,7 @@ async function deleteDomain(context: AgentContext, { id, uuid, cloudId, domainNa
   }
   if (!domain.isPersistent) return;
   await context.hook('undefine', id);
-  await context.hypervisor.act(`undefine ${domainName}`, ({ domains }) =>
-    tolerate(domains.undefine(domain.ref, undefineAll), 'NO_DOMAIN'),
-  );
+  await undefine(context, domain.ref);
 }
 
 async function deleteLeases(context: AgentContext, { id, nics, domainName }: InstanceIdentity): Promise<void> {

@@ -1,0 +1,49 @@
+// The permanent half of a domain: its definition, written whole from the desired instance, and its removal with all that
+// libvirt keeps beside it. Starts and stops nothing.
+import type { DesiredInstance } from '@virga/contract/agent/desired';
+import type { DomainRef } from '@virga/libvirt/protocol/objects';
+import type { UndoStack } from '../../undo-stack.ts';
+import type { AgentContext } from '../agent-context.ts';
+import { hostChoices } from '../host/host-choices.ts';
+import { tolerate } from '../hypervisor-errors.ts';
+import type { StoredImage } from '../images/image-store.ts';
+import { recordOf } from './domain-metadata.ts';
+import { domainXml } from './domain-xml.ts';
+import { instanceFiles } from './instance-folder.ts';
+import type { Survey } from './instance-survey.ts';
+import { isOff } from './power.ts';
+
+/** What must go with a definition. */
+const everything = { managedSave: true, snapshotsMetadata: true, checkpointsMetadata: true, nvram: true };
+
+/** Defines a domain, or defines it anew; one that runs is not interrupted. */
+export async function define(
+  context: AgentContext,
+  desired: DesiredInstance,
+  { domain, networks }: Survey,
+  image: StoredImage,
+  undo: UndoStack,
+): Promise<DomainRef> {
+  const isOn = domain !== undefined && !isOff(domain);
+  // To start, or to be off, is as good as to reboot.
+  const rebootToken = isOn ? domain.record.rebootToken : (desired.reboot?.token ?? null);
+  const xml = domainXml({
+    desired,
+    record: recordOf(desired, rebootToken),
+    files: instanceFiles(context.storage, desired.id),
+    image,
+    networkNames: new Map([...networks].map(([id, { ref }]) => [id, ref.name])),
+    host: await hostChoices(context),
+  });
+  await context.hook('define', desired.id);
+  const { domainName: name, uuid } = desired;
+  if (domain === undefined) undo.add('definition', () => undefine(context, { name, uuid, id: -1 }));
+  return context.hypervisor.act(`define ${name}`, ({ domains }) => domains.defineXml(xml));
+}
+
+/** Removes a definition. One that is gone is no error. */
+export async function undefine({ hypervisor }: AgentContext, ref: DomainRef): Promise<void> {
+  await hypervisor.act(`undefine ${ref.name}`, ({ domains }) =>
+    tolerate(domains.undefine(ref, everything), 'NO_DOMAIN'),
+  );
+}
