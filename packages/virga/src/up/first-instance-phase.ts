@@ -1,4 +1,5 @@
 // The first instance: launched once, waited for until somebody can log in, and from then on its owner's business.
+import { idempotent } from '@virga/cli/idempotent';
 import { knownKeys } from '@virga/cli/ssh/identities';
 import { sshPort, waitForSsh } from '@virga/cli/ssh/wait-for-ssh';
 import type { Client } from '@virga/contract/client';
@@ -42,10 +43,8 @@ async function launch(client: Client, cloud: Cloud, env: NodeJS.ProcessEnv, repo
   const type = smallestFor(image, (await client.listInstanceTypes()).items);
   const keyPairs = (await knownKeys(client, env)).map(({ keyPair }) => keyPair.name).slice(0, 16);
   report('launching');
-  const { instance, operationId } = await client.launchInstance(
-    { body: { name: firstInstanceName, image: imageName, type: type.name, keyPairs } },
-    // The same for every attempt of this cloud: an answer that got lost launches nothing twice.
-    { idempotencyKey: `up-${firstInstanceName}-${image?.id}` },
+  const { instance, operationId } = await idempotent((request) =>
+    client.launchInstance({ body: { name: firstInstanceName, image: imageName, type: type.name, keyPairs } }, request),
   );
   await cloud.follow(operationId, report);
   return instance;

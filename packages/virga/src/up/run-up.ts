@@ -62,11 +62,12 @@ function phasesOf(
     libvirtPhase(folders.run),
     serverPhase(folders, settingsFromPort(folders, options.port)),
     loginPhase(cloud, env, profileNameOf(folders)),
+    // Early, so that somebody can look around when a later phase fails.
+    pathPhase(),
     imagePhase(folders, cloud, options.starterImage),
     networkPhase(cloud),
     keyPhase(cloud, env, profileNameOf(folders)),
     ...(options.noInstance ? [] : [firstInstancePhase({ folders, cloud, env, signal })]),
-    pathPhase(),
   ];
 }
 
