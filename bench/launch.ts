@@ -30,14 +30,15 @@ async function main(): Promise<void> {
   const cloud = await BenchCloud.start(image, folder);
   await using connection = await connect();
 
-  /** From the call to the API until libvirt says that the domain has started. */
-  async function launchUntilRunning(name: string) {
+  /** Seconds from the start of some work until libvirt says that a domain has started. */
+  async function secondsUntilStarted(work: () => Promise<unknown>): Promise<number> {
     const started = Promise.withResolvers<void>();
     await using _ = await connection.domains.on('lifecycle', ({ event }) => event === 'started' && started.resolve());
-    const seconds = await secondsOf(async () => {
-      await cloud.request({ name, type });
-      await started.promise;
-    });
+    return secondsOf(() => Promise.all([work(), started.promise]));
+  }
+
+  async function launchUntilRunning(name: string) {
+    const seconds = await secondsUntilStarted(() => cloud.request({ name, type }));
     return { seconds, instance: await cloud.byName(name) };
   }
 
@@ -49,7 +50,7 @@ async function main(): Promise<void> {
   const share: Figures = { ours: [], theirs: [] };
   for (let pair = 0; pair < pairs; pair++) {
     let made = domain;
-    const theirs = await secondsOf(async () => {
+    const theirs = await secondsUntilStarted(async () => {
       made = await createTwin(connection, twin);
     });
     await removeTwin(connection, made);
