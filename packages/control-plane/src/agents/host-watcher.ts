@@ -73,7 +73,7 @@ export class HostWatcher {
           break;
         case 'unreachable':
           this.isReachable = false;
-          await this.#recordUnreachable(`${event.detail} ${event.action}`);
+          await this.#recordUnreachable(event);
           this.#listener.unreachable();
           break;
         case 'instance':
@@ -96,11 +96,11 @@ export class HostWatcher {
       });
     } catch (error) {
       if (!(error instanceof VirgaError) || error.code !== 'HostUnavailable') throw error;
-      await this.#recordUnreachable(error.message);
+      await this.#recordUnreachable(error);
     }
   }
 
-  async #recordUnreachable(reason: string): Promise<void> {
+  async #recordUnreachable(reason: Pick<VirgaError, 'detail' | 'action'>): Promise<void> {
     await this.#inTurn(() => recordUnreachable(this.#deps.db, this.#access, this.#host.id, reason));
   }
 

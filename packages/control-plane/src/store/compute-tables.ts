@@ -28,7 +28,9 @@ export type ComputeTables = {
     name: string;
     driver: 'libvirt' | 'simulated';
     state: 'ready' | 'unreachable';
+    /** Why it cannot be used, and what to do. */
     state_reason: string | null;
+    state_action: string | null;
     facts: JSONColumnType<HostFacts> | null;
     schedulable_vcpus: Generated<number>;
     schedulable_memory_mib: Generated<number>;

@@ -60,6 +60,7 @@ export async function registerHost(
         driver,
         state: 'unreachable',
         state_reason: null,
+        state_action: null,
         facts: null,
         last_seen_at: null,
       })
@@ -102,6 +103,7 @@ export async function recordFacts(
       .set({
         state: 'ready',
         state_reason: null,
+        state_action: null,
         facts: JSON.stringify(facts),
         schedulable_vcpus: vcpus,
         schedulable_memory_mib: memoryMib,
@@ -121,15 +123,20 @@ export async function recordFacts(
   });
 }
 
-/** Writes down that the host cannot be used, and why. Tells it once. */
-export async function recordUnreachable(db: Db, access: SystemAccess, id: HostId, reason: string): Promise<void> {
+/** Writes down that the host cannot be used, why, and what to do. Tells it once. */
+export async function recordUnreachable(
+  db: Db,
+  access: SystemAccess,
+  id: HostId,
+  { detail, action }: Pick<VirgaError, 'detail' | 'action'>,
+): Promise<void> {
   await inTransaction(db, async (tx) => {
     const row = await tx
       .updateTable('hosts')
-      .set({ state: 'unreachable', state_reason: reason })
+      .set({ state: 'unreachable', state_reason: detail, state_action: action })
       .where('id', '=', id)
       .where((where) =>
-        where.or([where('state', '!=', 'unreachable'), sql<boolean>`state_reason is distinct from ${reason}`]),
+        where.or([where('state', '!=', 'unreachable'), sql<boolean>`state_reason is distinct from ${detail}`]),
       )
       .returning('name')
       .executeTakeFirst();
@@ -139,7 +146,7 @@ export async function recordUnreachable(db: Db, access: SystemAccess, id: HostId
       projectId: null,
       resourceId: id,
       resourceName: row.name,
-      message: `Host ${row.name} cannot be used: ${reason}`,
+      message: `Host ${row.name} cannot be used: ${detail} ${action}`,
     });
   });
 }
@@ -150,7 +157,7 @@ function toHost(row: Row): Host {
     name: row.name,
     driver: row.driver,
     state: row.state,
-    stateReason: row.state_reason,
+    stateReason: row.state_reason && `${row.state_reason} ${row.state_action}`,
     facts: row.facts,
     allocatedVcpus: row.allocated_vcpus,
     allocatedMemoryMib: row.allocated_memory_mib,

@@ -83,8 +83,9 @@ test('each refusal says what is missing', async () => {
   await assert.rejects(launch(), { name: 'HostUnavailable' });
   const host = await addHost('a', 2048);
   await assert.rejects(launch({ vcpus: 1, memoryMib: 65_536 }), { name: 'InstanceTypeTooLarge', field: '/type' });
-  await recordUnreachable(store.db, store.system, host, 'libvirtd does not run.');
-  await assert.rejects(launch(), /libvirtd does not run/);
+  const reason = { detail: 'libvirtd does not run.', action: 'Start it.' };
+  await recordUnreachable(store.db, store.system, host, reason);
+  await assert.rejects(launch(), { name: 'HostUnavailable', detail: /libvirtd does not run\.$/, action: 'Start it.' });
   await store.db.deleteFrom('hosts').execute();
   await addHost('full', 8192, 1e9);
   await assert.rejects(launch(), { name: 'StorageFull' });
@@ -97,6 +98,6 @@ test('a stopped instance gets its room back on its own host, or an answer that s
   await start(host);
   await start(host);
   await assert.rejects(start(host), { name: 'NoCapacity' });
-  await recordUnreachable(store.db, store.system, other, 'It is off.');
+  await recordUnreachable(store.db, store.system, other, { detail: 'It is off.', action: 'Switch it on.' });
   await assert.rejects(start(other), { name: 'HostUnavailable' });
 });

@@ -2,8 +2,10 @@
 // that no two requests are promised the same room. The cost does not grow with the number of instances.
 import { VirgaError } from '@virga/contract/errors';
 import type { HostId } from '@virga/contract/ids';
+import type { Selectable } from 'kysely';
 import type { WriteAccess } from '../../access/authorizer.ts';
 import type { Tx } from '../../store/database.ts';
+import type { Database } from '../../store/schema.ts';
 
 export type Demand = { vcpus: number; memoryMib: number };
 
@@ -97,7 +99,7 @@ async function refusal(tx: Tx, { vcpus, memoryMib }: Demand): Promise<VirgaError
     });
   }
   const ready = hosts.filter((host) => host.state === 'ready');
-  if (ready.length === 0) return notReady(largest);
+  if (ready.length === 0) return notReady(largest, hosts.length);
   const roomy = ready.filter(
     (host) =>
       host.schedulable_vcpus - host.allocated_vcpus >= vcpus &&
@@ -115,9 +117,13 @@ async function refusal(tx: Tx, { vcpus, memoryMib }: Demand): Promise<VirgaError
   });
 }
 
-function notReady(host: { name: string; state_reason: string | null }): VirgaError {
+function notReady(
+  { name, state_reason, state_action }: Pick<Selectable<Database['hosts']>, 'name' | 'state_reason' | 'state_action'>,
+  hostCount = 1,
+): VirgaError {
+  const others = hostCount > 1 ? `None of ${hostCount} hosts is ready. ` : '';
   return new VirgaError('HostUnavailable', {
-    detail: `No host is ready. Host ${host.name}: ${host.state_reason ?? 'it has not reported yet.'}`,
-    action: 'Mend the host, then try again.',
+    detail: `${others}Host ${name} is not ready: ${state_reason ?? 'it has not reported yet.'}`,
+    action: state_action ?? 'Try again in a moment; if it stays so, read the log of the server.',
   });
 }
