@@ -138,7 +138,11 @@ export class Ledger {
     const instances = (await this.list()).map(
       ({ name, state, stateReason }) => `${name} ${state} ${stateReason ?? ''}`,
     );
-    return `asked for ${this.living.map(({ name }) => name).join()}; there is ${instances.join(', ') || 'nothing'}`;
+    const failed = (await this.cloud.client.listOperations({ query: { state: 'failed' } })).items;
+    const reasons = failed.map(
+      ({ kind, resourceName, error }) => `${kind} of ${resourceName} failed: ${error?.detail}`,
+    );
+    return `asked for ${this.living.map(({ name }) => name).join()}; there is ${instances.join(', ') || 'nothing'}; ${reasons.join(' ')}`;
   }
 
   private async compare(): Promise<Verdict> {

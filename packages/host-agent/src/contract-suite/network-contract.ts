@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { conforms } from '@virga/contract/agent/conforms';
 import { ObservedNetwork } from '@virga/contract/agent/observed';
 import { type ContractTest, rejectsWith } from './contract-test.ts';
-import type { ContractWorld } from './contract-world.ts';
+import { type ContractWorld, stopped } from './contract-world.ts';
 
 export function networkContract(test: ContractTest): void {
   test('a network is active and has exactly the leases that are wanted', async (world, t) => {
@@ -69,6 +69,18 @@ export function networkContract(test: ContractTest): void {
     const observed = await world.agent.applyInstance(desired);
     assert.deepEqual([observed.state, observed.intact], ['running', true]);
     assert.equal(await world.bootCount(desired), 1);
+  });
+
+  test('a guest can be stopped while its network is missing', async (world, t) => {
+    const desired = await world.launched(t);
+    const generation = (await world.observedNetwork())?.generation ?? 0;
+    await world.harness.virsh.networkDestroy(world.network);
+    await world.harness.virsh.networkUndefine(world.network);
+    try {
+      assert.equal((await world.agent.applyInstance(stopped(desired, -1))).state, 'stopped');
+    } finally {
+      await world.agent.applyNetwork({ ...world.network, generation });
+    }
   });
 
   test('leaves a network of another cloud alone, and finds none there that is not its own', async (world) => {

@@ -19,14 +19,27 @@ export async function convergeInstance(work: Work): Promise<void> {
   const { host, desired } = work;
   requireNoStranger(host, desired);
   requireNotLate(host, desired);
-  if (host.domain(desired.id) === undefined) requireImage(host, desired);
+  const domain = host.domain(desired.id);
+  const isOn = domain !== undefined && domain.power !== 'off';
+  if (isOn && domain.isDefined && desired.power.state === 'stopped') {
+    // Needs neither image nor network.
+    await define(work);
+    return converge(work);
+  }
+  if (domain === undefined) requireImage(host, desired);
   for (const nic of desired.nics) findNetwork(host, nic.networkId, desired.cloudId);
   await makeFiles(work);
-  await makeLeases(work);
   await define(work);
-  if (desired.power.state === 'running') await run(work);
-  else await stop(work, Date.parse(desired.power.forceAt));
+  // A guest that is started now gets its lease after that, as on a real host.
+  if (!isOn) await converge(work);
+  await makeLeases(work);
+  if (isOn) await converge(work);
 }
+
+const converge = (work: Work): Promise<void> => {
+  const { power } = work.desired;
+  return power.state === 'running' ? run(work) : stop(work, Date.parse(power.forceAt));
+};
 
 async function makeFiles({ host, desired, steps }: Work): Promise<void> {
   const { id, cloudId, uuid, domainName, rootDisk } = desired;
@@ -65,7 +78,7 @@ async function makeLeases({ host, desired, steps }: Work): Promise<void> {
   steps.undo.add('leases', async () => {
     for (const { networkId, mac } of missing) removeLease(host, networkId, mac);
   });
-  await steps.take('lease', 55, steps.timings.leasesMs, () => {
+  await steps.take('lease', 90, steps.timings.leasesMs, () => {
     for (const { networkId, mac, address } of missing) {
       addLease(host, networkId, { mac, address, hostName: seed.hostName });
     }
@@ -81,12 +94,12 @@ async function define({ host, desired, steps }: Work): Promise<void> {
       if (made !== undefined) host.removeDomain(id, made);
     });
     const record = recordOf(desired, desired.reboot?.token ?? null);
-    await steps.take('define', 70, steps.timings.defineMs, () => host.setDomain(id, { ...freshDomain, record }));
+    await steps.take('define', 60, steps.timings.defineMs, () => host.setDomain(id, { ...freshDomain, record }));
     return;
   }
   if (domain.isDefined && domain.record.generation === desired.generation) return;
   // A running guest is not interrupted; its reboot is still to be done.
-  await steps.take(domain.isDefined ? 'metadata' : 'define', 70, steps.timings.defineMs, () => {
+  await steps.take(domain.isDefined ? 'metadata' : 'define', 60, steps.timings.defineMs, () => {
     const current = host.domain(id) ?? domain;
     host.setDomain(id, { ...current, isDefined: true, record: recordOf(desired, current.record.rebootToken) });
   });
@@ -106,7 +119,11 @@ async function run(work: Work): Promise<void> {
   const domain = current(work);
   if (domain.power === 'off') {
     requireFiles(host, desired);
-    await steps.take('start', 80, steps.timings.startMs, () =>
+    steps.undo.add('start', async () => {
+      const started = host.domain(desired.id);
+      if (started !== undefined && started.power !== 'off') host.endGuest(desired.id, started, 'destroyed');
+    });
+    await steps.take('start', 70, steps.timings.startMs, () =>
       host.startGuest(desired.id, withReboot(current(work), desired)),
     );
     return;

@@ -52,11 +52,11 @@ test('a last line that a crash tore counts as never written, and the journal goe
   await truncate(stateFile, (await stat(stateFile)).size - 3);
 
   const torn = open(t, { stateFile });
-  const state = (await torn.listInstances(cloudId))[0]?.state;
-  assert.equal(state, 'stopped', 'what was torn was that it had started');
+  assert.deepEqual(await leases(torn), [], 'what was torn was the lease');
   await torn.applyInstance(desired);
   await torn.close();
   const after = open(t, { stateFile });
+  assert.equal((await leases(after)).length, 1);
   assert.equal((await after.listInstances(cloudId))[0]?.state, 'running');
 });
 
@@ -135,6 +135,8 @@ test('thousands of hosts fit in a process, and none has a timer while nothing ha
   for (const { end } of watching) assert.equal((await end).done, true);
   await Promise.all(hosts.map((host) => host.close()));
 });
+
+const leases = async (agent: SimulatedAgent) => (await agent.listNetworks(cloudId))[0]?.leases ?? [];
 
 const never = () => new Promise<never>(() => undefined);
 
