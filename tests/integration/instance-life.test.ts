@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { childAt, parseXml } from '@virga/host-agent/libvirt/xml';
 import { type Hypervisor, startHypervisor } from '@virga/testing/hypervisor';
 import { until } from '@virga/testing/until';
-import { XMLParser } from 'fast-xml-parser';
 import { type Inventory, takeInventory } from './inventory.ts';
 import { output } from './run-program.ts';
 import { WholeCloud } from './whole-cloud.ts';
@@ -29,15 +29,22 @@ const domains = async (...which: string[]) =>
   (await virsh('list', '--name', ...which)).split('\n').filter((line) => line !== '');
 const inGuest = async (name: string, ...command: string[]) =>
   (await cloud.done(['ssh', name, '--', ...command].join(' '))).trim();
-const parse = (xml: string) => new XMLParser({ ignoreAttributes: false }).parse(xml);
 
 test('an instance lives as the command line says, and virsh sees the same', async (t) => {
   const { virga, image } = { virga: cloud, image: process.env.VIRGA_TEST_STARTER_IMAGE };
   let empty: Inventory;
   let domain = '';
   let id = '';
+  let isBroken = false;
+  /** What comes after a step that failed would only tell of that again. */
+  const step = (name: string, work: () => Promise<void>) =>
+    t.test(name, { skip: isBroken }, async () => {
+      isBroken = true;
+      await work();
+      isBroken = false;
+    });
 
-  await t.test('a cloud gets an image, a network and a key', async () => {
+  await step('a cloud gets an image, a network and a key', async () => {
     assert.ok(image && existsSync(image), 'VIRGA_TEST_STARTER_IMAGE names an image');
     const said = await Promise.all([
       virga.done(`images register ${image} --name starter --format qcow2 --login-user root --wait`),
@@ -49,7 +56,7 @@ test('an instance lives as the command line says, and virsh sees the same', asyn
     empty = await takeInventory(virga);
   });
 
-  await t.test('two guests are launched and run, until one can log in', async () => {
+  await step('two guests are launched and run, until one can log in', async () => {
     const userData = join(virga.folder, 'user-data');
     writeFileSync(userData, '#!/bin/sh\necho "run by $(id -un) on $(hostname)" >/root/user-data-ran\n');
     const options = '--image starter --type tiny --wait=ssh';
@@ -66,7 +73,7 @@ test('an instance lives as the command line says, and virsh sees the same', asyn
     id = shown.id;
   });
 
-  await t.test('virsh shows the same domain', async () => {
+  await step('virsh shows the same domain', async () => {
     const others = (await virga.json('list')).map(({ domainName }: { domainName: string }) => domainName);
     assert.deepEqual((await domains()).sort(), others.sort());
     const info = await virsh('dominfo', domain);
@@ -74,12 +81,12 @@ test('an instance lives as the command line says, and virsh sees the same', asyn
     assert.match(info, /CPU\(s\): +1\n/);
     assert.match(info, /Max memory: +262144 KiB/);
     assert.match(info, /Persistent: +yes/);
-    const shown = parse(await virga.done('xml web'));
-    assert.deepEqual(shown, parse(await virsh('dumpxml', domain)));
-    assert.equal(shown.domain.name, domain);
+    const shown = parseXml(await virga.done('xml web'));
+    assert.deepEqual(shown, parseXml(await virsh('dumpxml', domain)));
+    assert.equal(childAt(shown, 'name')?.text, domain);
   });
 
-  await t.test('host name, key and user data have reached the guest', async () => {
+  await step('host name, key and user data have reached the guest', async () => {
     assert.equal(await inGuest('web', 'hostname'), 'web');
     assert.equal(await inGuest('db', 'hostname'), 'db');
     assert.match(await virga.done('log web'), /virga-starter: ready \(web, instance i-/);
@@ -93,7 +100,7 @@ test('an instance lives as the command line says, and virsh sees the same', asyn
     assert.equal(failing.exit, 7);
   });
 
-  await t.test('guests reach each other over the network', async () => {
+  await step('guests reach each other over the network', async () => {
     const addressOf = async (name: string) => (await virga.json(`show ${name}`)).networkInterfaces[0].address;
     const [web, db] = await Promise.all([addressOf('web'), addressOf('db')]);
     assert.match(await inGuest('web', 'ping', '-c', '2', '-W', '10', db), / 0% packet loss/);
@@ -101,7 +108,7 @@ test('an instance lives as the command line says, and virsh sees the same', asyn
     assert.match(await inGuest('web', 'ip', '-o', 'addr', 'show', 'dev', 'eth0'), new RegExp(`inet ${web}/24`));
   });
 
-  await t.test('the serial console takes what is typed', async () => {
+  await step('the serial console takes what is typed', async () => {
     const options = ['--until', 'sum=42', '--timeout', '60'];
     const { exit, stdout, stderr } = await virga.cli(['console', 'web', ...options], {
       input: '\necho sum=$((40 + 2))\n',
@@ -111,7 +118,7 @@ test('an instance lives as the command line says, and virsh sees the same', asyn
     assert.match(await virga.done('log web'), /sum=42/);
   });
 
-  await t.test('stop lets the guest shut down', async () => {
+  await step('stop lets the guest shut down', async () => {
     await inGuest('web', 'echo kept >/root/kept && sync');
     assert.equal(await virga.done('stop web --wait --timeout 120'), 'instance web: stopped\n');
     assert.equal(await virsh('domstate', '--reason', domain), 'shut off (shutdown)');
@@ -122,7 +129,7 @@ test('an instance lives as the command line says, and virsh sees the same', asyn
     assert.equal(ssh.exit, 4, ssh.stderr);
   });
 
-  await t.test('start boots it again from the same disk, and user data runs no second time', async () => {
+  await step('start boots it again from the same disk, and user data runs no second time', async () => {
     await inGuest('db', 'true');
     assert.match(await virga.done('start web --wait=ssh'), /^instance web: running at/);
     assert.equal(await virsh('domstate', '--reason', domain), 'running (booted)');
@@ -130,7 +137,7 @@ test('an instance lives as the command line says, and virsh sees the same', asyn
     assert.equal(await inGuest('web', 'rm /root/user-data-ran && sync && echo removed'), 'removed');
   });
 
-  await t.test('reboot boots the guest anew in the same domain', async () => {
+  await step('reboot boots the guest anew in the same domain', async () => {
     const bootId = () => inGuest('web', 'cat', '/proc/sys/kernel/random/boot_id');
     const [earlier, domainId] = [await bootId(), await virsh('domid', domain)];
     await virga.done('reboot web --wait=ssh');
@@ -148,12 +155,12 @@ test('an instance lives as the command line says, and virsh sees the same', asyn
     assert.equal(await inGuest('web', 'ls /root/user-data-ran 2>/dev/null; echo none'), 'none');
   });
 
-  await t.test('destroy cuts it off', async () => {
+  await step('destroy cuts it off', async () => {
     assert.equal(await virga.done('destroy web --wait'), 'instance web: stopped\n');
     assert.equal(await virsh('domstate', '--reason', domain), 'shut off (destroyed)');
   });
 
-  await t.test('events and operations tell all of it', async () => {
+  await step('events and operations tell all of it', async () => {
     const events = await virga.json(`events --limit 1000 --resource ${id}`);
     const types = events.map(({ type }: { type: string }) => type.replace('instance.', ''));
     const story = 'launch stop start reboot destroy'.split(' ');
@@ -170,7 +177,7 @@ test('an instance lives as the command line says, and virsh sees the same', asyn
     assert.ok(operations.every(({ state }: { state: string }) => state === 'succeeded'));
   });
 
-  await t.test('delete asks first, and then leaves nothing of it', async () => {
+  await step('delete asks first, and then leaves nothing of it', async () => {
     const unsure = await virga.cli(['delete', 'web', '--wait']);
     assert.equal(unsure.exit, 2);
     assert.match(unsure.stderr, /--yes/);
