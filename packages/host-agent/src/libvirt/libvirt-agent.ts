@@ -131,6 +131,7 @@ class LibvirtAgent implements HostAgent {
   }
 
   close(): Promise<void> {
+    this.context.accelerator.close();
     return this.context.hypervisor.close();
   }
 }

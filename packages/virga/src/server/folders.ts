@@ -28,6 +28,9 @@ export function foldersOf(state: string, run?: string): Folders {
   };
 }
 
+/** The kernel that KVM is proved with, if there is one. */
+export const probeKernel = (folders: Folders): string => join(folders.state, 'probe', 'vmlinuz');
+
 /** Modes of what we make. QEMU, as a user of its own, reaches images through the state folder without listing it. */
 const modes = (folders: Folders): [path: string, mode: number][] => [
   [folders.state, 0o711],

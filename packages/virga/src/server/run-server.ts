@@ -10,7 +10,14 @@ import { openLibvirtAgent } from '@virga/host-agent/libvirt/libvirt-agent';
 import type { Logger } from 'pino';
 import { buildId, version } from '../build-info.ts';
 import { writeCloudId } from './cloud-id.ts';
-import { createDatabaseUser, databaseUser, databaseUserExists, type Folders, prepareFolders } from './folders.ts';
+import {
+  createDatabaseUser,
+  databaseUser,
+  databaseUserExists,
+  type Folders,
+  prepareFolders,
+  probeKernel,
+} from './folders.ts';
 import { assertCanListen } from './port.ts';
 import { startPrivateCluster } from './private-cluster.ts';
 import { ensureAdministratorCredentials, ensureSealKey } from './secrets.ts';
@@ -57,6 +64,7 @@ export async function runServer({ folders, settings, stream, onReady, signal }: 
       socketPath: settings.libvirtSocket,
       storagePath: settings.storage,
       acceleration: settings.acceleration,
+      probe: { kernelPath: probeKernel(folders) },
       log: log.child({ part: 'host-agent' }),
     });
     undo.defer(() => agent.close());

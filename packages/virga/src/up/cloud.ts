@@ -1,13 +1,19 @@
 // The cloud on this machine as `up` sees it: the server that runs, and a client signed in as its first administrator.
 // Nothing is remembered between two looks but the client: what runs may have changed.
 import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { followOperation } from '@virga/cli/operations/follow-operation';
 import { type Client, createClient } from '@virga/contract/client';
+import { VirgaError } from '@virga/contract/errors';
 import type { OperationId } from '@virga/contract/ids';
 import type { Folders } from '../server/folders.ts';
 import { type AdministratorCredentials, readAdministratorCredentials } from '../server/secrets.ts';
 import { readServerRecord } from '../server/server-record.ts';
 import type { Report } from './phase.ts';
+
+/** Trying out KVM may take a kernel that hangs under it, which is noticed after seconds. */
+const hostReadyMs = 60_000;
+const hostLookMs = 200;
 
 export type Login = AdministratorCredentials & { server: string };
 
@@ -49,6 +55,26 @@ export class Cloud {
       signal: this.signal,
       onChange: report,
     });
+  }
+
+  /**
+   * Waits until this host takes instances: it has looked at itself, and tried out KVM.
+   * @throws HostUnavailable it does not come to that, and why
+   */
+  async whenHostIsReady(report: Report): Promise<void> {
+    const deadline = performance.now() + hostReadyMs;
+    for (;;) {
+      const [host] = (await this.requireClient().listHosts({ query: {} })).items;
+      if (host?.state === 'ready') return;
+      if (performance.now() > deadline) {
+        throw new VirgaError('HostUnavailable', {
+          detail: `This host is not ready: ${host?.stateReason ?? 'it has not reported yet.'}`,
+          action: 'Mend that, then run this again.',
+        });
+      }
+      report('looking at the host, and trying out KVM');
+      await sleep(hostLookMs, undefined, { signal: this.signal });
+    }
   }
 
   private open() {

@@ -9,8 +9,8 @@ import type { Image } from '@virga/contract/rest/images';
 import type { Instance } from '@virga/contract/rest/instances';
 import type { Folders } from '../server/folders.ts';
 import type { Cloud } from './cloud.ts';
-import { imageName } from './image-phase.ts';
 import type { Phase, Report } from './phase.ts';
+import { imageName } from './starter-file.ts';
 import { readUpRecord, writeUpRecord } from './up-record.ts';
 
 export const firstInstanceName = 'first';
@@ -42,6 +42,7 @@ async function launch(client: Client, cloud: Cloud, env: NodeJS.ProcessEnv, repo
   const [image] = (await client.listImages({ query: { name: imageName } })).items;
   const type = smallestFor(image, (await client.listInstanceTypes()).items);
   const keyPairs = (await knownKeys(client, env)).map(({ keyPair }) => keyPair.name).slice(0, 16);
+  await cloud.whenHostIsReady(report);
   report('launching');
   const { instance, operationId } = await idempotent((request) =>
     client.launchInstance({ body: { name: firstInstanceName, image: imageName, type: type.name, keyPairs } }, request),

@@ -9,6 +9,7 @@ import { Cloud } from './cloud.ts';
 import { findFirst, firstInstanceName, firstInstancePhase } from './first-instance-phase.ts';
 import { hostPhase } from './host-phase.ts';
 import { imagePhase } from './image-phase.ts';
+import { kernelPhase } from './kernel-phase.ts';
 import { keyPhase } from './key-phase.ts';
 import { libvirtPhase } from './libvirt-phase.ts';
 import { loginPhase, profileNameOf } from './login-phase.ts';
@@ -60,6 +61,7 @@ function phasesOf(
   return [
     hostPhase(folders),
     libvirtPhase(folders.run),
+    kernelPhase(folders, options.starterImage),
     serverPhase(folders, settingsFromPort(folders, options.port)),
     loginPhase(cloud, env, profileNameOf(folders)),
     // Early, so that somebody can look around when a later phase fails.

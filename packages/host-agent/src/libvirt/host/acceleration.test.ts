@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { until } from '@virga/testing/until';
 import pino from 'pino';
 import { Hypervisor } from '../hypervisor.ts';
 import { openStorage, type Storage } from '../storage.ts';
@@ -53,6 +55,22 @@ test('a KVM under which a kernel does not boot leads to emulation, loudly, and i
   said.length = 0;
   assert.deepEqual(await accelerator('auto', { kernelPath }).acceleration(), first);
   assert.deepEqual(said, []);
+});
+
+test('a proof that is under way ends with the agent, and leaves no QEMU behind', async (t) => {
+  const unseen = join(folder, 'vmlinuz-unseen');
+  await copyFile(kernelPath, unseen);
+  const closing = accelerator('auto', { kernelPath: unseen });
+  const decision = closing.acceleration();
+  const probes = () => execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).includes(unseen);
+  await until('the kernel is being booted', () => probes() || undefined).catch(() => undefined);
+  if (!probes()) {
+    t.skip('KVM is not offered here: nothing to boot');
+    return void (await decision);
+  }
+  closing.close();
+  await assert.rejects(decision, { name: 'AbortError' });
+  await until('QEMU has ended', () => !probes());
 });
 
 test('without a kernel to boot there is no proof; one that comes later is tried when asked again', async () => {

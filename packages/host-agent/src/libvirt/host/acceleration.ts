@@ -29,6 +29,7 @@ export class Accelerator {
   private readonly options: Options;
   private decision: Promise<Verdict> | undefined;
   private toldReason: string | undefined;
+  private readonly ending = new AbortController();
 
   constructor(options: Options) {
     this.options = options;
@@ -48,6 +49,11 @@ export class Accelerator {
     return (await this.decision).acceleration;
   }
 
+  /** Ends a proof that is under way; who waits for it gets the abort. */
+  close(): void {
+    this.ending.abort();
+  }
+
   private async decide(): Promise<Verdict> {
     const { setting, hypervisor, storage, probe } = this.options;
     if (setting !== 'auto') return { acceleration: { mode: setting, reason: forced[setting] }, isLasting: true };
@@ -62,7 +68,7 @@ export class Accelerator {
     const remembered = await readCache(cacheFile);
     if (remembered?.key === key) return { acceleration: remembered.acceleration, isLasting: true };
 
-    const verdict = await probeKvm(hypervisor, probe);
+    const verdict = await probeKvm(hypervisor, probe, this.ending.signal);
     this.tell(verdict.acceleration);
     if (verdict.isLasting) {
       await writeFileDurably(cacheFile, `${JSON.stringify({ key, acceleration: verdict.acceleration })}\n`, 0o644);

@@ -27,7 +27,7 @@ const reachedTheEnd = /VFS: (?:Unable to mount root|Cannot open root device)|No 
 const machines = { x86_64: 'q35', aarch64: 'virt' } as const;
 const consoles = { x86_64: 'ttyS0', aarch64: 'ttyAMA0' } as const;
 
-export async function probeKvm(hypervisor: Hypervisor, probe: KvmProbe): Promise<Verdict> {
+export async function probeKvm(hypervisor: Hypervisor, probe: KvmProbe, signal: AbortSignal): Promise<Verdict> {
   const emulate = (reason: string, isLasting = false): Verdict => ({
     acceleration: { mode: 'tcg', reason },
     isLasting,
@@ -44,7 +44,7 @@ export async function probeKvm(hypervisor: Hypervisor, probe: KvmProbe): Promise
   if (kernel === undefined) {
     return emulate('/dev/kvm is there, but there is no kernel in /boot to prove with that Linux boots under it.');
   }
-  const trouble = await bootTrouble(kernel);
+  const trouble = await bootTrouble(kernel, signal);
   if (trouble !== undefined) return emulate(`${kernel} does not boot under KVM: ${trouble}`, true);
   return { acceleration: { mode: 'kvm', reason: `${kernel} was booted under KVM.` }, isLasting: true };
 }
@@ -94,21 +94,24 @@ async function findKernel({ kernelPath, bootFolder = '/boot' }: KvmProbe): Promi
 }
 
 /** Boots the kernel. @returns what went wrong, as a sentence; undefined when it came to its end */
-function bootTrouble(kernel: string): Promise<string | undefined> {
+function bootTrouble(kernel: string, signal: AbortSignal): Promise<string | undefined> {
   const arch = hostArchitecture();
   const args = [
     ...['-accel', 'kvm', '-machine', machines[arch], '-cpu', 'host', '-m', String(guestMemoryMib)],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-serial', 'stdio', '-kernel', kernel],
     ...['-append', `console=${consoles[arch]} earlyprintk=serial,ttyS0 panic=-1`],
   ];
-  const child = spawn(`qemu-system-${arch}`, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  // A kernel that hangs burns a processor for ever: it must not outlive us, however we end.
+  const argv = ['--pdeathsig', 'KILL', `qemu-system-${arch}`, ...args];
+  const child = spawn('setpriv', argv, { stdio: ['ignore', 'pipe', 'pipe'], signal, killSignal: 'SIGKILL' });
   let printed = '';
   let complaint = '';
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const end = (trouble: string | undefined) => {
       clearTimeout(deadline);
       child.kill('SIGKILL');
-      resolve(trouble);
+      if (signal.aborted) reject(signal.reason);
+      else resolve(trouble);
     };
     const deadline = setTimeout(() => {
       end(`for ${silenceMs / 1000} s nothing more came; ${whatItPrinted(printed)}.`);
