@@ -7,6 +7,7 @@ import { followOperation } from '@virga/cli/operations/follow-operation';
 import { type Client, createClient } from '@virga/contract/client';
 import type { OperationId } from '@virga/contract/ids';
 import type { Instance } from '@virga/contract/rest/instances';
+import { until } from '@virga/testing/until';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -29,7 +30,11 @@ export class BenchCloud {
     const { profiles, currentProfile } = await readConfig(process.env);
     const profile = profiles[currentProfile ?? ''];
     if (!profile) throw new Error('script/up left no profile to sign in with');
-    return new BenchCloud(createClient(profile));
+    const client = createClient(profile);
+    await until('the host is ready', async () => {
+      return (await client.listHosts({ query: {} })).items.some(({ state }) => state === 'ready');
+    });
+    return new BenchCloud(client);
   }
 
   /** Asks for an instance; answers as soon as the API does. */
