@@ -17,12 +17,13 @@ import { type Outcome, type RunOptions, runProgram } from './run-program.ts';
 
 export type Answer = { status: number; type: string; body: unknown };
 
-const serverProgram = fileURLToPath(import.meta.resolve('virga/main'));
 /** The first start makes the database, beside whatever else the machine does. */
 const startMs = 120_000;
 const endMs = 60_000;
 
 export class WholeCloud {
+  /** The whole executable: what the command line has, and the commands of a machine. */
+  static readonly executable = fileURLToPath(import.meta.resolve('virga/main'));
   readonly folder: string;
   readonly folders: Folders;
   private readonly serverOptions: readonly string[];
@@ -97,7 +98,7 @@ export class WholeCloud {
   /** The words after `node` that start a server on the folders of this cloud. */
   serverCommand(options: readonly string[], folders: Folders = this.folders): string[] {
     const on = ['--state', folders.state, '--run', folders.run, '--acceleration', 'tcg'];
-    return ['--conditions=development', serverProgram, 'server', ...on, ...options];
+    return ['--conditions=development', WholeCloud.executable, 'server', ...on, ...options];
   }
 
   /** Stops the server in order, or as the signal does. */
