@@ -78,8 +78,9 @@ export type ComputeTables = {
   addresses: {
     network_id: NetworkId;
     address: string;
-    /** Null once released; the row stays for a minute so that an address is not handed on at once. */
+    /** Null when nobody holds the address. */
     nic_id: NetworkInterfaceId | null;
+    /** Null while somebody holds the address; minus infinity when nobody ever has. */
     released_at: Date | null;
   };
   nics: { id: NetworkInterfaceId; instance_id: InstanceId; network_id: NetworkId; mac: string; address: string };

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { VirgaError } from '@virga/contract/errors';
 import { Kysely, PostgresDialect, sql, type Transaction } from 'kysely';
 import pg from 'pg';
+import { holdNotifications } from './notifications.ts';
 import type { Database } from './schema.ts';
 
 export type Db = Kysely<Database>;
@@ -54,7 +55,12 @@ const attempts = 5;
 export async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await db.transaction().execute(work);
+      return await db.transaction().execute(async (tx) => {
+        const sendNotifications = holdNotifications(tx);
+        const result = await work(tx);
+        await sendNotifications();
+        return result;
+      });
     } catch (error) {
       if (attempt >= attempts || !collisions.has(sqlState(error) ?? '')) throw storeError(error);
       await sleep(attempt * 5);

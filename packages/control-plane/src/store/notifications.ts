@@ -1,16 +1,33 @@
 // LISTEN/NOTIFY over one connection of its own. A notification is only a hint to look again: who misses one, because the
 // connection broke, gets a `reconnected` call and looks at everything.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sql } from 'kysely';
+import { type Kysely, sql } from 'kysely';
 import pg from 'pg';
-import type { Db, Tx } from './database.ts';
+import type { Database } from './schema.ts';
 
 const channels = ['instances', 'networks', 'operations', 'workflows', 'events'] as const;
 export type Channel = (typeof channels)[number];
 
+/** What transactions are going to tell, which is sent in one go at their end. */
+const heldBack = new WeakMap<Kysely<Database>, [channel: string, payload: string][]>();
+
 /** Tells every listener, when and only when the transaction commits. */
-export async function notify(tx: Tx | Db, channel: Channel, payload = ''): Promise<void> {
-  await sql`select pg_notify(${`virga_${channel}`}, ${payload})`.execute(tx);
+export async function notify(db: Kysely<Database>, channel: Channel, payload = ''): Promise<void> {
+  const held = heldBack.get(db);
+  if (held) held.push([`virga_${channel}`, payload]);
+  else await sql`select pg_notify(${`virga_${channel}`}, ${payload})`.execute(db);
+}
+
+/** Holds back what the transaction tells. Returns how to send it, which is to be done before the commit. */
+export function holdNotifications(tx: Kysely<Database>): () => Promise<void> {
+  const held: [channel: string, payload: string][] = [];
+  heldBack.set(tx, held);
+  return async () => {
+    if (held.length === 0) return;
+    const [told, payloads] = [held.map(([channel]) => channel), held.map(([, payload]) => payload)];
+    await sql`select pg_notify(channel, payload)
+      from unnest(${told}::text[], ${payloads}::text[]) as told (channel, payload)`.execute(tx);
+  };
 }
 
 type Listener = (payload: string) => void;

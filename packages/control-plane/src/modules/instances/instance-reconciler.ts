@@ -14,7 +14,13 @@ import { storeError } from '../../store/database.ts';
 import { progressOperation } from '../operations/operation-store.ts';
 import { type Deviation, deviation } from './instance.ts';
 import { forgetFailure, recordApplied, recordDeleted, recordFailed, recordObserved } from './instance-outcome.ts';
-import { desiredInstanceOf, findInstance, type InstanceRow, identityOf } from './instance-store.ts';
+import {
+  desiredInstanceOf,
+  findInstanceOrder,
+  type InstanceOrder,
+  type InstanceRow,
+  identityOf,
+} from './instance-store.ts';
 import { reapInstance } from './orphaned-instance-reaper.ts';
 import { adoptStart, adoptStop, beginRepair, recordRepaired } from './outside-change.ts';
 
@@ -118,7 +124,7 @@ export class InstanceReconciler {
 
   async #reconcile(id: InstanceId, signal: AbortSignal): Promise<void> {
     await this.#notices.get(id);
-    const row = await findInstance(this.#context.deps.db, id);
+    const row = await findInstanceOrder(this.#context.deps.db, id);
     if (!row) return this.#reap(id, signal);
     if (row.host_id !== this.#host.id) return;
     const hasConverged = row.desired !== 'deleted' && row.generation === row.converged_generation;
@@ -139,7 +145,7 @@ export class InstanceReconciler {
     else this.wake(row.id);
   }
 
-  async #apply(row: InstanceRow, signal: AbortSignal): Promise<boolean> {
+  async #apply(row: InstanceOrder, signal: AbortSignal): Promise<boolean> {
     const { deps } = this.#context;
     const desired = desiredInstanceOf(row, deps.cloudId);
     const done = await this.#call(row, signal, (context) => this.#host.agent.applyInstance(desired, context));
@@ -216,7 +222,7 @@ export class InstanceReconciler {
   }
 
   /** A converged instance against what its host shows. */
-  async #compare(row: InstanceRow, signal: AbortSignal): Promise<void> {
+  async #compare(row: InstanceOrder, signal: AbortSignal): Promise<void> {
     let seen = this.#seen.get(row.id);
     if (!seen) return;
     const first = judge(row.desired, seen);
@@ -245,7 +251,7 @@ export class InstanceReconciler {
     }
   }
 
-  async #repair(row: InstanceRow, seen: ObservedInstance, signal: AbortSignal): Promise<void> {
+  async #repair(row: InstanceOrder, seen: ObservedInstance, signal: AbortSignal): Promise<void> {
     await beginRepair(this.#context, row);
     if (!(await this.#apply(row, signal))) return;
     const now = this.#seen.get(row.id);

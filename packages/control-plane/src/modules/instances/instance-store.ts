@@ -3,7 +3,7 @@ import type { DesiredInstance, InstanceIdentity } from '@virga/contract/agent/de
 import { fromProblem, type VirgaError } from '@virga/contract/errors';
 import type { InstanceId, NetworkId, NetworkInterfaceId, OperationId } from '@virga/contract/ids';
 import type { Instance } from '@virga/contract/rest/instances';
-import { type Selectable, sql } from 'kysely';
+import { type Insertable, type Selectable, sql } from 'kysely';
 import type { Failure } from '../../store/compute-tables.ts';
 import type { Db, Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
@@ -17,7 +17,39 @@ export type InstanceNic = {
   address: string;
 };
 
-export type InstanceRow = Selectable<Database['instances']> & {
+/** All of an instance but its user data, which can be large and matters to its host only. */
+const columns = [
+  'instances.id',
+  'instances.project_id',
+  'instances.name',
+  'instances.uuid',
+  'instances.host_id',
+  'instances.image_id',
+  'instances.type',
+  'instances.vcpus',
+  'instances.memory_mib',
+  'instances.disk_bytes',
+  'instances.root_disk_id',
+  'instances.firmware',
+  'instances.key_pairs',
+  'instances.desired',
+  'instances.force_at',
+  'instances.reboot',
+  'instances.generation',
+  'instances.converged_generation',
+  'instances.allocated',
+  'instances.observed_state',
+  'instances.observed_reason',
+  'instances.failure',
+  'instances.failures',
+  'instances.retry_at',
+  'instances.operation_id',
+  'instances.created_at',
+  'instances.started_at',
+  'instances.state',
+] as const;
+
+export type InstanceRow = Omit<Selectable<Database['instances']>, 'user_data'> & {
   host_name: string;
   host_state: 'ready' | 'unreachable';
   host_state_reason: string | null;
@@ -26,13 +58,20 @@ export type InstanceRow = Selectable<Database['instances']> & {
   nics: InstanceNic[];
 };
 
+/** As the reconciler of its host needs it. */
+export type InstanceOrder = InstanceRow & { user_data: string | null };
+
+/** Answers what the database adds to it, and not the user data again. */
+export const insertInstance = (tx: Tx, values: Insertable<Database['instances']>) =>
+  tx.insertInto('instances').values(values).returning(columns).executeTakeFirstOrThrow();
+
 /** Instances with all that belongs to them, in one query. */
 export const selectInstances = (db: Db | Tx) =>
   db
     .selectFrom('instances')
     .innerJoin('hosts', 'hosts.id', 'instances.host_id')
     .innerJoin('images', 'images.id', 'instances.image_id')
-    .selectAll('instances')
+    .select(columns)
     .select([
       'hosts.name as host_name',
       'hosts.state as host_state',
@@ -49,12 +88,16 @@ export async function findInstance(db: Db | Tx, id: InstanceId): Promise<Instanc
   return selectInstances(db).where('instances.id', '=', id).executeTakeFirst();
 }
 
+export async function findInstanceOrder(db: Db, id: InstanceId): Promise<InstanceOrder | undefined> {
+  return selectInstances(db).select('instances.user_data').where('instances.id', '=', id).executeTakeFirst();
+}
+
 export function identityOf(row: InstanceRow, cloudId: string): InstanceIdentity {
   return { id: row.id, cloudId, uuid: row.uuid, domainName: domainNameOf(row), nics: nicsOf(row) };
 }
 
 /** What the host is asked for. @throws Error the instance is to be deleted, which is asked for in another way */
-export function desiredInstanceOf(row: InstanceRow, cloudId: string): DesiredInstance {
+export function desiredInstanceOf(row: InstanceOrder, cloudId: string): DesiredInstance {
   if (row.desired === 'deleted') throw new Error(`instance ${row.id} is to be deleted`);
   return {
     ...identityOf(row, cloudId),

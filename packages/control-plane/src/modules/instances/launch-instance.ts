@@ -2,18 +2,20 @@
 // is talked to. What can be known to be impossible is refused here, and then nothing of it exists.
 import { randomBytes } from 'node:crypto';
 import { VirgaError } from '@virga/contract/errors';
-import { type InstanceId, type NetworkInterfaceId, newId, type OperationId } from '@virga/contract/ids';
+import { newId, type OperationId } from '@virga/contract/ids';
 import type { Instance, LaunchInstance } from '@virga/contract/rest/instances';
+import type { Insertable } from 'kysely';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { uuidOf } from '../../reconcile/uuid-of.ts';
 import { brokenConstraint, type Tx } from '../../store/database.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
-import { bindAddress, leaseAddress } from '../networks/address-store.ts';
+import type { Database } from '../../store/schema.ts';
+import { leaseAddress } from '../networks/address-store.ts';
 import { createOperation } from '../operations/operation-store.ts';
 import { place } from '../placement/placement.ts';
-import { findInstance, toInstance } from './instance-store.ts';
+import { insertInstance, toInstance } from './instance-store.ts';
 import { wakeInstance } from './instance-wake.ts';
 import { type LaunchPlan, planLaunch } from './launch-plan.ts';
 
@@ -43,9 +45,8 @@ export async function launchInstance(
 }
 
 async function insertLaunch(deps: Deps, tx: Tx, access: ProjectAccess<'operator'>, plan: LaunchPlan) {
-  const now = deps.clock.now();
   const id = newId('instance');
-  // What other launches wait for comes last, and always in this order: the network, then the host.
+  const nicId = newId('networkInterface');
   const operationId = await createOperation(tx, access, {
     kind: 'instance.launch',
     projectId: access.projectId,
@@ -61,63 +62,59 @@ async function insertLaunch(deps: Deps, tx: Tx, access: ProjectAccess<'operator'
     message: `Launch of instance ${plan.name} was asked for.`,
     data: { image: plan.image.id, type: plan.type, network: plan.network.id, diskBytes: plan.diskBytes },
   });
-  const address = await leaseAddress(tx, access, plan.network, now);
-  const hostId = await place(tx, access, plan);
-  await tx
-    .insertInto('instances')
-    .values({
-      id,
-      project_id: access.projectId,
-      name: plan.name,
-      uuid: uuidOf(id),
-      host_id: hostId,
-      image_id: plan.image.id,
-      type: plan.type,
-      vcpus: plan.vcpus,
-      memory_mib: plan.memoryMib,
-      disk_bytes: plan.diskBytes,
-      root_disk_id: newId('volume'),
-      firmware: plan.firmware,
-      key_pairs: JSON.stringify(plan.keyPairs),
-      user_data: plan.userData,
-      desired: 'running',
-      force_at: null,
-      reboot: null,
-      allocated: true,
-      failure: null,
-      retry_at: null,
-      operation_id: operationId,
-      started_at: null,
-    })
-    .execute();
-  const nicId = await insertNic(tx, id, plan.network.id, address);
-  await bindAddress(tx, access, plan.network.id, address, nicId);
-  await wakeInstance(tx, hostId, id);
-  const row = await findInstance(tx, id);
-  return { instance: toInstance(row!), operationId };
+  const address = await leaseAddress(tx, access, plan.network, nicId, deps.clock.now());
+  // The row of the host comes last, because other launches may have to wait for it.
+  const host = await place(tx, access, plan);
+  const columns: Insertable<Database['instances']> = {
+    id,
+    project_id: access.projectId,
+    name: plan.name,
+    uuid: uuidOf(id),
+    host_id: host.id,
+    image_id: plan.image.id,
+    type: plan.type,
+    vcpus: plan.vcpus,
+    memory_mib: plan.memoryMib,
+    disk_bytes: plan.diskBytes,
+    root_disk_id: newId('volume'),
+    firmware: plan.firmware,
+    key_pairs: JSON.stringify(plan.keyPairs),
+    user_data: plan.userData,
+    desired: 'running',
+    force_at: null,
+    reboot: null,
+    allocated: true,
+    failure: null,
+    retry_at: null,
+    operation_id: operationId,
+    started_at: null,
+  };
+  const row = await insertInstance(tx, columns);
+  const mac = await insertNic(tx, { id: nicId, instance_id: id, network_id: plan.network.id, address });
+  await wakeInstance(tx, host.id, id);
+  const instance = toInstance({
+    ...row,
+    host_name: host.name,
+    host_state: 'ready',
+    host_state_reason: null,
+    image_name: plan.image.name,
+    default_user: plan.image.default_user,
+    nics: [{ id: nicId, networkId: plan.network.id, networkName: plan.network.name, mac, address }],
+  });
+  return { instance, operationId };
 }
 
-/** With a random address of the range that QEMU uses (52:54:00); another one when it is taken. */
-async function insertNic(
-  tx: Tx,
-  instanceId: InstanceId,
-  networkId: LaunchPlan['network']['id'],
-  address: string,
-): Promise<NetworkInterfaceId> {
+/** With a random MAC address of the range that QEMU uses (52:54:00); another one when it is taken. */
+async function insertNic(tx: Tx, nic: Omit<Insertable<Database['nics']>, 'mac'>): Promise<string> {
   for (;;) {
+    const mac = `52:54:00:${[...randomBytes(3)].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`;
     const inserted = await tx
       .insertInto('nics')
-      .values({
-        id: newId('networkInterface'),
-        instance_id: instanceId,
-        network_id: networkId,
-        mac: `52:54:00:${[...randomBytes(3)].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`,
-        address,
-      })
+      .values({ ...nic, mac })
       .onConflict((conflict) => conflict.constraint('nics_mac').doNothing())
       .returning('id')
       .executeTakeFirst();
-    if (inserted) return inserted.id;
+    if (inserted) return mac;
   }
 }
 

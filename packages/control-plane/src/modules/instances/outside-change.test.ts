@@ -6,7 +6,7 @@ import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
 import { uuidOf } from '../../reconcile/uuid-of.ts';
 import { deleteInstance, startInstance, stopInstance } from './instance-operations.ts';
-import { desiredInstanceOf, findInstance, type InstanceRow } from './instance-store.ts';
+import { desiredInstanceOf, findInstance, findInstanceOrder, type InstanceOrder } from './instance-store.ts';
 
 let cloud: SimulatedCloud;
 before(async () => {
@@ -26,7 +26,7 @@ const stopped = async (name: string) => {
 };
 const converged = (id: Id) =>
   until('it has converged', async () => {
-    const row = await findInstance(cloud.deps.db, id);
+    const row = await findInstanceOrder(cloud.deps.db, id);
     return row?.generation === row?.converged_generation;
   });
 
@@ -52,7 +52,7 @@ test('virsh start of a stopped instance is adopted, with its room on the host', 
   cloud.host().startOutside(id);
   await told(id, 'instance.started-outside');
   await settled(id, 'running');
-  const row = await findInstance(cloud.deps.db, id);
+  const row = await findInstanceOrder(cloud.deps.db, id);
   assert.equal(row?.desired, 'running');
   assert.equal(row?.allocated, true);
 });
@@ -89,7 +89,7 @@ test('a guest that keeps dying is started ever less often', async () => {
   await settled(id, 'running');
   cloud.host().crash(id);
   await settled(id, 'pending');
-  const row = await findInstance(cloud.deps.db, id);
+  const row = await findInstanceOrder(cloud.deps.db, id);
   assert.equal(row?.failures, 1);
   assert.ok((row?.retry_at?.getTime() ?? 0) > Date.now(), 'the next repair waits');
   await until('it was started once more', () => cloud.host().bootCount(id) === 3);
@@ -162,7 +162,7 @@ test('a change made outside is no change when a request is still being worked on
 test('a domain of this cloud that no row owns is removed, and nobody else’s is touched', async () => {
   const { id } = await cloud.launch('owned');
   const host = cloud.host();
-  const row = (await findInstance(cloud.deps.db, id))!;
+  const row = (await findInstanceOrder(cloud.deps.db, id))!;
   const orphanId = newId('instance');
   const copy = { id: orphanId, uuid: uuidOf(orphanId), domainName: `copy.${orphanId}` };
   const stranger = await strangersInstance(row);
@@ -177,7 +177,7 @@ test('a domain of this cloud that no row owns is removed, and nobody else’s is
 });
 
 /** An instance of another cloud on the same host, with all it needs there. */
-async function strangersInstance(row: InstanceRow): Promise<Id> {
+async function strangersInstance(row: InstanceOrder): Promise<Id> {
   const host = cloud.host();
   const cloudId = 'another-cloud';
   const { source } = await cloud.deps.db.selectFrom('images').selectAll().executeTakeFirstOrThrow();

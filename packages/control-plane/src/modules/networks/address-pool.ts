@@ -1,4 +1,4 @@
-// The pool of addresses of a network: which can be leased, and the next free one. Pure; the store keeps who holds what.
+// The pool of addresses of a network: which can be leased, and in which order. Pure; the store keeps who holds what.
 import { VirgaError } from '@virga/contract/errors';
 import ipaddr from 'ipaddr.js';
 
@@ -39,15 +39,11 @@ export function addressCount({ first, last }: AddressRange): number {
   return last - first + 1;
 }
 
-/** The lowest address of the range that is not taken. @param taken in ascending order */
-export function lowestFree({ first, last }: AddressRange, taken: Iterable<string>): string | undefined {
-  let candidate = first;
-  for (const address of taken) {
-    const number = toNumber(address);
-    if (number > candidate) break;
-    if (number === candidate) candidate += 1;
-  }
-  return candidate <= last ? toAddress(candidate) : undefined;
+/** Up to `count` addresses of the range that follow on `previous`, or the first ones. */
+export function addressesAfter({ first, last }: AddressRange, previous: string | undefined, count: number): string[] {
+  const start = previous === undefined ? first : toNumber(previous) + 1;
+  const length = Math.max(0, Math.min(count, last - start + 1));
+  return Array.from({ length }, (_, index) => toAddress(start + index));
 }
 
 function toNumber(address: string): number {

@@ -1,29 +1,89 @@
-// Leases of addresses. One row an address; the primary key is what makes two holders impossible.
+// Leases of addresses. One row an address; the primary key is what makes two holders impossible. An address that nobody
+// holds has a row too, once it has been held or its turn is near, so that the next one is found without reading those that
+// are leased, and launches take different rows instead of waiting for each other.
 import { VirgaError } from '@virga/contract/errors';
 import type { NetworkId, NetworkInterfaceId } from '@virga/contract/ids';
 import { sql } from 'kysely';
 import type { WriteAccess } from '../../access/authorizer.ts';
 import type { Tx } from '../../store/database.ts';
-import { addressRange, lowestFree } from './address-pool.ts';
+import { addressCount, addressesAfter, addressRange } from './address-pool.ts';
 
 /** An address is kept back for this long after its release, so that caches of it elsewhere can expire. */
 const quarantineMs = 60_000;
 
+/** How many addresses that nobody has held yet get their rows at once. */
+const batch = 256;
+
+type LeasableNetwork = { id: NetworkId; name: string; cidr: string };
+
 /**
- * Leases the lowest free address of the network. Requests for one network queue at its row.
+ * Leases an address to a network interface, which is to be inserted in the same transaction: the one that has been free for
+ * the longest, and before those that were released within the last minute one that nobody has held.
  * @throws AddressesExhausted | Conflict the network is being deleted
  */
 export async function leaseAddress(
   tx: Tx,
   _access: WriteAccess,
-  network: { id: NetworkId; name: string; cidr: string },
+  network: LeasableNetwork,
+  nicId: NetworkInterfaceId,
   now: Date,
 ): Promise<string> {
+  const rested = new Date(now.getTime() - quarantineMs);
+  const address = (await takeFree(tx, network.id, nicId, rested)) ?? (await takeWhenScarce(tx, network, nicId, rested));
+  if (address !== undefined) return address;
+  throw new VirgaError('AddressesExhausted', {
+    detail: `Network ${network.name} has no free address: all ${addressCount(addressRange(network.cidr))} are leased.`,
+    action: 'Delete instances that are not needed, or use another network.',
+    field: '/network',
+  });
+}
+
+/**
+ * One of the rows that are free, other than those that another launch is just taking. Holds the network against deletion.
+ * @param releasedBefore undefined: whenever it was released; then also what another launch gives up is waited for
+ */
+async function takeFree(
+  tx: Tx,
+  networkId: NetworkId,
+  nicId: NetworkInterfaceId,
+  releasedBefore?: Date,
+): Promise<string | undefined> {
+  const oldest = tx
+    .selectFrom('addresses')
+    .select('address')
+    .where('network_id', '=', networkId)
+    .where('released_at', 'is not', null)
+    .orderBy('released_at')
+    .orderBy('address')
+    .limit(1)
+    .forUpdate();
+  const row = await tx
+    .updateTable('addresses')
+    .set({ nic_id: nicId, released_at: null })
+    .where('network_id', '=', networkId)
+    .where('address', '=', releasedBefore ? oldest.where('released_at', '<=', releasedBefore).skipLocked() : oldest)
+    .where(({ exists, selectFrom }) =>
+      exists(
+        selectFrom('networks').select('id').where('id', '=', networkId).where('desired', '=', 'active').forKeyShare(),
+      ),
+    )
+    .returning(sql<string>`host(address)`.as('address'))
+    .executeTakeFirst();
+  return row?.address;
+}
+
+/** One launch at a time comes here, and finds what the one before has left. */
+async function takeWhenScarce(
+  tx: Tx,
+  network: LeasableNetwork,
+  nicId: NetworkInterfaceId,
+  rested: Date,
+): Promise<string | undefined> {
   const current = await tx
     .selectFrom('networks')
     .select('desired')
     .where('id', '=', network.id)
-    .forUpdate()
+    .forNoKeyUpdate() // goes together with the hold that launches have on the network
     .executeTakeFirst();
   if (current?.desired !== 'active') {
     throw new VirgaError('Conflict', {
@@ -32,60 +92,25 @@ export async function leaseAddress(
       field: '/network',
     });
   }
-  const held = await tx
-    .selectFrom('addresses')
-    .select([sql<string>`host(address)`.as('address'), 'nic_id', 'released_at'])
-    .where('network_id', '=', network.id)
-    .orderBy('addresses.address') // the column: as text, .10 would come before .2
-    .execute();
-  const range = addressRange(network.cidr);
-  const limit = now.getTime() - quarantineMs;
-  const leased = held.filter((row) => row.released_at === null);
-  const resting = held.filter((row) => row.released_at === null || row.released_at.getTime() > limit);
-  const address =
-    lowestFree(
-      range,
-      resting.map((row) => row.address),
-    ) ??
-    lowestFree(
-      range,
-      leased.map((row) => row.address),
-    );
-  if (address === undefined) {
-    throw new VirgaError('AddressesExhausted', {
-      detail: `Network ${network.name} has no free address: all ${leased.length} are leased.`,
-      action: 'Delete instances that are not needed, or use another network.',
-      field: '/network',
-    });
-  }
-  // Takes over what was released, never what somebody holds.
-  await tx
-    .insertInto('addresses')
-    .values({ network_id: network.id, address, nic_id: null, released_at: null })
-    .onConflict((conflict) =>
-      conflict
-        .constraint('addresses_one_holder')
-        .doUpdateSet({ nic_id: null, released_at: null })
-        .where('addresses.released_at', 'is not', null),
-    )
-    .returning('address')
-    .executeTakeFirstOrThrow();
-  return address;
+  const address = await takeFree(tx, network.id, nicId, rested);
+  if (address !== undefined) return address;
+  await extend(tx, network);
+  return (await takeFree(tx, network.id, nicId, rested)) ?? (await takeFree(tx, network.id, nicId));
 }
 
-export async function bindAddress(
-  tx: Tx,
-  _access: WriteAccess,
-  networkId: NetworkId,
-  address: string,
-  nicId: NetworkInterfaceId,
-): Promise<void> {
-  await tx
-    .updateTable('addresses')
-    .set({ nic_id: nicId })
-    .where('network_id', '=', networkId)
-    .where('address', '=', address)
-    .execute();
+/** Makes rows of the next addresses. All below the highest one have theirs: rows go with their network only. */
+async function extend(tx: Tx, { id, cidr }: LeasableNetwork): Promise<void> {
+  const highest = await tx
+    .selectFrom('addresses')
+    .select(sql<string>`host(address)`.as('address'))
+    .where('network_id', '=', id)
+    .orderBy('addresses.address', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  const next = addressesAfter(addressRange(cidr), highest?.address, batch);
+  if (next.length === 0) return;
+  await sql`insert into addresses (network_id, address, released_at)
+    select ${id}, address, '-infinity' from unnest(${next}::inet[]) as address`.execute(tx);
 }
 
 export async function releaseAddresses(

@@ -38,7 +38,8 @@ async function addHost(name: string, memoryMib: number, storageFreeBytes?: numbe
 }
 
 const small: Demand = { vcpus: 1, memoryMib: 512 };
-const launch = (demand: Demand = small) => inTransaction(store.db, (tx) => place(tx, store.system, demand));
+const launch = async (demand: Demand = small) =>
+  (await inTransaction(store.db, (tx) => place(tx, store.system, demand))).id;
 const hostRows = () => store.db.selectFrom('hosts').selectAll().orderBy('name').execute();
 
 test('forty requests at once never promise more than the hosts have, and none is refused while there is room', async () => {

@@ -9,22 +9,24 @@ import type { Database } from '../../store/schema.ts';
 
 export type Demand = { vcpus: number; memoryMib: number };
 
+export type Placement = { id: HostId; name: string };
+
 /**
  * Chooses the ready host with the most free memory that has room, and allocates.
  * @throws InstanceTypeTooLarge no host could hold it even if empty
  * @throws HostUnavailable no host is ready
  * @throws StorageFull | NoCapacity
  */
-export async function place(tx: Tx, _access: WriteAccess, demand: Demand): Promise<HostId> {
-  const host = (await fittingHost(tx, demand, 'skip')) ?? (await fittingHost(tx, demand, 'wait'));
+export async function place(tx: Tx, _access: WriteAccess, demand: Demand): Promise<Placement> {
+  const host = (await allocateFitting(tx, demand, 'skip')) ?? (await allocateFitting(tx, demand, 'wait'));
   if (!host) throw await refusal(tx, demand);
-  await allocate(tx, host.id, demand);
-  return host.id;
+  return host;
 }
 
 /** A host that another request is just placing on is skipped at first; only when nothing else fits we wait for it. */
-async function fittingHost(tx: Tx, { vcpus, memoryMib }: Demand, locked: 'skip' | 'wait') {
-  const query = tx
+async function allocateFitting(tx: Tx, demand: Demand, locked: 'skip' | 'wait'): Promise<Placement | undefined> {
+  const { vcpus, memoryMib } = demand;
+  const fitting = tx
     .selectFrom('hosts')
     .select('id')
     .where('state', '=', 'ready')
@@ -36,19 +38,17 @@ async function fittingHost(tx: Tx, { vcpus, memoryMib }: Demand, locked: 'skip' 
     .orderBy((by) => by(by.ref('schedulable_memory_mib'), '-', by.ref('allocated_memory_mib')), 'desc')
     .limit(1)
     .forUpdate();
-  return locked === 'skip' ? query.skipLocked().executeTakeFirst() : query.executeTakeFirst();
+  return allocation(tx, demand)
+    .where('id', '=', locked === 'skip' ? fitting.skipLocked() : fitting)
+    .returning(['id', 'name'])
+    .executeTakeFirst();
 }
 
-async function allocate(tx: Tx, hostId: HostId, { vcpus, memoryMib }: Demand): Promise<void> {
-  await tx
-    .updateTable('hosts')
-    .set((column) => ({
-      allocated_vcpus: column('allocated_vcpus', '+', vcpus),
-      allocated_memory_mib: column('allocated_memory_mib', '+', memoryMib),
-    }))
-    .where('id', '=', hostId)
-    .execute();
-}
+const allocation = (tx: Tx, { vcpus, memoryMib }: Demand) =>
+  tx.updateTable('hosts').set((column) => ({
+    allocated_vcpus: column('allocated_vcpus', '+', vcpus),
+    allocated_memory_mib: column('allocated_memory_mib', '+', memoryMib),
+  }));
 
 /**
  * Allocates on this very host, for an instance whose disk is there.
@@ -65,7 +65,7 @@ export async function placeOn(tx: Tx, _access: WriteAccess, hostId: HostId, dema
       action: 'Stop or delete another instance on the host, or try again later.',
     });
   }
-  await allocate(tx, hostId, demand);
+  await allocation(tx, demand).where('id', '=', hostId).execute();
 }
 
 /** Gives back what an instance held. */
@@ -75,7 +75,7 @@ export async function release(
   hostId: HostId,
   { vcpus, memoryMib }: Demand,
 ): Promise<void> {
-  await allocate(tx, hostId, { vcpus: -vcpus, memoryMib: -memoryMib });
+  await allocation(tx, { vcpus: -vcpus, memoryMib: -memoryMib }).where('id', '=', hostId).execute();
 }
 
 async function refusal(tx: Tx, { vcpus, memoryMib }: Demand): Promise<VirgaError> {
