@@ -17,7 +17,7 @@ import { Notifications } from '@virga/control-plane/store/notifications';
 import { silentLog } from '@virga/testing/silent-log';
 import { createTemporaryDatabase } from '@virga/testing/temporary-database';
 import { startSharedServices } from '../script/test-run/shared-services.ts';
-import { figure, spread, table } from './figures.ts';
+import { figure, quantile, spread, table } from './figures.ts';
 import { inNamespaces } from './in-namespaces.ts';
 
 const instanceCount = 100_000;
@@ -94,9 +94,6 @@ async function latenciesMs(count: number, call: () => Promise<unknown>): Promise
   }
   return latencies;
 }
-
-const quantile = (values: number[], part: number) =>
-  values.toSorted((a, b) => a - b)[Math.ceil(values.length * part) - 1]!;
 
 async function main(): Promise<void> {
   const [requests = 400, turns = 5] = process.argv.slice(2).map(Number);

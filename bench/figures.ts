@@ -21,6 +21,12 @@ export function table(header: readonly string[], rows: readonly (readonly string
 
 /** A figure with three significant digits and no exponent. */
 export function figure(value: number): string {
+  if (value === 0) return '0';
   const digits = value >= 100 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(value)));
   return value.toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ' ');
+}
+
+/** The value that this part of all does not exceed. */
+export function quantile(values: readonly number[], part: number): number {
+  return values.toSorted((a, b) => a - b)[Math.ceil(values.length * part) - 1]!;
 }
