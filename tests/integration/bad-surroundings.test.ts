@@ -117,14 +117,26 @@ test('without libvirtd the host says why, launches are refused, and what was ask
     cli: { words: ['xml', 'web'] },
     http: { method: 'GET', path: `/v1/instances/${id}/xml` },
   });
-  const [{ operationId }] = await cloud.json('destroy web');
+  const asked = [
+    (await cloud.json('destroy web'))[0],
+    await cloud.json(`images register ${guestImage} --name late --format raw`),
+    await cloud.json('networks create late --cidr 10.205.0.0/24'),
+  ];
+  await until(
+    'people are told what is waited for',
+    async () =>
+      (await cloud.json(`operations show ${asked[1].operationId}`)).message.includes('libvirtd is not running'),
+    patient,
+  );
   await cloud.stopServer();
   await cloud.startServer();
   assert.equal((await host()).state, 'unreachable');
 
   await hypervisor.start();
-  assert.equal(await cloud.failureOf(operationId), undefined);
+  for (const { operationId } of asked) assert.equal(await cloud.failureOf(operationId), undefined);
   assert.equal((await host()).state, 'ready');
+  await cloud.done('images delete late --yes --wait');
+  await cloud.done('networks delete late --yes --wait');
   assert.match(await output('virsh', 'domstate', (await instance('web')).domainName), /^shut off/);
   assert.match(await cloud.done('start web --wait'), /^instance web: running/);
 });
