@@ -34,11 +34,18 @@ async function main(): Promise<void> {
   async function secondsUntilStarted(work: () => Promise<unknown>): Promise<number> {
     const started = Promise.withResolvers<void>();
     await using _ = await connection.domains.on('lifecycle', ({ event }) => event === 'started' && started.resolve());
-    return secondsOf(() => Promise.all([work(), started.promise]));
+    const late = setTimeout(() => started.reject(new Error('no domain has started within a minute')), 60_000);
+    return await secondsOf(() => Promise.all([work(), started.promise])).finally(() => clearTimeout(late));
   }
 
   async function launchUntilRunning(name: string) {
-    const seconds = await secondsUntilStarted(() => cloud.request({ name, type }));
+    let finished: Promise<void> | undefined;
+    const seconds = await secondsUntilStarted(async () => {
+      const { operationId } = await cloud.request({ name, type });
+      finished = cloud.follow(operationId);
+      finished.catch(() => undefined);
+    });
+    await finished;
     return { seconds, instance: await cloud.byName(name) };
   }
 
