@@ -38,8 +38,9 @@ async function fill({ pool }: Store, { hosts, leases }: (typeof clouds)[number])
     insert into networks (id, project_id, name, visibility, cidr, gateway, bridge, uuid)
       select 'net-00000000000000001', id, 'default', 'public', '10.0.0.0/16', '10.0.0.1', 'vg0', gen_random_uuid()
       from projects;
-    insert into addresses (network_id, address) select 'net-00000000000000001', inet '10.0.0.1' + n
-      from generate_series(1, ${leases}) n;
+    insert into addresses (network_id, address, released_at)
+      select 'net-00000000000000001', inet '10.0.0.1' + n, case when n > ${leases} then timestamptz '-infinity' end
+      from generate_series(1, 65533) n;
     create table bare (id text primary key, value text not null)`);
   await pool.query('vacuum analyze');
 }

@@ -6,12 +6,14 @@ import * as foundation from './migrations/0001-foundation.ts';
 import * as compute from './migrations/0002-compute.ts';
 import * as hostAction from './migrations/0003-host-action.ts';
 import * as freeAddresses from './migrations/0004-free-addresses.ts';
+import * as addressRows from './migrations/0005-address-rows.ts';
 
 const migrations: Record<string, Migration> = {
   '0001-foundation': foundation,
   '0002-compute': compute,
   '0003-host-action': hostAction,
   '0004-free-addresses': freeAddresses,
+  '0005-address-rows': addressRows,
 };
 
 /** Brings the schema to this version. @throws StoreUnavailable a migration failed; nothing of it remains */

@@ -1,4 +1,4 @@
-// The pool of addresses of a network: which can be leased, and in which order. Pure; the store keeps who holds what.
+// The addresses of a network that can be leased. Pure; the store keeps who holds what.
 import { VirgaError } from '@virga/contract/errors';
 import ipaddr from 'ipaddr.js';
 
@@ -37,13 +37,6 @@ export function addressRange(text: string): AddressRange {
 
 export function addressCount({ first, last }: AddressRange): number {
   return last - first + 1;
-}
-
-/** Up to `count` addresses of the range that follow on `previous`, or the first ones. */
-export function addressesAfter({ first, last }: AddressRange, previous: string | undefined, count: number): string[] {
-  const start = previous === undefined ? first : toNumber(previous) + 1;
-  const length = Math.max(0, Math.min(count, last - start + 1));
-  return Array.from({ length }, (_, index) => toAddress(start + index));
 }
 
 function toNumber(address: string): number {

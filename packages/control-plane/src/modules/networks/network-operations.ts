@@ -12,8 +12,16 @@ import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { createOperation, overtakeOperations } from '../operations/operation-store.ts';
 import { addressRange } from './address-pool.ts';
+import { insertAddresses } from './address-store.ts';
 import { bridgeNameOf } from './network.ts';
-import { findNetwork, type NetworkRow, networkNotFound, toNetwork, visibleNetworks } from './network-store.ts';
+import {
+  type CountedNetworkRow,
+  findCountedNetwork,
+  type NetworkRow,
+  networkNotFound,
+  toNetwork,
+  visibleNetworks,
+} from './network-store.ts';
 
 type Changed = { network: Network; operationId: OperationId };
 type NewNetwork = { name: string; cidr: string; visibility?: 'private' | 'public' | undefined };
@@ -25,14 +33,14 @@ export async function listNetworks(
 ): Promise<{ items: Network[]; next?: string }> {
   let query = visibleNetworks(db, access);
   if (name !== undefined) query = query.where('networks.name', '=', name);
-  return fetchPage(query, 'networks', page, (row) => toNetwork(row as NetworkRow));
+  return fetchPage(query, 'networks', page, (row) => toNetwork(row as CountedNetworkRow));
 }
 
 /** @throws NotFound */
 export async function getNetwork(db: Db, access: ProjectAccess, id: NetworkId): Promise<Network> {
   const row = await visibleNetworks(db, access).where('networks.id', '=', id).executeTakeFirst();
   if (!row) throw networkNotFound(id);
-  return toNetwork(row as NetworkRow);
+  return toNetwork(row as CountedNetworkRow);
 }
 
 /**
@@ -66,6 +74,7 @@ export async function createNetwork(
           failure: null,
         })
         .execute();
+      await insertAddresses(tx, access, id, range);
       const resource = { projectId, resourceId: id, resourceName: body.name };
       const operationId = await createOperation(tx, access, { kind: 'network.create', ...resource, generation: 1 });
       await appendEvent(tx, access, {
@@ -75,7 +84,7 @@ export async function createNetwork(
         data: { cidr: body.cidr },
       });
       await notify(tx, 'networks', id);
-      return { network: toNetwork((await findNetwork(tx, id))!), operationId };
+      return { network: toNetwork((await findCountedNetwork(tx, id))!), operationId };
     });
   } catch (error) {
     if (brokenConstraint(error) === 'networks_overlap')
@@ -117,7 +126,7 @@ function requireProject({ projectId }: CloudAccess<'admin'>): ProjectId {
 export async function deleteNetwork(deps: Deps, access: ProjectAccess<'admin'>, id: NetworkId): Promise<Changed> {
   return inTransaction(deps.db, async (tx) => {
     await tx.selectFrom('networks').select('id').where('id', '=', id).forUpdate().execute();
-    const row = await findNetwork(tx, id);
+    const row = await findCountedNetwork(tx, id);
     if (row?.project_id !== access.projectId) throw networkNotFound(id);
     await refuseWhileUsed(tx, row);
     const now = deps.clock.now();
@@ -143,7 +152,7 @@ export async function deleteNetwork(deps: Deps, access: ProjectAccess<'admin'>, 
       message: `Deletion of network ${row.name} was asked for.`,
     });
     await notify(tx, 'networks', id);
-    return { network: toNetwork((await findNetwork(tx, id))!), operationId };
+    return { network: toNetwork((await findCountedNetwork(tx, id))!), operationId };
   });
 }
 

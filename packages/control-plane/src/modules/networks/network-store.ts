@@ -10,27 +10,32 @@ import type { Database } from '../../store/schema.ts';
 import { addressCount, addressRange } from './address-pool.ts';
 import { networkNameOf } from './network.ts';
 
-export type NetworkRow = Omit<Selectable<Database['networks']>, 'gateway'> & { gateway: string; leased_count: number };
+export type NetworkRow = Omit<Selectable<Database['networks']>, 'gateway'> & { gateway: string };
+/** For people; counting takes its time in a large network. */
+export type CountedNetworkRow = NetworkRow & { leased_count: number };
 
-export const selectNetworks = (db: Db | Tx) =>
-  db
-    .selectFrom('networks')
-    .selectAll('networks')
-    .select([
-      sql<string>`host(networks.gateway)`.as('gateway'),
-      sql<number>`(select count(*) from addresses a where a.network_id = networks.id and a.released_at is null)`.as(
-        'leased_count',
-      ),
-    ]);
+const selectNetworks = (db: Db | Tx) =>
+  db.selectFrom('networks').selectAll('networks').select(sql<string>`host(networks.gateway)`.as('gateway'));
+
+const selectCountedNetworks = (db: Db | Tx) =>
+  selectNetworks(db).select(
+    sql<number>`(select count(*) from addresses a where a.network_id = networks.id and a.released_at is null)`.as(
+      'leased_count',
+    ),
+  );
 
 /** Networks that the project sees: its own and the public ones. */
 export const visibleNetworks = (db: Db | Tx, access: ProjectAccess) =>
-  selectNetworks(db).where((where) =>
+  selectCountedNetworks(db).where((where) =>
     where.or([where('networks.project_id', '=', access.projectId), where('networks.visibility', '=', 'public')]),
   );
 
 export async function findNetwork(db: Db | Tx, id: NetworkId): Promise<NetworkRow | undefined> {
   return selectNetworks(db).where('networks.id', '=', id).executeTakeFirst();
+}
+
+export async function findCountedNetwork(db: Db | Tx, id: NetworkId): Promise<CountedNetworkRow | undefined> {
+  return selectCountedNetworks(db).where('networks.id', '=', id).executeTakeFirst();
 }
 
 /** The network to attach to, by id or name; of one name the project's own comes first. @throws NotFound | Conflict */
@@ -91,7 +96,7 @@ export function networkNotFound(id: NetworkId): VirgaError {
   });
 }
 
-export function toNetwork(row: NetworkRow): Network {
+export function toNetwork(row: CountedNetworkRow): Network {
   return {
     id: row.id,
     projectId: row.project_id,
