@@ -16,7 +16,11 @@ export type Settings = {
   /** Disk space below which nothing is placed on a host: the larger of the two. */
   storageReserveBytes: number;
   storageReserveRatio: number;
-  /** How many instances of a host are worked on at the same time. */
+  /**
+   * How many instances of a host are worked on at the same time: one for each of its threads, at least two, and at most this
+   * many. Starting more guests at once than there are threads ends no sooner, and all of them end late; after a restart of a
+   * host, when all its guests start, that would keep the host busy for minutes without one that runs.
+   */
   reconcileConcurrency: number;
   /** How often what is not as desired is looked for in the database, and how often hosts are asked what they have. */
   reconcilePeriodMs: number;

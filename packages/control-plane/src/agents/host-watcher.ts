@@ -1,6 +1,7 @@
 // Listens to one host for as long as the server runs: writes down whether the host can be used and what it says about
 // itself, and passes on what happens there. A watch that breaks is begun anew; what was missed comes with `ready`.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
 import { VirgaError } from '@virga/contract/errors';
 import type { NetworkId } from '@virga/contract/ids';
@@ -14,6 +15,7 @@ export type HostListener = {
   ready(instances: ObservedInstance[], networks: ObservedNetwork[]): void;
   /** The host cannot be used until it is ready again. */
   unreachable(): void;
+  facts(facts: HostFacts): void;
   instance(instance: ObservedInstance): void;
   networkChanged(id: NetworkId): void;
 };
@@ -91,6 +93,7 @@ export class HostWatcher {
     const { db, settings, clock } = this.#deps;
     try {
       const facts = await this.#host.agent.facts({ signal: this.#ending.signal });
+      this.#listener.facts(facts);
       await this.#inTurn(async () => {
         if (this.isReachable) await recordFacts(db, this.#access, this.#host.id, facts, settings, clock.now());
       });

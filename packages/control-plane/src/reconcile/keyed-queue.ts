@@ -1,7 +1,8 @@
 // Work by key: at most one piece for a key at a time, at most so many at once, and a key that is woken while it is worked
 // on is worked on again. It holds no data, so nothing is lost with it: after a restart the keys are found again.
 export type KeyedQueueOptions<K> = {
-  concurrency: number;
+  /** Read whenever there is something to work on, so it may change. */
+  readonly concurrency: number;
   /** What it throws is told to `onError`, and the key is tried again later, ever less often. */
   work: (key: K, signal: AbortSignal) => Promise<void>;
   onError: (key: K, error: unknown) => void;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { InstanceId, OperationId } from '@virga/contract/ids';
+import { instantTimings } from '@virga/host-agent/simulated/simulated-timings';
 import { launchOf, SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { deleteInstance, launchInstance } from '../modules/instances/instance-operations.ts';
 
@@ -21,6 +22,29 @@ test('200 instances are launched at once and deleted at once, and nothing is lef
     );
     for (const { operationId } of deleted) await cloud.succeeded(operationId);
     await cloud.assertNothingLeft();
+  } finally {
+    await cloud.close();
+  }
+});
+
+test('a host starts no more guests at once than it has threads', async () => {
+  const cloud = await SimulatedCloud.start({ hosts: [{ cpuThreads: 3, timings: { ...instantTimings, startMs: 30 } }] });
+  try {
+    await cloud.prepare();
+    const host = cloud.host();
+    const apply = host.applyInstance.bind(host);
+    let running = 0;
+    let most = 0;
+    host.applyInstance = async (...call) => {
+      most = Math.max(most, ++running);
+      return apply(...call).finally(() => {
+        running -= 1;
+      });
+    };
+    const names = Array.from({ length: 9 }, (_, index) => `web-${index}`);
+    const launched = await Promise.all(names.map((name) => launchInstance(cloud.deps, cloud.operator, launchOf(name))));
+    for (const { operationId } of launched) await cloud.succeeded(operationId);
+    assert.equal(most, 3);
   } finally {
     await cloud.close();
   }

@@ -123,6 +123,9 @@ function actOn(
       unwaited(reapImages(deps, access, host, signal));
     },
     unreachable: () => unwaited(onUnreachable()),
+    facts: ({ cpuThreads }) => {
+      instances.hostThreads = cpuThreads;
+    },
     instance: (instance) => instances.observed(instance),
     networkChanged: (id) => networks.changed(host, id),
   });

@@ -27,6 +27,9 @@ import { adoptStart, adoptStop, beginRepair, recordRepaired } from './outside-ch
 /** Clocks of hosts differ a little: a guest whose time is over may be cut off a moment later. */
 const shortestWaitMs = 200;
 
+/** While one waits for its disk, another can use the processor. */
+const fewestAtOnce = 2;
+
 export type InstanceReconcilerOptions = {
   deps: Deps;
   access: SystemAccess;
@@ -43,6 +46,8 @@ export class InstanceReconciler {
   readonly #seen = new Map<InstanceId, ObservedInstance>();
   /** Observations that are just being written. */
   readonly #notices = new Map<InstanceId, Promise<void>>();
+  /** As the host has reported them. */
+  hostThreads = 0;
   #list: Promise<unknown> | undefined;
   #nextList: Promise<Map<InstanceId, ObservedInstance>> | undefined;
 
@@ -50,8 +55,11 @@ export class InstanceReconciler {
     this.#context = { deps, access };
     this.#host = host;
     this.#provide = provide;
+    const concurrency = () => Math.min(deps.settings.reconcileConcurrency, Math.max(fewestAtOnce, this.hostThreads));
     this.#queue = new KeyedQueue({
-      concurrency: deps.settings.reconcileConcurrency,
+      get concurrency() {
+        return concurrency();
+      },
       work: (id, signal) => this.#reconcile(id, signal),
       onError: (id, error) => deps.log.warn({ err: error, instance: id, host: host.name }, 'reconciling failed'),
     });
