@@ -195,7 +195,7 @@ test(
     const { privateKey } = generateKeyPairSync('ed25519');
     const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
     const key = (what: string, text: string): Refusal => {
-      const path = file(`${what.replaceAll(' ', '-')}.pub`);
+      const path = file(what.replaceAll(' ', '-'));
       writeFileSync(path, text);
       return {
         what,
@@ -248,6 +248,7 @@ test('images that are none', async () => {
   const backed = file('backed.qcow2');
   await output('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', '/etc/shadow', '-F', 'raw', '-u', backed, '1M');
   await image('with a backing file', backed, 'qcow2', /backing file/);
+  await image('with a backing file, said to be raw', backed, 'raw', /stated to be raw but is a qcow2/);
   mkdirSync(file('folder'));
   await image('a folder', file('folder'), 'raw', /not a regular file/);
   await output('mkfifo', file('pipe'));

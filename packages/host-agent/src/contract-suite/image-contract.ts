@@ -112,6 +112,8 @@ export function imageContract(test: ContractTest): void {
 const unusableImages: Record<string, (path: string, world: ContractWorld) => Promise<unknown>> = {
   'is no qcow2 file': (path) => writeFile(path, Buffer.alloc(mib, 7)),
   'is stated to be raw but is a qcow2 file': (path) => qemuImg('create', '-f', 'qcow2', path, '1M'),
+  'is stated to be raw but is a qcow2 file that could not be used either': (path) =>
+    qemuImg('create', '-f', 'qcow2', '-u', '-b', '/nowhere', '-F', 'raw', path, '1M'),
   'is raw and empty': (path) => writeFile(path, ''),
   'was cut off': async (path) => {
     await qemuImg('create', '-f', 'qcow2', path, '1M');

@@ -5,7 +5,7 @@ import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import type { DesiredImage } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
-import { headerBytes, readQcow2Header } from '../libvirt/images/qcow2-header.ts';
+import { headerBytes, isQcow2, readQcow2Header } from '../libvirt/images/qcow2-header.ts';
 
 export type ImageFile = { virtualSizeBytes: number; fileSizeBytes: number; sha256: string };
 
@@ -47,7 +47,7 @@ function sizeOf(header: Buffer, format: DesiredImage['format'], fileSizeBytes: n
   const qcow2 = readQcow2Header(header);
   if (format === 'raw') {
     if (fileSizeBytes === 0) throw unusable(path, 'is empty');
-    if (!('refusal' in qcow2)) throw unusable(path, 'is stated to be raw but is a qcow2 image');
+    if (isQcow2(header)) throw unusable(path, 'is stated to be raw but is a qcow2 image');
     return Math.ceil(fileSizeBytes / sectorBytes) * sectorBytes;
   }
   if ('refusal' in qcow2) throw unusable(path, qcow2.refusal);

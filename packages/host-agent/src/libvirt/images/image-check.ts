@@ -4,7 +4,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { DesiredImage } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import { CommandFailed, runCommand } from '../../run-command.ts';
-import { headerBytes, readQcow2Header } from './qcow2-header.ts';
+import { headerBytes, isQcow2, readQcow2Header } from './qcow2-header.ts';
 
 /** More than any guest of ours could be given; a larger number is a mistake or an attack. */
 const largestVirtualBytes = 16n * 1024n ** 4n;
@@ -19,20 +19,30 @@ type Format = DesiredImage['format'];
 /** Who runs qemu-img: nobody, with the group that may read the image. */
 export type Reader = { uid: number; gid: number } | undefined;
 
+const makePlain = 'Make a plain one of it: qemu-img convert -O qcow2 FILE NEW-FILE.';
+const stateOrMakePlain = `State the format that it has. ${makePlain}`;
+const makeAgain = 'See what is wrong with qemu-img check, and fetch or make the image again.';
+const giveDisk = 'Give a file with the whole disk in it.';
+
 /** Looks at the first bytes. @returns the virtual size */
 export async function checkHeader(file: FileHandle, format: Format, sizeBytes: number): Promise<number> {
   const bytes = Buffer.alloc(headerBytes);
   const { bytesRead } = await file.read(bytes, 0, headerBytes, 0);
-  const header = readQcow2Header(bytes.subarray(0, bytesRead));
+  const read = bytes.subarray(0, bytesRead);
   if (format === 'raw') {
-    if (sizeBytes === 0) throw unusable('is empty');
-    if (!('refusal' in header)) throw unusable('is stated to be raw but is a qcow2 image');
+    if (sizeBytes === 0) throw unusable('is empty', giveDisk);
+    if (isQcow2(read)) {
+      throw unusable('is stated to be raw but is a qcow2 image', 'State its format as qcow2.');
+    }
     return Math.ceil(sizeBytes / sectorBytes) * sectorBytes;
   }
-  if ('refusal' in header) throw unusable(header.refusal);
+  const header = readQcow2Header(read);
+  if ('refusal' in header) throw unusable(header.refusal, stateOrMakePlain);
   const { virtualSizeBytes } = header;
-  if (virtualSizeBytes === 0n) throw unusable('is a disk of no size');
-  if (virtualSizeBytes > largestVirtualBytes) throw unusable(`claims to be a disk of ${virtualSizeBytes} bytes`);
+  if (virtualSizeBytes === 0n) throw unusable('is a disk of no size', giveDisk);
+  if (virtualSizeBytes > largestVirtualBytes) {
+    throw unusable(`claims to be a disk of ${virtualSizeBytes} bytes`, makeAgain);
+  }
   return Number(virtualSizeBytes);
 }
 
@@ -41,10 +51,10 @@ export async function checkContent(path: string, format: Format, reader: Reader,
   if (format === 'raw') return;
   const info = JSON.parse(await ask(['info', '--output=json', '-f', format, path], infoTimeoutMs, reader, signal));
   const details = info['format-specific']?.data ?? {};
-  if (info['backing-filename'] !== undefined) throw unusable('has a backing file');
-  if (details['data-file'] !== undefined) throw unusable('keeps its data in another file');
-  if (info.encrypted || details.encrypt !== undefined) throw unusable('is encrypted');
-  if (details.corrupt) throw unusable('is marked as corrupt');
+  if (info['backing-filename'] !== undefined) throw unusable('has a backing file', makePlain);
+  if (details['data-file'] !== undefined) throw unusable('keeps its data in another file', makePlain);
+  if (info.encrypted || details.encrypt !== undefined) throw unusable('is encrypted', makePlain);
+  if (details.corrupt) throw unusable('is marked as corrupt', makeAgain);
   await ask(['check', '-q', '-f', format, path], checkTimeoutMs, reader, signal, leaksOnly);
 }
 
@@ -61,16 +71,15 @@ async function ask(
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error;
     if (error.exitCode === acceptedCode) return '';
-    if (error.exitCode === null) throw unusable('takes more time or memory to look at than an image may', error);
-    throw unusable('is corrupt', error);
+    if (error.exitCode === null) {
+      throw unusable('takes more time or memory to look at than an image may', makePlain, error);
+    }
+    throw unusable('is corrupt', makeAgain, error);
   }
 }
 
-export function unusable(refusal: string, cause?: unknown): VirgaError {
-  return new VirgaError('ImageUnusable', {
-    detail: `The image file ${refusal}.`,
-    action: 'Check it with qemu-img check, and state its format; qemu-img convert makes a plain qcow2 of most images.',
-    field: '/source/path',
-    cause,
-  });
+/** @param advice what to do; the file itself is the caller's */
+export function unusable(refusal: string, advice: string, cause?: unknown): VirgaError {
+  const detail = `The image file ${refusal}.`;
+  return new VirgaError('ImageUnusable', { detail, action: advice, field: '/source/path', cause });
 }

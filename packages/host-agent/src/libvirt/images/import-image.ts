@@ -32,6 +32,7 @@ const reserveBytes = 64 * 1024 * 1024;
 const blockBytes = 512;
 /** The copy is most of the work; the check of the whole is the rest. */
 const copyShare = 90;
+const leaveAlone = 'Leave the file alone while it is registered, and register it again.';
 
 export function importImage(context: AgentContext, desired: DesiredImage, call: CallContext): Promise<ObservedImage> {
   return context.locks.run(desired.id, async () => {
@@ -72,7 +73,7 @@ async function bringIn(
   const path = join(unfinished, imageFile);
   const report = percentReporter('copying the image', sizeBytes, copyShare, onProgress);
   const sha256 = await copyImage(source, path, { sizeBytes, onProgress: report, signal }).catch((error) => {
-    throw error instanceof SourceShrank ? unusable('became shorter while it was copied', error) : error;
+    throw error instanceof SourceShrank ? unusable('became shorter while it was copied', leaveAlone, error) : error;
   });
   const reader = await giveToGuests(context, path);
 
@@ -80,7 +81,9 @@ async function bringIn(
   onProgress?.('checking the image', copyShare);
   await using copy = await open(path, 'r');
   // Once more: the source may have been changed between the look and the copy.
-  if ((await checkHeader(copy, format, sizeBytes)) !== virtualSizeBytes) throw unusable('changed while it was copied');
+  if ((await checkHeader(copy, format, sizeBytes)) !== virtualSizeBytes) {
+    throw unusable('changed while it was copied', leaveAlone);
+  }
   await checkContent(path, format, reader, signal);
 
   await copy.datasync();
@@ -103,7 +106,7 @@ async function openSource(path: string): Promise<FileHandle> {
   }
   if ((await file.stat()).isFile()) return file;
   await file.close();
-  throw unusable('is not a regular file');
+  throw unusable('is not a regular file', 'Give the path of a file, not of a folder, pipe or device.');
 }
 
 /** Lets guests' QEMUs read the image. @returns who may look at it for us; undefined: we are nobody special ourselves */
@@ -131,7 +134,7 @@ function sourceError(path: string, error: NodeJS.ErrnoException): unknown {
     return new VirgaError('NotFound', { detail: `There is no file ${path} on the host.`, action, field, cause: error });
   }
   if (['EACCES', 'EPERM', 'ENXIO', 'EISDIR', 'ELOOP', 'ENAMETOOLONG'].includes(error.code ?? '')) {
-    return unusable(`${path} cannot be opened (${error.code})`, error);
+    return unusable(`${path} cannot be opened (${error.code})`, 'Let the host agent read it.', error);
   }
   return error;
 }

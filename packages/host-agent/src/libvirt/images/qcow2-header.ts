@@ -16,7 +16,7 @@ export type Refusal = { refusal: string };
 
 /** @returns the header, or the end of a sentence that begins "the file" */
 export function readQcow2Header(bytes: Buffer): Qcow2Header | Refusal {
-  if (!bytes.subarray(0, 4).equals(qcow2Magic)) return { refusal: 'is not a qcow2 image' };
+  if (!isQcow2(bytes)) return { refusal: 'is not a qcow2 image' };
   if (bytes.length < headerBytes) return { refusal: 'ends within its header' };
   const version = bytes.readUInt32BE(4);
   if (version < oldestVersion || version > newestVersion) return { refusal: `is of qcow2 version ${version}` };
@@ -29,3 +29,6 @@ export function readQcow2Header(bytes: Buffer): Qcow2Header | Refusal {
   if ((incompatible & corruptBit) !== 0n) return { refusal: 'is marked as corrupt' };
   return { virtualSizeBytes: bytes.readBigUInt64BE(24) };
 }
+
+/** True for every qcow2 image, also one that cannot be used. */
+export const isQcow2 = (bytes: Buffer): boolean => bytes.subarray(0, 4).equals(qcow2Magic);
