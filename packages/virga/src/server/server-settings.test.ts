@@ -42,6 +42,14 @@ test('a file that cannot be used is refused with what is wrong in it', (t) => {
   }
 });
 
+test('an option that cannot be used is named, and not the file', (t) => {
+  const folders = place(t);
+  const detail = '--listen cannot be "nowhere".';
+  assert.throws(() => readServerSettings(folders, { listen: 'nowhere' }), { name: 'InvalidArgument', detail });
+  const socket = { libvirtSocket: 'here' };
+  assert.throws(() => readServerSettings(folders, socket), { detail: /^--libvirt-socket cannot be "here"/ });
+});
+
 test('addresses to listen on are read, also those of IPv6', () => {
   assert.deepEqual(parseListen('127.0.0.1:8470'), { host: '127.0.0.1', port: 8470 });
   assert.deepEqual(parseListen('[::1]:0'), { host: '::1', port: 0 });

@@ -44,7 +44,11 @@ const defaults = (folders: Folders): ServerSettings => ({
   hostName: hostname(),
 });
 
-/** What is set; what is not set has its default. @throws InvalidArgument the file cannot be used */
+/**
+ * What is set; what is not set has its default.
+ * @param given by options, which go before the file
+ * @throws InvalidArgument an option or the file cannot be used
+ */
 export function readServerSettings(folders: Folders, given: Partial<ServerSettings> = {}): ServerSettings {
   const path = settingsPath(folders);
   let kept: object = {};
@@ -59,6 +63,7 @@ export function readServerSettings(folders: Folders, given: Partial<ServerSettin
   for (const [name, value] of Object.entries(settings)) {
     const [check, shape] = Object.hasOwn(checks, name) ? checks[name as keyof ServerSettings] : [];
     if (!check) throw unusable(path, `has ${name}, which is no setting`);
+    if (!check(value) && given[name as keyof ServerSettings] !== undefined) throw notAnOption(name, value, shape);
     if (!check(value)) throw unusable(path, `has ${JSON.stringify(value)} for ${name}, which has to be ${shape}`);
   }
   return settings;
@@ -89,6 +94,14 @@ function listenOf(text: string): Listen | undefined {
 
 function withoutUndefined<T extends object>(given: T): Partial<T> {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as Partial<T>;
+}
+
+function notAnOption(name: string, value: unknown, shape: string | undefined): VirgaError {
+  const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return new VirgaError('InvalidArgument', {
+    detail: `${option} cannot be ${JSON.stringify(value)}.`,
+    action: `Give ${shape}.`,
+  });
 }
 
 function unusable(path: string, what: string, cause?: unknown): VirgaError {
