@@ -173,10 +173,10 @@ test('a libvirt socket that may not be opened is told as such, with what to do',
     await server.store.pool.query('update networks set converged_generation = generation');
     const launch = await at(...launchWords);
     assert.deepEqual([launch.exit, launch.stdout], [6, '']);
-    assertSpoken(launch.stderr, /no permission to open the socket of libvirtd/);
-    assert.match(launch.stderr, /usermod -aG libvirt/);
+    const spoken = assertSpoken(launch.stderr, /no permission to open the socket of libvirtd/);
+    assert.match(spoken.action, /usermod -aG libvirt/);
     assert.equal((await server.store.pool.query('select from instances')).rowCount, 0);
-    refusals.note('no permission on the libvirt socket', 'HostUnavailable', 6);
+    refusals.note('no permission on the libvirt socket', 'HostUnavailable', spoken, { exit: 6 });
   } finally {
     await server.close();
     chownSync(hypervisor.socketPath, uid, gid);
@@ -197,10 +197,10 @@ async function refusedServer(
   const started = await runProgram(process.execPath, cloud.serverCommand(options, folders));
   assert.equal(started.exit, exit, started.stderr);
   assert.equal(started.stdout, '');
-  assertSpoken(started.stderr, says);
+  const spoken = assertSpoken(started.stderr, says);
   assert.deepEqual(await inventory(), before);
   assert.ok(!existsSync(join(cloud.folder, 'other/database')), 'a database was made');
-  refusals.note(what, code, exit);
+  refusals.note(what, code, spoken, { exit });
 }
 
 test('a second server on the same port or the same folder is refused, and the first goes on', async () => {
@@ -210,7 +210,7 @@ test('a second server on the same port or the same folder is refused, and the fi
   const pid = new RegExp(`process ${cloud.serverPid}`);
   await refusedServer('state folder in use', 'Conflict', 4, pid, anyPort, cloud.folders);
   await refusedServer('address of another machine', 'InvalidArgument', 2, /192\.0\.2\.1/, ['--listen', '192.0.2.1:80']);
-  await refusedServer('address that is none', 'InvalidArgument', 2, /here/, ['--listen', 'here']);
+  await refusedServer('address that is none', 'InvalidArgument', 2, /^--listen cannot be "here"/, ['--listen', 'here']);
   assert.equal((await host()).state, 'ready');
 });
 
@@ -222,7 +222,7 @@ test('a server that is not root says so', async () => {
   const command = cloud.serverCommand(['--listen', '127.0.0.1:0'], foldersOf(join(cloud.folder, 'other')));
   const { exit, stderr } = await runProgram('setpriv', [...as, process.execPath, ...command]);
   assert.equal(exit, 5, stderr);
-  assertSpoken(stderr, /only root may do/);
+  const spoken = assertSpoken(stderr, /only root may do/);
   assert.deepEqual(readdirSync(cloud.folder), before);
-  refusals.note('server that is not root', 'Forbidden', exit ?? undefined);
+  refusals.note('server that is not root', 'Forbidden', spoken, { exit });
 });

@@ -20,6 +20,9 @@ export type Refusal = {
   later?: boolean;
 };
 
+/** What went wrong, and what to do. */
+type Spoken = Pick<Problem, 'detail' | 'action'>;
+
 const leaks = /node:|at async|\bselect \b|ECONN|Error:|undefined|\[object/;
 
 export class Refusals {
@@ -36,20 +39,32 @@ export class Refusals {
   async check(refusal: Refusal): Promise<void> {
     const { cli, http, code } = refusal;
     const before = await this.inventory();
-    const exit = cli && (await this.byCommandLine(refusal, cli));
-    const status = http && (await this.byHttp(refusal, http));
+    const told = cli && (await this.byCommandLine(refusal, cli));
+    const problem = http && (await this.byHttp(refusal, http));
     assert.deepEqual(await this.inventory(), before, 'something was left');
-    this.note(refusal.what, code, exit, status && `${status}${refusal.later ? ', later' : ''}`);
+    const { exit, status } = errorRegistry[code];
+    this.note(refusal.what, code, (told ?? problem)!, {
+      ...(told && { exit }),
+      ...(problem && { status: `${status}${refusal.later ? ', later' : ''}` }),
+    });
   }
 
   /** Adds a line for what was looked at elsewhere. */
-  note(what: string, code: ErrorCode, exit: number | undefined, status?: string): void {
-    this.rows.push([what, code, String(exit ?? '-'), status ?? '-']);
+  note(
+    what: string,
+    code: ErrorCode,
+    { detail, action }: Spoken,
+    { exit, status }: { exit?: number; status?: string },
+  ): void {
+    this.rows.push([what, code, String(exit ?? '-'), status ?? '-', `${detail} ${action}`]);
   }
 
   table(): string {
-    const all = [['case', 'code', 'exit', 'HTTP'], ...this.rows];
-    const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
+    const all = [['case', 'code', 'exit', 'HTTP', 'what it says'], ...this.rows];
+    const last = all[0]!.length - 1;
+    const widths = all[0]!.map((_, column) =>
+      column === last ? 0 : Math.max(...all.map((row) => row[column]!.length)),
+    );
     return all
       .map((row) =>
         row
@@ -60,27 +75,25 @@ export class Refusals {
       .join('\n');
   }
 
-  private async byCommandLine(refusal: Refusal, { words, ...options }: NonNullable<Refusal['cli']>): Promise<number> {
+  private async byCommandLine(refusal: Refusal, { words, ...options }: NonNullable<Refusal['cli']>): Promise<Spoken> {
     const { exit, stdout, stderr } = await this.cloud.cli([...words, '--quiet'], options);
     const about = `virga ${words.join(' ')}: ${stderr}`;
     assert.equal(exit, errorRegistry[refusal.code].exit, about);
     assert.equal(stdout, '', about);
-    assertSpoken(stderr, refusal.says);
-    return exit;
+    return assertSpoken(stderr, refusal.says);
   }
 
-  private async byHttp(refusal: Refusal, { method, path, body, headers }: NonNullable<Refusal['http']>) {
+  private async byHttp(refusal: Refusal, request: NonNullable<Refusal['http']>): Promise<Spoken> {
+    const { method, path, body, headers } = request;
     const answer = await this.cloud.http(method, path, body, headers);
     const { status } = errorRegistry[refusal.code];
     if (refusal.later) {
       assert.equal(answer.status, 202, JSON.stringify(answer.body));
       const problem = await this.cloud.failureOf((answer.body as { operationId: string }).operationId);
       assert.ok(problem, 'the operation succeeded');
-      assertProblem(problem, refusal, status);
-    } else {
-      assertProblemAnswer(answer, refusal, status);
+      return assertProblem(problem, refusal, status);
     }
-    return String(status);
+    return assertProblemAnswer(answer, refusal, status);
   }
 
   private inventory() {
@@ -89,20 +102,21 @@ export class Refusals {
 }
 
 /** Two lines for a person: what went wrong, and what to do. */
-export function assertSpoken(stderr: string, says: RegExp): void {
+export function assertSpoken(stderr: string, says: RegExp): Spoken {
   const [, detail = '', action = ''] = /^error: (.+)\n {2}try: (.+)\n$/.exec(stderr) ?? [];
   assertSentence(detail, stderr);
   assert.ok(action.length > 5, stderr);
   assert.match(detail, says);
+  return { detail, action };
 }
 
-function assertProblemAnswer({ status, type, body }: Answer, refusal: Refusal, expected: number): void {
+function assertProblemAnswer({ status, type, body }: Answer, refusal: Refusal, expected: number): Spoken {
   assert.equal(status, expected, JSON.stringify(body));
   assert.match(type, /^application\/problem\+json/);
-  assertProblem(body as Problem, refusal, expected);
+  return assertProblem(body as Problem, refusal, expected);
 }
 
-function assertProblem(problem: Problem, { code, says, field }: Refusal, status: number): void {
+function assertProblem(problem: Problem, { code, says, field }: Refusal, status: number): Spoken {
   const { detail, action } = problem;
   assert.deepEqual(
     { code: problem.code, status: problem.status, type: problem.type, field: problem.field },
@@ -112,6 +126,7 @@ function assertProblem(problem: Problem, { code, says, field }: Refusal, status:
   assertSentence(detail, detail);
   assert.ok(action.length > 5, detail);
   assert.match(detail, says);
+  return { detail, action };
 }
 
 function assertSentence(detail: string, whole: string): void {
