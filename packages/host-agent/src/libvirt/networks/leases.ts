@@ -4,6 +4,7 @@ import type { InstanceIdentity } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import { tolerate } from '../hypervisor-errors.ts';
+import { releaseFormerHolders } from './former-holders.ts';
 import type { FoundNetwork, NetworkNames } from './network-names.ts';
 import { leaseElement, type NetworkDescription } from './network-xml.ts';
 
@@ -23,10 +24,11 @@ const belongsTo = ({ mac, address }: Lease, nic: Nic): boolean =>
 export const hasLease = (found: FoundNetwork, nic: Nic): boolean =>
   livesOf(found).every(({ leases }) => leases.some((lease) => belongsTo(lease, nic)));
 
-/** Adds the lease of a card, in place of others that claim its address. */
+/** Adds the lease of a card, in place of others that claim its address or still hold it. */
 export async function addLease(connection: Connection, found: FoundNetwork, nic: Nic, hostName: string): Promise<void> {
   const mac = nic.mac.toLowerCase();
   const name = hostName.toLowerCase();
+  await releaseFormerHolders(connection, found, nic);
   for (const { leases, scope } of livesOf(found)) {
     if (leases.some((lease) => belongsTo(lease, nic))) continue;
     const rivals = leases.filter((lease) => lease.mac === mac || lease.address === nic.address);
