@@ -42,7 +42,7 @@ const groups = () => globSync('/sys/fs/cgroup/{,*/}**/virga-test-*');
 async function runUntilBusy(): Promise<{ run: ChildProcess; folder: string }> {
   const run = startRun();
   const folder = await until('the folder of the run', () => globSync(join(temporary, 'virga-test.??????'))[0]);
-  await until('its libvirtd', () => livingIn(folder).includes('libvirtd'));
+  await until('its libvirtd', () => livingIn(folder).includes('libvirtd'), { timeoutMs: 90_000 });
   return { run, folder };
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fileResult, summaryLine, type TestRecord } from './record.ts';
+import { fileLine, fileResult, summaryLine, type TestRecord } from './record.ts';
 
 const passed: TestRecord = { kind: 'pass', name: 'p', place: 'f:1', durationMs: 1 };
 const failed: TestRecord = { kind: 'fail', name: 'f', place: 'f:2', durationMs: 1, error: 'why' };
@@ -37,4 +37,11 @@ test('a file that ends with an error after its last test has failed', () => {
 
 test('a failed test is counted once, although the file ends with an error because of it', () => {
   assert.equal(result([failed, end], 1).failures.length, 1);
+});
+
+test('the notes of a file stand below its line', () => {
+  assert.equal(
+    fileLine(result([{ kind: 'note', text: '56 kills' }, passed, end])),
+    '✔ f (1 tests, 0.0 s)\n    56 kills',
+  );
 });

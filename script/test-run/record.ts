@@ -3,6 +3,8 @@
 /** One line of the reporter. `end`: every test of the file has been run. */
 export type TestRecord =
   | { kind: 'end' }
+  /** What a test says it has measured or counted, whether it passes or not. */
+  | { kind: 'note'; text: string }
   | { kind: 'pass' | 'skip' | 'fail'; name: string; place: string; durationMs: number; error?: string };
 
 export type Failure = { name: string; place: string; error: string };
@@ -14,6 +16,7 @@ export type FileResult = {
   passed: number;
   skipped: number;
   failures: Failure[];
+  notes: string[];
   durationMs: number;
   /** What the file printed, for a person who looks into a failure. */
   output: string;
@@ -34,16 +37,18 @@ export function fileResult(
   output: string,
 ): FileResult {
   const failures: Failure[] = [];
+  const notes: string[] = [];
   let passed = 0;
   let skipped = 0;
   for (const record of records) {
+    if (record.kind === 'note') notes.push(record.text);
     if (record.kind === 'pass') passed += 1;
     if (record.kind === 'skip') skipped += 1;
     if (record.kind === 'fail') failures.push({ name: record.name, place: record.place, error: record.error ?? '' });
   }
   const fault = faultOfFile(records, ending, failures.length);
   if (fault) failures.push({ name: path, place: path, error: fault });
-  return { path, passed, skipped, failures, durationMs, output };
+  return { path, passed, skipped, failures, notes, durationMs, output };
 }
 
 function faultOfFile(records: readonly TestRecord[], ending: Ending, failed: number): string | undefined {
@@ -65,13 +70,16 @@ export function summaryLine(results: readonly FileResult[]): string {
   return `${sum(results, (result) => result.passed)} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
 
-/** One line about a file, as it ends. */
+/** One line about a file, as it ends, and a line for each note of its tests. */
 export function fileLine(result: FileResult): string {
   const tests = result.passed + result.skipped + result.failures.length;
   const seconds = `${(result.durationMs / 1000).toFixed(1)} s`;
   const mark = result.failures.length > 0 ? '✘' : '✔';
   const failed = result.failures.length > 0 ? `, ${result.failures.length} failed` : '';
-  return `${mark} ${result.path} (${tests} tests${failed}, ${seconds})`;
+  return [
+    `${mark} ${result.path} (${tests} tests${failed}, ${seconds})`,
+    ...result.notes.map((note) => `    ${note}`),
+  ].join('\n');
 }
 
 /** Everything about the failures of a file, with what it printed. */

@@ -22,6 +22,8 @@ export default async function* reporter(source: AsyncIterable<TestEvent>): Async
 
 function recordOf(event: TestEvent): TestRecord | undefined {
   if (event.type === 'test:summary') return { kind: 'end' };
+  // node:test's own sums are diagnostics of no file.
+  if (event.type === 'test:diagnostic') return event.data.file ? { kind: 'note', text: event.data.message } : undefined;
   if (event.type !== 'test:pass' && event.type !== 'test:fail') return undefined;
   const data = event.data as unknown as EventData;
   const { error, type } = data.details;

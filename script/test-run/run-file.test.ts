@@ -27,6 +27,11 @@ test('tests are counted, and suites and tests that only hold others are not', as
   );
 });
 
+test('what a passing test says it has counted is kept, and the sums of node:test are not', async () => {
+  const result = await run(`test('counts', (t) => t.diagnostic('56 kills, 0 lost'));`);
+  assert.deepEqual(result.notes, ['56 kills, 0 lost']);
+});
+
 test('a failure says what was thrown, with its causes', async () => {
   const result = await run(`test('t', () => { throw new Error('outer', { cause: new Error('inner') }); });`);
   assert.match(result.failures[0]?.error ?? '', /outer[\s\S]*caused by Error: inner/);
