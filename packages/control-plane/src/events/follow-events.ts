@@ -44,6 +44,8 @@ async function* follow(
   let retryMs = firstRetryMs;
   try {
     while (!signal.aborted) {
+      // Asked before reading: what is settled now is in what is read next, and what comes later rings the alarm.
+      const isUnsettled = await hasUnsettledEvents(db);
       const events = await readEvents(db, filter, { after: cursor, limit: pageSize });
       for (const event of events) {
         yield event;
@@ -51,7 +53,7 @@ async function* follow(
       }
       if (events.length > 0) retryMs = firstRetryMs;
       if (events.length === pageSize) continue;
-      if (await hasUnsettledEvents(db)) {
+      if (isUnsettled) {
         await sleep(retryMs, undefined, { signal }).catch(() => {});
         retryMs = Math.min(retryMs * 2, lastRetryMs);
       } else {
