@@ -56,3 +56,14 @@ test('a child of the server does not hold the lock after it', async (t) => {
   lock.release();
   assert.equal(lockHolder(path), undefined);
 });
+
+test('somebody who only looks who has the lock keeps no server from starting', async (t) => {
+  const path = folder(t);
+  lockState(path).release();
+  const source = `const { lockHolder } = await import(${JSON.stringify(join(import.meta.dirname, 'state-lock.ts'))});
+    console.log('looking'); for (;;) lockHolder(${JSON.stringify(path)});`;
+  const child = spawn(process.execPath, ['--conditions=development', '--input-type=module', '--eval', source]);
+  t.after(() => child.kill('SIGKILL'));
+  await once(child.stdout, 'data');
+  for (let start = 0; start < 5; start++) lockState(path).release();
+});

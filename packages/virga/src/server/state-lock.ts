@@ -17,7 +17,7 @@ export const lockPath = (stateFolder: string) => join(stateFolder, 'server.lock'
 export function lockState(stateFolder: string): StateLock {
   const path = lockPath(stateFolder);
   const file = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
-  if (!flock(file)) {
+  if (!flockPatiently(file)) {
     const holder = readFileSync(path, 'utf8').trim();
     closeSync(file);
     throw new VirgaError('Conflict', {
@@ -45,6 +45,18 @@ export function lockHolder(stateFolder: string): number | undefined {
   } finally {
     closeSync(file);
   }
+}
+
+const attempts = 10;
+const pauseMs = 50;
+
+/** Tries for half a second: `lockHolder` of another process has the lock for as long as it looks. */
+function flockPatiently(file: number): boolean {
+  for (let attempt = 1; !flock(file); attempt++) {
+    if (attempt === attempts) return false;
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs);
+  }
+  return true;
 }
 
 /**
