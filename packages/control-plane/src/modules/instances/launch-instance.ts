@@ -36,7 +36,7 @@ export async function launchInstance(
     return await onceOnly(deps.db, idempotency, async (tx) => {
       const plan = await planLaunch(tx, access, body);
       await refuseTakenName(tx, access, plan.name);
-      return insertLaunch(deps, tx, access, plan);
+      return insertLaunch(tx, access, plan);
     });
   } catch (error) {
     if (brokenConstraint(error) === 'instances_name_taken') throw nameTaken(body.name);
@@ -44,7 +44,7 @@ export async function launchInstance(
   }
 }
 
-async function insertLaunch(deps: Deps, tx: Tx, access: ProjectAccess<'operator'>, plan: LaunchPlan) {
+async function insertLaunch(tx: Tx, access: ProjectAccess<'operator'>, plan: LaunchPlan) {
   const id = newId('instance');
   const nicId = newId('networkInterface');
   const operationId = await createOperation(tx, access, {
@@ -62,7 +62,7 @@ async function insertLaunch(deps: Deps, tx: Tx, access: ProjectAccess<'operator'
     message: `Launch of instance ${plan.name} was asked for.`,
     data: { image: plan.image.id, type: plan.type, network: plan.network.id, diskBytes: plan.diskBytes },
   });
-  const address = await leaseAddress(tx, access, plan.network, nicId, deps.clock.now());
+  const address = await leaseAddress(tx, access, plan.network, nicId);
   // The row of the host comes last, because other launches may have to wait for it.
   const host = await place(tx, access, plan);
   const columns: Insertable<Database['instances']> = {

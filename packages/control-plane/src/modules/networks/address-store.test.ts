@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { newId } from '@virga/contract/ids';
+import { isWaitedFor } from '@virga/testing/blocked-transaction';
 import { openTemporaryStore, type TemporaryStore } from '@virga/testing/temporary-store';
-import { until } from '@virga/testing/until';
 import { sql } from 'kysely';
 import { inTransaction, type Tx } from '../../store/database.ts';
 import { addressRange } from './address-pool.ts';
@@ -40,19 +40,9 @@ async function network(cidr: string) {
 
 type Network = Awaited<ReturnType<typeof network>>;
 
-const leaseIn = (tx: Tx, of: Network, now = new Date()) =>
-  leaseAddress(tx, store.access('operator'), of, newId('networkInterface'), now);
+const leaseIn = (tx: Tx, of: Network) => leaseAddress(tx, store.access('operator'), of, newId('networkInterface'));
 
-const lease = (of: Network, now?: Date) => inTransaction(store.db, (tx) => leaseIn(tx, of, now));
-
-/** Resolves when another transaction waits for this one. */
-async function isWaitedFor(tx: Tx): Promise<void> {
-  await until('somebody waits for the transaction', async () => {
-    const { rows } = await sql`
-      select from pg_stat_activity where pg_backend_pid() = any (pg_blocking_pids(pid))`.execute(tx);
-    return rows.length > 0;
-  });
-}
+const lease = (of: Network) => inTransaction(store.db, (tx) => leaseIn(tx, of));
 
 /** Rows of addresses that the transaction has read so far. */
 async function rowsRead(tx: Tx): Promise<number> {
@@ -77,32 +67,23 @@ test('leases that are asked for at once are all different', async () => {
   assert.equal(new Set(leased).size, 20);
 });
 
-test('a released address rests for a minute, unless no other is left', async () => {
-  const of = await network('10.213.0.0/29');
-  for (let count = 0; count < 5; count++) await lease(of);
-  await assert.rejects(lease(of), { code: 'AddressesExhausted' });
-  const released = new Date();
-  await store.db
+/** As when its instance is deleted. */
+const release = (of: Network, address: string, at: Date) =>
+  store.db
     .updateTable('addresses')
-    .set({ released_at: released })
+    .set({ nic_id: null, released_at: at })
     .where('network_id', '=', of.id)
-    .where('address', 'in', ['10.213.0.3', '10.213.0.4'])
+    .where('address', '=', address)
     .execute();
-  assert.equal(await lease(of, new Date(released.getTime() + 1_000)), '10.213.0.3', 'none is left that has rested');
-  assert.equal(await lease(of, new Date(released.getTime() + 61_000)), '10.213.0.4');
-});
 
-test('an address that was given up is not handed on while another has rested or was never held', async () => {
-  const of = await network('10.214.0.0/24');
-  for (let count = 0; count < 3; count++) await lease(of);
-  const released = new Date();
-  await store.db
-    .updateTable('addresses')
-    .set({ released_at: released })
-    .where('network_id', '=', of.id)
-    .where('address', '=', '10.214.0.2')
-    .execute();
-  assert.equal(await lease(of, new Date(released.getTime() + 59_000)), '10.214.0.5');
+test('an address that nobody has held comes before those that were given up, and of those the one that is free longest', async () => {
+  const of = await network('10.213.0.0/29');
+  for (let count = 0; count < 4; count++) await lease(of);
+  await release(of, '10.213.0.3', new Date(2_000));
+  await release(of, '10.213.0.4', new Date(1_000));
+  const leased = [await lease(of), await lease(of), await lease(of)];
+  assert.deepEqual(leased, ['10.213.0.6', '10.213.0.4', '10.213.0.3']);
+  await assert.rejects(lease(of), { code: 'AddressesExhausted' });
 });
 
 test('two launches at the same moment take different addresses without waiting for each other', async () => {

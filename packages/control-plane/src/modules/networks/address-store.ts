@@ -8,9 +8,6 @@ import type { WriteAccess } from '../../access/authorizer.ts';
 import type { Tx } from '../../store/database.ts';
 import { type AddressRange, addressCount, addressRange } from './address-pool.ts';
 
-/** An address is kept back for this long after its release, so that caches of it elsewhere can expire. */
-const quarantineMs = 60_000;
-
 /** Makes the rows of a new network. */
 export async function insertAddresses(tx: Tx, _access: WriteAccess, id: NetworkId, range: AddressRange): Promise<void> {
   await sql`insert into addresses (network_id, address, released_at)
@@ -23,7 +20,7 @@ type LeasableNetwork = { id: NetworkId; name: string; cidr: string };
 
 /**
  * Leases an address to a network interface, which is to be inserted in the same transaction: the one that has been free for
- * the longest.
+ * the longest, so that caches elsewhere of who had it before can expire.
  * @throws AddressesExhausted | Conflict the network is being deleted
  */
 export async function leaseAddress(
@@ -31,14 +28,12 @@ export async function leaseAddress(
   _access: WriteAccess,
   network: LeasableNetwork,
   nicId: NetworkInterfaceId,
-  now: Date,
 ): Promise<string> {
-  const rested = new Date(now.getTime() - quarantineMs);
-  const address = await takeFree(tx, network.id, nicId, rested);
+  const address = await takeFree(tx, network.id, nicId, 'skip');
   if (address !== undefined) return address;
   await refuseDeleted(tx, network);
-  const unrested = await takeFree(tx, network.id, nicId);
-  if (unrested !== undefined) return unrested;
+  const givenUp = await takeFree(tx, network.id, nicId, 'wait');
+  if (givenUp !== undefined) return givenUp;
   throw new VirgaError('AddressesExhausted', {
     detail: `Network ${network.name} has no free address: all ${addressCount(addressRange(network.cidr))} are leased.`,
     action: 'Delete instances that are not needed, or use another network.',
@@ -47,14 +42,14 @@ export async function leaseAddress(
 }
 
 /**
- * One of the rows that are free, other than those that another launch is just taking. Holds the network against deletion.
- * @param releasedBefore undefined: whenever it was released; then also what another launch gives up is waited for
+ * The first of the rows that are free. What another launch is just taking is skipped at first; only when nothing else is
+ * free we wait for how that ends. Holds the network against deletion.
  */
 async function takeFree(
   tx: Tx,
   networkId: NetworkId,
   nicId: NetworkInterfaceId,
-  releasedBefore?: Date,
+  locked: 'skip' | 'wait',
 ): Promise<string | undefined> {
   const oldest = tx
     .selectFrom('addresses')
@@ -69,7 +64,7 @@ async function takeFree(
     .updateTable('addresses')
     .set({ nic_id: nicId, released_at: null })
     .where('network_id', '=', networkId)
-    .where('address', '=', releasedBefore ? oldest.where('released_at', '<=', releasedBefore).skipLocked() : oldest)
+    .where('address', '=', locked === 'skip' ? oldest.skipLocked() : oldest)
     .where(({ exists, selectFrom }) =>
       exists(
         selectFrom('networks').select('id').where('id', '=', networkId).where('desired', '=', 'active').forKeyShare(),

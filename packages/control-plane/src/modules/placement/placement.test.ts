@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { HostId } from '@virga/contract/ids';
+import { isWaitedFor } from '@virga/testing/blocked-transaction';
 import { openTemporaryStore, type TemporaryStore } from '@virga/testing/temporary-store';
 import { defaultSettings, systemClock } from '../../deps.ts';
 import { inTransaction } from '../../store/database.ts';
@@ -54,6 +55,33 @@ test('forty requests at once never promise more than the hosts have, and none is
     assert.equal(host.allocated_memory_mib, host.schedulable_memory_mib, host.name);
     assert.ok(host.allocated_vcpus <= host.schedulable_vcpus, host.name);
   }
+});
+
+test('who comes while the last room is being taken waits for how that ends', async () => {
+  const host = await addHost('a', 512 + 512);
+  let waiting: Promise<HostId> | undefined;
+  const failing = inTransaction(store.db, async (tx) => {
+    await place(tx, store.system, small);
+    waiting = launch();
+    await isWaitedFor(tx);
+    throw new Error('later');
+  });
+  await assert.rejects(failing, /later/);
+  assert.equal(await waiting, host);
+});
+
+test('vCPUs are promised as sparingly as memory, and given back with it', async () => {
+  const host = await addHost('a', 65_536);
+  const { schedulable_vcpus: vcpus } = (await hostRows())[0]!;
+  const half: Demand = { vcpus: vcpus / 2, memoryMib: 256 };
+  const start = () => inTransaction(store.db, (tx) => placeOn(tx, store.system, host, half));
+  await launch(half);
+  await launch(half);
+  await assert.rejects(launch(half), { name: 'NoCapacity' });
+  await assert.rejects(start(), { name: 'NoCapacity', detail: /has 0 vCPU/ });
+  await inTransaction(store.db, (tx) => release(tx, store.system, host, half));
+  await start();
+  await assert.rejects(launch(half), { name: 'NoCapacity' });
 });
 
 test('the host with the most free memory is chosen', async () => {
