@@ -22,8 +22,10 @@ export default async function* reporter(source: AsyncIterable<TestEvent>): Async
 
 function recordOf(event: TestEvent): TestRecord | undefined {
   if (event.type === 'test:summary') return { kind: 'end' };
-  // node:test's own sums are diagnostics of no file.
-  if (event.type === 'test:diagnostic') return event.data.file ? { kind: 'note', text: event.data.message } : undefined;
+  if (event.type === 'test:diagnostic') {
+    const { message } = event.data;
+    return sums.test(message) ? undefined : { kind: 'note', text: message };
+  }
   if (event.type !== 'test:pass' && event.type !== 'test:fail') return undefined;
   const data = event.data as unknown as EventData;
   const { error, type } = data.details;
@@ -37,6 +39,9 @@ function recordOf(event: TestEvent): TestRecord | undefined {
     ...(kind === 'fail' ? { error: describe(error) } : {}),
   };
 }
+
+/** What node:test itself reports at the end, in the same kind of event. */
+const sums = /^(tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/;
 
 const isMarked = (mark: boolean | string | undefined) => mark !== undefined && mark !== false;
 
