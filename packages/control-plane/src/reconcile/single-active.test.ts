@@ -4,6 +4,7 @@ import { openTemporaryStore, type TemporaryStore } from '@virga/testing/temporar
 import { until } from '@virga/testing/until';
 import { sql } from 'kysely';
 import { pino } from 'pino';
+import { openStore } from '../store/database.ts';
 import { SingleActive } from './single-active.ts';
 
 let store: TemporaryStore;
@@ -13,8 +14,8 @@ before(async () => {
 after(() => store.close());
 
 /** A server that notes when it acts. */
-function server(name: string, acting: Set<string>): SingleActive {
-  return new SingleActive({ db: store.db, log: pino({ level: 'silent' }) }, async () => {
+function server(name: string, acting: Set<string>, db = store.db): SingleActive {
+  return new SingleActive({ db, log: pino({ level: 'silent' }) }, async () => {
     acting.add(name);
     return { close: async () => void acting.delete(name) };
   });
@@ -22,14 +23,22 @@ function server(name: string, acting: Set<string>): SingleActive {
 
 test('of two servers one acts, and the other takes over when it ends', async () => {
   const acting = new Set<string>();
-  const [first, second] = [server('first', acting), server('second', acting)];
+  const other = openStore({ ...store.config, application_name: 'second' });
+  const [first, second] = [server('first', acting), server('second', acting, other.db)];
   first.start();
   await until('the first acts', () => acting.has('first'));
   second.start();
+  await until('the second has asked for the lock', async () => {
+    const { rows } = await sql`select from pg_stat_activity where application_name = 'second' and state = 'idle'
+      and query like '%pg_try_advisory_lock%'`.execute(store.db);
+    return rows.length > 0;
+  });
+  assert.deepEqual([...acting], ['first']);
   await first.close();
   assert.ok(!acting.has('first'));
   await until('the second acts', () => acting.has('second'));
   await second.close();
+  await other.close();
   assert.equal(acting.size, 0);
 });
 

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { UserId } from '@virga/contract/ids';
 import { openTemporaryStore, type TemporaryStore } from '@virga/testing/temporary-store';
+import { insertUser } from '../modules/identity/identity-operations.ts';
+import { inTransaction } from './database.ts';
 import { expireIdempotencyKeys, type Idempotency, onceOnly } from './once-only.ts';
 
 let store: TemporaryStore;
@@ -10,8 +12,8 @@ before(async () => {
 });
 after(() => store.close());
 
-const idempotency = (key: string, request = 'r'): Idempotency => ({
-  userId: store.user.actor.userId as UserId,
+const idempotency = (key: string, request = 'r', userId = store.user.actor.userId as UserId): Idempotency => ({
+  userId,
   key,
   requestSha256: Buffer.from(request.padEnd(32)),
 });
@@ -37,6 +39,16 @@ test('a key that was used for another request is refused', async () => {
     onceOnly(store.db, idempotency('taken', 'two'), async () => ({})),
     { name: 'IdempotencyMismatch' },
   );
+});
+
+test('each key of each user has an answer of its own', async () => {
+  const grace = { name: 'grace', passwordHash: null, cloudRole: 'none' } as const;
+  const { id: other } = await inTransaction(store.db, (tx) => insertUser(tx, store.system, grace));
+  const mine = [idempotency('one'), idempotency('two'), idempotency('one', 'r', other)];
+  for (const [number, key] of mine.entries()) await onceOnly(store.db, key, async () => ({ number }));
+  for (const [number, key] of mine.entries()) {
+    assert.deepEqual(await onceOnly(store.db, key, async () => ({ number: 99 })), { number });
+  }
 });
 
 test('a key is forgotten after a day', async () => {

@@ -4,9 +4,12 @@ import { after, before, test } from 'node:test';
 import { newId } from '@virga/contract/ids';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
+import { systemAccess } from '../../access/system-access.ts';
+import { forgottenAfterMs } from '../../reconcile/back-off.ts';
 import { uuidOf } from '../../reconcile/uuid-of.ts';
-import { deleteInstance, startInstance, stopInstance } from './instance-operations.ts';
+import { deleteInstance, rebootInstance, startInstance, stopInstance } from './instance-operations.ts';
 import { desiredInstanceOf, findInstance, findInstanceOrder, type InstanceOrder } from './instance-store.ts';
+import { adoptStart, adoptStop } from './outside-change.ts';
 
 let cloud: SimulatedCloud;
 before(async () => {
@@ -30,7 +33,10 @@ const converged = (id: Id) =>
     return row?.generation === row?.converged_generation;
   });
 
-test('a guest that shuts itself down stays stopped', async () => {
+const hostRow = () => cloud.deps.db.selectFrom('hosts').selectAll().executeTakeFirstOrThrow();
+
+test('a guest that shuts itself down stays stopped, and its room can be promised again', async () => {
+  const before = await hostRow();
   const { id } = await cloud.launch('adopted-stop');
   cloud.host().stopFromInside(id);
   await told(id, 'instance.stopped-outside');
@@ -38,6 +44,21 @@ test('a guest that shuts itself down stays stopped', async () => {
   await converged(id);
   assert.equal((await cloud.instance(id)).desiredState, 'stopped');
   assert.equal(cloud.host().bootCount(id), 1);
+  const { allocated_vcpus, allocated_memory_mib } = await hostRow();
+  assert.deepEqual([allocated_vcpus, allocated_memory_mib], [before.allocated_vcpus, before.allocated_memory_mib]);
+});
+
+test('what was seen before a newer request is not adopted', async () => {
+  const { id } = await cloud.launch('overtaken');
+  const seen = (await findInstance(cloud.deps.db, id))!;
+  const reboot = await rebootInstance(cloud.deps, cloud.operator, id, { hard: true });
+  const context = { deps: cloud.deps, access: systemAccess('test') };
+  await adoptStop(context, seen);
+  await adoptStart(context, seen);
+  await cloud.succeeded(reboot.operationId);
+  assert.equal((await cloud.instance(id)).desiredState, 'running');
+  const outside = (await cloud.eventTypes(id)).filter((type) => type.endsWith('-outside'));
+  assert.deepEqual(outside, []);
 });
 
 test('virsh shutdown is the same to Virga', async () => {
@@ -59,13 +80,13 @@ test('virsh start of a stopped instance is adopted, with its room on the host', 
 
 test('virsh start on a host without room is undone', async () => {
   const id = await stopped('no-room');
-  const host = () => cloud.deps.db.selectFrom('hosts').selectAll().executeTakeFirstOrThrow();
-  const { allocated_memory_mib, schedulable_memory_mib } = await host();
+  const { allocated_memory_mib, schedulable_memory_mib } = await hostRow();
   await cloud.deps.db.updateTable('hosts').set({ allocated_memory_mib: schedulable_memory_mib }).execute();
   cloud.host().startOutside(id);
   await told(id, 'instance.repaired');
   await settled(id, 'stopped');
   assert.equal((await cloud.instance(id)).desiredState, 'stopped');
+  assert.equal((await findInstance(cloud.deps.db, id))?.observed_reason, 'guest-shutdown', 'it was given time');
   await cloud.deps.db.updateTable('hosts').set({ allocated_memory_mib }).execute();
 });
 
@@ -94,6 +115,15 @@ test('a guest that keeps dying is started ever less often', async () => {
   assert.ok((row?.retry_at?.getTime() ?? 0) > Date.now(), 'the next repair waits');
   await until('it was started once more', () => cloud.host().bootCount(id) === 3);
   assert.equal((await findInstance(cloud.deps.db, id))?.failures, 2);
+});
+
+test('deaths of long ago are not held against a guest', async () => {
+  const { id } = await cloud.launch('recovered');
+  const retryAt = new Date(Date.now() - forgottenAfterMs - 1_000);
+  await cloud.deps.db.updateTable('instances').set({ failures: 5, retry_at: retryAt }).where('id', '=', id).execute();
+  cloud.host().crash(id);
+  await told(id, 'instance.repaired');
+  assert.equal((await findInstance(cloud.deps.db, id))?.failures, 1);
 });
 
 test('after a restart of the host what ran runs again, and what was stopped stays off', async () => {
