@@ -99,7 +99,7 @@ async function main(): Promise<void> {
     memoryMib: ours.reduce((sum, { memoryMib }) => sum + memoryMib, 0),
   };
   const cells = [...rows, total].map(({ title, percent, memoryMib }) => [title, figure(percent), figure(memoryMib)]);
-  console.log(table([`${figure(instances)} instances, ${figure(seconds)} s`, '% of a core', 'MiB'], cells));
+  console.log(table([`${instances} instances, ${seconds} s`, '% of a core', 'MiB'], cells));
   console.log(
     `\naim: both of ours below ${aim.coreShare * 100} % of a core and ${aim.rssMib} MiB. Transactions a minute: ${figure(((transactionsAfter - transactionsBefore) / seconds) * 60)}.`,
   );

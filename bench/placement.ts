@@ -123,7 +123,7 @@ async function measure(cloud: (typeof clouds)[number], launches: number, turns: 
     const figures = [perSecond(of), quantile(latencies, 0.5), quantile(latencies, 0.99), bare, bare / perSecond(of)];
     return [title, ...figures.map(figure)];
   };
-  const where = `${figure(cloud.hosts)} hosts, ${figure(cloud.leases)} leases`;
+  const where = `${cloud.hosts} hosts, ${cloud.leases} leases`;
   return [row(`placement, ${where}`, measured.place), row(`launch, ${where}`, measured.launch)];
 }
 

@@ -120,6 +120,14 @@ test('each refusal says what is missing', async () => {
   await assert.rejects(launch(), { name: 'StorageFull' });
 });
 
+test('of many that start on one host at once, as many are taken as it has room for', async () => {
+  const host = await addHost('a', 512 + 3 * 512);
+  const start = () => inTransaction(store.db, (tx) => placeOn(tx, store.system, host, small));
+  const outcomes = await Promise.allSettled(Array.from({ length: 12 }, start));
+  assert.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 3);
+  assert.equal((await hostRows())[0]?.allocated_memory_mib, 3 * 512);
+});
+
 test('a stopped instance gets its room back on its own host, or an answer that says what is free', async () => {
   const host = await addHost('a', 512 + 1024);
   const other = await addHost('b', 8192);
