@@ -7,6 +7,7 @@ import type { ObservedInstance } from '@virga/contract/agent/observed';
 import { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { isInterruption, tolerate } from '../hypervisor-errors.ts';
+import { releaseFormerHolders } from '../networks/former-holders.ts';
 import { addLease, hasLease, removeLeases } from '../networks/leases.ts';
 import { define } from './domain-definition.ts';
 import type { OwnDomain } from './domain-lookup.ts';
@@ -102,7 +103,13 @@ async function prepareLeases(
 ): Promise<void> {
   for (const nic of desired.nics) {
     const seen = networks.get(nic.networkId)!;
-    if (hasLease(seen, nic)) continue;
+    if (hasLease(seen, nic)) {
+      // An earlier call may have ended between the two.
+      await context.hypervisor.act(`see to the lease of ${nic.address}`, (connection) =>
+        releaseFormerHolders(connection, seen, nic),
+      );
+      continue;
+    }
     await context.locks.run(nic.networkId, async () => {
       await context.hook('lease', desired.id);
       undo.add('lease', () =>

@@ -28,7 +28,6 @@ export const hasLease = (found: FoundNetwork, nic: Nic): boolean =>
 export async function addLease(connection: Connection, found: FoundNetwork, nic: Nic, hostName: string): Promise<void> {
   const mac = nic.mac.toLowerCase();
   const name = hostName.toLowerCase();
-  await releaseFormerHolders(connection, found, nic);
   for (const { leases, scope } of livesOf(found)) {
     if (leases.some((lease) => belongsTo(lease, nic))) continue;
     const rivals = leases.filter((lease) => lease.mac === mac || lease.address === nic.address);
@@ -36,6 +35,8 @@ export async function addLease(connection: Connection, found: FoundNetwork, nic:
     const lease = { mac, address: nic.address, hostName: isFree ? name : undefined };
     await change(connection, found, { scope, surplus: rivals, missing: [lease] });
   }
+  // Not before: libvirt runs a DHCP server only for a network that has an entry.
+  await releaseFormerHolders(connection, found, nic);
 }
 
 /** Takes the leases of cards away. A network that is gone is no error. */
