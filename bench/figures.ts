@@ -23,7 +23,8 @@ export function table(header: readonly string[], rows: readonly (readonly string
 export function figure(value: number): string {
   if (value === 0) return '0';
   const digits = value >= 100 ? 0 : Math.max(0, 2 - Math.floor(Math.log10(value)));
-  return value.toFixed(digits).replace(/\B(?=(\d{3})+(?!\d))/g, ' ');
+  const [whole = '', fraction] = value.toFixed(digits).split('.');
+  return [whole.replace(/\B(?=(\d{3})+$)/g, ' '), ...(fraction === undefined ? [] : [fraction])].join('.');
 }
 
 /** The value that this part of all does not exceed. */
