@@ -109,7 +109,7 @@ test('a cluster that is killed comes back by itself, started or adopted, with wh
     });
     assert.deepEqual(rows, [{ count: number }]);
   }
-  assert.match(said.join('\n'), /went away[\s\S]*is back/);
+  await until('it is told', () => /went away[\s\S]*is back/.test(said.join('\n')));
   await cluster.stop();
 });
 
