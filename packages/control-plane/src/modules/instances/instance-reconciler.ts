@@ -44,6 +44,9 @@ export class InstanceReconciler {
   readonly #provide: InstanceReconcilerOptions['provide'];
   readonly #queue: KeyedQueue<InstanceId>;
   readonly #seen = new Map<InstanceId, ObservedInstance>();
+  /** How many events have come, and which of them was the last of each instance. */
+  #eventCount = 0;
+  readonly #lastEvent = new Map<InstanceId, number>();
   /** Observations that are just being written. */
   readonly #notices = new Map<InstanceId, Promise<void>>();
   /** As the host has reported them. */
@@ -72,12 +75,14 @@ export class InstanceReconciler {
   /** The host has shown something. It is written down at once, before there is room to act on it. */
   observed(instance: ObservedInstance): void {
     this.#seen.set(instance.id, instance);
+    this.#eventCount += 1;
+    this.#lastEvent.set(instance.id, this.#eventCount);
     if (!this.#queue.isRunning(instance.id)) this.#notice(instance);
     this.#queue.wake(instance.id);
   }
 
   /** All that the host has. What differs from what is desired, or from what was seen before, is looked at. */
-  async listed(instances: ObservedInstance[]): Promise<void> {
+  async listed(instances: ObservedInstance[], askedAt = this.#eventCount): Promise<void> {
     const listed = new Map(instances.map((instance) => [instance.id, instance]));
     const rows = await this.#context.deps.db
       .selectFrom('instances')
@@ -87,17 +92,35 @@ export class InstanceReconciler {
     for (const row of rows) {
       const seen = listed.get(row.id) ?? this.#nothingOf(row.id);
       listed.delete(row.id);
-      this.#seen.set(row.id, seen);
+      if (!this.#answered(row.id, seen, askedAt)) continue;
       const hasConverged = row.desired !== 'deleted' && row.generation === row.converged_generation;
       const isKnown = row.observed_state === seen.state && row.observed_reason === seen.reason;
       if (!hasConverged || !isKnown || judge(row.desired, seen) !== 'none') this.wake(row.id);
     }
-    for (const orphan of listed.values()) this.observed(orphan);
+    for (const orphan of listed.values()) {
+      if (this.#answered(orphan.id, orphan, askedAt)) this.wake(orphan.id);
+    }
   }
 
   /** Asks the host what it has, and looks at it. */
   async resync(signal?: AbortSignal): Promise<void> {
-    await this.listed(await this.#host.agent.listInstances(this.#context.deps.cloudId, { signal }));
+    const askedAt = this.#eventCount;
+    await this.listed(await this.#host.agent.listInstances(this.#context.deps.cloudId, { signal }), askedAt);
+  }
+
+  /**
+   * Keeps an answer of the host, unless an event has come since it was asked, which may be newer. Then the event stands, and
+   * has woken the instance.
+   */
+  #answered(id: InstanceId, seen: ObservedInstance, askedAt: number): boolean {
+    if ((this.#lastEvent.get(id) ?? 0) > askedAt) return false;
+    this.#seen.set(id, seen);
+    return true;
+  }
+
+  #forget(id: InstanceId): void {
+    this.#seen.delete(id);
+    this.#lastEvent.delete(id);
   }
 
   async close(): Promise<void> {
@@ -149,16 +172,17 @@ export class InstanceReconciler {
       this.#host.agent.deleteInstance(identityOf(row, deps.cloudId), context),
     );
     if (!done) return;
-    if (await recordDeleted(this.#context, row)) this.#seen.delete(row.id);
+    if (await recordDeleted(this.#context, row)) this.#forget(row.id);
     else this.wake(row.id);
   }
 
   async #apply(row: InstanceOrder, signal: AbortSignal): Promise<boolean> {
     const { deps } = this.#context;
     const desired = desiredInstanceOf(row, deps.cloudId);
+    const askedAt = this.#eventCount;
     const done = await this.#call(row, signal, (context) => this.#host.agent.applyInstance(desired, context));
     if (!done) return false;
-    this.#seen.set(row.id, done.value);
+    this.#answered(row.id, done.value, askedAt);
     const isReached = await recordApplied(this.#context, row, done.value);
     if (!isReached) this.#lookAgain(row, done.value);
     return isReached;
@@ -241,8 +265,9 @@ export class InstanceReconciler {
     }
     if (first !== 'none') {
       // An event may be late and tell of what was before the last change: what is acted on is what is so now.
+      const askedAt = this.#eventCount;
       seen = await this.#lookNow(row.id);
-      this.#seen.set(row.id, seen);
+      this.#answered(row.id, seen, askedAt);
     }
     await recordObserved(this.#context, seen);
     switch (judge(row.desired, seen)) {
@@ -277,7 +302,7 @@ export class InstanceReconciler {
       const seen = await this.#lookNow(id);
       if (isThere(seen)) await reapInstance(this.#context, this.#host, seen, signal);
     }
-    this.#seen.delete(id);
+    this.#forget(id);
   }
 
   #nothingOf(id: InstanceId): ObservedInstance {
