@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { HostAgent } from '@virga/contract/agent/agent';
-import type { DesiredInstance } from '@virga/contract/agent/desired';
+import { type DesiredInstance, instanceDefaults } from '@virga/contract/agent/desired';
 import type { AgentEvent } from '@virga/contract/agent/observed';
 import { VirgaError } from '@virga/contract/errors';
 import { type ImageId, newId } from '@virga/contract/ids';
@@ -62,6 +62,7 @@ const made = new Map<string, DesiredInstance>();
 function instance(): DesiredInstance {
   const id = newId('instance');
   const desired: DesiredInstance = {
+    ...instanceDefaults,
     id,
     cloudId,
     projectId: newId('project'),
@@ -70,7 +71,9 @@ function instance(): DesiredInstance {
     domainName: `restarts-${id}`,
     generation: 1,
     vcpus: 1,
+    maxVcpus: 1,
     memoryMib: 64,
+    maxMemoryMib: 64,
     firmware: 'bios',
     rootDisk: { id: newId('volume'), imageId, sizeBytes: 1024 * 1024 },
     nics: [],

@@ -4,39 +4,130 @@ import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
 import { IdSchema } from '../ids.ts';
 
+/** Rates, in bytes or operations a second; absent is unlimited. Bursts may last `burstSeconds` (default 1). */
+export const DiskLimits = Type.Object(
+  {
+    iops: Type.Optional(Type.Integer({ minimum: 1 })),
+    bytesPerSecond: Type.Optional(Type.Integer({ minimum: 1 })),
+    burstIops: Type.Optional(Type.Integer({ minimum: 1 })),
+    burstBytesPerSecond: Type.Optional(Type.Integer({ minimum: 1 })),
+    burstSeconds: Type.Optional(Type.Integer({ minimum: 1 })),
+  },
+  { additionalProperties: false },
+);
+export type DiskLimits = Static<typeof DiskLimits>;
+
+/** Inbound and outbound are the guest's. `burstBytes` may be sent at once at any rate. Absent is unlimited. */
+export const NicLimits = Type.Object(
+  {
+    inboundBytesPerSecond: Type.Optional(Type.Integer({ minimum: 1000 })),
+    outboundBytesPerSecond: Type.Optional(Type.Integer({ minimum: 1000 })),
+    burstBytes: Type.Optional(Type.Integer({ minimum: 1000 })),
+  },
+  { additionalProperties: false },
+);
+export type NicLimits = Static<typeof NicLimits>;
+
 export const DesiredNic = Type.Object({
   id: IdSchema('networkInterface'),
   networkId: IdSchema('network'),
   mac: Type.String(),
   address: Type.String({ description: 'IPv4 without prefix length, leased to this MAC' }),
+  limits: Type.Optional(NicLimits),
 });
 export type DesiredNic = Static<typeof DesiredNic>;
 
-/** Power: running, or stopped by ACPI until `forceAt` (UTC), then cut off. */
+/** A volume in a guest. `target` is its place, such as vdc; the guest finds it by its serial, the id without dash. */
+export const DesiredVolumeAttachment = Type.Object({
+  id: IdSchema('volume'),
+  target: Type.String({ pattern: '^[vs]d[a-z]$' }),
+  sizeBytes: Type.Integer(),
+  readOnly: Type.Boolean(),
+  limits: Type.Optional(DiskLimits),
+});
+export type DesiredVolumeAttachment = Static<typeof DesiredVolumeAttachment>;
+
+/**
+ * Power. `running`: also lets a paused guest go on, and wakes a hibernated one. `paused`: stands still with its memory on
+ * the host; one that is off is started standing still. `stopped`: by ACPI until `forceAt` (UTC), then cut off.
+ * `hibernated`: memory saved to the host's disk; one that is off stays so.
+ */
 export const DesiredPower = Type.Union([
   Type.Object({ state: Type.Literal('running') }),
+  Type.Object({ state: Type.Literal('paused') }),
   Type.Object({ state: Type.Literal('stopped'), forceAt: Type.String() }),
+  Type.Object({ state: Type.Literal('hibernated') }),
 ]);
 export type DesiredPower = Static<typeof DesiredPower>;
+
+/**
+ * `acpi`: the power button's little brother. `agent`: by the guest agent. `reset`: at once, as the button on the front.
+ * `cycle`: off by ACPI until `forceAt`, cut off then, and on again from a fresh definition.
+ */
+export const DesiredReboot = Type.Object({
+  token: Type.String(),
+  how: Type.Union([Type.Literal('acpi'), Type.Literal('agent'), Type.Literal('reset'), Type.Literal('cycle')]),
+  forceAt: Type.Optional(Type.String()),
+});
+export type DesiredReboot = Static<typeof DesiredReboot>;
+
+export const Firmware = Type.Union([Type.Literal('bios'), Type.Literal('uefi'), Type.Literal('uefi-secure')]);
+export type Firmware = Static<typeof Firmware>;
+
+/** `virtio`: paravirtual devices. `emulated`: q35 with AHCI, e1000 and VGA. `legacy`: i440fx with IDE, e1000 and VGA. */
+export const Hardware = Type.Union([Type.Literal('virtio'), Type.Literal('emulated'), Type.Literal('legacy')]);
+export type Hardware = Static<typeof Hardware>;
+
+/** What the host does when the guest stops feeding its watchdog. */
+export const WatchdogAction = Type.Union([Type.Literal('reset'), Type.Literal('poweroff'), Type.Literal('pause')]);
+export type WatchdogAction = Static<typeof WatchdogAction>;
+
+export const BootDevice = Type.Union([Type.Literal('disk'), Type.Literal('cdrom'), Type.Literal('network')]);
+export type BootDevice = Static<typeof BootDevice>;
+
+/**
+ * One place of the domain XML that differs from what is generated. `path` leads to an element: names with an optional
+ * predicate, such as `/domain/devices/interface[@alias="ua-eni-1"]`. `xml` is a whole element.
+ */
+export const OverlayChange = Type.Union([
+  Type.Object({ op: Type.Literal('set'), path: Type.String(), xml: Type.String() }),
+  Type.Object({ op: Type.Literal('add'), path: Type.String(), xml: Type.String() }),
+  Type.Object({ op: Type.Literal('remove'), path: Type.String() }),
+]);
+export type OverlayChange = Static<typeof OverlayChange>;
 
 export const DesiredInstance = Type.Object({
   id: IdSchema('instance'),
   cloudId: Type.String(),
   projectId: IdSchema('project'),
   name: Type.String(),
+  description: Type.String(),
   /** Domain UUID, chosen by the control plane before anything exists. */
   uuid: Type.String(),
-  /** Domain name, unique on the host. */
+  /** Domain name, unique on the host. A running domain keeps the one it has until it is off. */
   domainName: Type.String(),
   generation: Type.Integer(),
   vcpus: Type.Integer(),
+  /** Up to here vCPUs can be added while it runs; at least `vcpus`. */
+  maxVcpus: Type.Integer(),
   memoryMib: Type.Integer(),
-  firmware: Type.Union([Type.Literal('bios'), Type.Literal('uefi')]),
+  /** Up to here memory can be added while it runs; at least `memoryMib`. */
+  maxMemoryMib: Type.Integer(),
+  hardware: Hardware,
+  firmware: Firmware,
+  /** A TPM 2.0 of its own, emulated by swtpm. */
+  tpm: Type.Boolean(),
+  watchdog: Type.Union([WatchdogAction, Type.Null()]),
+  bootOrder: Type.Array(BootDevice),
+  /** Null: no drive. A drive may be empty. */
+  cdrom: Type.Union([Type.Object({ imageId: Type.Union([IdSchema('image'), Type.Null()]) }), Type.Null()]),
   rootDisk: Type.Object({
     id: IdSchema('volume'),
     imageId: IdSchema('image'),
     sizeBytes: Type.Integer({ description: 'at least the virtual size of the image' }),
+    limits: Type.Optional(DiskLimits),
   }),
+  volumes: Type.Array(DesiredVolumeAttachment),
   nics: Type.Array(DesiredNic),
   seed: Type.Object({
     hostName: Type.String(),
@@ -45,9 +136,29 @@ export const DesiredInstance = Type.Object({
   }),
   power: DesiredPower,
   /** The last reboot that was asked for. An agent that has done this token does not do it again. */
-  reboot: Type.Union([Type.Object({ token: Type.String(), hard: Type.Boolean() }), Type.Null()]),
+  reboot: Type.Union([DesiredReboot, Type.Null()]),
+  /** Differences from the generated domain XML that were asked for, or kept from outside. */
+  overlay: Type.Array(OverlayChange),
+  /** `adopted`: the domain was somebody else's; its definition and disks are as they came, and are never deleted. */
+  origin: Type.Union([Type.Literal('launched'), Type.Literal('adopted')]),
+  /** What the control plane needs to rebuild its row from the host; agents keep it and look at nothing of it. */
+  keepsake: Type.Record(Type.String(), Type.Unknown()),
 });
 export type DesiredInstance = Static<typeof DesiredInstance>;
+
+/** What an instance is unless it says otherwise: also how records of earlier versions are read. */
+export const instanceDefaults = {
+  description: '',
+  hardware: 'virtio',
+  tpm: false,
+  watchdog: null,
+  bootOrder: ['disk'],
+  cdrom: null,
+  volumes: [],
+  overlay: [],
+  origin: 'launched',
+  keepsake: {},
+} as const satisfies Partial<DesiredInstance>;
 
 /** What is enough to remove an instance, even when its domain is gone. */
 export type InstanceIdentity = Pick<DesiredInstance, 'id' | 'cloudId' | 'uuid' | 'domainName' | 'nics'>;
@@ -80,7 +191,28 @@ export const DesiredImage = Type.Object({
 });
 export type DesiredImage = Static<typeof DesiredImage>;
 
-/** True for a well-formed desired instance, such as one read back from a domain's metadata. */
-export function isDesiredInstance(value: unknown): value is DesiredInstance {
-  return Check(DesiredInstance, value);
+/**
+ * A desired instance as it was written down, such as in a domain's metadata, by this version or an earlier one; undefined
+ * when it is not well-formed.
+ */
+export function readDesiredInstance(value: unknown): DesiredInstance | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { vcpus, memoryMib, reboot, ...rest } = value as Record<string, unknown>;
+  const current = {
+    ...instanceDefaults,
+    maxVcpus: vcpus,
+    maxMemoryMib: memoryMib,
+    ...rest,
+    vcpus,
+    memoryMib,
+    reboot: readReboot(reboot),
+  };
+  return Check(DesiredInstance, current) ? current : undefined;
+}
+
+/** Before there were several ways to reboot, a token was `hard` or not. */
+function readReboot(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || !('hard' in value)) return value;
+  const { hard, ...rest } = value;
+  return { ...rest, how: hard ? 'reset' : 'acpi' };
 }

@@ -2,12 +2,16 @@
 import { type Static, Type } from 'typebox';
 import { IdSchema } from '../ids.ts';
 
-/** `absent`: there is no domain; disk or seed may still be there (`leftovers`). `stopping`: waiting for the guest. */
+/**
+ * `absent`: there is no domain; disk or seed may still be there (`leftovers`). `stopping`: waiting for the guest.
+ * `hibernated`: off, its memory saved on the host's disk, from which the next start goes on.
+ */
 export const ObservedState = Type.Union([
   Type.Literal('running'),
   Type.Literal('paused'),
   Type.Literal('stopping'),
   Type.Literal('stopped'),
+  Type.Literal('hibernated'),
   Type.Literal('absent'),
 ]);
 export type ObservedState = Static<typeof ObservedState>;

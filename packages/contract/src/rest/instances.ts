@@ -10,10 +10,12 @@ export const maxUserDataBytes = 16_384;
 export const InstanceState = Type.Union([
   Type.Literal('pending', { description: 'asked for, not running yet' }),
   Type.Literal('running'),
-  Type.Literal('paused', { description: 'paused from outside, for instance by virsh suspend' }),
+  Type.Literal('paused', { description: 'stands still, its memory stays on the host' }),
   Type.Literal('rebooting'),
   Type.Literal('stopping'),
   Type.Literal('stopped'),
+  Type.Literal('hibernating'),
+  Type.Literal('hibernated', { description: 'off, its memory saved on the disk of the host' }),
   Type.Literal('deleting'),
   Type.Literal('error', { description: 'cannot be brought to what was asked; see stateReason' }),
 ]);
@@ -34,7 +36,13 @@ export const Instance = Type.Object(
     name: Name,
     state: InstanceState,
     stateReason: Nullable(Type.String()),
-    desiredState: Type.Union([Type.Literal('running'), Type.Literal('stopped'), Type.Literal('deleted')]),
+    desiredState: Type.Union([
+      Type.Literal('running'),
+      Type.Literal('paused'),
+      Type.Literal('stopped'),
+      Type.Literal('hibernated'),
+      Type.Literal('deleted'),
+    ]),
     observedState: Type.String({ description: 'what the host last reported' }),
     generation: Type.Integer({ description: 'grows with every change that was asked for' }),
     type: Name,

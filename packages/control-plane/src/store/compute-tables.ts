@@ -1,4 +1,5 @@
 // Tables of hosts, instance types, images, networks and instances.
+import type { DesiredReboot } from '@virga/contract/agent/desired';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { ObservedReason, ObservedState } from '@virga/contract/agent/observed';
 import type { Problem } from '@virga/contract/errors';
@@ -17,7 +18,7 @@ import type { Generated, GeneratedAlways, JSONColumnType } from 'kysely';
 import type { CreatedAt } from './foundation-tables.ts';
 
 export type Visibility = 'private' | 'public';
-export type DesiredState = 'running' | 'stopped' | 'deleted';
+export type DesiredState = 'running' | 'paused' | 'stopped' | 'hibernated' | 'deleted';
 
 /** Why something failed for good, as it is kept until the clean-up is done. */
 export type Failure = Pick<Problem, 'code' | 'detail' | 'action'>;
@@ -88,6 +89,10 @@ export type ComputeTables = {
     id: InstanceId;
     project_id: ProjectId;
     name: string;
+    /** Of the libvirt domain; follows the name. */
+    domain_name: string;
+    /** As the guest was called when it was launched. */
+    guest_host_name: string;
     uuid: string;
     host_id: HostId;
     image_id: ImageId;
@@ -101,7 +106,7 @@ export type ComputeTables = {
     user_data: string | null;
     desired: DesiredState;
     force_at: Date | null;
-    reboot: JSONColumnType<{ token: string; hard: boolean }> | null;
+    reboot: JSONColumnType<DesiredReboot> | null;
     generation: Generated<number>;
     converged_generation: Generated<number>;
     /** True while the instance holds its share of the host. */

@@ -7,6 +7,7 @@ import * as compute from './migrations/0002-compute.ts';
 import * as hostAction from './migrations/0003-host-action.ts';
 import * as freeAddresses from './migrations/0004-free-addresses.ts';
 import * as addressRows from './migrations/0005-address-rows.ts';
+import * as instancePower from './migrations/0006-instance-power.ts';
 
 const migrations: Record<string, Migration> = {
   '0001-foundation': foundation,
@@ -14,6 +15,7 @@ const migrations: Record<string, Migration> = {
   '0003-host-action': hostAction,
   '0004-free-addresses': freeAddresses,
   '0005-address-rows': addressRows,
+  '0006-instance-power': instancePower,
 };
 
 /** Brings the schema to this version. @throws StoreUnavailable a migration failed; nothing of it remains */

@@ -6,7 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { HostAgent } from '@virga/contract/agent/agent';
-import type { DesiredImage, DesiredInstance, DesiredNetwork } from '@virga/contract/agent/desired';
+import {
+  type DesiredImage,
+  type DesiredInstance,
+  type DesiredNetwork,
+  instanceDefaults,
+} from '@virga/contract/agent/desired';
 import type { AgentEvent, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
 import { newId } from '@virga/contract/ids';
 import type { StepHook } from '../step-hook.ts';
@@ -90,7 +95,9 @@ export class ContractWorld {
     const number = this.addresses++;
     const address = this.network.cidr.replace(/\.0\/24$/, `.${number}`);
     const mac = `52:54:00:${id.slice(2, 4)}:${id.slice(4, 6)}:${number.toString(16).padStart(2, '0')}`;
+    const { vcpus = 1, memoryMib = 64 } = changes;
     const desired: DesiredInstance = {
+      ...instanceDefaults,
       id,
       cloudId: this.cloudId,
       projectId: newId('project'),
@@ -98,8 +105,10 @@ export class ContractWorld {
       uuid: randomUUID(),
       domainName: `contract-${id}`,
       generation: 1,
-      vcpus: 1,
-      memoryMib: 64,
+      vcpus,
+      maxVcpus: vcpus,
+      memoryMib,
+      maxMemoryMib: memoryMib,
       firmware: 'bios',
       rootDisk: { id: newId('volume'), imageId: this.politeImage.id, sizeBytes: tinyGuestDiskBytes },
       nics: [{ id: newId('networkInterface'), networkId: this.network.id, mac, address }],

@@ -38,7 +38,7 @@ export async function convergeInstance(work: Work): Promise<void> {
 
 const converge = (work: Work): Promise<void> => {
   const { power } = work.desired;
-  return power.state === 'running' ? run(work) : stop(work, Date.parse(power.forceAt));
+  return power.state === 'stopped' ? stop(work, Date.parse(power.forceAt)) : run(work);
 };
 
 async function makeFiles({ host, desired, steps }: Work): Promise<void> {
@@ -134,7 +134,7 @@ async function run(work: Work): Promise<void> {
     host.setDomain(desired.id, { ...domain, askedToStopUntilMs: null });
   }
   if (domain.power === 'running' && desired.reboot !== null && desired.reboot.token !== domain.record.rebootToken) {
-    await reboot(work, desired.reboot.hard);
+    await reboot(work, desired.reboot.how === 'reset');
   }
 }
 

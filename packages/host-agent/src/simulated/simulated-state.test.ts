@@ -6,7 +6,12 @@ import { appendFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { DesiredImage, DesiredInstance, DesiredNetwork } from '@virga/contract/agent/desired';
+import {
+  type DesiredImage,
+  type DesiredInstance,
+  type DesiredNetwork,
+  instanceDefaults,
+} from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import { newId } from '@virga/contract/ids';
 import { openSimulatedAgent, type SimulatedAgent, type SimulatedAgentOptions } from './simulated-agent.ts';
@@ -178,6 +183,7 @@ async function preparedHost(t: TestContext): Promise<{ stateFile: string; desire
   await agent.applyNetwork(network);
   await agent.close();
   const desired: DesiredInstance = {
+    ...instanceDefaults,
     id: newId('instance'),
     cloudId,
     projectId: newId('project'),
@@ -186,7 +192,9 @@ async function preparedHost(t: TestContext): Promise<{ stateFile: string; desire
     domainName: 'web',
     generation: 1,
     vcpus: 1,
+    maxVcpus: 1,
     memoryMib: 64,
+    maxMemoryMib: 64,
     firmware: 'bios',
     rootDisk: { id: newId('volume'), imageId: image.id, sizeBytes: 4096 },
     nics: [{ id: newId('networkInterface'), networkId: network.id, mac: '52:54:00:00:00:0a', address: '10.77.0.10' }],

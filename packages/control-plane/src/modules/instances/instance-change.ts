@@ -42,6 +42,29 @@ export async function changeInstance(
 }
 
 /**
+ * Changes what an instance is, and not its power: what is under way goes on with the change, and the request follows that
+ * operation. When nothing is under way it has one of its own.
+ */
+export async function amendInstance(
+  tx: Tx,
+  access: ProjectAccess<'operator'>,
+  row: InstanceRow,
+  { kind, set }: { kind: string; set: Omit<Columns, 'desired' | 'generation' | 'operation_id'> },
+): Promise<OperationId> {
+  const generation = row.generation + 1;
+  const open = await openOperationOf(tx, row.operation_id);
+  if (open) await tellRequested(tx, access, row, kind);
+  const operationId = open ?? (await insertOperation(tx, access, row, kind, generation));
+  await tx
+    .updateTable('instances')
+    .set({ ...set, generation, operation_id: operationId, retry_at: null })
+    .where('id', '=', row.id)
+    .execute();
+  await wakeInstance(tx, row.host_id, row.id);
+  return operationId;
+}
+
+/**
  * Follows the operation that is bringing the instance there already, hurrying it with `set`; when there is none, because
  * the instance is there, one that has succeeded.
  */
@@ -77,18 +100,22 @@ async function insertOperation(
   kind: string,
   generation: number,
 ): Promise<OperationId> {
-  await appendEvent(tx, access, {
-    type: `${kind}-requested`,
-    projectId: row.project_id,
-    resourceId: row.id,
-    resourceName: row.name,
-    message: `${kind.replace('instance.', '').replace(/^./, (letter) => letter.toUpperCase())} of instance ${row.name} was asked for.`,
-  });
+  await tellRequested(tx, access, row, kind);
   return createOperation(tx, access, {
     kind,
     projectId: row.project_id,
     resourceId: row.id,
     resourceName: row.name,
     generation,
+  });
+}
+
+async function tellRequested(tx: Tx, access: ProjectAccess<'operator'>, row: InstanceRow, kind: string): Promise<void> {
+  await appendEvent(tx, access, {
+    type: `${kind}-requested`,
+    projectId: row.project_id,
+    resourceId: row.id,
+    resourceName: row.name,
+    message: `${kind.replace('instance.', '').replace(/^./, (letter) => letter.toUpperCase())} of instance ${row.name} was asked for.`,
   });
 }

@@ -127,7 +127,7 @@ export async function rebootInstance(
   return change(deps, access, id, ifMatch, async (_tx, row) => {
     if (transition('reboot', conditionOf(row)) === 'refuse') throw refused(row, row.state);
     const token = `${row.generation + 1}-${randomBytes(6).toString('hex')}`;
-    return { kind: 'instance.reboot', set: { reboot: JSON.stringify({ token, hard }) } };
+    return { kind: 'instance.reboot', set: { reboot: JSON.stringify({ token, how: hard ? 'reset' : 'acpi' }) } };
   });
 }
 

@@ -1,5 +1,5 @@
 // Rows of instances and of their network interfaces: reading them whole, and as what hosts and callers are told.
-import type { DesiredInstance, InstanceIdentity } from '@virga/contract/agent/desired';
+import { type DesiredInstance, type InstanceIdentity, instanceDefaults } from '@virga/contract/agent/desired';
 import { fromProblem, type VirgaError } from '@virga/contract/errors';
 import type { InstanceId, NetworkId, NetworkInterfaceId, OperationId } from '@virga/contract/ids';
 import type { Instance } from '@virga/contract/rest/instances';
@@ -7,7 +7,6 @@ import { type Insertable, type Selectable, sql } from 'kysely';
 import type { Failure } from '../../store/compute-tables.ts';
 import type { Db, Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
-import { domainNameOf } from './instance.ts';
 
 export type InstanceNic = {
   id: NetworkInterfaceId;
@@ -22,6 +21,8 @@ const columns = [
   'instances.id',
   'instances.project_id',
   'instances.name',
+  'instances.domain_name',
+  'instances.guest_host_name',
   'instances.uuid',
   'instances.host_id',
   'instances.image_id',
@@ -93,30 +94,33 @@ export async function findInstanceOrder(db: Db, id: InstanceId): Promise<Instanc
 }
 
 export function identityOf(row: InstanceRow, cloudId: string): InstanceIdentity {
-  return { id: row.id, cloudId, uuid: row.uuid, domainName: domainNameOf(row), nics: nicsOf(row) };
+  return { id: row.id, cloudId, uuid: row.uuid, domainName: row.domain_name, nics: nicsOf(row) };
 }
 
 /** What the host is asked for. @throws Error the instance is to be deleted, which is asked for in another way */
 export function desiredInstanceOf(row: InstanceOrder, cloudId: string): DesiredInstance {
   if (row.desired === 'deleted') throw new Error(`instance ${row.id} is to be deleted`);
   return {
+    ...instanceDefaults,
     ...identityOf(row, cloudId),
     projectId: row.project_id,
     name: row.name,
     generation: row.generation,
     vcpus: row.vcpus,
+    maxVcpus: row.vcpus,
     memoryMib: row.memory_mib,
+    maxMemoryMib: row.memory_mib,
     firmware: row.firmware,
     rootDisk: { id: row.root_disk_id, imageId: row.image_id, sizeBytes: row.disk_bytes },
     seed: {
-      hostName: row.name,
+      hostName: row.guest_host_name,
       publicKeys: row.key_pairs.map(({ publicKey }) => publicKey),
       userData: row.user_data,
     },
     power:
-      row.desired === 'running'
-        ? { state: 'running' }
-        : { state: 'stopped', forceAt: (row.force_at ?? row.created_at).toISOString() },
+      row.desired === 'stopped'
+        ? { state: 'stopped', forceAt: (row.force_at ?? row.created_at).toISOString() }
+        : { state: row.desired },
     reboot: row.reboot,
   };
 }
@@ -144,7 +148,7 @@ export function toInstance(row: InstanceRow): Instance {
     keyPairs: row.key_pairs.map(({ name }) => name),
     hostId: row.host_id,
     hostName: row.host_name,
-    domainName: domainNameOf(row),
+    domainName: row.domain_name,
     networkInterfaces: row.nics,
     createdAt: row.created_at.toISOString(),
     startedAt: row.started_at?.toISOString() ?? null,

@@ -4,8 +4,8 @@ import type { ObservedInstance } from '@virga/contract/agent/observed';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { deviation, type InstanceCondition, instanceState, isReached, transition, type Verb } from './instance.ts';
 
-const desires = ['running', 'stopped', 'deleted'] as const;
-const states = ['running', 'paused', 'stopping', 'stopped', 'absent'] as const;
+const desires = ['running', 'paused', 'stopped', 'hibernated', 'deleted'] as const;
+const states = ['running', 'paused', 'stopping', 'stopped', 'hibernated', 'absent'] as const;
 const booleans = [true, false];
 
 /** Every condition there is. */
@@ -42,7 +42,7 @@ test('the state that the database filters by is the one that people see, in ever
             generation: 7,
             converged_generation: hasConverged ? 7 : 6,
             failure: hasFailed ? JSON.stringify({ code: 'Internal', detail: '', action: '' }) : null,
-            reboot: isRebooting ? JSON.stringify({ token: 'again', hard: false }) : null,
+            reboot: isRebooting ? JSON.stringify({ token: 'again', how: 'acpi' }) : null,
           })
           .where('id', '=', id)
           .returning('state')

@@ -27,20 +27,29 @@ export function instanceState({
 }: InstanceCondition): InstanceState {
   if (desired === 'deleted') return 'deleting';
   if (hasFailed) return 'error';
-  if (desired === 'running') {
+  if (desired === 'running' || desired === 'paused') {
     if (observed === 'paused') return 'paused';
-    if ((observed === 'running' || observed === 'stopping') && isRebooting && !hasConverged) return 'rebooting';
+    const isUnderWay = observed === 'running' || observed === 'stopping' || observed === 'stopped';
+    if (isUnderWay && isRebooting && !hasConverged) return 'rebooting';
     return observed === 'running' ? 'running' : 'pending';
   }
-  if (observed === 'stopped') return 'stopped';
-  if (!hasConverged) return 'stopping';
+  if (observed === 'stopped' || observed === 'hibernated') return observed;
+  if (!hasConverged) return desired === 'hibernated' ? 'hibernating' : 'stopping';
   return observed === 'absent' ? 'stopped' : observed;
 }
 
 /** True when the host shows what is desired. A guest that somebody paused runs, as far as Virga is concerned. */
 export function isReached(desired: DesiredState, { state }: Pick<ObservedInstance, 'state'>): boolean {
-  if (desired === 'running') return state === 'running' || state === 'paused';
-  return desired === 'stopped' ? state === 'stopped' : state === 'absent';
+  switch (desired) {
+    case 'running':
+      return state === 'running' || state === 'paused';
+    case 'hibernated':
+      return state === 'hibernated' || state === 'stopped';
+    case 'deleted':
+      return state === 'absent';
+    default:
+      return state === desired;
+  }
 }
 
 export type Verb = 'start' | 'stop' | 'reboot' | 'delete';

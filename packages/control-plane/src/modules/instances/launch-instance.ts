@@ -15,6 +15,7 @@ import type { Database } from '../../store/schema.ts';
 import { leaseAddress } from '../networks/address-store.ts';
 import { createOperation } from '../operations/operation-store.ts';
 import { place } from '../placement/placement.ts';
+import { domainNameOf } from './instance.ts';
 import { insertInstance, toInstance } from './instance-store.ts';
 import { wakeInstance } from './instance-wake.ts';
 import { type LaunchPlan, planLaunch } from './launch-plan.ts';
@@ -69,6 +70,8 @@ async function insertLaunch(tx: Tx, access: ProjectAccess<'operator'>, plan: Lau
     id,
     project_id: access.projectId,
     name: plan.name,
+    domain_name: domainNameOf({ id, name: plan.name }),
+    guest_host_name: plan.name,
     uuid: uuidOf(id),
     host_id: host.id,
     image_id: plan.image.id,

@@ -1,7 +1,7 @@
 // What a domain says about itself in its `<metadata>`: whose it is, which generation was applied, which reboot was done,
 // and the desired instance itself, so that a lost database can be rebuilt from the hosts. User data stays out of it: it
 // may hold secrets, and lies in the seed. An element that cannot be read counts as somebody else's.
-import { type DesiredInstance, isDesiredInstance } from '@virga/contract/agent/desired';
+import { type DesiredInstance, readDesiredInstance } from '@virga/contract/agent/desired';
 import { parseXml, textElement } from '../xml.ts';
 
 /** Namespace of the element. The number at the end changes when older readers could not understand it. */
@@ -55,9 +55,9 @@ function write(name: string, namespace: Record<string, string>, record: DomainRe
 export function readMetadataElement(xml: string): DomainRecord | undefined {
   try {
     const { attributes, text } = parseXml(xml);
-    const desired: unknown = JSON.parse(text);
+    const desired = readDesiredInstance(JSON.parse(text));
     const generation = Number(attributes.generation);
-    if (!isDesiredInstance(desired) || !Number.isSafeInteger(generation)) return undefined;
+    if (desired === undefined || !Number.isSafeInteger(generation)) return undefined;
     if (attributes.cloud !== desired.cloudId || attributes.id !== desired.id) return undefined;
     const rebootToken = attributes.reboot ?? null;
     return { cloudId: desired.cloudId, instanceId: desired.id, generation, rebootToken, desired };

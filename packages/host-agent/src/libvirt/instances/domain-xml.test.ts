@@ -3,13 +3,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { DesiredInstance } from '@virga/contract/agent/desired';
+import { type DesiredInstance, instanceDefaults } from '@virga/contract/agent/desired';
 import { assertGolden, assertValid } from '../testing/golden.ts';
 import { childAt, parseXml } from '../xml.ts';
 import { readMetadataElement, recordOf } from './domain-metadata.ts';
 import { type DomainSpec, domainXml } from './domain-xml.ts';
 
 const desired: DesiredInstance = {
+  ...instanceDefaults,
   id: 'i-0123456789abcdef0',
   cloudId: '5a0e8f6e-6f0e-4a57-9f5f-3f1f6a1d7c11',
   projectId: 'proj-0123456789abcdef0',
@@ -18,7 +19,9 @@ const desired: DesiredInstance = {
   domainName: 'virga-i-0123456789abcdef0',
   generation: 3,
   vcpus: 1,
+  maxVcpus: 1,
   memoryMib: 512,
+  maxMemoryMib: 512,
   firmware: 'bios',
   rootDisk: { id: 'vol-0123456789abcdef0', imageId: 'ami-0123456789abcdef0', sizeBytes: 10 * 1024 ** 3 },
   nics: [

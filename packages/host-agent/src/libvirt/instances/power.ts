@@ -35,7 +35,7 @@ export async function convergePower(context: AgentContext, desired: DesiredInsta
   if (observedState(domain.state).state !== 'running') return;
   await context.hook('reboot', desired.id);
   await context.hypervisor.act(`reboot ${desired.domainName}`, async ({ domains }) => {
-    await (reboot.hard ? domains.reset(domain.ref) : domains.reboot(domain.ref, byButton));
+    await (reboot.how === 'reset' ? domains.reset(domain.ref) : domains.reboot(domain.ref, byButton));
   });
   await writeRecord(context, desired, domain.ref, reboot.token);
 }

@@ -5,7 +5,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HostAgent } from '@virga/contract/agent/agent';
-import type { DesiredInstance, DesiredNetwork } from '@virga/contract/agent/desired';
+import { type DesiredInstance, type DesiredNetwork, instanceDefaults } from '@virga/contract/agent/desired';
 import { type ImageId, newId } from '@virga/contract/ids';
 import { type Connection, connect } from '@virga/libvirt/connection/connect';
 import pino from 'pino';
@@ -73,6 +73,7 @@ export async function openTestHost(octet: number, options: Partial<LibvirtAgentO
       };
     },
     instance: (network, imageId, changes) => ({
+      ...instanceDefaults,
       id: newId('instance'),
       cloudId,
       projectId: newId('project'),
@@ -81,7 +82,9 @@ export async function openTestHost(octet: number, options: Partial<LibvirtAgentO
       domainName: `vt${randomBytes(5).toString('hex')}`,
       generation: 1,
       vcpus: 1,
+      maxVcpus: changes?.vcpus ?? 1,
       memoryMib: 64,
+      maxMemoryMib: changes?.memoryMib ?? 64,
       firmware: 'bios',
       rootDisk: { id: newId('volume'), imageId, sizeBytes: gibibyte },
       nics: [{ id: newId('networkInterface'), networkId: network.id, mac: randomMac(), address: `10.77.${octet}.10` }],
