@@ -6,12 +6,11 @@ import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { ObservedInstance } from '@virga/contract/agent/observed';
 import { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
-import { isInterruption, tolerate } from '../hypervisor-errors.ts';
-import { releaseFormerHolders } from '../networks/former-holders.ts';
-import { addLease, hasLease, removeLeases } from '../networks/leases.ts';
+import { isInterruption } from '../hypervisor-errors.ts';
 import { define } from './domain-definition.ts';
 import type { OwnDomain } from './domain-lookup.ts';
 import { prepareDisk, prepareFolder, prepareSeed } from './instance-disks.ts';
+import { prepareLeases, startNetworks } from './instance-networks.ts';
 import { requireNetworks, type Survey, surveyInstance } from './instance-survey.ts';
 import { observeNow } from './observed-instance.ts';
 import { convergePower, cutOff, isOff, start, writeRecord } from './power.ts';
@@ -83,47 +82,6 @@ async function turnOff(context: AgentContext, desired: DesiredInstance, domain: 
     await writeRecord(context, desired, domain.ref, domain.record.rebootToken);
   }
   await convergePower(context, desired, domain);
-}
-
-/** Networks that somebody stopped. A domain does not start without. */
-async function startNetworks(context: AgentContext, { networks }: Survey): Promise<void> {
-  for (const { ref, running } of networks.values()) {
-    if (running !== undefined) continue;
-    await context.hypervisor.act(`start the network ${ref.name}`, (connection) =>
-      tolerate(connection.networks.create(ref), 'OPERATION_INVALID'),
-    );
-  }
-}
-
-async function prepareLeases(
-  context: AgentContext,
-  desired: DesiredInstance,
-  { networks }: Survey,
-  undo: UndoStack,
-): Promise<void> {
-  for (const nic of desired.nics) {
-    const seen = networks.get(nic.networkId)!;
-    if (hasLease(seen, nic)) {
-      // An earlier call may have ended between the two.
-      await context.hypervisor.act(`see to the lease of ${nic.address}`, (connection) =>
-        releaseFormerHolders(connection, seen, nic),
-      );
-      continue;
-    }
-    await context.locks.run(nic.networkId, async () => {
-      await context.hook('lease', desired.id);
-      undo.add('lease', () =>
-        context.hypervisor.act('take a lease away', (connection) =>
-          removeLeases(connection, context.networkNames, [nic]),
-        ),
-      );
-      await context.hypervisor.act(`lease ${nic.address} to ${desired.domainName}`, async (connection) => {
-        // Read again: others had the lock meanwhile.
-        const found = await context.networkNames.find(connection, nic.networkId);
-        if (found !== undefined) await addLease(connection, found, nic, desired.seed.hostName);
-      });
-    });
-  }
 }
 
 /** Waits for all, also when one fails, so that nothing is still being made while it is taken back. */
