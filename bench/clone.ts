@@ -7,7 +7,7 @@ import { copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { cloneDisk } from '@virga/host-agent/libvirt/instances/root-disk';
+import { makeDisk } from '@virga/host-agent/libvirt/instances/root-disk';
 import { figure, spread, table } from './figures.ts';
 
 const run = promisify(execFile);
@@ -38,7 +38,7 @@ try {
     const copied: number[] = [];
     for (let turn = 0; turn < turns; turn++) {
       const disk = join(folder, `disk-${turn}`);
-      ours.push(await timed(() => cloneDisk(disk, base, base.virtualSizeBytes)));
+      ours.push(await timed(() => makeDisk(disk, base, base.virtualSizeBytes)));
       const args = ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', path, `${disk}.typed`];
       typed.push(await timed(() => run('qemu-img', args)));
       copied.push(await timed(() => copyFile(path, `${disk}.copy`)));

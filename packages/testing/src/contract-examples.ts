@@ -4,6 +4,7 @@ import type { Event } from '@virga/contract/rest/events';
 import type { Host, InstanceType } from '@virga/contract/rest/hosts';
 import type { ApiKey, Caller, Membership, Project, User } from '@virga/contract/rest/identity';
 import type { Image } from '@virga/contract/rest/images';
+import type { Schedule } from '@virga/contract/rest/instance-schedules';
 import type { Instance } from '@virga/contract/rest/instances';
 import type { KeyPair } from '@virga/contract/rest/key-pairs';
 import type { Network } from '@virga/contract/rest/networks';
@@ -19,6 +20,13 @@ export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
   id: 'i-00000000000000001',
   projectId,
   name: 'web',
+  description: '',
+  tags: {},
+  deleteProtection: false,
+  autostart: 'restore',
+  crashPolicy: 'restart',
+  expiresAt: null,
+  expiryAction: null,
   state: 'running',
   stateReason: null,
   desiredState: 'running',
@@ -30,10 +38,17 @@ export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
   diskBytes: 1_073_741_824,
   imageId: 'ami-00000000000000001',
   imageName: 'starter',
+  hardware: 'virtio',
+  firmware: 'bios',
+  tpm: false,
+  watchdog: null,
+  bootOrder: ['disk'],
+  cdrom: null,
   loginUser: 'virga',
   keyPairs: ['laptop'],
   hostId: 'host-00000000000000001',
   hostName: 'alpha',
+  origin: 'launched',
   domainName: 'virga-web-00000001',
   networkInterfaces: [
     {
@@ -49,6 +64,18 @@ export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
   ...fields,
 });
 
+export const aSchedule = (fields: Partial<Schedule> = {}): Schedule => ({
+  id: 'sched-00000000000000001',
+  instanceId: 'i-00000000000000001',
+  action: 'stop',
+  cron: '0 18 * * mon-fri',
+  timeZone: 'UTC',
+  nextRunAt: '2026-03-02T18:00:00.000Z',
+  createdBy: 'admin',
+  createdAt,
+  ...fields,
+});
+
 export const anImage = (fields: Partial<Image> = {}): Image => ({
   id: 'ami-00000000000000001',
   projectId,
@@ -56,6 +83,7 @@ export const anImage = (fields: Partial<Image> = {}): Image => ({
   visibility: 'public',
   state: 'available',
   stateReason: null,
+  kind: 'disk',
   format: 'qcow2',
   virtualSizeBytes: 268_435_456,
   fileSizeBytes: 24_117_248,
@@ -76,6 +104,7 @@ export const aNetwork = (fields: Partial<Network> = {}): Network => ({
   gateway: '10.77.0.1',
   addressCount: 253,
   leasedCount: 2,
+  reserved: [],
   state: 'active',
   stateReason: null,
   createdAt,

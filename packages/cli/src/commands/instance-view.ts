@@ -14,7 +14,7 @@ export function instanceColumns(items: readonly Instance[], nowMs: number): Colu
     { header: 'STATE', value: (item) => item.state, whole: true, style: (item) => stateStyle(item.state) },
     { header: 'ADDRESS', value: (item) => addressOf(item) ?? '-', whole: true },
     { header: 'TYPE', value: (item) => item.type },
-    { header: 'IMAGE', value: (item) => item.imageName },
+    { header: 'IMAGE', value: (item) => item.imageName ?? '-' },
     { header: 'HOST', value: (item) => item.hostName },
     { header: 'AGE', value: (item) => formatAge(item.createdAt, nowMs), whole: true },
   ];
@@ -33,7 +33,7 @@ export function instanceRows(instance: Instance, nowMs: number): [string, string
     ['Seen', instance.observedState],
     ['Type', `${instance.type} (${instance.vcpus} vCPU, ${formatMib(instance.memoryMib)})`],
     ['Disk', formatBytes(instance.diskBytes)],
-    ['Image', `${instance.imageName} (${instance.imageId})`],
+    ['Image', instance.imageName && `${instance.imageName} (${instance.imageId})`],
     ...instance.networkInterfaces.map((nic): [string, string] => [
       'Address',
       `${nic.address} on ${nic.networkName} (${nic.mac})`,

@@ -8,7 +8,14 @@ type Ingredients = Omit<LaunchInstance, 'name'>;
 
 /** What a launch names besides itself, by the first part of the field that an error points at. */
 const ingredients: Record<string, { named(body: Ingredients): string[]; list(client: Client): Promise<Named> }> = {
-  image: { named: ({ image }) => [image], list: (client) => client.listImages({ query: { limit: 1000 } }) },
+  image: {
+    named: ({ image }) => (image === undefined ? [] : [image]),
+    list: (client) => client.listImages({ query: { limit: 1000 } }),
+  },
+  iso: {
+    named: ({ iso }) => (iso === undefined ? [] : [iso]),
+    list: (client) => client.listImages({ query: { limit: 1000 } }),
+  },
   type: { named: ({ type }) => [type], list: (client) => client.listInstanceTypes() },
   network: {
     named: ({ network }) => (network === undefined ? [] : [network]),

@@ -65,6 +65,7 @@ export const ssh = defineCommand({
       : await identityFor(client, io.env, instance.keyPairs);
     const port = options.port ?? sshPort(io.env);
     const user = options.user ?? instance.loginUser;
+    if (user === null) throw noUser(instance);
     const folder = configFolder(io.env);
     const target = { instanceId: instance.id, address, port, user, identityPath, configFolder: folder };
     const sshArgs = sshArguments(target, args.command);
@@ -106,6 +107,13 @@ async function whenRunning(context: CommandContext, found: Instance, deadlineMs:
     instance = await client.getInstance({ params: { id: instance.id } }, { signal });
   }
   return instance;
+}
+
+function noUser(instance: Instance): VirgaError {
+  return new VirgaError('InvalidArgument', {
+    detail: `Nothing says who to log in to ${instance.name} as: it comes from no image.`,
+    action: `Name the user: virga ssh ${instance.name} --user NAME.`,
+  });
 }
 
 function noAddress(instance: Instance): VirgaError {

@@ -41,7 +41,6 @@ export type DesiredNic = Static<typeof DesiredNic>;
 export const DesiredVolumeAttachment = Type.Object({
   id: IdSchema('volume'),
   target: Type.String({ pattern: '^[vs]d[a-z]$' }),
-  sizeBytes: Type.Integer(),
   readOnly: Type.Boolean(),
   limits: Type.Optional(DiskLimits),
 });
@@ -107,6 +106,7 @@ export const DesiredInstance = Type.Object({
   /** Domain name, unique on the host. A running domain keeps the one it has until it is off. */
   domainName: Type.String(),
   generation: Type.Integer(),
+  /** Sizes change while the guest runs where host and guest can do that; what cannot is as desired at the next start. */
   vcpus: Type.Integer(),
   /** Up to here vCPUs can be added while it runs; at least `vcpus`. */
   maxVcpus: Type.Integer(),
@@ -119,11 +119,15 @@ export const DesiredInstance = Type.Object({
   tpm: Type.Boolean(),
   watchdog: Type.Union([WatchdogAction, Type.Null()]),
   bootOrder: Type.Array(BootDevice),
-  /** Null: no drive. A drive may be empty. */
-  cdrom: Type.Union([Type.Object({ imageId: Type.Union([IdSchema('image'), Type.Null()]) }), Type.Null()]),
+  /** Null: no drive. A drive may be empty. `forced`: its tray opens also when the guest has locked it. */
+  cdrom: Type.Union([
+    Type.Object({ imageId: Type.Union([IdSchema('image'), Type.Null()]), forced: Type.Optional(Type.Boolean()) }),
+    Type.Null(),
+  ]),
   rootDisk: Type.Object({
     id: IdSchema('volume'),
-    imageId: IdSchema('image'),
+    /** Null: an empty disk, to install on. */
+    imageId: Type.Union([IdSchema('image'), Type.Null()]),
     sizeBytes: Type.Integer({ description: 'at least the virtual size of the image' }),
     limits: Type.Optional(DiskLimits),
   }),

@@ -1,5 +1,6 @@
 // What a host says about itself: capacity, versions, and how it runs guests. Facts are observed, never configured.
 import { type Static, Type } from 'typebox';
+import { HostFeature } from './host-features.ts';
 
 export const Acceleration = Type.Object({
   mode: Type.Union([Type.Literal('kvm'), Type.Literal('tcg')]),
@@ -20,5 +21,8 @@ export const HostFacts = Type.Object({
   hypervisorVersion: Type.String({ description: 'QEMU, such as 7.2.22' }),
   libvirtVersion: Type.String(),
   kernelVersion: Type.String(),
+  features: Type.Array(HostFeature),
+  bootId: Type.String({ description: 'another one after each start of the host' }),
+  nicLimits: Type.Boolean({ description: 'its kernel can limit the rate of a network interface' }),
 });
 export type HostFacts = Static<typeof HostFacts>;

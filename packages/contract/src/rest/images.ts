@@ -1,4 +1,4 @@
-// Images: sealed disks that instances are cloned from.
+// Images: sealed disks that instances are cloned from, and CD-ROMs for their drives.
 import { type Static, Type } from 'typebox';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
@@ -11,6 +11,12 @@ export const ImageState = Type.Union([
   Type.Literal('deleting'),
 ]);
 
+export const ImageKind = Type.Union([
+  Type.Literal('disk', { description: 'instances are cloned from it' }),
+  Type.Literal('iso', { description: 'inserted into CD-ROM drives' }),
+]);
+export type ImageKind = Static<typeof ImageKind>;
+
 export const Image = Type.Object(
   {
     id: IdSchema('image'),
@@ -19,6 +25,7 @@ export const Image = Type.Object(
     visibility: Type.Union([Type.Literal('private'), Type.Literal('public')]),
     state: ImageState,
     stateReason: Nullable(Type.String()),
+    kind: ImageKind,
     format: Nullable(Type.Union([Type.Literal('qcow2'), Type.Literal('raw')])),
     virtualSizeBytes: Nullable(Type.Integer({ description: 'size of the disk that a guest sees' })),
     fileSizeBytes: Nullable(Type.Integer()),
@@ -59,8 +66,10 @@ export const imageRoutes = {
       {
         name: Name,
         path: Type.String({ pattern: '^/', maxLength: 4096, description: 'absolute path of a file on the host' }),
+        kind: Type.Optional(Type.Unsafe<ImageKind>({ ...ImageKind, default: 'disk' })),
         format: Type.Union([Type.Literal('qcow2'), Type.Literal('raw')], {
-          description: 'stated, never guessed: guessing lets a guest turn a raw disk into a qcow2 with a backing file',
+          description:
+            'stated, never guessed (raw for an ISO): guessing lets a guest turn a raw disk into a qcow2 with a backing file',
         }),
         visibility: Type.Optional(Type.Union([Type.Literal('private'), Type.Literal('public')])),
         defaultUser: Type.Optional(Type.String({ pattern: '^[a-z_][a-z0-9_-]{0,31}$' })),

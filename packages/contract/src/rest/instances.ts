@@ -2,6 +2,8 @@
 import { type Static, Type } from 'typebox';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
+import { instanceAttributes, launchAttributes } from './instance-attributes.ts';
+import { hardwareFields, launchHardware } from './instance-hardware.ts';
 import { idParams, Name, Nullable, Page, pageQuery, Time } from './shared.ts';
 
 /** User data may have this many bytes, as on EC2. */
@@ -34,6 +36,7 @@ export const Instance = Type.Object(
     id: IdSchema('instance'),
     projectId: IdSchema('project'),
     name: Name,
+    ...instanceAttributes,
     state: InstanceState,
     stateReason: Nullable(Type.String()),
     desiredState: Type.Union([
@@ -47,14 +50,26 @@ export const Instance = Type.Object(
     generation: Type.Integer({ description: 'grows with every change that was asked for' }),
     type: Name,
     vcpus: Type.Integer(),
+    maxVcpus: Type.Integer({ description: 'up to here vCPUs can be added while it runs' }),
     memoryMib: Type.Integer(),
+    maxMemoryMib: Type.Integer({ description: 'up to here memory can be added while it runs' }),
+    observedVcpus: Nullable(Type.Integer({ description: 'what the host shows; null while it is off' })),
+    observedMemoryMib: Nullable(
+      Type.Integer({ description: 'what the guest has by what the host shows; null while it is off' }),
+    ),
     diskBytes: Type.Integer(),
-    imageId: IdSchema('image'),
-    imageName: Name,
-    loginUser: Type.String({ description: 'who to log in as over SSH' }),
+    /** Null: it was launched with an empty disk. */
+    imageId: Nullable(IdSchema('image')),
+    imageName: Nullable(Name),
+    ...hardwareFields,
+    loginUser: Nullable(Type.String({ description: 'who to log in as over SSH; null when the image does not say' })),
     keyPairs: Type.Array(Name),
     hostId: IdSchema('host'),
     hostName: Type.String(),
+    origin: Type.Union([
+      Type.Literal('launched'),
+      Type.Literal('adopted', { description: 'somebody else made its domain; definition and disks are as they came' }),
+    ]),
     domainName: Type.String({ description: 'name of the libvirt domain, as virsh list shows it' }),
     networkInterfaces: Type.Array(NetworkInterface),
     createdAt: Time,
@@ -69,7 +84,9 @@ const Changed = Type.Object({ instance: Instance, operationId: IdSchema('operati
 export const LaunchInstance = Type.Object(
   {
     name: Name,
-    image: Type.String({ minLength: 1, maxLength: 64, description: 'image id or name' }),
+    image: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 64, description: 'image id or name, to clone the disk from' }),
+    ),
     type: Name,
     network: Type.Optional(
       Type.String({ maxLength: 64, description: 'network id or name; default the network named default' }),
@@ -77,7 +94,22 @@ export const LaunchInstance = Type.Object(
     keyPairs: Type.Optional(Type.Array(Name, { maxItems: 16, uniqueItems: true })),
     userData: Type.Optional(Type.String({ description: 'base64; at most 16 KiB when decoded' })),
     diskGib: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_536 })),
-    firmware: Type.Optional(Type.Union([Type.Literal('bios'), Type.Literal('uefi')])),
+    maxVcpus: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 512,
+        description: 'up to here vCPUs can be added while it runs; default as many as it has',
+      }),
+    ),
+    maxMemoryMib: Type.Optional(
+      Type.Integer({
+        minimum: 64,
+        maximum: 16_777_216,
+        description: 'up to here memory can be added while it runs; default as much as it has',
+      }),
+    ),
+    ...launchHardware,
+    ...launchAttributes,
   },
   { $id: 'LaunchInstance', additionalProperties: false },
 );
@@ -119,6 +151,12 @@ export const instanceRoutes = {
       ...pageQuery,
       name: Type.Optional(Type.String({ maxLength: 63 })),
       state: Type.Optional(InstanceState),
+      tag: Type.Optional(
+        Type.Array(Type.String({ minLength: 1, maxLength: 400 }), {
+          maxItems: 10,
+          description: 'KEY or KEY=VALUE; may be repeated, and all must be there',
+        }),
+      ),
       hostId: Type.Optional(IdSchema('host')),
     }),
     ok: Page(Instance),

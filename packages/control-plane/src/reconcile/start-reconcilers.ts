@@ -14,6 +14,7 @@ import { importImage } from '../modules/images/import-image.workflow.ts';
 import { reapImages } from '../modules/images/orphaned-image-reaper.ts';
 import { InstanceReconciler } from '../modules/instances/instance-reconciler.ts';
 import { readWake } from '../modules/instances/instance-wake.ts';
+import { reapReleased } from '../modules/instances/released-instances.ts';
 import { NetworkReconciler } from '../modules/networks/network-reconciler.ts';
 import { expireIdempotencyKeys } from '../store/once-only.ts';
 import { WorkflowEngine } from '../workflows/workflow-engine.ts';
@@ -111,7 +112,9 @@ function actOn(
     access,
     host,
     provide: async (row, callSignal) => {
-      await provideImage(deps, host, row.image_id, callSignal);
+      for (const image of [row.image_id, row.cdrom_image_id]) {
+        if (image !== null) await provideImage(deps, host, image, callSignal);
+      }
       for (const { networkId } of row.nics) await networks.provide(host, networkId, callSignal);
     },
   });
@@ -121,6 +124,7 @@ function actOn(
       unwaited(networks.listed(host, seenNetworks));
       unwaited(instances.listed(seen));
       unwaited(reapImages(deps, access, host, signal));
+      unwaited(reapReleased({ deps, access }, host));
     },
     unreachable: () => unwaited(onUnreachable()),
     facts: ({ cpuThreads }) => {
@@ -134,6 +138,7 @@ function actOn(
     await networks.resync(host, signal);
     await instances.resync(signal);
     await reapImages(deps, access, host, signal);
+    await reapReleased({ deps, access }, host);
   };
   return { id: host.id, instances, watcher, resync };
 }

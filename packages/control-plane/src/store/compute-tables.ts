@@ -1,5 +1,13 @@
 // Tables of hosts, instance types, images, networks and instances.
-import type { DesiredReboot } from '@virga/contract/agent/desired';
+import type {
+  BootDevice,
+  DesiredInstance,
+  DesiredReboot,
+  Firmware,
+  Hardware,
+  OverlayChange,
+  WatchdogAction,
+} from '@virga/contract/agent/desired';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { ObservedReason, ObservedState } from '@virga/contract/agent/observed';
 import type { Problem } from '@virga/contract/errors';
@@ -11,10 +19,15 @@ import type {
   NetworkInterfaceId,
   OperationId,
   ProjectId,
+  ScheduleId,
+  UserId,
   VolumeId,
 } from '@virga/contract/ids';
+import type { Drift, DriftPolicy } from '@virga/contract/rest/definitions';
+import type { Autostart, CrashPolicy, ExpiryAction, Tags } from '@virga/contract/rest/instance-attributes';
+import type { ScheduledAction } from '@virga/contract/rest/instance-schedules';
 import type { InstanceState } from '@virga/contract/rest/instances';
-import type { Generated, GeneratedAlways, JSONColumnType } from 'kysely';
+import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely';
 import type { CreatedAt } from './foundation-tables.ts';
 
 export type Visibility = 'private' | 'public';
@@ -40,6 +53,8 @@ export type ComputeTables = {
     /** Free disk space above the reserve; negative when it is used up. */
     storage_headroom_bytes: Generated<number>;
     last_seen_at: Date | null;
+    /** The boot that its instances have been looked after for. */
+    boot_id: string | null;
     created_at: CreatedAt;
   };
   instance_types: { name: string; vcpus: number; memory_mib: number; disk_gib: number };
@@ -50,6 +65,8 @@ export type ComputeTables = {
     visibility: Visibility;
     state: 'pending' | 'available' | 'failed' | 'deleting';
     state_reason: string | null;
+    /** `iso`: for a CD-ROM drive, and nothing is cloned from it. */
+    kind: Generated<'disk' | 'iso'>;
     format: 'qcow2' | 'raw';
     virtual_size_bytes: number | null;
     file_size_bytes: number | null;
@@ -95,13 +112,23 @@ export type ComputeTables = {
     guest_host_name: string;
     uuid: string;
     host_id: HostId;
-    image_id: ImageId;
+    /** Null: its disk was empty at first. */
+    image_id: ImageId | null;
     type: string;
     vcpus: number;
     memory_mib: number;
     disk_bytes: number;
     root_disk_id: VolumeId;
-    firmware: 'bios' | 'uefi';
+    firmware: Firmware;
+    hardware: Generated<Hardware>;
+    tpm: Generated<boolean>;
+    watchdog: WatchdogAction | null;
+    boot_order: JSONColumnType<BootDevice[], string | undefined>;
+    cdrom_drive: Generated<boolean>;
+    /** What lies in the drive. */
+    cdrom_image_id: ImageId | null;
+    /** The tray opens also when the guest has locked it. */
+    cdrom_forced: Generated<boolean>;
     key_pairs: JSONColumnType<{ name: string; publicKey: string }[]>;
     user_data: string | null;
     desired: DesiredState;
@@ -123,5 +150,35 @@ export type ComputeTables = {
     created_at: CreatedAt;
     started_at: Date | null;
     state: GeneratedAlways<InstanceState>;
+    origin: Generated<DesiredInstance['origin']>;
+    /** Its domain stays when the instance goes. */
+    released: Generated<boolean>;
+    overlay: JSONColumnType<OverlayChange[], string | undefined>;
+    drift_policy: Generated<DriftPolicy>;
+    /** What was last changed outside, and what was done about it. */
+    drift: JSONColumnType<Drift> | null;
+    description: Generated<string>;
+    tags: ColumnType<Tags, string | undefined, string>;
+    delete_protection: Generated<boolean>;
+    autostart: Generated<Autostart>;
+    crash_policy: Generated<CrashPolicy>;
+    /** Null, as the two that follow, when it does not expire. */
+    expires_at: Date | null;
+    expiry_action: ExpiryAction | null;
+    /** When there is something to do about it: to warn, then to act. */
+    expiry_due_at: Date | null;
+  };
+  instance_schedules: {
+    id: ScheduleId;
+    instance_id: InstanceId;
+    action: ScheduledAction;
+    cron: string;
+    /** IANA name. */
+    time_zone: string;
+    next_run_at: Date;
+    /** Who made it, whose role decides; null when that user is gone. */
+    user_id: UserId | null;
+    user_name: string;
+    created_at: CreatedAt;
   };
 };

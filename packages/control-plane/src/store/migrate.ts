@@ -8,6 +8,9 @@ import * as hostAction from './migrations/0003-host-action.ts';
 import * as freeAddresses from './migrations/0004-free-addresses.ts';
 import * as addressRows from './migrations/0005-address-rows.ts';
 import * as instancePower from './migrations/0006-instance-power.ts';
+import * as instancePolicies from './migrations/0007-instance-policies.ts';
+import * as instanceHardware from './migrations/0010-instance-hardware.ts';
+import * as interop from './migrations/0012-interop.ts';
 
 const migrations: Record<string, Migration> = {
   '0001-foundation': foundation,
@@ -16,6 +19,9 @@ const migrations: Record<string, Migration> = {
   '0004-free-addresses': freeAddresses,
   '0005-address-rows': addressRows,
   '0006-instance-power': instancePower,
+  '0007-instance-policies': instancePolicies,
+  '0010-instance-hardware': instanceHardware,
+  '0012-interop': interop,
 };
 
 /** Brings the schema to this version. @throws StoreUnavailable a migration failed; nothing of it remains */

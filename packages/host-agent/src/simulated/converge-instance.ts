@@ -4,6 +4,7 @@ import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import { recordOf } from '../libvirt/instances/domain-metadata.ts';
 import type { CallSteps } from './call-steps.ts';
+import { takeOver } from './foreign-domains.ts';
 import type { StoredDomain, StoredFolder } from './host-records.ts';
 import { requireNoStranger, requireSpace } from './host-rules.ts';
 import { addLease, findNetwork, removeLease } from './network-leases.ts';
@@ -19,6 +20,7 @@ export async function convergeInstance(work: Work): Promise<void> {
   const { host, desired } = work;
   requireNoStranger(host, desired);
   requireNotLate(host, desired);
+  if (desired.origin === 'adopted') return convergeAdopted(work);
   const domain = host.domain(desired.id);
   const isOn = domain !== undefined && domain.power !== 'off';
   if (isOn && domain.isDefined && desired.power.state === 'stopped') {
@@ -34,6 +36,15 @@ export async function convergeInstance(work: Work): Promise<void> {
   if (!isOn) await converge(work);
   await makeLeases(work);
   if (isOn) await converge(work);
+}
+
+/** Its definition and its disks are as they came. */
+async function convergeAdopted(work: Work): Promise<void> {
+  const { host, desired, steps } = work;
+  for (const nic of desired.nics) findNetwork(host, nic.networkId, desired.cloudId);
+  await takeOver(host, desired, steps);
+  await makeLeases(work);
+  if (desired.power.state === 'running' || current(work).power !== 'off') await converge(work);
 }
 
 const converge = (work: Work): Promise<void> => {
@@ -191,7 +202,7 @@ function requireNotLate(host: SimulatedHost, desired: DesiredInstance): void {
 }
 
 function requireImage(host: SimulatedHost, { rootDisk, cloudId }: DesiredInstance): void {
-  if (host.store.images.get(rootDisk.imageId)?.cloudId === cloudId) return;
+  if (rootDisk.imageId === null || host.store.images.get(rootDisk.imageId)?.cloudId === cloudId) return;
   throw new VirgaError('NotFound', {
     detail: `The image ${rootDisk.imageId} is not on the host.`,
     action: 'Import it first.',

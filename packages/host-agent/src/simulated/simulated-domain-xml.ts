@@ -20,7 +20,11 @@ export function simulatedDomainXml(host: SimulatedHost, id: InstanceId): string 
     desired,
     record,
     files: { rootDisk: `${folder}/root.qcow2`, seed: `${folder}/seed.iso`, consoleLog: `${folder}/console.log` },
-    image: { path: `/simulated/images/${imageId}`, format: host.store.images.get(imageId)?.format ?? 'qcow2' },
+    volumesPath: '/simulated/volumes',
+    image:
+      imageId === null
+        ? null
+        : { path: `/simulated/images/${imageId}`, format: host.store.images.get(imageId)?.format ?? 'qcow2' },
     networkNames: new Map(desired.nics.map(({ networkId }) => [networkId, networkName(host, networkId)])),
     host: { arch: 'x86_64', acceleration: 'tcg', vhostNet: false, directIo: true },
   });

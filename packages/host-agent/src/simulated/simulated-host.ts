@@ -1,6 +1,7 @@
 // The machine behind a simulated agent: what is stored and defined on it, what its guests do, and what people with virsh
 // do to them. Owns every change of state; each happens at once and whole, and is told to whoever listens. Knows nothing of
 // calls, steps, or failures. Guests live by the clock, so they go on, and shut down, while no process looks.
+import type { HostFeature } from '@virga/contract/agent/host-features';
 import type { AgentEvent, ObservedInstance, ObservedReason } from '@virga/contract/agent/observed';
 import type { InstanceId, NetworkId } from '@virga/contract/ids';
 import type { Clock } from '../clock.ts';
@@ -11,7 +12,11 @@ export type HostListener = {
   onEvent(cloudId: string, event: AgentEvent): void;
   /** What a guest printed on its serial console. */
   onPrint(id: InstanceId, text: string): void;
+  /** The host has booted: what was before can only be seen by looking at everything. */
+  onBoot(): void;
 };
+
+const self = 'host';
 
 const consoleLimitBytes = 16 * 1024;
 
@@ -23,6 +28,8 @@ export class SimulatedHost {
   /** Guests without ACPI support: asked to stop, they go on. */
   readonly stubborn = new Set<InstanceId>();
   guestsAnswerAcpi = true;
+  /** What it can give a machine. */
+  features: HostFeature[] = ['uefi', 'uefi-secure', 'tpm', 'emulated', 'legacy'];
 
   private readonly clock: Clock;
   private readonly listeners = new Set<HostListener>();
@@ -48,6 +55,23 @@ export class SimulatedHost {
     this.store.close();
   }
 
+  get bootId(): string {
+    return `boot-${this.store.boots.get(self)?.count ?? 1}`;
+  }
+
+  /** Power is lost and comes back. No guest runs, and nothing is recorded of why. */
+  reboot(): void {
+    this.store.boots.set(self, { count: (this.store.boots.get(self)?.count ?? 1) + 1 });
+    for (const domain of this.store.domains.all()) {
+      const id = domain.record.instanceId;
+      if (domain.power === 'off') continue;
+      const off = { power: 'off', reason: 'unknown', askedToStopUntilMs: null, offAtMs: null } as const;
+      if (domain.isDefined) this.store.domains.set(id, { ...domain, ...off });
+      else this.store.domains.delete(id);
+    }
+    for (const listener of this.listeners) listener.onBoot();
+  }
+
   freeBytes(): number {
     const images = this.store.images.all().reduce((sum, image) => sum + image.fileSizeBytes, 0);
     const disks = this.store.folders.all().reduce((sum, folder) => sum + (folder.rootDiskBytes ?? 0), 0);
@@ -65,7 +89,7 @@ export class SimulatedHost {
     const domain = this.domain(id);
     const folder = this.store.folders.get(id);
     if (domain === undefined) {
-      if (folder === undefined) return undefined;
+      if (folder === undefined || folder.owner.released) return undefined;
       const { cloudId, domainName } = folder.owner;
       return {
         id,
@@ -78,6 +102,7 @@ export class SimulatedHost {
         domainName,
       };
     }
+    const isAdopted = domain.record.desired.origin === 'adopted';
     const hasFiles = folder !== undefined && folder.rootDiskBytes !== null && folder.hasSeed;
     return {
       id,
@@ -85,16 +110,18 @@ export class SimulatedHost {
       generation: domain.record.generation,
       state: stateOf(domain),
       reason: domain.reason,
-      intact: domain.isDefined && hasFiles,
+      intact: domain.isDefined && (isAdopted || hasFiles),
       leftovers: false,
       domainName: domain.record.desired.domainName,
+      ...(isAdopted && { adopted: true }),
     };
   }
 
   /** Instances of a cloud, of which there is a domain or files. */
   observeAll(cloudId: string): ObservedInstance[] {
     const ids = new Set<InstanceId>();
-    for (const { owner } of this.store.folders.all()) if (owner.cloudId === cloudId) ids.add(owner.id);
+    for (const { owner } of this.store.folders.all())
+      if (owner.cloudId === cloudId && !owner.released) ids.add(owner.id);
     for (const { record } of this.store.domains.all()) if (record.cloudId === cloudId) ids.add(record.instanceId);
     return [...ids].flatMap((id) => this.observe(id) ?? []);
   }

@@ -17,11 +17,16 @@ export const visibleImages = (db: Db | Tx, access: ProjectAccess) =>
     .where((where) => where.or([where('project_id', '=', access.projectId), where('visibility', '=', 'public')]));
 
 /**
- * The image to launch from, by id or name; of one name the project's own comes first. Holds the row until the
- * transaction ends, so that nobody deletes the image meanwhile.
- * @throws NotFound | Conflict it is not available
+ * The image to launch from or to insert, by id or name; of one name the project's own comes first. Holds the row until
+ * the transaction ends, so that nobody deletes the image meanwhile.
+ * @throws NotFound | Conflict it is not available | InvalidArgument it is of another kind
  */
-export async function resolveImage(tx: Tx, access: ProjectAccess<'operator'>, idOrName: string): Promise<ImageRow> {
+export async function resolveImage(
+  tx: Tx,
+  access: ProjectAccess<'operator'>,
+  idOrName: string,
+  { kind = 'disk', field = '/image' }: { kind?: ImageRow['kind']; field?: string } = {},
+): Promise<ImageRow> {
   const row = await visibleImages(tx, access)
     .where((where) => where.or([where('id', '=', idOrName as ImageId), where('name', '=', idOrName)]))
     .orderBy((by) => by('id', '=', idOrName as ImageId), 'desc')
@@ -34,15 +39,30 @@ export async function resolveImage(tx: Tx, access: ProjectAccess<'operator'>, id
     throw new VirgaError('NotFound', {
       detail: `There is no image ${idOrName}.`,
       action: 'List images with virga images list.',
-      field: '/image',
+      field,
     });
   }
+  if (row.kind !== kind) throw ofAnotherKind(row, field);
   if (row.state === 'available') return row;
   throw new VirgaError('Conflict', {
     detail: `Image ${row.name} cannot be used: it is ${row.state === 'pending' ? 'still being imported' : row.state}.`,
     action: row.state === 'pending' ? 'Wait until its import has ended.' : 'Choose another image.',
-    field: '/image',
+    field,
   });
+}
+
+function ofAnotherKind({ name, kind }: ImageRow, field: string): VirgaError {
+  return kind === 'iso'
+    ? new VirgaError('InvalidArgument', {
+        detail: `Image ${name} is a CD-ROM, which no disk can be cloned from.`,
+        action: `Install from it: virga launch --iso ${name}.`,
+        field,
+      })
+    : new VirgaError('InvalidArgument', {
+        detail: `Image ${name} is a disk and fits into no CD-ROM drive.`,
+        action: `Launch from it: virga launch --image ${name}. An ISO image is registered with --kind iso.`,
+        field,
+      });
 }
 
 export function imageNotFound(id: ImageId): VirgaError {
@@ -60,6 +80,7 @@ export function toImage(row: ImageRow): Image {
     visibility: row.visibility,
     state: row.state,
     stateReason: row.state_reason,
+    kind: row.kind,
     format: row.format,
     virtualSizeBytes: row.virtual_size_bytes,
     fileSizeBytes: row.file_size_bytes,

@@ -7,6 +7,7 @@ import { type Insertable, type Selectable, sql } from 'kysely';
 import type { Failure } from '../../store/compute-tables.ts';
 import type { Db, Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
+import { type KeptSchedule, keepsakeOf, keptSchedules } from './instance-keepsake.ts';
 
 export type InstanceNic = {
   id: NetworkInterfaceId;
@@ -32,6 +33,13 @@ const columns = [
   'instances.disk_bytes',
   'instances.root_disk_id',
   'instances.firmware',
+  'instances.hardware',
+  'instances.tpm',
+  'instances.watchdog',
+  'instances.boot_order',
+  'instances.cdrom_drive',
+  'instances.cdrom_image_id',
+  'instances.cdrom_forced',
   'instances.key_pairs',
   'instances.desired',
   'instances.force_at',
@@ -48,19 +56,33 @@ const columns = [
   'instances.created_at',
   'instances.started_at',
   'instances.state',
+  'instances.origin',
+  'instances.released',
+  'instances.overlay',
+  'instances.drift_policy',
+  'instances.drift',
+  'instances.description',
+  'instances.tags',
+  'instances.delete_protection',
+  'instances.autostart',
+  'instances.crash_policy',
+  'instances.expires_at',
+  'instances.expiry_action',
+  'instances.expiry_due_at',
 ] as const;
 
 export type InstanceRow = Omit<Selectable<Database['instances']>, 'user_data'> & {
   host_name: string;
   host_state: 'ready' | 'unreachable';
   host_state_reason: string | null;
-  image_name: string;
-  default_user: string;
+  image_name: string | null;
+  default_user: string | null;
+  cdrom_image_name: string | null;
   nics: InstanceNic[];
 };
 
 /** As the reconciler of its host needs it. */
-export type InstanceOrder = InstanceRow & { user_data: string | null };
+export type InstanceOrder = InstanceRow & { user_data: string | null; schedules: KeptSchedule[] };
 
 /** Answers what the database adds to it, and not the user data again. */
 export const insertInstance = (tx: Tx, values: Insertable<Database['instances']>) =>
@@ -71,7 +93,8 @@ export const selectInstances = (db: Db | Tx) =>
   db
     .selectFrom('instances')
     .innerJoin('hosts', 'hosts.id', 'instances.host_id')
-    .innerJoin('images', 'images.id', 'instances.image_id')
+    .leftJoin('images', 'images.id', 'instances.image_id')
+    .leftJoin('images as discs', 'discs.id', 'instances.cdrom_image_id')
     .select(columns)
     .select([
       'hosts.name as host_name',
@@ -79,6 +102,7 @@ export const selectInstances = (db: Db | Tx) =>
       'hosts.state_reason as host_state_reason',
       'images.name as image_name',
       'images.default_user',
+      'discs.name as cdrom_image_name',
       sql<InstanceNic[]>`(
         select coalesce(json_agg(json_build_object('id', n.id, 'networkId', n.network_id, 'networkName', w.name,
           'mac', n.mac, 'address', host(n.address)) order by n.id), '[]'::json)
@@ -90,7 +114,10 @@ export async function findInstance(db: Db | Tx, id: InstanceId): Promise<Instanc
 }
 
 export async function findInstanceOrder(db: Db, id: InstanceId): Promise<InstanceOrder | undefined> {
-  return selectInstances(db).select('instances.user_data').where('instances.id', '=', id).executeTakeFirst();
+  return selectInstances(db)
+    .select(['instances.user_data', keptSchedules.as('schedules')])
+    .where('instances.id', '=', id)
+    .executeTakeFirst();
 }
 
 export function identityOf(row: InstanceRow, cloudId: string): InstanceIdentity {
@@ -105,12 +132,13 @@ export function desiredInstanceOf(row: InstanceOrder, cloudId: string): DesiredI
     ...identityOf(row, cloudId),
     projectId: row.project_id,
     name: row.name,
+    description: row.description,
     generation: row.generation,
     vcpus: row.vcpus,
     maxVcpus: row.vcpus,
     memoryMib: row.memory_mib,
     maxMemoryMib: row.memory_mib,
-    firmware: row.firmware,
+    ...hardwareOf(row),
     rootDisk: { id: row.root_disk_id, imageId: row.image_id, sizeBytes: row.disk_bytes },
     seed: {
       hostName: row.guest_host_name,
@@ -122,8 +150,20 @@ export function desiredInstanceOf(row: InstanceOrder, cloudId: string): DesiredI
         ? { state: 'stopped', forceAt: (row.force_at ?? row.created_at).toISOString() }
         : { state: row.desired },
     reboot: row.reboot,
+    overlay: row.overlay,
+    origin: row.origin,
+    keepsake: keepsakeOf(row),
   };
 }
+
+const hardwareOf = (row: InstanceRow) => ({
+  hardware: row.hardware,
+  firmware: row.firmware,
+  tpm: row.tpm,
+  watchdog: row.watchdog,
+  bootOrder: row.boot_order,
+  cdrom: row.cdrom_drive ? { imageId: row.cdrom_image_id, forced: row.cdrom_forced } : null,
+});
 
 const nicsOf = (row: InstanceRow) =>
   row.nics.map(({ id, networkId, mac, address }) => ({ id, networkId, mac, address }));
@@ -133,6 +173,13 @@ export function toInstance(row: InstanceRow): Instance {
     id: row.id,
     projectId: row.project_id,
     name: row.name,
+    description: row.description,
+    tags: row.tags,
+    deleteProtection: row.delete_protection,
+    autostart: row.autostart,
+    crashPolicy: row.crash_policy,
+    expiresAt: row.expires_at?.toISOString() ?? null,
+    expiryAction: row.expiry_action,
     state: row.state,
     stateReason: stateReason(row),
     desiredState: row.desired,
@@ -144,10 +191,17 @@ export function toInstance(row: InstanceRow): Instance {
     diskBytes: row.disk_bytes,
     imageId: row.image_id,
     imageName: row.image_name,
+    hardware: row.hardware,
+    firmware: row.firmware,
+    tpm: row.tpm,
+    watchdog: row.watchdog,
+    bootOrder: row.boot_order,
+    cdrom: row.cdrom_drive ? { imageId: row.cdrom_image_id, imageName: row.cdrom_image_name } : null,
     loginUser: row.default_user,
     keyPairs: row.key_pairs.map(({ name }) => name),
     hostId: row.host_id,
     hostName: row.host_name,
+    origin: row.origin,
     domainName: row.domain_name,
     networkInterfaces: row.nics,
     createdAt: row.created_at.toISOString(),

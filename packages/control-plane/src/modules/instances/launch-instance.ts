@@ -10,6 +10,7 @@ import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { uuidOf } from '../../reconcile/uuid-of.ts';
 import { brokenConstraint, type Tx } from '../../store/database.ts';
+import { notify } from '../../store/notifications.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import type { Database } from '../../store/schema.ts';
 import { leaseAddress } from '../networks/address-store.ts';
@@ -35,7 +36,7 @@ export async function launchInstance(
 ): Promise<{ instance: Instance; operationId: OperationId }> {
   try {
     return await onceOnly(deps.db, idempotency, async (tx) => {
-      const plan = await planLaunch(tx, access, body);
+      const plan = await planLaunch(tx, access, body, deps.clock.now());
       await refuseTakenName(tx, access, plan.name);
       return insertLaunch(tx, access, plan);
     });
@@ -61,7 +62,13 @@ async function insertLaunch(tx: Tx, access: ProjectAccess<'operator'>, plan: Lau
     resourceId: id,
     resourceName: plan.name,
     message: `Launch of instance ${plan.name} was asked for.`,
-    data: { image: plan.image.id, type: plan.type, network: plan.network.id, diskBytes: plan.diskBytes },
+    data: {
+      image: plan.image?.id ?? null,
+      iso: plan.iso?.id ?? null,
+      type: plan.type,
+      network: plan.network.id,
+      diskBytes: plan.diskBytes,
+    },
   });
   const address = await leaseAddress(tx, access, plan.network, nicId);
   // The row of the host comes last, because other launches may have to wait for it.
@@ -74,13 +81,19 @@ async function insertLaunch(tx: Tx, access: ProjectAccess<'operator'>, plan: Lau
     guest_host_name: plan.name,
     uuid: uuidOf(id),
     host_id: host.id,
-    image_id: plan.image.id,
+    image_id: plan.image?.id ?? null,
     type: plan.type,
     vcpus: plan.vcpus,
     memory_mib: plan.memoryMib,
     disk_bytes: plan.diskBytes,
     root_disk_id: newId('volume'),
-    firmware: plan.firmware,
+    hardware: plan.hardware.hardware,
+    firmware: plan.hardware.firmware,
+    tpm: plan.hardware.tpm,
+    watchdog: plan.hardware.watchdog,
+    boot_order: JSON.stringify(plan.hardware.bootOrder),
+    cdrom_drive: plan.hardware.cdromDrive,
+    cdrom_image_id: plan.iso?.id ?? null,
     key_pairs: JSON.stringify(plan.keyPairs),
     user_data: plan.userData,
     desired: 'running',
@@ -91,17 +104,20 @@ async function insertLaunch(tx: Tx, access: ProjectAccess<'operator'>, plan: Lau
     retry_at: null,
     operation_id: operationId,
     started_at: null,
+    ...plan.attributes,
   };
   const row = await insertInstance(tx, columns);
   const mac = await insertNic(tx, { id: nicId, instance_id: id, network_id: plan.network.id, address });
   await wakeInstance(tx, host.id, id);
+  if (plan.attributes.expires_at) await notify(tx, 'due');
   const instance = toInstance({
     ...row,
     host_name: host.name,
     host_state: 'ready',
     host_state_reason: null,
-    image_name: plan.image.name,
-    default_user: plan.image.default_user,
+    image_name: plan.image?.name ?? null,
+    default_user: plan.image?.default_user ?? null,
+    cdrom_image_name: plan.iso?.name ?? null,
     nics: [{ id: nicId, networkId: plan.network.id, networkName: plan.network.name, mac, address }],
   });
   return { instance, operationId };
@@ -132,7 +148,7 @@ async function refuseTakenName(tx: Tx, access: ProjectAccess<'operator'>, name: 
   if (taken) throw nameTaken(name);
 }
 
-function nameTaken(name: string): VirgaError {
+export function nameTaken(name: string): VirgaError {
   return new VirgaError('NameTaken', {
     detail: `An instance named ${name} exists.`,
     action: 'Choose another name, or delete that instance first.',

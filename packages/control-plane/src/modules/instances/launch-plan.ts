@@ -1,4 +1,5 @@
 // What a launch needs, found and checked before anything is written: image, type, network, keys, user data, disk size.
+import { type HostFeature, neededFeatures } from '@virga/contract/agent/host-features';
 import { VirgaError } from '@virga/contract/errors';
 import { type LaunchInstance, maxUserDataBytes } from '@virga/contract/rest/instances';
 import type { Selectable } from 'kysely';
@@ -6,13 +7,18 @@ import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
 import { resolveInstanceType } from '../hosts/instance-type-operations.ts';
-import { resolveImage } from '../images/image-store.ts';
+import { type ImageRow, resolveImage } from '../images/image-store.ts';
 import { resolveKeyPairs } from '../key-pairs/key-pair-operations.ts';
 import { resolveNetwork } from '../networks/network-store.ts';
+import { type LaunchAttributes, launchAttributesOf } from './instance-attributes.ts';
+import { type MachineHardware, refuseImpossible } from './instance-hardware.ts';
 
 export type LaunchPlan = {
   name: string;
-  image: Selectable<Database['images']>;
+  /** What the disk is cloned from; null: it is empty. */
+  image: ImageRow | null;
+  /** What lies in the drive at first. */
+  iso: ImageRow | null;
   network: { id: Selectable<Database['networks']>['id']; name: string; cidr: string };
   type: string;
   vcpus: number;
@@ -21,7 +27,10 @@ export type LaunchPlan = {
   keyPairs: { name: string; publicKey: string }[];
   /** base64 */
   userData: string | null;
-  firmware: 'bios' | 'uefi';
+  hardware: MachineHardware;
+  /** What the host must be able to give. */
+  features: HostFeature[];
+  attributes: LaunchAttributes;
 };
 
 const bytesPerGib = 1024 ** 3;
@@ -32,20 +41,22 @@ const defaultNetwork = 'default';
  * @throws Conflict the image or the network cannot be used now
  * @throws InvalidArgument | UserDataTooLarge
  */
-export async function planLaunch(tx: Tx, access: ProjectAccess<'operator'>, body: LaunchInstance): Promise<LaunchPlan> {
+export async function planLaunch(
+  tx: Tx,
+  access: ProjectAccess<'operator'>,
+  body: LaunchInstance,
+  now: Date,
+): Promise<LaunchPlan> {
+  const attributes = launchAttributesOf(body, now);
   const userData = readUserData(body.userData);
-  const image = await resolveImage(tx, access, body.image);
+  const hardware = planHardware(body);
+  const { image, iso } = await resolveImages(tx, access, body);
   const type = await resolveInstanceType(tx, body.type);
-  if (type.memoryMib < image.minimum_memory_mib) {
-    throw new VirgaError('InvalidArgument', {
-      detail: `Image ${image.name} needs ${image.minimum_memory_mib} MiB of memory; type ${type.name} has ${type.memoryMib} MiB.`,
-      action: 'Choose a larger type: virga types list.',
-      field: '/type',
-    });
-  }
+  for (const source of [image, iso]) if (source) refuseTooSmall(type, source);
   return {
     name: body.name,
     image,
+    iso,
     network: await resolveNetwork(tx, access, body.network ?? defaultNetwork),
     type: type.name,
     vcpus: type.vcpus,
@@ -53,18 +64,71 @@ export async function planLaunch(tx: Tx, access: ProjectAccess<'operator'>, body
     diskBytes: diskBytes(body.diskGib, type.diskGib, image),
     keyPairs: await resolveKeyPairs(tx, access, body.keyPairs ?? []),
     userData,
-    firmware: body.firmware ?? 'bios',
+    hardware,
+    features: neededFeatures(hardware),
+    attributes,
   };
 }
 
+/** @throws InvalidArgument it starts from nothing, or from two things | NotFound | Conflict */
+async function resolveImages(
+  tx: Tx,
+  access: ProjectAccess<'operator'>,
+  { image, iso, bootOrder }: LaunchInstance,
+): Promise<{ image: ImageRow | null; iso: ImageRow | null }> {
+  if (image !== undefined && iso !== undefined) {
+    throw new VirgaError('InvalidArgument', {
+      detail: 'The launch names both an image to clone and an ISO to install from.',
+      action: 'Leave one of them out; a disc can also be inserted later: virga cdrom insert.',
+      field: '/iso',
+    });
+  }
+  if (image === undefined && iso === undefined && !bootOrder?.includes('network')) {
+    throw new VirgaError('InvalidArgument', {
+      detail:
+        'The launch names nothing to start from: no image to clone, no ISO to install from, no network to boot from.',
+      action: 'Name an image or an ISO: virga images list.',
+      field: '/image',
+    });
+  }
+  return {
+    image: image === undefined ? null : await resolveImage(tx, access, image),
+    iso: iso === undefined ? null : await resolveImage(tx, access, iso, { kind: 'iso', field: '/iso' }),
+  };
+}
+
+/** @throws InvalidArgument */
+function planHardware({ hardware, firmware, tpm, watchdog, bootOrder, iso, cdrom }: LaunchInstance): MachineHardware {
+  const planned: MachineHardware = {
+    hardware: hardware ?? 'virtio',
+    firmware: firmware ?? 'bios',
+    tpm: tpm ?? false,
+    watchdog: watchdog ?? null,
+    // An empty disk does not boot, so the installer starts; once the system is on it, the disk comes first.
+    bootOrder: bootOrder ?? (iso === undefined ? ['disk'] : ['disk', 'cdrom']),
+    cdromDrive: cdrom === true || iso !== undefined,
+  };
+  refuseImpossible(planned);
+  return planned;
+}
+
+function refuseTooSmall(type: { name: string; memoryMib: number }, image: ImageRow): void {
+  if (type.memoryMib >= image.minimum_memory_mib) return;
+  throw new VirgaError('InvalidArgument', {
+    detail: `Image ${image.name} needs ${image.minimum_memory_mib} MiB of memory; type ${type.name} has ${type.memoryMib} MiB.`,
+    action: 'Choose a larger type: virga types list.',
+    field: '/type',
+  });
+}
+
 /** A size that was asked for must hold the image; the size of the type gives way to a larger image. */
-function diskBytes(asked: number | undefined, ofType: number, image: Selectable<Database['images']>): number {
-  const imageBytes = image.virtual_size_bytes ?? 0;
+function diskBytes(asked: number | undefined, ofType: number, image: ImageRow | null): number {
+  const imageBytes = image?.virtual_size_bytes ?? 0;
   if (asked === undefined) return Math.max(ofType * bytesPerGib, imageBytes);
   if (asked * bytesPerGib >= imageBytes) return asked * bytesPerGib;
   const neededGib = Math.ceil(imageBytes / bytesPerGib);
   throw new VirgaError('InvalidArgument', {
-    detail: `A disk of ${asked} GiB is too small for image ${image.name}, which has ${imageBytes} bytes.`,
+    detail: `A disk of ${asked} GiB is too small for image ${image?.name}, which has ${imageBytes} bytes.`,
     action: `Ask for at least ${neededGib} GiB.`,
     field: '/diskGib',
   });

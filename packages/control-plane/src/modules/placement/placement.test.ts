@@ -29,6 +29,8 @@ const facts = (name: string, memoryMib: number, storageFreeBytes = 1e12): HostFa
   hypervisorVersion: '7.2.0',
   libvirtVersion: '9.0.0',
   kernelVersion: '6.1',
+  features: [],
+  bootId: 'boot-1',
 });
 
 async function addHost(name: string, memoryMib: number, storageFreeBytes?: number): Promise<HostId> {

@@ -1,13 +1,14 @@
 // Placement: which host gets an instance. Decided and allocated in one transaction, under the lock of the host row, so
 // that no two requests are promised the same room. The cost does not grow with the number of instances.
+import { type HostFeature, hostIncapable } from '@virga/contract/agent/host-features';
 import { VirgaError } from '@virga/contract/errors';
 import type { HostId } from '@virga/contract/ids';
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { WriteAccess } from '../../access/authorizer.ts';
 import type { Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
 
-export type Demand = { vcpus: number; memoryMib: number };
+export type Demand = { vcpus: number; memoryMib: number; features?: HostFeature[] | undefined };
 
 export type Placement = { id: HostId; name: string };
 
@@ -15,6 +16,7 @@ export type Placement = { id: HostId; name: string };
  * Chooses the ready host with the most free memory that has room, and allocates.
  * @throws InstanceTypeTooLarge no host could hold it even if empty
  * @throws HostUnavailable no host is ready
+ * @throws HostIncapable no host can give a machine those features
  * @throws StorageFull | NoCapacity
  */
 export async function place(tx: Tx, _access: WriteAccess, demand: Demand): Promise<Placement> {
@@ -25,7 +27,7 @@ export async function place(tx: Tx, _access: WriteAccess, demand: Demand): Promi
 
 /** A host that another request is just placing on is skipped at first; only when nothing else fits we wait for it. */
 async function allocateFitting(tx: Tx, demand: Demand, locked: 'skip' | 'wait'): Promise<Placement | undefined> {
-  const { vcpus, memoryMib } = demand;
+  const { vcpus, memoryMib, features = [] } = demand;
   const fitting = tx
     .selectFrom('hosts')
     .select('id')
@@ -35,6 +37,7 @@ async function allocateFitting(tx: Tx, demand: Demand, locked: 'skip' | 'wait'):
     )
     .where((where) => where(where.ref('schedulable_vcpus'), '>=', where(where.ref('allocated_vcpus'), '+', vcpus)))
     .where('storage_headroom_bytes', '>', 0)
+    .where(sql<boolean>`coalesce(facts -> 'features' @> ${JSON.stringify(features)}::jsonb, true)`)
     .orderBy((by) => by(by.ref('schedulable_memory_mib'), '-', by.ref('allocated_memory_mib')), 'desc')
     .limit(1)
     .forUpdate();
@@ -78,7 +81,7 @@ export async function release(
   await allocation(tx, { vcpus: -vcpus, memoryMib: -memoryMib }).where('id', '=', hostId).execute();
 }
 
-async function refusal(tx: Tx, { vcpus, memoryMib }: Demand): Promise<VirgaError> {
+async function refusal(tx: Tx, { vcpus, memoryMib, features = [] }: Demand): Promise<VirgaError> {
   const hosts = await tx.selectFrom('hosts').selectAll().orderBy('schedulable_memory_mib', 'desc').execute();
   const largest = hosts[0];
   if (!largest) {
@@ -98,6 +101,10 @@ async function refusal(tx: Tx, { vcpus, memoryMib }: Demand): Promise<VirgaError
       field: '/type',
     });
   }
+  const capable = (feature: HostFeature) =>
+    hosts.filter(({ facts }) => facts?.features === undefined || facts.features.includes(feature));
+  const missing = features.find((feature) => capable(feature).length === 0);
+  if (missing) return hostIncapable(hosts.length === 1 ? `Host ${largest.name}` : 'Every host', missing);
   const ready = hosts.filter((host) => host.state === 'ready');
   if (ready.length === 0) return notReady(largest, hosts.length);
   const roomy = ready.filter(

@@ -5,15 +5,19 @@ import type { Version } from '@virga/libvirt/api/node';
 import type { AgentContext } from '../agent-context.ts';
 import { storageSpace } from '../storage.ts';
 import { hostArchitecture } from './architecture.ts';
+import { hostBootId } from './boot-id.ts';
+import { hostFeatures } from './host-features.ts';
 
 const kibPerMib = 1024;
 
 /** @throws HostUnavailable libvirt does not answer */
 export async function hostFacts({ hypervisor, storage, accelerator }: AgentContext): Promise<HostFacts> {
-  const [[info, name, hypervisorVersion, libvirtVersion], space, acceleration] = await Promise.all([
-    hypervisor.ask('look at the host', ({ node }) =>
-      Promise.all([node.info(), node.hostname(), node.hypervisorVersion(), node.version()]),
-    ),
+  const [[info, name, hypervisorVersion, libvirtVersion, features], space, acceleration] = await Promise.all([
+    hypervisor.ask('look at the host', (connection) => {
+      const { node } = connection;
+      const versions = [node.hypervisorVersion(), node.version()] as const;
+      return Promise.all([node.info(), node.hostname(), ...versions, hostFeatures(connection)]);
+    }),
     storageSpace(storage),
     accelerator.acceleration({ again: true }),
   ]);
@@ -30,6 +34,8 @@ export async function hostFacts({ hypervisor, storage, accelerator }: AgentConte
     hypervisorVersion: versionText(hypervisorVersion),
     libvirtVersion: versionText(libvirtVersion),
     kernelVersion: release(),
+    features,
+    bootId: hostBootId(),
   };
 }
 

@@ -32,11 +32,12 @@ export async function findImage(storage: Storage, id: ImageId): Promise<StoredIm
   }
 }
 
-/** The image of an instance. @throws NotFound */
+/** The image that the disk of an instance rests on; null when it is an empty one. @throws NotFound */
 export async function requireImage(
   storage: Storage,
   { cloudId, rootDisk }: Pick<DesiredInstance, 'cloudId' | 'rootDisk'>,
-): Promise<StoredImage> {
+): Promise<StoredImage | null> {
+  if (rootDisk.imageId === null) return null;
   const image = await findImage(storage, rootDisk.imageId);
   if (image?.cloudId === cloudId) return image;
   throw new VirgaError('NotFound', {

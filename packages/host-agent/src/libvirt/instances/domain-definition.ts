@@ -15,35 +15,46 @@ import { isOff } from './power.ts';
 
 /** What must go with a definition. */
 const everything = { managedSave: true, snapshotsMetadata: true, checkpointsMetadata: true, nvram: true };
+/** Of a domain that was somebody else's, the files stay. libvirt undefines none with a saved memory, which is worth nothing without it. */
+const adopted = { managedSave: true, snapshotsMetadata: true, checkpointsMetadata: true, keepNvram: true };
 
 /** Defines a domain, or defines it anew; one that runs is not interrupted. */
 export async function define(
   context: AgentContext,
   desired: DesiredInstance,
   { domain, networks }: Survey,
-  image: StoredImage,
+  image: StoredImage | null,
   undo: UndoStack,
 ): Promise<DomainRef> {
   const isOn = domain !== undefined && !isOff(domain);
   // To start, or to be off, is as good as to reboot.
   const rebootToken = isOn ? domain.record.rebootToken : (desired.reboot?.token ?? null);
+  // One that is on, or has its memory saved, keeps its name until it is off.
+  const name = domain?.ref.name ?? desired.domainName;
   const xml = domainXml({
-    desired,
+    desired: { ...desired, domainName: name },
     record: recordOf(desired, rebootToken),
     files: instanceFiles(context.storage, desired.id),
+    volumesPath: context.storage.volumesPath,
     image,
     networkNames: new Map([...networks].map(([id, { ref }]) => [id, ref.name])),
     host: await hostChoices(context),
   });
   await context.hook('define', desired.id);
-  const { domainName: name, uuid } = desired;
+  const { uuid } = desired;
   if (domain === undefined) undo.add('definition', () => undefine(context, { name, uuid, id: -1 }));
   return context.hypervisor.act(`define ${name}`, ({ domains }) => domains.defineXml(xml));
 }
 
-/** Removes a definition. One that is gone is no error. */
-export async function undefine({ hypervisor }: AgentContext, ref: DomainRef): Promise<void> {
-  await hypervisor.act(`undefine ${ref.name}`, ({ domains }) =>
-    tolerate(domains.undefine(ref, everything), 'NO_DOMAIN'),
-  );
+/** Removes a definition; of an adopted domain nothing else that can be kept. One that is gone is no error. */
+export async function undefine(
+  { hypervisor }: AgentContext,
+  ref: DomainRef,
+  origin: DesiredInstance['origin'] = 'launched',
+): Promise<void> {
+  await hypervisor.act(`undefine ${ref.name}`, async ({ domains }) => {
+    const hasTpm = async () => (await domains.xml(ref, { inactive: true })).includes('<tpm ');
+    const what = origin === 'adopted' ? { ...adopted, keepTpm: await hasTpm() } : everything;
+    await tolerate(domains.undefine(ref, what), 'NO_DOMAIN');
+  });
 }

@@ -2,8 +2,19 @@
 // owns no file and asks nobody. Everything is virtio, so a guest without its drivers does not boot.
 // @see https://libvirt.org/formatdomain.html
 import type { DesiredInstance, DesiredNic } from '@virga/contract/agent/desired';
+import { volumeFile } from '../volumes/volume-folder.ts';
 import { element, textElement } from '../xml.ts';
+import {
+  bandwidth,
+  deviceAlias,
+  diskCache,
+  diskSerial,
+  hotPlugPortElements,
+  ioTune,
+  volumeDisk,
+} from './device-xml.ts';
 import { type DomainRecord, prefixedMetadataElement } from './domain-metadata.ts';
+import { memoryRoomElement, numaElement, sizeElements } from './domain-sizes.ts';
 
 export type Architecture = 'x86_64' | 'aarch64';
 
@@ -23,16 +34,20 @@ export type DomainSpec = {
   desired: DesiredInstance;
   record: DomainRecord;
   files: InstanceFiles;
-  image: { path: string; format: 'qcow2' | 'raw' };
+  /** Folder of the volumes. */
+  volumesPath: string;
+  /** What the root disk rests on; null when it is complete in itself. */
+  image: { path: string; format: 'qcow2' | 'raw' } | null;
   /** Name of the libvirt network behind each network id. */
   networkNames: ReadonlyMap<DesiredNic['networkId'], string>;
   host: HostChoices;
 };
 
-/** virtio-blk cuts a serial after 20 bytes: the id without its dash just fits (/dev/disk/by-id/virtio-vol…). */
-const diskSerial = (volumeId: string): string => volumeId.replace('-', '');
 /** Beyond this a queue costs more memory than it brings. */
 const maxNetworkQueues = 8;
+
+/** Root disk, seed, agent channel, tablet, screen, balloon, room for memory, random numbers. */
+const otherPortDevices = 8;
 
 const machine = { x86_64: 'q35', aarch64: 'virt' } as const;
 
@@ -44,12 +59,12 @@ export function domainXml(spec: DomainSpec): string {
     textElement('name', desired.domainName),
     textElement('uuid', desired.uuid),
     textElement('title', desired.name),
+    desired.description !== '' && textElement('description', desired.description),
     element('metadata', {}, prefixedMetadataElement(record)),
-    textElement('memory', desired.memoryMib, { unit: 'MiB' }),
-    textElement('vcpu', desired.vcpus, { placement: 'static' }),
+    ...sizeElements(desired, host),
     firmware(desired, host),
     element('features', {}, element('acpi', {}), host.arch === 'x86_64' && element('apic', {})),
-    cpu(host),
+    cpu(desired, host),
     clock(host),
     textElement('on_poweroff', 'destroy'),
     textElement('on_reboot', 'restart'),
@@ -66,9 +81,10 @@ function firmware(desired: DesiredInstance, { arch }: HostChoices): string {
   return element('os', { firmware: 'efi' }, type, element('firmware', {}, secureBoot));
 }
 
-function cpu({ arch, acceleration }: HostChoices): string {
-  if (acceleration === 'tcg') return element('cpu', { mode: 'maximum' });
-  return element('cpu', { mode: arch === 'x86_64' ? 'host-model' : 'host-passthrough' });
+function cpu(desired: DesiredInstance, { arch, acceleration }: HostChoices): string {
+  const numa = numaElement(desired);
+  if (acceleration === 'tcg') return element('cpu', { mode: 'maximum' }, numa);
+  return element('cpu', { mode: arch === 'x86_64' ? 'host-model' : 'host-passthrough' }, numa);
 }
 
 function clock({ arch }: HostChoices): string {
@@ -90,6 +106,8 @@ function devices(spec: DomainSpec): string {
     {},
     rootDisk(spec),
     seedDisk(files.seed),
+    ...desired.volumes.map((volume) => volumeDisk(volume, volumeFile(spec.volumesPath, volume.id), spec.host)),
+    ...hotPlugPortElements(otherPortDevices),
     // Firmware and kernel would look for USB devices that are not there.
     element('controller', { type: 'usb', model: 'none' }),
     ...desired.nics.map((nic) => networkCard(nic, spec)),
@@ -101,28 +119,31 @@ function devices(spec: DomainSpec): string {
     element('graphics', { type: 'vnc' }, element('listen', { type: 'socket' })),
     element('video', {}, element('model', { type: 'virtio', heads: 1 })),
     element('memballoon', { model: 'virtio', freePageReporting: 'on' }),
+    memoryRoomElement(desired),
     element('rng', { model: 'virtio' }, textElement('backend', '/dev/urandom', { model: 'random' })),
   );
 }
 
 function rootDisk({ desired, files, image, host }: DomainSpec): string {
-  const directIo = host.directIo ? { cache: 'none', io: 'native' } : { cache: 'writeback', io: 'threads' };
-  const queues = desired.vcpus > 1 ? desired.vcpus : undefined;
+  const queues = desired.maxVcpus > 1 ? desired.maxVcpus : undefined;
   // The base is shared by all clones: no guest's QEMU may own it, and none may guess what it is.
   const untouched = element('seclabel', { model: 'dac', relabel: 'no' });
   return element(
     'disk',
     { type: 'file', device: 'disk' },
-    element('driver', { name: 'qemu', type: 'qcow2', ...directIo, discard: 'unmap', queues }),
+    element('driver', { name: 'qemu', type: 'qcow2', ...diskCache(host.directIo), discard: 'unmap', queues }),
     element('source', { file: files.rootDisk }),
-    element(
-      'backingStore',
-      { type: 'file' },
-      element('format', { type: image.format }),
-      element('source', { file: image.path }, untouched),
-      element('backingStore', {}),
-    ),
+    image === null
+      ? element('backingStore', {})
+      : element(
+          'backingStore',
+          { type: 'file' },
+          element('format', { type: image.format }),
+          element('source', { file: image.path }, untouched),
+          element('backingStore', {}),
+        ),
     element('target', { dev: 'vda', bus: 'virtio' }),
+    ioTune(desired.rootDisk.limits),
     textElement('serial', diskSerial(desired.rootDisk.id)),
     element('boot', { order: 1 }),
   );
@@ -142,17 +163,21 @@ function seedDisk(file: string): string {
   );
 }
 
-function networkCard(nic: DesiredNic, { desired, networkNames, host }: DomainSpec): string {
+export function networkCard(
+  nic: DesiredNic,
+  { desired, networkNames, host }: Pick<DomainSpec, 'desired' | 'networkNames' | 'host'>,
+): string {
   const network = networkNames.get(nic.networkId);
   if (network === undefined) throw new RangeError(`no libvirt network is known for ${nic.networkId}`);
-  const queues = Math.min(desired.vcpus, maxNetworkQueues);
+  const queues = Math.min(desired.maxVcpus, maxNetworkQueues);
   return element(
     'interface',
     { type: 'network' },
     element('mac', { address: nic.mac }),
     element('source', { network }),
+    bandwidth(nic.limits),
     element('model', { type: 'virtio' }),
     host.vhostNet && queues > 1 && element('driver', { name: 'vhost', queues }),
-    element('alias', { name: `ua-${nic.id}` }),
+    element('alias', { name: deviceAlias(nic.id) }),
   );
 }

@@ -12,7 +12,7 @@ import { requireSpace, storageError } from '../storage.ts';
 import type { InstanceFiles } from './domain-xml.ts';
 import { createFolder, instanceFiles, removeFolder } from './instance-folder.ts';
 import type { Survey } from './instance-survey.ts';
-import { cloneDisk } from './root-disk.ts';
+import { makeDisk } from './root-disk.ts';
 import { createSeed } from './seed-image.ts';
 
 /** An overlay and a seed take some hundred KiB when new. A host with less than this is full. */
@@ -20,7 +20,7 @@ const smallestSpaceBytes = 16 * 1024 * 1024;
 
 /**
  * Makes sure that the folder of an instance is there, and that nobody deletes its image from now on.
- * @returns the image
+ * @returns the image; null when the disk is to be an empty one
  * @throws NotFound the image is not on this host | StorageFull
  */
 export function prepareFolder(
@@ -28,10 +28,10 @@ export function prepareFolder(
   desired: DesiredInstance,
   { owner }: Survey,
   undo: UndoStack,
-): Promise<StoredImage> {
+): Promise<StoredImage | null> {
   const { storage, hook } = context;
   // Whoever deletes an image takes the same lock, and then finds the folder that rests on it.
-  return context.locks.run(desired.rootDisk.imageId, async () => {
+  return context.locks.run(desired.rootDisk.imageId ?? desired.rootDisk.id, async () => {
     const image = await requireImage(storage, desired);
     if (owner !== undefined) return image;
     await requireSpace(storage, smallestSpaceBytes);
@@ -53,7 +53,7 @@ export function prepareFolder(
 export async function prepareDisk(
   context: AgentContext,
   desired: DesiredInstance,
-  { image, hadDisk, startsNow }: { image: StoredImage; hadDisk: boolean; startsNow: boolean },
+  { image, hadDisk, startsNow }: { image: StoredImage | null; hadDisk: boolean; startsNow: boolean },
   undo: UndoStack,
   signal: AbortSignal | undefined,
 ): Promise<void> {
@@ -64,8 +64,8 @@ export async function prepareDisk(
   await context.hook('root-disk', desired.id);
   undo.add('root disk', () => removeFile(rootDisk));
   const beforeRename = () => context.hook('root-disk-name', desired.id);
-  await named(context, 'clone the disk', () =>
-    cloneDisk(rootDisk, image, desired.rootDisk.sizeBytes, { signal, beforeRename }),
+  await named(context, 'make the disk', () =>
+    makeDisk(rootDisk, image, desired.rootDisk.sizeBytes, { signal, beforeRename }),
   );
 }
 
