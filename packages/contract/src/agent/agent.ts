@@ -2,16 +2,17 @@
 // held to one test suite. Errors are `VirgaError`s of the registry; anything else is a bug of the agent.
 import type { Duplex } from 'node:stream';
 import type { ImageId, InstanceId, NetworkId } from '../ids.ts';
+import type { CallContext } from './call-context.ts';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from './desired.ts';
+import type { ForeignDomain, ForeignDomainDetails } from './foreign.ts';
+import type { GuestAccess, ScreenAccess } from './guest.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from './observed.ts';
+import type { VolumeKeeping } from './volumes.ts';
 
-/** Called as work goes on: what is being done now, and how much is done, 0 to 100. */
-export type OnProgress = (message: string, percent: number) => void;
+export type { CallContext, OnProgress } from './call-context.ts';
 
-export type CallContext = { onProgress?: OnProgress | undefined; signal?: AbortSignal | undefined };
-
-export interface HostAgent {
+export interface HostAgent extends GuestAccess, ScreenAccess, VolumeKeeping {
   /** Facts about the host, read now. @throws HostUnavailable the hypervisor does not answer */
   facts(context?: CallContext): Promise<HostFacts>;
 
@@ -19,15 +20,31 @@ export interface HostAgent {
    * Brings an instance one step nearer to what is desired, without waiting for a guest: disk, seed, leases, domain,
    * power, reboot. Idempotent; may be called any number of times, also after a crash half way. While a guest shuts down
    * it answers `stopping` at once; call again on the next event, or at `forceAt`, when it cuts the guest off. What it
-   * made in a call that fails for good is undone before it throws.
+   * made in a call that fails for good is undone before it throws. Devices of a guest that runs are plugged and pulled.
    * @throws HostUnavailable retry later
    * @throws StorageFull | NotFound (image or network not on this host) | HypervisorRefused | Conflict (a newer
    *   generation has been applied, or the domain name belongs to somebody else)
+   * @throws GuestUnavailable the guest has not let go of a device, which it still has; call again later
    */
   applyInstance(desired: DesiredInstance, context?: CallContext): Promise<ObservedInstance>;
 
   /** Removes domain, disk, seed, log and leases. Idempotent; nothing there is success. Never touches another cloud's. */
   deleteInstance(instance: InstanceIdentity, context?: CallContext): Promise<void>;
+
+  /**
+   * Gives an instance back: its domain loses our metadata and goes on as it is, with its disks where they are, and the
+   * host no longer lists it. Idempotent; nothing there is success.
+   */
+  releaseInstance(instance: Pick<InstanceIdentity, 'id' | 'cloudId'>, context?: CallContext): Promise<void>;
+
+  /** Domains without any metadata of ours, of no cloud. */
+  listForeignDomains(context?: CallContext): Promise<ForeignDomain[]>;
+  /**
+   * One of them, by name or UUID, with its cards on networks of this cloud. It is taken over by applying an instance with
+   * its UUID whose origin is `adopted`.
+   * @throws NotFound there is none | Conflict it is an instance of a cloud
+   */
+  inspectForeignDomain(cloudId: string, nameOrUuid: string, context?: CallContext): Promise<ForeignDomainDetails>;
 
   /** Every instance of this cloud on the host, also those of which only files are left. */
   listInstances(cloudId: string, context?: CallContext): Promise<ObservedInstance[]>;

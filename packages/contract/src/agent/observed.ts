@@ -17,12 +17,13 @@ export const ObservedState = Type.Union([
 export type ObservedState = Static<typeof ObservedState>;
 
 /**
- * Why a domain is in its state, as libvirt knows it. `guest-shutdown`: the guest powered itself off (also after an ACPI
+ * Why a domain is in its state, as libvirt knows it. `restored`: it goes on from saved memory. `guest-shutdown`: the guest powered itself off (also after an ACPI
  * request). `destroyed`: somebody cut it off. `crashed`, `failed`: QEMU died or could not start. `unknown`: not recorded,
  * as after a restart of the host.
  */
 export const ObservedReason = Type.Union([
   Type.Literal('booted'),
+  Type.Literal('restored'),
   Type.Literal('guest-shutdown'),
   Type.Literal('destroyed'),
   Type.Literal('crashed'),
@@ -46,6 +47,12 @@ export const ObservedInstance = Type.Object({
   /** True when files of the instance exist without a domain. */
   leftovers: Type.Boolean(),
   domainName: Type.String(),
+  /** What the guest has while it is on: its vCPUs, and its memory without what the balloon holds. */
+  sizes: Type.Optional(Type.Object({ vcpus: Type.Integer(), memoryMib: Type.Integer() })),
+  /** In the answer of `applyInstance`: what a guest was asked for in vain, each one sentence. */
+  notes: Type.Optional(Type.Array(Type.String())),
+  /** The domain was adopted: nothing of it is ours to remove. Absent is false. */
+  adopted: Type.Optional(Type.Boolean()),
 });
 export type ObservedInstance = Static<typeof ObservedInstance>;
 
@@ -68,9 +75,12 @@ export const ObservedImage = Type.Object({
 });
 export type ObservedImage = Static<typeof ObservedImage>;
 
-/** What `watch` streams. The first event after every (re)connection to the hypervisor is `ready` with all there is. */
+/**
+ * What `watch` streams. The first event after every (re)connection to the hypervisor is `ready` with all there is, and with
+ * the boot of the host that it is of.
+ */
 export type AgentEvent =
-  | { type: 'ready'; instances: ObservedInstance[]; networks: ObservedNetwork[] }
+  | { type: 'ready'; bootId: string; instances: ObservedInstance[]; networks: ObservedNetwork[] }
   | { type: 'unreachable'; detail: string; action: string }
   | { type: 'instance'; instance: ObservedInstance }
   | { type: 'network-changed'; id: ObservedNetwork['id'] };

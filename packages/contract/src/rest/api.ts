@@ -5,7 +5,10 @@ import { eventRoutes } from './events.ts';
 import { hostRoutes } from './hosts.ts';
 import { identityRoutes } from './identity.ts';
 import { imageRoutes } from './images.ts';
+import { instanceScheduleRoutes } from './instance-schedules.ts';
+import { instanceUpdateRoutes } from './instance-update.ts';
 import { instanceRoutes } from './instances.ts';
+import { interopRoutes } from './interop.ts';
 import { keyPairRoutes } from './key-pairs.ts';
 import { networkRoutes } from './networks.ts';
 import { operationRoutes } from './operations.ts';
@@ -28,6 +31,9 @@ export const api = {
   ...imageRoutes,
   ...networkRoutes,
   ...instanceRoutes,
+  ...instanceUpdateRoutes,
+  ...instanceScheduleRoutes,
+  ...interopRoutes,
   ...operationRoutes,
   ...eventRoutes,
 };

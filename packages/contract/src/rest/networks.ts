@@ -15,6 +15,9 @@ export const Network = Type.Object(
     gateway: Type.String(),
     addressCount: Type.Integer({ description: 'addresses that can be leased' }),
     leasedCount: Type.Integer(),
+    reserved: Type.Array(Type.Object({ address: Type.String(), mac: Type.String(), domainName: Type.String() }), {
+      description: 'addresses of instances that were released, kept for as long as their domains exist',
+    }),
     state: Type.Union([
       Type.Literal('pending'),
       Type.Literal('active'),

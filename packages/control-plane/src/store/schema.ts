@@ -1,5 +1,6 @@
 // All tables, as types. Each module writes only its own; the migrations are the truth about constraints.
 import type { ComputeTables } from './compute-tables.ts';
 import type { FoundationTables } from './foundation-tables.ts';
+import type { InteropTables } from './interop-tables.ts';
 
-export type Database = FoundationTables & ComputeTables;
+export type Database = FoundationTables & ComputeTables & InteropTables;

@@ -17,6 +17,9 @@ export type Harness = {
   /** Makes a guest ignore the power button, when the image it boots cannot do that by itself. */
   makeStubborn?(target: Target): void;
 
+  /** Ends the guest's agent, when the image it boots has one. */
+  muteGuestAgent?(target: Target): void;
+
   virsh: {
     start(target: Target): Promise<void>;
     /** The power button. */
@@ -28,9 +31,14 @@ export type Harness = {
     /** A domain of somebody else, and its end. */
     defineForeign(name: string): Promise<void>;
     undefineForeign(name: string): Promise<void>;
+    startForeign(name: string): Promise<void>;
+    /** What was released goes: domain, and what is left of its files. */
+    removeReleased(target: Target): Promise<void>;
     networkDestroy(network: Pick<DesiredNetwork, 'id' | 'name'>): Promise<void>;
     networkUndefine(network: Pick<DesiredNetwork, 'id' | 'name'>): Promise<void>;
   };
+  /** The same as long as nothing has restarted the guest of a domain. */
+  lifeOf(domainName: string): Promise<string>;
   /** The guest's process dies. */
   crash(target: Target): Promise<void>;
   removeSeed(target: Target): Promise<void>;

@@ -1,30 +1,38 @@
 // The tests that every host agent passes: what packages/contract/src/agent says, sentence by sentence. Owns the order
 // and the one world that all tests share; each file owns its part of the contract.
 import { after, before, describe, it } from 'node:test';
+import { adoptionContract } from './adoption-contract.ts';
 import { consoleContract } from './console-contract.ts';
 import type { ContractTest } from './contract-test.ts';
 import { ContractWorld } from './contract-world.ts';
 import { deleteContract } from './delete-contract.ts';
 import { failureContract } from './failure-contract.ts';
+import { guestContract } from './guest-contract.ts';
 import type { OpenHarness } from './harness.ts';
 import { hostContract } from './host-contract.ts';
 import { imageContract } from './image-contract.ts';
+import { labelContract } from './label-contract.ts';
 import { launchContract } from './launch-contract.ts';
 import { networkContract } from './network-contract.ts';
 import { outsideContract } from './outside-contract.ts';
 import { powerContract } from './power-contract.ts';
+import { screenContract } from './screen-contract.ts';
 import { watchContract } from './watch-contract.ts';
 
 const parts = [
+  adoptionContract,
   hostContract,
   imageContract,
   networkContract,
   launchContract,
+  labelContract,
   powerContract,
   deleteContract,
   failureContract,
   outsideContract,
   consoleContract,
+  guestContract,
+  screenContract,
   watchContract,
 ];
 

@@ -54,14 +54,23 @@ async function openHarness(hook: StepHook): Promise<Harness> {
       suspend: async (target) => domains.suspend(await find(target)),
       resume: async (target) => domains.resume(await find(target)),
       defineForeign: async (domainName) => void (await domains.defineXml(foreignXml(domainName))),
-      undefineForeign: async (domainName) => domains.undefine(await find({ domainName })),
+      undefineForeign: async (domainName) => {
+        const domain = await find({ domainName });
+        if (await domains.isActive(domain)) await domains.destroy(domain);
+        await domains.undefine(domain);
+      },
+      startForeign: async (domainName) => void (await domains.create(await find({ domainName }))),
+      removeReleased: async (target) => {
+        const domain = await find(target);
+        await domains.destroy(domain);
+        await domains.undefine(domain);
+        await rm(join(folder, 'storage', 'instances', target.id), { recursive: true });
+      },
       networkDestroy: async (network) => networks.destroy(await networks.lookupByName(network.name)),
       networkUndefine: async (network) => networks.undefine(await networks.lookupByName(network.name)),
     },
-    crash: async ({ domainName }) => {
-      const pid = Number(await readFile(`/run/libvirt/qemu/${domainName}.pid`, 'utf8'));
-      process.kill(pid, 'SIGKILL');
-    },
+    lifeOf: pidOf,
+    crash: async ({ domainName }) => void process.kill(Number(await pidOf(domainName)), 'SIGKILL'),
     removeSeed: ({ id }) => rm(join(folder, 'storage', 'instances', id, 'seed.iso')),
     fillStorage: async () => {
       await writeFile(ballast, '');
@@ -80,6 +89,8 @@ async function openHarness(hook: StepHook): Promise<Harness> {
     },
   };
 }
+
+const pidOf = (domainName: string) => readFile(`/run/libvirt/qemu/${domainName}.pid`, 'utf8');
 
 const foreignXml = (name: string) => `<domain type='qemu'>
   <name>${name}</name>

@@ -3,14 +3,18 @@
 import type { Duplex } from 'node:stream';
 import type { CallContext, HostAgent } from '@virga/contract/agent/agent';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
+import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
+import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
-import type { ImageId, InstanceId, NetworkId } from '@virga/contract/ids';
+import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
+import type { ImageId, InstanceId, NetworkId, VolumeId } from '@virga/contract/ids';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../clock.ts';
 import { KeyedLock } from '../keyed-lock.ts';
 import type { StepHook } from '../step-hook.ts';
 import type { AgentContext } from './agent-context.ts';
+import { guestAccess } from './guest/guest-access.ts';
 import { type AccelerationSetting, Accelerator } from './host/acceleration.ts';
 import { hostFacts } from './host/host-facts.ts';
 import type { KvmProbe } from './host/kvm-probe.ts';
@@ -20,12 +24,18 @@ import { listImages } from './images/image-store.ts';
 import { importImage } from './images/import-image.ts';
 import { applyInstance } from './instances/apply-instance.ts';
 import { domainXml, openConsole, readConsoleLog } from './instances/console.ts';
+import { limitConsoleLogs } from './instances/console-log-limit.ts';
 import { deleteInstance } from './instances/delete-instance.ts';
+import { inspectForeignDomain, listForeignDomains } from './instances/foreign-domains.ts';
 import { listSeenInstances } from './instances/observed-instance.ts';
+import { releaseInstance } from './instances/release-instance.ts';
+import { screenAccess } from './instances/screen.ts';
 import { ShutdownRequests } from './instances/shutdown-requests.ts';
 import { NetworkNames } from './networks/network-names.ts';
 import { applyNetwork, deleteNetwork, listNetworks } from './networks/networks.ts';
 import { openStorage, probeDirectIo } from './storage.ts';
+import { listVolumes } from './volumes/volume-folder.ts';
+import { applyVolume, deleteVolume } from './volumes/volumes.ts';
 import { watchHost } from './watch/watch-host.ts';
 
 export type LibvirtAgentOptions = {
@@ -36,6 +46,8 @@ export type LibvirtAgentOptions = {
   /** Folder of images and instances, absolute. */
   storagePath: string;
   acceleration: AccelerationSetting;
+  /** Where libvirt keeps the memory of hibernated guests. Default that of the system's libvirt. */
+  savedMemoryPath?: string | undefined;
   /** How `auto` proves KVM. */
   probe?: KvmProbe | undefined;
   log: Logger;
@@ -43,12 +55,14 @@ export type LibvirtAgentOptions = {
   hook?: StepHook | undefined;
 };
 
+const systemSavedMemoryPath = '/var/lib/libvirt/qemu/save';
+
 /** @throws InvalidArgument | HostUnavailable the storage folder cannot be used */
 export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<HostAgent> {
   const { log, clock = systemClock, hook = () => undefined, probe = {} } = options;
   const storage = await openStorage(options.storagePath);
   const hypervisor = new Hypervisor(options);
-  return new LibvirtAgent({
+  const context: AgentContext = {
     hypervisor,
     storage,
     log,
@@ -58,15 +72,19 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
     accelerator: new Accelerator({ setting: options.acceleration, probe, storage, hypervisor, log }),
     networkNames: new NetworkNames(),
     shutdowns: new ShutdownRequests(),
+    savedMemoryPath: options.savedMemoryPath ?? systemSavedMemoryPath,
     directIo: await probeDirectIo(storage),
-  });
+  };
+  return Object.assign(new LibvirtAgent(context), guestAccess(context), screenAccess(context));
 }
 
-class LibvirtAgent implements HostAgent {
+class LibvirtAgent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess> {
   private readonly context: AgentContext;
+  private readonly consoleLogs: { stop(): void };
 
   constructor(context: AgentContext) {
     this.context = context;
+    this.consoleLogs = limitConsoleLogs(context);
   }
 
   facts(): Promise<HostFacts> {
@@ -79,6 +97,20 @@ class LibvirtAgent implements HostAgent {
 
   deleteInstance(instance: InstanceIdentity): Promise<void> {
     return deleteInstance(this.context, instance);
+  }
+
+  releaseInstance(instance: Pick<InstanceIdentity, 'id' | 'cloudId'>): Promise<void> {
+    return releaseInstance(this.context, instance);
+  }
+
+  listForeignDomains(): Promise<ForeignDomain[]> {
+    return this.context.hypervisor.ask('list the domains', listForeignDomains);
+  }
+
+  inspectForeignDomain(cloudId: string, nameOrUuid: string): Promise<ForeignDomainDetails> {
+    return this.context.hypervisor.ask(`look at ${nameOrUuid}`, (connection) =>
+      inspectForeignDomain(this.context, connection, cloudId, nameOrUuid),
+    );
   }
 
   async listInstances(cloudId: string): Promise<ObservedInstance[]> {
@@ -114,6 +146,18 @@ class LibvirtAgent implements HostAgent {
     return listImages(this.context.storage, cloudId);
   }
 
+  applyVolume(desired: DesiredVolume, call: CallContext = {}): Promise<ObservedVolume> {
+    return applyVolume(this.context, desired, call);
+  }
+
+  deleteVolume(volume: { id: VolumeId; cloudId: string }): Promise<void> {
+    return deleteVolume(this.context, volume);
+  }
+
+  listVolumes(cloudId: string): Promise<ObservedVolume[]> {
+    return listVolumes(this.context.storage, cloudId);
+  }
+
   domainXml(id: InstanceId): Promise<string> {
     return domainXml(this.context, id);
   }
@@ -131,6 +175,7 @@ class LibvirtAgent implements HostAgent {
   }
 
   close(): Promise<void> {
+    this.consoleLogs.stop();
     this.context.accelerator.close();
     return this.context.hypervisor.close();
   }

@@ -1,5 +1,6 @@
 // What a simulated host remembers: plain data, so that it can be written down and read back as it is.
 import type { DesiredNetwork } from '@virga/contract/agent/desired';
+import type { ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { ObservedImage, ObservedReason } from '@virga/contract/agent/observed';
 import type { DomainRecord } from '../libvirt/instances/domain-metadata.ts';
 import type { FolderOwner } from '../libvirt/instances/instance-folder.ts';
@@ -29,7 +30,16 @@ export type StoredDomain = {
   /** When the guest will have shut down, in milliseconds since 1970; null when it is not about to. */
   offAtMs: number | null;
   boots: number;
+  /** The name that it has, while that is not the one that is desired. */
+  name?: string | undefined;
+  /** Its memory, which the next start goes on from, while it is off. */
+  savedMemory?: 'whole' | 'broken' | undefined;
 };
 
+export const nameOf = ({ name, record }: Pick<StoredDomain, 'name' | 'record'>): string =>
+  name ?? record.desired.domainName;
+
 /** A domain of somebody else. */
-export type ForeignDomain = { name: string };
+export type StoredForeignDomain = ForeignDomainDetails & { boots: number };
+
+export type StoredBoot = { count: number };

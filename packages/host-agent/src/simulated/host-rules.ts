@@ -8,8 +8,10 @@ export function requireNoStranger(host: SimulatedHost, { id, cloudId, uuid, doma
   const { domains, folders, foreignDomains } = host.store;
   const ownerCloud = domains.get(id)?.record.cloudId ?? folders.get(id)?.owner.cloudId ?? cloudId;
   if (ownerCloud !== cloudId) throw stranger(`The instance ${id} on the host belongs to another cloud.`);
+  const namesake = foreignDomains.get(domainName);
+  // One with this very UUID is what is to be adopted.
   const isTaken =
-    foreignDomains.get(domainName) !== undefined ||
+    (namesake !== undefined && namesake.uuid !== uuid) ||
     domains
       .all()
       .some(

@@ -3,19 +3,34 @@
 // nothing is flushed. A line that a crash tore is the last one and counts as never written.
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { partialPath } from '../durable-file.ts';
-import type { ForeignDomain, StoredDomain, StoredFolder, StoredImage, StoredNetwork } from './host-records.ts';
+import type {
+  StoredBoot,
+  StoredDomain,
+  StoredFolder,
+  StoredForeignDomain,
+  StoredImage,
+  StoredNetwork,
+} from './host-records.ts';
 
 type Tables = {
   images: StoredImage;
   networks: StoredNetwork;
   folders: StoredFolder;
   domains: StoredDomain;
-  foreignDomains: ForeignDomain;
+  foreignDomains: StoredForeignDomain;
+  boots: StoredBoot;
 };
 type TableName = keyof Tables;
 type Change = [table: TableName, key: string, value: unknown];
 
-const tableNames = ['images', 'networks', 'folders', 'domains', 'foreignDomains'] as const satisfies TableName[];
+const tableNames = [
+  'images',
+  'networks',
+  'folders',
+  'domains',
+  'foreignDomains',
+  'boots',
+] as const satisfies TableName[];
 /** Changes beyond what is alive, from which on the journal is written anew. */
 const staleChangesLimit = 2_000;
 
@@ -65,7 +80,9 @@ export class HostStore {
   readonly networks = this.table<StoredNetwork>('networks');
   readonly folders = this.table<StoredFolder>('folders');
   readonly domains = this.table<StoredDomain>('domains');
-  readonly foreignDomains = this.table<ForeignDomain>('foreignDomains');
+  readonly foreignDomains = this.table<StoredForeignDomain>('foreignDomains');
+  /** How often the host has booted, under its own name. */
+  readonly boots = this.table<StoredBoot>('boots');
 
   private readonly path: string | undefined;
   private file: number | undefined;

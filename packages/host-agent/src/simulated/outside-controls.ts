@@ -1,7 +1,8 @@
 // What others do to a simulated host: people with virsh, guests themselves, the world. For tests. Acts at once, and works
 // also while the agent cannot be reached; an act that virsh would refuse throws.
+import { randomUUID } from 'node:crypto';
 import type { InstanceId, NetworkId } from '@virga/contract/ids';
-import type { StoredDomain } from './host-records.ts';
+import type { StoredDomain, StoredForeignDomain } from './host-records.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 export type OutsideControls = {
@@ -13,6 +14,17 @@ export type OutsideControls = {
   startOutside(id: InstanceId): void;
   suspendOutside(id: InstanceId): void;
   resumeOutside(id: InstanceId): void;
+  /** `virsh managedsave`, and `virsh managedsave-remove`. */
+  saveOutside(id: InstanceId): void;
+  removeSaveOutside(id: InstanceId): void;
+  /** The file of the saved memory is overwritten with something else. */
+  breakSave(id: InstanceId): void;
+  /** `virsh domrename`. */
+  renameOutside(id: InstanceId, name: string): void;
+  /** QEMU stops the guest because there is no room for what it writes. */
+  stopForSpace(id: InstanceId): void;
+  /** Whether an agent answers in the guest. Default true. */
+  answerAgent(answers: boolean, id: InstanceId): void;
   /** The guest powers itself off. */
   stopFromInside(id: InstanceId): void;
   /** QEMU dies. */
@@ -24,9 +36,14 @@ export type OutsideControls = {
   destroyNetworkOutside(id: NetworkId): void;
   undefineNetworkOutside(id: NetworkId): void;
   /** Somebody else's domain of that name. */
-  defineForeignDomain(name: string): void;
+  defineForeignDomain(name: string, changes?: Partial<StoredForeignDomain>): void;
   /** Its end. Throws when it is no longer there. */
   undefineForeignDomain(name: string): void;
+  startForeignDomain(name: string): void;
+  /** The end of a domain that was an instance, and of its files. */
+  removeReleased(name: string, id: InstanceId): void;
+  /** How often the guest of any domain has booted. */
+  bootsOf(name: string): number;
   /** Whether the guest answers the power button; without an id, every guest. Default true. */
   answerAcpi(answers: boolean, id?: InstanceId): void;
   /** Files of somebody else's leave that much free; null takes them away. */
@@ -34,6 +51,19 @@ export type OutsideControls = {
   /** How often the guest has booted. */
   bootCount(id: InstanceId): number;
 };
+
+const foreignDomain = {
+  state: 'stopped',
+  vcpus: 1,
+  maxVcpus: 1,
+  memoryMib: 16,
+  maxMemoryMib: 16,
+  firmware: 'bios',
+  persistent: true,
+  diskBytes: 0,
+  nics: [],
+  boots: 0,
+} as const satisfies Partial<StoredForeignDomain>;
 
 export function outsideControls(host: SimulatedHost, guestShutdownMs: number): OutsideControls {
   const { store } = host;
@@ -45,6 +75,11 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: number): O
   const active = (id: InstanceId): StoredDomain => {
     const found = domain(id);
     if (found.power === 'off') throw new Error(`the domain of ${id} is not running`);
+    return found;
+  };
+  const saved = (id: InstanceId): StoredDomain => {
+    const found = domain(id);
+    if (found.savedMemory === undefined) throw new Error(`the domain of ${id} has no saved memory`);
     return found;
   };
   const changeFolder = (id: InstanceId, part: { rootDiskBytes: null } | { hasSeed: false }) => {
@@ -62,20 +97,30 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: number): O
     startOutside: (id) => {
       const found = domain(id);
       if (found.power !== 'off') throw new Error(`the domain of ${id} is already running`);
-      host.startGuest(id, found);
+      if (found.savedMemory === undefined) host.startGuest(id, found);
+      else host.wakeGuest(id, found);
     },
     suspendOutside: (id) => host.setDomain(id, { ...active(id), power: 'paused', reason: 'suspended' }),
     resumeOutside: (id) => {
       host.setDomain(id, { ...active(id), power: 'running', reason: 'booted' });
       host.awaitShutdown(id);
     },
+    saveOutside: (id) => host.saveGuest(id, active(id)),
+    removeSaveOutside: (id) => host.setDomain(id, { ...saved(id), savedMemory: undefined }),
+    breakSave: (id) => host.setDomain(id, { ...saved(id), savedMemory: 'broken' }),
+    renameOutside: (id, name) => {
+      const found = domain(id);
+      if (found.power !== 'off' || found.savedMemory) throw new Error(`the domain of ${id} is not simply off`);
+      host.setDomain(id, { ...found, name });
+    },
+    stopForSpace: (id) => host.setDomain(id, { ...active(id), power: 'paused', reason: 'storage-full' }),
+    answerAgent: (answers, id) => {
+      if (answers) host.withoutAgent.delete(id);
+      else host.withoutAgent.add(id);
+    },
     stopFromInside: (id) => host.endGuest(id, active(id), 'guest-shutdown'),
     crash: (id) => host.endGuest(id, active(id), 'crashed'),
-    rebootHost: () => {
-      for (const { record, power } of store.domains.all()) {
-        if (power !== 'off') host.endGuest(record.instanceId, domain(record.instanceId), 'unknown');
-      }
-    },
+    rebootHost: () => host.reboot(),
     removeDiskOutside: (id) => changeFolder(id, { rootDiskBytes: null }),
     removeSeedOutside: (id) => changeFolder(id, { hasSeed: false }),
     destroyNetworkOutside: (id) => {
@@ -84,10 +129,24 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: number): O
       host.setNetwork({ ...stored, active: false });
     },
     undefineNetworkOutside: (id) => host.removeNetwork(id),
-    defineForeignDomain: (name) => store.foreignDomains.set(name, { name }),
+    defineForeignDomain: (name, changes) =>
+      store.foreignDomains.set(name, { ...foreignDomain, name, uuid: randomUUID(), ...changes }),
     undefineForeignDomain: (name) => {
       if (store.foreignDomains.get(name) === undefined) throw new Error(`there is no domain ${name}`);
       store.foreignDomains.delete(name);
+    },
+    startForeignDomain: (name) => {
+      const found = store.foreignDomains.get(name);
+      if (found === undefined) throw new Error(`there is no domain ${name}`);
+      store.foreignDomains.set(name, { ...found, state: 'running', boots: found.boots + 1 });
+    },
+    removeReleased: (name, id) => {
+      store.foreignDomains.delete(name);
+      store.folders.delete(id);
+    },
+    bootsOf: (name) => {
+      const ours = store.domains.all().find(({ record }) => record.desired.domainName === name);
+      return ours?.boots ?? store.foreignDomains.get(name)?.boots ?? 0;
     },
     answerAcpi: (answers, id) => {
       if (id === undefined) host.guestsAnswerAcpi = answers;

@@ -34,7 +34,8 @@ export async function removeInstance(host: SimulatedHost, instance: InstanceIden
       for (const { networkId, mac } of leased) removeLease(host, networkId, mac);
     });
   }
-  if (folders.get(id)?.owner.cloudId === cloudId) {
+  const owner = folders.get(id)?.owner;
+  if (owner?.cloudId === cloudId && !owner.released) {
     await steps.take('delete-files', 90, steps.timings.folderMs, () => {
       folders.delete(id);
       host.report(id, cloudId);

@@ -4,6 +4,8 @@
 import type { Duplex } from 'node:stream';
 import type { CallContext, HostAgent } from '@virga/contract/agent/agent';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
+import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
+import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
 import { type ErrorCode, VirgaError } from '@virga/contract/errors';
@@ -16,10 +18,13 @@ import { type CallSteps, Calls, unreachable } from './call-steps.ts';
 import { convergeInstance } from './converge-instance.ts';
 import { EventFeed } from './event-feed.ts';
 import { type Fault, FaultInjection } from './fault-injection.ts';
+import { inspectForeignDomain, listForeignDomains, releaseInstance } from './foreign-domains.ts';
 import { type OutsideControls, outsideControls } from './outside-controls.ts';
 import { removeInstance } from './remove-instance.ts';
 import { SerialConsole } from './serial-console.ts';
+import { simulatedGuestAccess, simulatedScreenAccess } from './simulated-access.ts';
 import { simulatedDomainXml } from './simulated-domain-xml.ts';
+import { type GuestControls, guestControls } from './simulated-guest.ts';
 import { hostFacts, type SimulatedHardware } from './simulated-hardware.ts';
 import { type HostListener, SimulatedHost } from './simulated-host.ts';
 import { importImage, removeImage, toObservedImage } from './simulated-images.ts';
@@ -51,6 +56,7 @@ export type FailureControls = {
 
 export type SimulatedAgent = HostAgent &
   OutsideControls &
+  GuestControls &
   FailureControls & {
     /** Another agent for the same host, as after a restart of its process. The host ends with the last one. */
     reopen(): SimulatedAgent;
@@ -77,12 +83,25 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
       agent.calls.slowness = factor;
     },
   };
-  return Object.assign(agent, outsideControls(host, timings.guestShutdownMs), controls, {
-    reopen: () => openOn(host, options),
-  });
+  const { listener, hangUpAll, ...screens } = simulatedScreenAccess(host, agent.calls);
+  host.join(listener);
+  const close = async () => {
+    hangUpAll();
+    host.leave(listener);
+    await agent.leave();
+  };
+  return Object.assign(
+    agent,
+    simulatedGuestAccess(host, agent.calls, options.clock ?? systemClock),
+    screens,
+    outsideControls(host, timings.guestShutdownMs),
+    guestControls(host),
+    controls,
+    { reopen: () => openOn(host, options), close },
+  );
 }
 
-class Agent implements HostAgent {
+class Agent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | 'close'> {
   readonly host: SimulatedHost;
   readonly calls: Calls;
   private readonly name: string;
@@ -106,14 +125,13 @@ class Agent implements HostAgent {
       onPrint: (id, text) => {
         for (const console of this.consoles.get(id) ?? []) console.print(text);
       },
+      onBoot: () => this.booted(),
     };
     host.join(this.listener);
   }
 
   facts(context?: CallContext): Promise<HostFacts> {
-    return this.calls.run('facts', this.name, context, () =>
-      hostFacts(this.name, this.hardware, this.host.freeBytes()),
-    );
+    return this.calls.run('facts', this.name, context, () => hostFacts(this.name, this.hardware, this.host));
   }
 
   applyInstance(desired: DesiredInstance, context?: CallContext): Promise<ObservedInstance> {
@@ -125,6 +143,20 @@ class Agent implements HostAgent {
 
   deleteInstance(instance: InstanceIdentity, context?: CallContext): Promise<void> {
     return this.act('deleteInstance', instance.id, context, (steps) => removeInstance(this.host, instance, steps));
+  }
+
+  releaseInstance(instance: Pick<InstanceIdentity, 'id' | 'cloudId'>, context?: CallContext): Promise<void> {
+    return this.act('releaseInstance', instance.id, context, (steps) => releaseInstance(this.host, instance, steps));
+  }
+
+  listForeignDomains(context?: CallContext): Promise<ForeignDomain[]> {
+    return this.calls.run('listForeignDomains', this.name, context, () => listForeignDomains(this.host));
+  }
+
+  inspectForeignDomain(_: string, nameOrUuid: string, context?: CallContext): Promise<ForeignDomainDetails> {
+    return this.calls.run('inspectForeignDomain', this.name, context, () =>
+      inspectForeignDomain(this.host, nameOrUuid),
+    );
   }
 
   listInstances(cloudId: string, context?: CallContext): Promise<ObservedInstance[]> {
@@ -200,6 +232,7 @@ class Agent implements HostAgent {
     try {
       yield* feed.read(() => ({
         type: 'ready',
+        bootId: this.host.bootId,
         instances: this.host.observeAll(cloudId),
         networks: this.networksOf(cloudId),
       }));
@@ -209,7 +242,7 @@ class Agent implements HostAgent {
     }
   }
 
-  async close(): Promise<void> {
+  async leave(): Promise<void> {
     this.calls.isClosed = true;
     for (const feed of this.feeds) feed.end();
     for (const console of [...this.consoles.values()].flatMap((open) => [...open])) console.hangUp();
@@ -223,6 +256,11 @@ class Agent implements HostAgent {
       if (isReachable) feed.pushSnapshot();
       else feed.push(this.unreachableEvent());
     }
+  }
+
+  private booted(): void {
+    for (const console of [...this.consoles.values()].flatMap((open) => [...open])) console.hangUp();
+    if (this.calls.isReachable) for (const feed of this.feeds) feed.pushSnapshot();
   }
 
   /** Acts on one resource are done one after the other. */

@@ -5,7 +5,7 @@ import type { HostFeature } from '@virga/contract/agent/host-features';
 import type { AgentEvent, ObservedInstance, ObservedReason } from '@virga/contract/agent/observed';
 import type { InstanceId, NetworkId } from '@virga/contract/ids';
 import type { Clock } from '../clock.ts';
-import type { StoredDomain, StoredNetwork } from './host-records.ts';
+import { nameOf, type StoredDomain, type StoredNetwork } from './host-records.ts';
 import { HostStore } from './host-store.ts';
 
 export type HostListener = {
@@ -27,6 +27,7 @@ export class SimulatedHost {
   storageBytes: number;
   /** Guests without ACPI support: asked to stop, they go on. */
   readonly stubborn = new Set<InstanceId>();
+  readonly withoutAgent = new Set<InstanceId>();
   guestsAnswerAcpi = true;
   /** What it can give a machine. */
   features: HostFeature[] = ['uefi', 'uefi-secure', 'tpm', 'emulated', 'legacy'];
@@ -112,7 +113,7 @@ export class SimulatedHost {
       reason: domain.reason,
       intact: domain.isDefined && (isAdopted || hasFiles),
       leftovers: false,
-      domainName: domain.record.desired.domainName,
+      domainName: nameOf(domain),
       ...(isAdopted && { adopted: true }),
     };
   }
@@ -144,9 +145,23 @@ export class SimulatedHost {
       boots,
       power: 'running',
       reason: 'booted',
+      savedMemory: undefined,
       askedToStopUntilMs: null,
       offAtMs: null,
     });
+  }
+
+  /** The guest goes on from its saved memory, if that is worth anything. */
+  wakeGuest(id: InstanceId, domain: StoredDomain): void {
+    if (domain.savedMemory !== 'whole') return this.startGuest(id, domain);
+    this.setDomain(id, { ...domain, power: 'running', reason: 'restored', savedMemory: undefined });
+  }
+
+  /** The guest is off, its memory is saved. */
+  saveGuest(id: InstanceId, domain: StoredDomain): void {
+    if (!domain.isDefined) throw new Error(`the domain of ${id} is transient: its memory cannot be saved`);
+    const saved = { power: 'off', reason: 'suspended', savedMemory: 'whole' } as const;
+    this.setDomain(id, { ...domain, ...saved, askedToStopUntilMs: null, offAtMs: null });
   }
 
   /** The guest is off. A domain that nobody defines any more goes with it. */
@@ -224,9 +239,9 @@ export class SimulatedHost {
   }
 }
 
-function stateOf({ power, askedToStopUntilMs }: StoredDomain): ObservedInstance['state'] {
-  if (power === 'off') return 'stopped';
-  if (askedToStopUntilMs !== null) return 'stopping';
+function stateOf({ power, askedToStopUntilMs, savedMemory }: StoredDomain): ObservedInstance['state'] {
+  if (power === 'off') return savedMemory === undefined ? 'stopped' : 'hibernated';
+  if (askedToStopUntilMs !== null && power === 'running') return 'stopping';
   return power;
 }
 

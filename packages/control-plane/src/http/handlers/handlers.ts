@@ -2,6 +2,8 @@
 import type { FrontDeps, Handlers } from '../handler.ts';
 import { hostHandlers, imageHandlers, instanceHandlers, keyPairHandlers, networkHandlers } from './compute-handlers.ts';
 import { identityHandlers } from './identity-handlers.ts';
+import { interopHandlers } from './interop-handlers.ts';
+import { policyHandlers } from './policy-handlers.ts';
 import { eventHandlers, healthHandlers, operationHandlers } from './record-handlers.ts';
 
 export function createHandlers(deps: FrontDeps): Handlers {
@@ -13,6 +15,8 @@ export function createHandlers(deps: FrontDeps): Handlers {
     ...imageHandlers(deps),
     ...networkHandlers(deps),
     ...instanceHandlers(deps),
+    ...policyHandlers(deps),
+    ...interopHandlers(deps),
     ...operationHandlers(deps),
     ...eventHandlers(deps),
   };

@@ -149,10 +149,24 @@ async function refuseWhileUsed(tx: Tx, row: ImageRow): Promise<void> {
     .select((select) => select.fn.countAll<number>().as('count'))
     .where('image_id', '=', row.id)
     .executeTakeFirstOrThrow();
-  if (count === 0) return;
+  if (count === 0) return refuseWhileReleased(tx, row);
   throw new VirgaError('InUse', {
     detail: `Image ${row.name} has ${count} ${count === 1 ? 'instance' : 'instances'} cloned from it.`,
     action: 'Delete them first.',
+  });
+}
+
+async function refuseWhileReleased(tx: Tx, row: ImageRow): Promise<void> {
+  const released = await tx
+    .selectFrom('released_instances')
+    .select('domain_name')
+    .where('image_id', '=', row.id)
+    .limit(1)
+    .executeTakeFirst();
+  if (!released) return;
+  throw new VirgaError('InUse', {
+    detail: `The disk of ${released.domain_name}, which was released, rests on image ${row.name}.`,
+    action: 'Undefine that domain with virsh and remove its files, or adopt it and delete it.',
   });
 }
 

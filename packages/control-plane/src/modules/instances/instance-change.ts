@@ -1,7 +1,7 @@
 // Writes a change of what is desired: a new generation with an operation of its own, which overtakes what was under way.
 import type { OperationId } from '@virga/contract/ids';
 import type { Updateable } from 'kysely';
-import type { ProjectAccess } from '../../access/authorizer.ts';
+import type { ProjectAccess, SystemAccess } from '../../access/authorizer.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import type { Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
@@ -10,10 +10,14 @@ import { failureError, type InstanceRow, openOperationOf } from './instance-stor
 import { wakeInstance } from './instance-wake.ts';
 
 type Columns = Updateable<Database['instances']>;
+
+/** Somebody of the project, or what acts by itself, such as an expiry. */
+export type Requester = ProjectAccess<'operator'> | SystemAccess;
+
 export type InstanceChange = {
   /** Of the operation, such as instance.stop. */
   kind: string;
-  set: Pick<Columns, 'desired' | 'allocated' | 'force_at' | 'reboot'>;
+  set: Pick<Columns, 'desired' | 'allocated' | 'force_at' | 'reboot' | 'released'>;
 };
 
 /** What the next request forgets of the one before. */
@@ -21,7 +25,7 @@ const fresh = { force_at: null, reboot: null, failure: null, failures: 0, retry_
 
 export async function changeInstance(
   tx: Tx,
-  access: ProjectAccess<'operator'>,
+  access: Requester,
   row: InstanceRow,
   { kind, set }: InstanceChange,
   now: Date,
@@ -47,7 +51,7 @@ export async function changeInstance(
  */
 export async function amendInstance(
   tx: Tx,
-  access: ProjectAccess<'operator'>,
+  access: Requester,
   row: InstanceRow,
   { kind, set }: { kind: string; set: Omit<Columns, 'desired' | 'generation' | 'operation_id'> },
 ): Promise<OperationId> {
@@ -70,7 +74,7 @@ export async function amendInstance(
  */
 export async function joinOperation(
   tx: Tx,
-  access: ProjectAccess<'operator'>,
+  access: Requester,
   row: InstanceRow,
   kind: string,
   now: Date,
@@ -95,7 +99,7 @@ export async function joinOperation(
 
 async function insertOperation(
   tx: Tx,
-  access: ProjectAccess<'operator'>,
+  access: Requester,
   row: InstanceRow,
   kind: string,
   generation: number,
@@ -110,7 +114,7 @@ async function insertOperation(
   });
 }
 
-async function tellRequested(tx: Tx, access: ProjectAccess<'operator'>, row: InstanceRow, kind: string): Promise<void> {
+async function tellRequested(tx: Tx, access: Requester, row: InstanceRow, kind: string): Promise<void> {
   await appendEvent(tx, access, {
     type: `${kind}-requested`,
     projectId: row.project_id,

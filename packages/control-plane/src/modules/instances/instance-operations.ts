@@ -10,8 +10,9 @@ import { type Db, inTransaction, type Tx } from '../../store/database.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { placeOn } from '../placement/placement.ts';
 import { conditionOf, transition } from './instance.ts';
-import { changeInstance, type InstanceChange, joinOperation } from './instance-change.ts';
+import { changeInstance, type InstanceChange, joinOperation, type Requester } from './instance-change.ts';
 import { findInstance, type InstanceRow, selectInstances, toInstance } from './instance-store.ts';
+import { hasTags } from './tag-filter.ts';
 
 export { launchInstance } from './launch-instance.ts';
 
@@ -19,20 +20,23 @@ type Changed = { instance: Instance; operationId: OperationId };
 type ListRequest = PageRequest & {
   name?: string | undefined;
   state?: InstanceState | undefined;
+  /** KEY or KEY=VALUE, all of which must be there. */
+  tag?: string[] | undefined;
   hostId?: HostId | undefined;
 };
 
 /** How long a guest may take to shut down when nobody says otherwise. */
-const defaultStopSeconds = 60;
+export const defaultStopSeconds = 60;
 
 export async function listInstances(
   db: Db,
   access: ProjectAccess,
-  { name, state, hostId, ...page }: ListRequest,
+  { name, state, tag, hostId, ...page }: ListRequest,
 ): Promise<{ items: Instance[]; next?: string }> {
   let query = selectInstances(db).where('instances.project_id', '=', access.projectId);
   if (name !== undefined) query = query.where('instances.name', '=', name);
   if (state !== undefined) query = query.where('instances.state', '=', state);
+  if (tag !== undefined && tag.length > 0) query = query.where(hasTags(tag));
   if (hostId !== undefined) query = query.where('instances.host_id', '=', hostId);
   return fetchPage(query, 'instances', page, (row) => toInstance(row as InstanceRow));
 }
@@ -63,13 +67,21 @@ export async function startInstance(
   id: InstanceId,
   ifMatch?: number,
 ): Promise<Changed> {
-  return change(deps, access, id, ifMatch, async (tx, row) => {
-    const todo = transition('start', conditionOf(row));
-    if (todo === 'refuse') throw refused(row, row.desired === 'deleted' ? undefined : 'paused');
-    if (todo !== 'change') return joinOperation(tx, access, row, 'instance.start', deps.clock.now());
-    if (!row.allocated) await placeOn(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
-    return { kind: 'instance.start', set: { desired: 'running', allocated: true } };
-  });
+  return change(deps, access, id, ifMatch, (tx, row) => decideStart(deps, tx, access, row));
+}
+
+/** What a start comes to: a change, or an operation that has it already. */
+export async function decideStart(
+  deps: Pick<Deps, 'clock'>,
+  tx: Tx,
+  access: Requester,
+  row: InstanceRow,
+): Promise<InstanceChange | OperationId> {
+  const todo = transition('start', conditionOf(row));
+  if (todo === 'refuse') throw refused(row, row.desired === 'deleted' ? undefined : 'paused');
+  if (todo !== 'change') return joinOperation(tx, access, row, 'instance.start', deps.clock.now());
+  if (!row.allocated) await placeOn(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
+  return { kind: 'instance.start', set: { desired: 'running', allocated: true } };
 }
 
 /**
@@ -84,7 +96,7 @@ export async function stopInstance(
   ifMatch?: number,
 ): Promise<Changed> {
   const forceAt = new Date(deps.clock.now().getTime() + timeoutSeconds * 1000);
-  return change(deps, access, id, ifMatch, (tx, row) => stop(deps, tx, access, row, 'instance.stop', forceAt));
+  return change(deps, access, id, ifMatch, (tx, row) => decideStop(deps, tx, access, row, 'instance.stop', forceAt));
 }
 
 /** Cuts the power at once. The disk stays. */
@@ -95,13 +107,14 @@ export async function destroyInstance(
   ifMatch?: number,
 ): Promise<Changed> {
   const forceAt = deps.clock.now();
-  return change(deps, access, id, ifMatch, (tx, row) => stop(deps, tx, access, row, 'instance.destroy', forceAt));
+  return change(deps, access, id, ifMatch, (tx, row) => decideStop(deps, tx, access, row, 'instance.destroy', forceAt));
 }
 
-async function stop(
-  deps: Deps,
+/** What a stop comes to, as {@link decideStart}. */
+export async function decideStop(
+  deps: Pick<Deps, 'clock'>,
   tx: Tx,
-  access: ProjectAccess<'operator'>,
+  access: Requester,
   row: InstanceRow,
   kind: string,
   forceAt: Date,
@@ -131,21 +144,34 @@ export async function rebootInstance(
   });
 }
 
-/** Deletes the instance with its disk and address, as soon as its host can be reached. */
+/**
+ * Deletes the instance with its disk and address, as soon as its host can be reached.
+ * @throws Conflict it is protected
+ */
 export async function deleteInstance(
   deps: Deps,
   access: ProjectAccess<'operator'>,
   id: InstanceId,
   ifMatch?: number,
 ): Promise<Changed> {
-  return change(deps, access, id, ifMatch, async (tx, row) => {
-    if (transition('delete', conditionOf(row)) === 'change')
-      return { kind: 'instance.delete', set: { desired: 'deleted' } };
-    return joinOperation(tx, access, row, 'instance.delete', deps.clock.now());
-  });
+  return change(deps, access, id, ifMatch, (tx, row) => decideDelete(deps, tx, access, row));
 }
 
-async function change(
+/** What a deletion comes to, as {@link decideStart}. @throws Conflict it is protected */
+export async function decideDelete(
+  deps: Pick<Deps, 'clock'>,
+  tx: Tx,
+  access: Requester,
+  row: InstanceRow,
+): Promise<InstanceChange | OperationId> {
+  const isChange = transition('delete', conditionOf(row)) === 'change';
+  if (!isChange) return joinOperation(tx, access, row, 'instance.delete', deps.clock.now());
+  if (row.delete_protection && row.desired !== 'deleted') throw isProtected(row);
+  return { kind: 'instance.delete', set: { desired: 'deleted' } };
+}
+
+/** Decides about a row that is held, and makes the decision so. */
+export async function change(
   deps: Deps,
   access: ProjectAccess<'operator'>,
   id: InstanceId,
@@ -157,9 +183,26 @@ async function change(
     const row = await requireInstance(tx, access, id);
     if (ifMatch !== undefined && ifMatch !== row.generation) throw changedMeanwhile(row);
     const decision = await decide(tx, row);
-    const operationId =
-      typeof decision === 'string' ? decision : await changeInstance(tx, access, row, decision, deps.clock.now());
+    const operationId = await carryOut(deps, tx, access, row, decision);
     return { instance: toInstance((await findInstance(tx, id))!), operationId };
+  });
+}
+
+/** Makes a decision so. The row must be held. */
+export async function carryOut(
+  deps: Pick<Deps, 'clock'>,
+  tx: Tx,
+  access: Requester,
+  row: InstanceRow,
+  decision: InstanceChange | OperationId,
+): Promise<OperationId> {
+  return typeof decision === 'string' ? decision : changeInstance(tx, access, row, decision, deps.clock.now());
+}
+
+function isProtected({ name }: InstanceRow): VirgaError {
+  return new VirgaError('Conflict', {
+    detail: `Instance ${name} is protected from being deleted.`,
+    action: `Take the protection away first: virga set ${name} --no-protect.`,
   });
 }
 
@@ -179,7 +222,7 @@ function refused(row: InstanceRow, state?: string): VirgaError {
   });
 }
 
-function changedMeanwhile(row: InstanceRow): VirgaError {
+export function changedMeanwhile(row: InstanceRow): VirgaError {
   return new VirgaError('PreconditionFailed', {
     detail: `Instance ${row.name} has changed since it was read: it is at generation ${row.generation}.`,
     action: 'Read it again, and repeat the request if it still makes sense.',

@@ -12,6 +12,7 @@ import { endOperation, progressOperation } from '../operations/operation-store.t
 import { release } from '../placement/placement.ts';
 import { isReached } from './instance.ts';
 import { failureError, type InstanceRow } from './instance-store.ts';
+import { recordReleased } from './released-instances.ts';
 
 type Context = { deps: Deps; access: SystemAccess };
 
@@ -111,19 +112,15 @@ export async function recordDeleted({ deps, access }: Context, row: InstanceRow)
   return inTransaction(deps.db, async (tx) => {
     const current = await holdInstance(tx, row);
     if (!current) return false;
-    await releaseAddresses(
-      tx,
-      access,
-      row.nics.map(({ id }) => id),
-      now,
-    );
-    const failedLaunch = current.converged_generation === 0 ? row.failure : null;
-    await appendEvent(tx, access, {
-      ...about(row, failedLaunch ? 'instance.launch-failed' : 'instance.deleted'),
-      message: failedLaunch
-        ? `The launch of instance ${row.name} failed and was undone: ${failedLaunch.detail}`
-        : `Instance ${row.name} was deleted.`,
-    });
+    if (row.released) await recordReleased(tx, access, row, now);
+    else
+      await releaseAddresses(
+        tx,
+        access,
+        row.nics.map(({ id }) => id),
+        now,
+      );
+    await tellGone(tx, access, row, current.converged_generation === 0 ? row.failure : null);
     if (row.operation_id) {
       const error = row.failure ? failureError(row.failure) : undefined;
       await endOperation(tx, access, row.operation_id, { error }, now);
@@ -132,6 +129,22 @@ export async function recordDeleted({ deps, access }: Context, row: InstanceRow)
     if (current.allocated) await release(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
     return true;
   });
+}
+
+async function tellGone(tx: Tx, access: SystemAccess, row: InstanceRow, failed: InstanceRow['failure']): Promise<void> {
+  const { name, domain_name, origin } = row;
+  if (failed) {
+    const [what, type] =
+      origin === 'adopted' ? ['adoption', 'instance.adopt-failed'] : ['launch', 'instance.launch-failed'];
+    const message = `The ${what} of instance ${name} failed and was undone: ${failed.detail}`;
+    return appendEvent(tx, access, { ...about(row, type), message });
+  }
+  if (row.released) {
+    const message = `Instance ${name} was released: the domain ${domain_name} goes on with its disks, and its addresses stay reserved.`;
+    return appendEvent(tx, access, { ...about(row, 'instance.released'), message });
+  }
+  const rest = origin === 'adopted' ? ` The domain ${domain_name} was undefined; its files stay where they are.` : '';
+  await appendEvent(tx, access, { ...about(row, 'instance.deleted'), message: `Instance ${name} was deleted.${rest}` });
 }
 
 /**
@@ -151,7 +164,15 @@ export async function recordFailed({ deps, access }: Context, row: InstanceRow, 
     if (row.desired !== 'deleted' && current.converged_generation === 0) {
       await tx
         .updateTable('instances')
-        .set({ desired: 'deleted', failure, failures: 0, retry_at: null, generation: row.generation + 1 })
+        .set({
+          desired: 'deleted',
+          // A domain that could not be taken over stays whose it is.
+          released: row.origin === 'adopted',
+          failure,
+          failures: 0,
+          retry_at: null,
+          generation: row.generation + 1,
+        })
         .where('id', '=', row.id)
         .execute();
       if (row.operation_id)

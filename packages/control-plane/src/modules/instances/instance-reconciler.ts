@@ -4,6 +4,7 @@
 import type { ObservedInstance } from '@virga/contract/agent/observed';
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId } from '@virga/contract/ids';
+import type { CrashPolicy } from '@virga/contract/rest/instance-attributes';
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { RegisteredHost } from '../../agents/agent-registry.ts';
 import type { Deps } from '../../deps.ts';
@@ -51,6 +52,8 @@ export class InstanceReconciler {
   readonly #notices = new Map<InstanceId, Promise<void>>();
   /** As the host has reported them. */
   hostThreads = 0;
+  /** Until the boot of the host has been looked into, nothing is done there, and nothing is written down of it. */
+  #gate = Promise.withResolvers<void>();
   #list: Promise<unknown> | undefined;
   #nextList: Promise<Map<InstanceId, ObservedInstance>> | undefined;
 
@@ -72,6 +75,16 @@ export class InstanceReconciler {
     this.#queue.wake(id);
   }
 
+  /** What is asked for waits until {@link open}. */
+  shut(): void {
+    this.#gate.resolve();
+    this.#gate = Promise.withResolvers<void>();
+  }
+
+  open(): void {
+    this.#gate.resolve();
+  }
+
   /** The host has shown something. It is written down at once, before there is room to act on it. */
   observed(instance: ObservedInstance): void {
     this.#seen.set(instance.id, instance);
@@ -87,6 +100,7 @@ export class InstanceReconciler {
     const rows = await this.#context.deps.db
       .selectFrom('instances')
       .select(['id', 'desired', 'generation', 'converged_generation', 'observed_state', 'observed_reason'])
+      .select('crash_policy')
       .where('host_id', '=', this.#host.id)
       .execute();
     for (const row of rows) {
@@ -95,7 +109,7 @@ export class InstanceReconciler {
       if (!this.#answered(row.id, seen, askedAt)) continue;
       const hasConverged = row.desired !== 'deleted' && row.generation === row.converged_generation;
       const isKnown = row.observed_state === seen.state && row.observed_reason === seen.reason;
-      if (!hasConverged || !isKnown || judge(row.desired, seen) !== 'none') this.wake(row.id);
+      if (!hasConverged || !isKnown || judge(row, seen) !== 'none') this.wake(row.id);
     }
     for (const orphan of listed.values()) {
       if (this.#answered(orphan.id, orphan, askedAt)) this.wake(orphan.id);
@@ -124,13 +138,15 @@ export class InstanceReconciler {
   }
 
   async close(): Promise<void> {
-    await this.#queue.close();
+    const closing = this.#queue.close();
+    this.open();
+    await closing;
     await Promise.all(this.#notices.values());
   }
 
   #notice(instance: ObservedInstance): void {
     const earlier = this.#notices.get(instance.id) ?? Promise.resolve();
-    const notice = earlier
+    const notice = Promise.all([earlier, this.#gate.promise])
       .then(() => recordObserved(this.#context, instance))
       .catch((error) => this.#context.deps.log.warn({ err: error, instance: instance.id }, 'an observation was lost'))
       .then(() => {
@@ -154,6 +170,8 @@ export class InstanceReconciler {
   }
 
   async #reconcile(id: InstanceId, signal: AbortSignal): Promise<void> {
+    await this.#gate.promise;
+    signal.throwIfAborted();
     await this.#notices.get(id);
     const row = await findInstanceOrder(this.#context.deps.db, id);
     if (!row) return this.#reap(id, signal);
@@ -168,8 +186,10 @@ export class InstanceReconciler {
 
   async #delete(row: InstanceRow, signal: AbortSignal): Promise<void> {
     const { deps } = this.#context;
+    const { agent } = this.#host;
+    const identity = identityOf(row, deps.cloudId);
     const done = await this.#call(row, signal, (context) =>
-      this.#host.agent.deleteInstance(identityOf(row, deps.cloudId), context),
+      row.released ? agent.releaseInstance(identity, context) : agent.deleteInstance(identity, context),
     );
     if (!done) return;
     if (await recordDeleted(this.#context, row)) this.#forget(row.id);
@@ -257,7 +277,7 @@ export class InstanceReconciler {
   async #compare(row: InstanceOrder, signal: AbortSignal): Promise<void> {
     let seen = this.#seen.get(row.id);
     if (!seen) return;
-    const first = judge(row.desired, seen);
+    const first = judge(row, seen);
     const waitMs = (row.retry_at?.getTime() ?? 0) - this.#context.deps.clock.now().getTime();
     if (first === 'repair' && waitMs > 0) {
       await recordObserved(this.#context, seen);
@@ -270,9 +290,9 @@ export class InstanceReconciler {
       this.#answered(row.id, seen, askedAt);
     }
     await recordObserved(this.#context, seen);
-    switch (judge(row.desired, seen)) {
+    switch (judge(row, seen)) {
       case 'adopt-stop':
-        await adoptStop(this.#context, row);
+        await adoptStop(this.#context, row, seen);
         return this.wake(row.id);
       case 'adopt-start':
         await adoptStart(this.#context, row);
@@ -288,7 +308,7 @@ export class InstanceReconciler {
     await beginRepair(this.#context, row);
     if (!(await this.#apply(row, signal))) return;
     const now = this.#seen.get(row.id);
-    if (now && judge(row.desired, now) === 'none') return recordRepaired(this.#context, row, seen);
+    if (now && judge(row, now) === 'none') return recordRepaired(this.#context, row, seen);
     const fault = new VirgaError('HypervisorRefused', {
       detail: `Instance ${row.name} lacks a file on host ${this.#host.name} that cannot be made again.`,
       action: 'Bring the file back, or delete the instance.',
@@ -319,5 +339,5 @@ export class InstanceReconciler {
   }
 }
 
-const judge = (desired: DesiredState, seen: ObservedInstance): Deviation =>
-  desired === 'deleted' ? 'none' : deviation(desired, seen);
+const judge = (row: { desired: DesiredState; crash_policy: CrashPolicy }, seen: ObservedInstance): Deviation =>
+  row.desired === 'deleted' ? 'none' : deviation(row.desired, seen, row.crash_policy);

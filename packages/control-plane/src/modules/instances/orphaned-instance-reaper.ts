@@ -11,22 +11,26 @@ import { inTransaction } from '../../store/database.ts';
 export async function reapInstance(
   { deps, access }: { deps: Deps; access: SystemAccess },
   host: RegisteredHost,
-  { id, domainName, cloudId }: ObservedInstance,
+  { id, domainName, cloudId, adopted }: ObservedInstance,
   signal: AbortSignal,
 ): Promise<void> {
   if (cloudId !== deps.cloudId) return;
   const owner = await deps.db.selectFrom('instances').select('id').where('id', '=', id).executeTakeFirst();
   if (owner) return;
+  const tell = (type: string, message: string) =>
+    inTransaction(deps.db, (tx) =>
+      appendEvent(tx, access, { type, projectId: null, resourceId: id, resourceName: domainName, message }),
+    );
+  if (adopted) {
+    // Somebody else made it: it is theirs again.
+    await host.agent.releaseInstance({ id, cloudId }, { signal });
+    return tell(
+      'instance.released',
+      `Domain ${domainName} on host ${host.name} belonged to no instance and was given back.`,
+    );
+  }
   // The leases go with the next look at the networks, which have exactly those that rows ask for.
   await host.agent.deleteInstance({ id, cloudId, uuid: uuidOf(id), domainName, nics: [] }, { signal });
   deps.log.warn({ instance: id, domain: domainName, host: host.name }, 'removed an instance that no row owns');
-  await inTransaction(deps.db, (tx) =>
-    appendEvent(tx, access, {
-      type: 'instance.reaped',
-      projectId: null,
-      resourceId: id,
-      resourceName: domainName,
-      message: `Domain ${domainName} on host ${host.name} belonged to no instance and was removed.`,
-    }),
-  );
+  await tell('instance.reaped', `Domain ${domainName} on host ${host.name} belonged to no instance and was removed.`);
 }

@@ -94,3 +94,45 @@ export async function releaseAddresses(
   if (nicIds.length === 0) return;
   await tx.updateTable('addresses').set({ nic_id: null, released_at: now }).where('nic_id', 'in', nicIds).execute();
 }
+
+/** Leases this very address, if nobody holds it. */
+export async function leaseKnownAddress(
+  tx: Tx,
+  _access: WriteAccess,
+  { networkId, address, nicId }: { networkId: NetworkId; address: string; nicId: NetworkInterfaceId },
+): Promise<string | undefined> {
+  const row = await tx
+    .updateTable('addresses')
+    .set({ nic_id: nicId, released_at: null })
+    .where('network_id', '=', networkId)
+    .where('address', '=', address)
+    .where('released_at', 'is not', null)
+    .returning('network_id')
+    .executeTakeFirst();
+  return row && address;
+}
+
+/** From now on the address is held by what is no network interface of ours. */
+export async function holdAddress(tx: Tx, _access: WriteAccess, networkId: NetworkId, address: string): Promise<void> {
+  await tx
+    .updateTable('addresses')
+    .set({ nic_id: null, released_at: null })
+    .where('network_id', '=', networkId)
+    .where('address', '=', address)
+    .execute();
+}
+
+export async function freeAddress(
+  tx: Tx,
+  _access: WriteAccess,
+  networkId: NetworkId,
+  address: string,
+  now: Date,
+): Promise<void> {
+  await tx
+    .updateTable('addresses')
+    .set({ nic_id: null, released_at: now })
+    .where('network_id', '=', networkId)
+    .where('address', '=', address)
+    .execute();
+}

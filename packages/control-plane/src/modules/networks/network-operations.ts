@@ -17,7 +17,6 @@ import { bridgeNameOf } from './network.ts';
 import {
   type CountedNetworkRow,
   findCountedNetwork,
-  type NetworkRow,
   networkNotFound,
   toNetwork,
   visibleNetworks,
@@ -156,7 +155,14 @@ export async function deleteNetwork(deps: Deps, access: ProjectAccess<'admin'>, 
   });
 }
 
-async function refuseWhileUsed(tx: Tx, row: NetworkRow): Promise<void> {
+async function refuseWhileUsed(tx: Tx, row: CountedNetworkRow): Promise<void> {
+  const [released] = row.reserved;
+  if (released) {
+    throw new VirgaError('InUse', {
+      detail: `Network ${row.name} has ${row.reserved.length} addresses of released instances, such as that of ${released.domainName}.`,
+      action: 'Undefine those domains with virsh, or adopt and delete them.',
+    });
+  }
   const { count } = await tx
     .selectFrom('nics')
     .select((select) => select.fn.countAll<number>().as('count'))

@@ -12,17 +12,23 @@ import { networkNameOf } from './network.ts';
 
 export type NetworkRow = Omit<Selectable<Database['networks']>, 'gateway'> & { gateway: string };
 /** For people; counting takes its time in a large network. */
-export type CountedNetworkRow = NetworkRow & { leased_count: number };
+export type CountedNetworkRow = NetworkRow & { leased_count: number; reserved: Network['reserved'] };
 
 const selectNetworks = (db: Db | Tx) =>
   db.selectFrom('networks').selectAll('networks').select(sql<string>`host(networks.gateway)`.as('gateway'));
 
 const selectCountedNetworks = (db: Db | Tx) =>
-  selectNetworks(db).select(
+  selectNetworks(db).select([
     sql<number>`(select count(*) from addresses a where a.network_id = networks.id and a.released_at is null)`.as(
       'leased_count',
     ),
-  );
+    sql<Network['reserved']>`(
+      select coalesce(json_agg(json_build_object('address', host(l.address), 'mac', l.mac::text,
+        'domainName', r.domain_name) order by l.address), '[]'::json)
+      from foreign_leases l join released_instances r on r.id = l.released_id where l.network_id = networks.id)`.as(
+      'reserved',
+    ),
+  ]);
 
 /** Networks that the project sees: its own and the public ones. */
 export const visibleNetworks = (db: Db | Tx, access: ProjectAccess) =>
@@ -69,7 +75,19 @@ export async function leasesOn(db: Db | Tx, networkId: NetworkId, hostId: HostId
     .where('instances.host_id', '=', hostId)
     .where('instances.desired', '!=', 'deleted')
     .select([sql<string>`nics.mac::text`.as('mac'), sql<string>`host(nics.address)`.as('address'), 'instances.name'])
-    .orderBy('nics.address')
+    .unionAll(
+      db
+        .selectFrom('foreign_leases')
+        .innerJoin('released_instances', 'released_instances.id', 'foreign_leases.released_id')
+        .where('foreign_leases.network_id', '=', networkId)
+        .where('released_instances.host_id', '=', hostId)
+        .select([
+          sql<string>`foreign_leases.mac::text`.as('mac'),
+          sql<string>`host(foreign_leases.address)`.as('address'),
+          sql<string>`split_part(domain_name, '.', 1)`.as('name'),
+        ]),
+    )
+    .orderBy('address')
     .execute();
   return rows.map(({ mac, address, name }) => ({ mac, address, hostName: name }));
 }
@@ -107,6 +125,7 @@ export function toNetwork(row: CountedNetworkRow): Network {
     gateway: row.gateway,
     addressCount: addressCount(addressRange(row.cidr)),
     leasedCount: row.leased_count,
+    reserved: row.reserved,
     state: stateOf(row),
     stateReason: row.failure ? `${row.failure.detail} ${row.failure.action}` : null,
     createdAt: row.created_at.toISOString(),

@@ -7,13 +7,15 @@ import type { ObservedInstance } from '@virga/contract/agent/observed';
 import { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { isInterruption } from '../hypervisor-errors.ts';
+import { convergeAdopted } from './adopted-instance.ts';
 import { define } from './domain-definition.ts';
 import type { OwnDomain } from './domain-lookup.ts';
+import { renameDomain } from './domain-rename.ts';
 import { prepareDisk, prepareFolder, prepareSeed } from './instance-disks.ts';
 import { prepareLeases, startNetworks } from './instance-networks.ts';
 import { requireNetworks, type Survey, surveyInstance } from './instance-survey.ts';
 import { observeNow } from './observed-instance.ts';
-import { convergePower, cutOff, isOff, start, writeRecord } from './power.ts';
+import { convergeOff, convergePower, cutOff, isOff, isToBeOn, start, writeRecord } from './power.ts';
 
 export function applyInstance(
   context: AgentContext,
@@ -23,10 +25,10 @@ export function applyInstance(
   return context.locks.run(desired.id, async () => {
     const { signal } = call;
     signal?.throwIfAborted();
-    const survey = await surveyInstance(context, desired);
     const undo = new UndoStack();
     try {
-      await converge(context, desired, survey, undo, call);
+      // What was cut off to come on again, or may now be renamed, is seen to at once.
+      while ((await converge(context, desired, await surveyInstance(context, desired), undo, call)) === 'again');
     } catch (error) {
       if (!signal?.aborted && !isInterruption(error)) await undo.unwind(context.log);
       throw error;
@@ -43,16 +45,18 @@ async function converge(
   survey: Survey,
   undo: UndoStack,
   { signal, onProgress }: CallContext,
-): Promise<void> {
-  const { domain } = survey;
-  const isOn = domain !== undefined && !isOff(domain);
-  const startsNow = desired.power.state === 'running' && !isOn;
-  const isStale = domain === undefined || !domain.isPersistent || domain.record.generation < desired.generation;
-  if (isOn && domain.isPersistent && desired.power.state === 'stopped') return turnOff(context, desired, domain);
+): Promise<'done' | 'again'> {
+  if (desired.origin === 'adopted') return convergeAdopted(context, desired, survey, undo, { signal, onProgress });
+  const { domain: found } = survey;
+  const isOn = found !== undefined && !isOff(found);
+  const startsNow = isToBeOn(desired) && !isOn;
+  if (isOn && found.isPersistent && !isToBeOn(desired)) return turnOff(context, desired, found);
 
   requireNetworks(desired, survey);
   onProgress?.('preparing the disk', 10);
   const image = await prepareFolder(context, desired, survey, undo);
+  const domain = found && (isOn ? found : await settleOff(context, desired, found, undo));
+  const isStale = domain === undefined || !domain.isPersistent || domain.record.generation < desired.generation;
   await allOrError([
     prepareDisk(context, desired, { image, hadDisk: domain !== undefined, startsNow }, undo, signal),
     prepareSeed(context, desired, undo, signal),
@@ -61,27 +65,46 @@ async function converge(
   signal?.throwIfAborted();
   // Each start is from a fresh definition, so that nothing else decides what runs. Only what has a disk is defined, so a
   // domain without one has lost it.
-  const ref = isStale || startsNow ? await define(context, desired, survey, image, undo) : domain.ref;
+  const ref = isStale || startsNow ? await define(context, desired, { ...survey, domain }, image, undo) : domain.ref;
   signal?.throwIfAborted();
-  onProgress?.(startsNow ? 'starting the domain' : 'looking after power', 50);
-  if (startsNow) {
+  if (startsNow && domain?.hasSavedMemory) {
+    // To cut off what has been woken would lose what was saved of it.
+    onProgress?.('waking the guest', 50);
+    await start(context, desired, ref, domain);
+  } else if (startsNow) {
+    onProgress?.('starting the domain', 50);
     undo.add('start', () => cutOff(context, desired.domainName, ref));
     await start(context, desired, ref);
-  }
+  } else onProgress?.('looking after power', 50);
   // libvirt writes all its firewall rules anew for a lease, a third of a second in which no domain can start on that
   // network. So it comes after the start: no guest asks for its address that early, and each asks more than once.
   await prepareLeases(context, desired, survey, undo);
-  if (!isOn) return;
+  if (!isOn || domain === undefined) return 'done';
   if (isStale) await writeRecord(context, desired, ref, domain.record.rebootToken);
-  await convergePower(context, desired, domain);
+  return (await convergePower(context, desired, domain)) === 'cut-off' ? 'again' : 'done';
+}
+
+/** What is to be done to a domain that is off before it is defined or started. */
+async function settleOff(
+  context: AgentContext,
+  desired: DesiredInstance,
+  domain: OwnDomain,
+  undo: UndoStack,
+): Promise<OwnDomain> {
+  return renameDomain(context, desired, await convergeOff(context, desired, domain), undo);
 }
 
 /** Needs neither image nor network. What else is new in the desired instance is defined when it starts again. */
-async function turnOff(context: AgentContext, desired: DesiredInstance, domain: OwnDomain): Promise<void> {
+async function turnOff(
+  context: AgentContext,
+  desired: DesiredInstance,
+  domain: OwnDomain,
+): Promise<'done' | 'again'> {
   if (domain.record.generation < desired.generation) {
     await writeRecord(context, desired, domain.ref, domain.record.rebootToken);
   }
-  await convergePower(context, desired, domain);
+  const outcome = await convergePower(context, desired, domain);
+  return outcome === 'cut-off' && domain.ref.name !== desired.domainName ? 'again' : 'done';
 }
 
 /** Waits for all, also when one fails, so that nothing is still being made while it is taken back. */

@@ -27,7 +27,7 @@ async function deleteDomain(context: AgentContext, { id, uuid, cloudId, domainNa
   }
   if (!domain.isPersistent) return;
   await context.hook('undefine', id);
-  await undefine(context, domain.ref);
+  await undefine(context, domain.ref, domain.record.desired.origin);
 }
 
 async function deleteLeases(context: AgentContext, { id, nics, domainName }: InstanceIdentity): Promise<void> {
@@ -44,7 +44,7 @@ async function deleteLeases(context: AgentContext, { id, nics, domainName }: Ins
 
 async function deleteFiles({ storage, hook }: AgentContext, instance: InstanceIdentity): Promise<void> {
   const owner = await readOwner(storage, instance.id);
-  if (owner !== undefined && owner.cloudId !== instance.cloudId) return;
+  if (owner !== undefined && (owner.cloudId !== instance.cloudId || owner.released)) return;
   await hook('delete-files', instance.id);
   try {
     await removeFolder(storage, instance);

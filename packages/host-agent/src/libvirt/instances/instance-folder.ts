@@ -4,13 +4,18 @@ import type { Dirent } from 'node:fs';
 import { access, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredInstance, InstanceIdentity } from '@virga/contract/agent/desired';
-import { isId } from '@virga/contract/ids';
+import { type ImageId, isId } from '@virga/contract/ids';
 import { flushFolder, writeFileDurably } from '../../durable-file.ts';
 import type { Storage } from '../storage.ts';
 import type { InstanceFiles } from './domain-xml.ts';
 
 export type FolderOwner = Pick<DesiredInstance, 'id' | 'cloudId' | 'uuid' | 'domainName'> & {
-  imageId: DesiredInstance['rootDisk']['imageId'];
+  /** Null: nothing in it rests on an image. */
+  imageId: ImageId | null;
+  /** Nothing of the domain lies in it. */
+  adopted?: true;
+  /** The instance was given back: the files are not ours to remove, but still rest on the image. */
+  released?: true;
 };
 
 const ownerFile = 'owner.json';
@@ -52,6 +57,13 @@ export async function createFolder(storage: Storage, owner: FolderOwner): Promis
   await flushFolder(storage.instancesPath);
 }
 
+/** The files stay, and are nobody's from now on. */
+export async function disownFolder(storage: Storage, owner: FolderOwner): Promise<void> {
+  const text = `${JSON.stringify({ ...owner, released: true } satisfies FolderOwner)}\n`;
+  await writeFileDurably(join(folderPath(storage, owner.id), ownerFile), text, ownerMode);
+  await flushFolder(folderPath(storage, owner.id));
+}
+
 /** Removes the folder of an instance and everything in it. Idempotent. The owner goes last, as it came first. */
 export async function removeFolder(
   storage: Storage,
@@ -76,7 +88,8 @@ export async function hasLeftovers(
   storage: Storage,
   { id, cloudId }: Pick<FolderOwner, 'id' | 'cloudId'>,
 ): Promise<boolean> {
-  if ((await readOwner(storage, id))?.cloudId === cloudId) return true;
+  const owner = await readOwner(storage, id);
+  if (owner?.cloudId === cloudId && !owner.released) return true;
   return access(unfinishedPath(storage, id, cloudId)).then(
     () => true,
     () => false,
@@ -93,7 +106,7 @@ export async function listFolders(
   for (const { name } of entries.filter((entry) => entry.isDirectory())) {
     if (isId('instance', name)) {
       const owner = await readOwner(storage, name);
-      if (owner?.cloudId === cloudId) found.set(name, owner);
+      if (owner?.cloudId === cloudId && !owner.released) found.set(name, owner);
       continue;
     }
     const id = name.endsWith(`.${cloudId}`) ? name.slice(1, -cloudId.length - 1) : '';
@@ -103,7 +116,7 @@ export async function listFolders(
 }
 
 /** Ids of the instances of any cloud whose root disk rests on an image. */
-export async function findClonesOf(storage: Storage, imageId: FolderOwner['imageId']): Promise<FolderOwner['id'][]> {
+export async function findClonesOf(storage: Storage, imageId: ImageId): Promise<FolderOwner['id'][]> {
   const clones: FolderOwner['id'][] = [];
   for (const name of await readdir(storage.instancesPath)) {
     if (isId('instance', name) && (await readOwner(storage, name))?.imageId === imageId) clones.push(name);

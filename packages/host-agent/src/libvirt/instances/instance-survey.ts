@@ -7,12 +7,14 @@ import type { Connection } from '@virga/libvirt/connection/connect';
 import type { AgentContext } from '../agent-context.ts';
 import { networkMissing } from '../networks/leases.ts';
 import type { FoundNetwork } from '../networks/network-names.ts';
-import { findByName, lookAt, type OwnDomain } from './domain-lookup.ts';
+import { findByName, lookAt, type OwnDomain, type SeenDomain } from './domain-lookup.ts';
 import type { DomainRecord } from './domain-metadata.ts';
 import { type FolderOwner, readOwner } from './instance-folder.ts';
 
 export type Survey = {
   domain: OwnDomain | undefined;
+  /** A domain that is to be adopted, as long as it carries nothing of ours. */
+  foreign?: SeenDomain | undefined;
   owner: FolderOwner | undefined;
   /** Networks of the host that the instance has a card on. */
   networks: ReadonlyMap<NetworkId, FoundNetwork>;
@@ -31,8 +33,10 @@ export async function surveyInstance(context: AgentContext, desired: DesiredInst
     ),
   ]);
   if (holder !== undefined && holder.uuid !== desired.uuid) throw nameTaken(desired);
-  if (domain !== undefined && !isOf(desired, domain.record)) throw notOurs(desired);
   if (owner !== undefined && owner.cloudId !== desired.cloudId) throw notOurs(desired);
+  const foreign = desired.origin === 'adopted' && domain?.record === undefined ? domain : undefined;
+  if (foreign !== undefined) return { domain: undefined, foreign, owner, networks };
+  if (domain !== undefined && !isOf(desired, domain.record)) throw notOurs(desired);
   const own = domain as OwnDomain | undefined;
   if (own !== undefined && own.record.generation > desired.generation) throw overtaken(desired, own);
   return { domain: own, owner, networks };

@@ -12,18 +12,21 @@ type Identity = Pick<FolderOwner, 'id' | 'cloudId' | 'domainName' | 'uuid'>;
 
 /** An instance whose domain was just looked at. */
 export async function observe(context: AgentContext, domain: OwnDomain): Promise<ObservedInstance> {
-  const { instanceId: id, cloudId, generation } = domain.record;
+  const { instanceId: id, cloudId, generation, desired } = domain.record;
+  const isAdopted = desired.origin === 'adopted';
   const { state, reason } = observedState(domain.state);
+  const isHibernated = state === 'stopped' && domain.hasSavedMemory;
   if (state === 'stopped') context.shutdowns.forget(id);
   return {
     id,
     cloudId,
     generation,
-    state: state === 'running' && context.shutdowns.isPending(id) ? 'stopping' : state,
-    reason,
-    intact: domain.isPersistent && (await hasFiles(context, id)),
+    state: isHibernated ? 'hibernated' : state === 'running' && context.shutdowns.isPending(id) ? 'stopping' : state,
+    reason: isHibernated ? 'suspended' : reason,
+    intact: domain.isPersistent && (isAdopted || (await hasFiles(context, id))),
     leftovers: false,
     domainName: domain.ref.name,
+    ...(isAdopted && { adopted: true }),
   };
 }
 
@@ -59,12 +62,14 @@ export async function listSeenInstances(
 ): Promise<SeenInstance[]> {
   // Folders first: an instance that is made meanwhile is then seen as a domain, never as its leftovers.
   const folders = await listFolders(context.storage, cloudId);
-  const [domains, transient, measured] = await Promise.all([
+  const [domains, transient, saved, measured] = await Promise.all([
     connection.domains.list(),
     connection.domains.list({ transient: true }),
+    connection.domains.list({ withManagedSave: true }),
     connection.domains.stats({ groups: ['state'], noWait: true }),
   ]);
   const transientUuids = new Set(transient.map(({ uuid }) => uuid));
+  const savedUuids = new Set(saved.map(({ uuid }) => uuid));
   const states = new Map(measured.map(({ domain, parameters }) => [domain.uuid, parameters]));
   const found = await Promise.all(
     domains.map(async (ref) => {
@@ -74,7 +79,8 @@ export async function listSeenInstances(
       // It came to be, or went, between two questions: the next event tells.
       if (measures === undefined) return undefined;
       const state = domainState(Number(measures['state.state']), Number(measures['state.reason']));
-      const own = { ref, record, state, isPersistent: !transientUuids.has(ref.uuid) };
+      const isPersistent = !transientUuids.has(ref.uuid);
+      const own = { ref, record, state, isPersistent, hasSavedMemory: savedUuids.has(ref.uuid) };
       return { instance: await observe(context, own), uuid: ref.uuid };
     }),
   );
