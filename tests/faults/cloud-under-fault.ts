@@ -22,7 +22,13 @@ export type CloudOptions = {
 };
 
 const serverProgram = fileURLToPath(new URL('server-under-fault.ts', import.meta.url));
-const settings = { reconcilePeriodMs: 500, factsPeriodMs: 2_000, resyncPeriodMs: 1_000 };
+const settings = {
+  reconcilePeriodMs: 500,
+  factsPeriodMs: 2_000,
+  resyncPeriodMs: 1_000,
+  storageReserveBytes: 1024,
+  storageReserveRatio: 0,
+};
 const project = 'faults';
 
 export class CloudUnderFault {
@@ -110,6 +116,24 @@ export class CloudUnderFault {
     const armed = this.answer('armed');
     this.tell({ type: 'kill-at-step', step });
     await armed;
+  }
+
+  /**
+   * Has the host agent wait before its N-th step from now on.
+   * @returns the name of the step, once it is there
+   */
+  async holdAtStep(step: number): Promise<{ held: Promise<string> }> {
+    const held = this.answer('held').then((message) => message.step);
+    const armed = this.answer('armed');
+    this.tell({ type: 'hold-at-step', step });
+    await armed;
+    return { held };
+  }
+
+  /** Lets a step that is held go on, and holds no other. */
+  goOn(): void {
+    this.tell({ type: 'hold-at-step', step: Number.POSITIVE_INFINITY });
+    this.tell({ type: 'go-on' });
   }
 
   /** What is on the host, by the host. */

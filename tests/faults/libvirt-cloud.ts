@@ -23,13 +23,18 @@ export type LibvirtCloud = {
   close(): Promise<void>;
 };
 
-export async function openLibvirtCloud(): Promise<LibvirtCloud> {
+/** @param storageMib puts the storage on a file system of that size, which can be filled */
+export async function openLibvirtCloud({ storageMib }: { storageMib?: number } = {}): Promise<LibvirtCloud> {
   await using opened = new AsyncDisposableStack();
   const cluster = opened.adopt(await openFaultCluster(), (it) => it.close());
   const hypervisor = opened.adopt(await startHypervisor(), (it) => it.close());
   const { folder } = cluster;
   const storagePath = join(folder, 'storage');
   mkdirSync(storagePath, { mode: 0o711 });
+  if (storageMib) {
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${storageMib}m,mode=711`, 'tmpfs', storagePath]);
+    opened.defer(() => run('umount', ['-l', storagePath]).then(() => undefined));
+  }
   const host = { driver: 'libvirt' as const, storagePath };
   const options = { folder: join(folder, 'cloud'), cluster: cluster.config, host };
   const cloud = opened.adopt(await CloudUnderFault.create(options), (it) => it.close());

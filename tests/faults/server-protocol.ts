@@ -15,7 +15,16 @@ export type ServerPlan = {
   logPath: string;
 };
 
-export type ToServer = { type: 'kill-at-step'; step: number } | { type: 'inventory' };
+/** Steps are counted from the moment when the message arrives. At a held step the agent waits for `go-on`. */
+export type ToServer =
+  | { type: 'kill-at-step'; step: number }
+  | { type: 'hold-at-step'; step: number }
+  | { type: 'go-on' }
+  | { type: 'inventory' };
 
 export type Inventory = { instances: ObservedInstance[]; networks: ObservedNetwork[] };
-export type FromServer = { type: 'listening'; url: string } | { type: 'armed' } | ({ type: 'inventory' } & Inventory);
+export type FromServer =
+  | { type: 'listening'; url: string }
+  | { type: 'armed' }
+  | { type: 'held'; step: string }
+  | ({ type: 'inventory' } & Inventory);

@@ -1,4 +1,4 @@
-// A server as its own process, that can be told to kill itself before the N-th step of its host agent. Speaks with its
+// A server as its own process, that can be told to kill itself, or to wait, before the N-th step of its host agent. Speaks with its
 // parent over the channel of `fork`. Owns nothing that outlives it: database, host and guests are others'.
 import { startControlPlane } from '@virga/control-plane/control-plane';
 import { openLibvirtAgent } from '@virga/host-agent/libvirt/libvirt-agent';
@@ -8,12 +8,22 @@ import type { FromServer, ServerPlan, ToServer } from './server-protocol.ts';
 
 const plan = JSON.parse(process.argv[2] ?? '') as ServerPlan;
 const log = openServerLog({ path: plan.logPath, level: 'debug' });
+const tell = (message: FromServer) => process.send?.(message);
 let stepsToLive = Number.POSITIVE_INFINITY;
+let stepsToHold = Number.POSITIVE_INFINITY;
+let goOn = () => {};
 
-const hook = (step: string) => {
-  if (--stepsToLive > 0) return;
-  log.info({ step }, 'killed here');
-  process.kill(process.pid, 'SIGKILL');
+const hook = (step: string): void | Promise<void> => {
+  if (--stepsToLive <= 0) {
+    log.info({ step }, 'killed here');
+    process.kill(process.pid, 'SIGKILL');
+  }
+  if (--stepsToHold !== 0) return;
+  log.info({ step }, 'held here');
+  tell({ type: 'held', step });
+  return new Promise((resolve) => {
+    goOn = resolve;
+  });
 };
 const agent =
   plan.host.driver === 'simulated'
@@ -29,12 +39,16 @@ const controlPlane = await startControlPlane({
   settings: plan.settings,
 });
 
-const tell = (message: FromServer) => process.send?.(message);
 process.on('message', async (message: ToServer) => {
   if (message.type === 'kill-at-step') {
     stepsToLive = message.step;
     return tell({ type: 'armed' });
   }
+  if (message.type === 'hold-at-step') {
+    stepsToHold = message.step;
+    return tell({ type: 'armed' });
+  }
+  if (message.type === 'go-on') return goOn();
   const [instances, networks] = await Promise.all([
     agent.listInstances(controlPlane.cloudId),
     agent.listNetworks(controlPlane.cloudId),

@@ -1,0 +1,183 @@
+// Does every verb again and again, with a fault at another step of the host agent each time, until it has none left. After each
+// fault the operation has to end, the API has to say what libvirt says, the verb has to succeed when it is asked for
+// again, and nothing may be lost or left behind.
+import { randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { VirgaError } from '@virga/contract/errors';
+import type { InstanceId, OperationId } from '@virga/contract/ids';
+import type { Instance } from '@virga/contract/rest/instances';
+import type { Operation } from '@virga/contract/rest/operations';
+import { until } from '@virga/testing/until';
+import { type LibvirtCloud, virsh } from '../libvirt-cloud.ts';
+import type { VerbUnderFault } from './verbs.ts';
+
+export type Fault = {
+  name: string;
+  /** Does the damage while the step is held. Answers false when it has nothing to damage there. */
+  strike(setting: LibvirtCloud, instance: Instance): Promise<boolean>;
+  /** Takes the damage away, after the step went on. */
+  heal(setting: LibvirtCloud, ended: Promise<unknown>): Promise<void>;
+  /** The damage ends the server itself. */
+  endsServer?: true;
+};
+
+export type Tally = { faults: number; failedThenDone: number; steps: string[] };
+
+/** @throws Error something was lost, left behind, or untrue */
+export async function everyStepOf(setting: LibvirtCloud, verb: VerbUnderFault, fault: Fault): Promise<Tally> {
+  const tally: Tally = { faults: 0, failedThenDone: 0, steps: [] };
+  let instance: Instance | undefined;
+  for (let number = 1; ; number++) {
+    instance = await prepared(setting, verb, instance);
+    const { cloud } = setting;
+    const { held } = await cloud.holdAtStep(number);
+    const { operationId } = await verb.ask(cloud.client, instance.id);
+    const step = await Promise.race([held, ended(setting, operationId).then(() => undefined)]);
+    if (step === undefined) {
+      cloud.goOn();
+      await settled(setting, verb, instance.id);
+      await cleanUp(setting, instance.id);
+      return tally;
+    }
+    const context = `${verb.name}, ${fault.name} at ${step} (${number})`;
+    try {
+      if (await fault.strike(setting, instance)) {
+        tally.faults++;
+        tally.steps.push(step);
+      }
+      if (!fault.endsServer) cloud.goOn();
+      await fault.heal(setting, fault.endsServer ? Promise.resolve() : ended(setting, operationId));
+      const operation = await ended(setting, operationId);
+      if (operation.state === 'failed') {
+        tally.failedThenDone++;
+        await agrees(setting, instance.id);
+        const again = await verb.ask(cloud.client, instance.id).catch((error) => {
+          // It came true all the same, and there is nothing left to ask for.
+          if (error instanceof VirgaError && (error.code === 'NotFound' || error.code === 'Conflict')) return undefined;
+          throw error;
+        });
+        if (again !== undefined) {
+          const second = await ended(setting, again.operationId);
+          if (second.state === 'failed') throw new Error(`asked for again: ${second.error?.detail}`);
+        }
+      }
+      await settled(setting, verb, instance.id);
+    } catch (error) {
+      throw new Error(`${context}: ${error instanceof Error ? error.message : error}`, { cause: error });
+    }
+  }
+}
+
+/** A running instance that the verb can be asked of, made anew when the last one is gone. */
+async function prepared(setting: LibvirtCloud, verb: VerbUnderFault, last: Instance | undefined): Promise<Instance> {
+  const { client } = setting.cloud;
+  let instance = last && (await find(setting, last.id));
+  if (instance === undefined) instance = await launched(setting);
+  else if (instance.state !== 'running')
+    await succeed(setting, await client.startInstance({ params: { id: instance.id } }));
+  for (const step of verb.before ?? []) await succeed(setting, await step(client, instance.id));
+  return instance;
+}
+
+async function launched(setting: LibvirtCloud): Promise<Instance> {
+  const name = `vm-${randomBytes(4).toString('hex')}`;
+  const launch = await setting.cloud.client.launchInstance({ body: { ...setting.spec, name } });
+  await succeed(setting, launch);
+  return launch.instance;
+}
+
+async function succeed(setting: LibvirtCloud, { operationId }: { operationId: OperationId }): Promise<void> {
+  const { state, kind, error } = await ended(setting, operationId);
+  if (state === 'failed') throw new Error(`${kind}: ${error?.detail}`);
+}
+
+const ended = (setting: LibvirtCloud, id: OperationId): Promise<Operation> =>
+  until(
+    `operation ${id} has ended`,
+    async () => {
+      const operation = await setting.cloud.client.getOperation({ params: { id }, query: { waitSeconds: 5 } });
+      return operation.state === 'succeeded' || operation.state === 'failed' ? operation : undefined;
+    },
+    { timeoutMs: 60_000 },
+  );
+
+async function find(setting: LibvirtCloud, id: InstanceId): Promise<Instance | undefined> {
+  return (await setting.cloud.client.listInstances({ query: {} })).items.find((instance) => instance.id === id);
+}
+
+async function settled(setting: LibvirtCloud, verb: VerbUnderFault, id: InstanceId): Promise<void> {
+  let seen: Instance | undefined;
+  await until('what was asked for holds', async () => {
+    seen = await find(setting, id);
+    return verb.holds(seen);
+  }).catch((error) => {
+    throw new Error(`it is ${seen?.state} (${seen?.observedState}): ${seen?.stateReason ?? error.message}`);
+  });
+  await agrees(setting, id);
+  await nothingLeft(setting);
+}
+
+/** The API and libvirt say the same of an instance, as soon as nothing is under way. */
+async function agrees(setting: LibvirtCloud, id: InstanceId): Promise<void> {
+  let said = '';
+  await until('the API says what libvirt says', async () => {
+    const instance = await find(setting, id);
+    const domain = await domainState(id);
+    said = `${instance?.observedState ?? 'nothing'}, libvirt ${domain}`;
+    return (instance?.observedState ?? 'absent') === domain;
+  }).catch(() => {
+    throw new Error(`the API says ${said}`);
+  });
+}
+
+async function domainState(id: InstanceId): Promise<string> {
+  const names = (await virsh('list', '--all', '--name')).split('\n').filter((name) => name.endsWith(id));
+  if (names.length > 1) throw new Error(`${id} is there ${names.length} times`);
+  const [name] = names;
+  if (name === undefined) return 'absent';
+  const state = (await virsh('domstate', name)).trim();
+  if (state === 'shut off') {
+    const saved = (await virsh('list', '--all', '--name', '--with-managed-save')).split('\n').includes(name);
+    return saved ? 'hibernated' : 'stopped';
+  }
+  return state === 'idle' ? 'running' : state;
+}
+
+/** Instances, domains, folders and rows are the same. */
+async function nothingLeft(setting: LibvirtCloud): Promise<void> {
+  const { cloud, folder } = setting;
+  let difference = '';
+  const clean = async () => {
+    const wanted = (await cloud.client.listInstances({ query: {} })).items
+      .map(({ id }) => id)
+      .sort()
+      .join();
+    const domains = (await virsh('list', '--all', '--uuid')).trim().split('\n').filter(Boolean).length;
+    const folders = readdirSync(join(folder, 'storage', 'instances'))
+      .sort()
+      .join();
+    const counts = await cloud.store.db
+      .selectFrom('hosts')
+      .select(({ selectFrom }) => [
+        'allocated_vcpus',
+        selectFrom('instances')
+          .where('allocated', '=', true)
+          .select(({ fn }) => fn.sum('vcpus').as('sum'))
+          .as('promised'),
+      ])
+      .executeTakeFirstOrThrow();
+    const amount = wanted === '' ? 0 : wanted.split(',').length;
+    difference = `instances ${wanted}; ${domains} domains; folders ${folders}; allocated ${counts.allocated_vcpus} of ${counts.promised ?? 0}`;
+    return wanted === folders && domains === amount && counts.allocated_vcpus === Number(counts.promised ?? 0);
+  };
+  await until('nothing is left behind', clean, { timeoutMs: 20_000, intervalMs: 100 }).catch(() => {
+    throw new Error(`left behind or lost: ${difference}`);
+  });
+}
+
+async function cleanUp(setting: LibvirtCloud, id: InstanceId): Promise<void> {
+  if ((await find(setting, id)) === undefined) return;
+  await succeed(setting, await setting.cloud.client.deleteInstance({ params: { id } }));
+  await nothingLeft(setting);
+}

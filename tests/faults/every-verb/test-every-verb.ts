@@ -1,0 +1,33 @@
+// One fault, every verb, every step: a test for each verb, on one cloud.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { type LibvirtCloud, openLibvirtCloud } from '../libvirt-cloud.ts';
+import { everyStepOf, type Fault } from './fault-run.ts';
+import { verbs } from './verbs.ts';
+
+/** Enough for the guests of a test, and soon filled. */
+const storageMib = 96;
+
+export function testEveryVerb(fault: Fault): void {
+  let setting: LibvirtCloud;
+  let faults = 0;
+  before(async () => {
+    setting = await openLibvirtCloud({ storageMib });
+  });
+  after(() => setting?.close());
+
+  for (const verb of verbs) {
+    test(`${fault.name} at every step of ${verb.name}: it ends as it was asked for, and nothing is left`, async (t) => {
+      const tally = await everyStepOf(setting, verb, fault);
+      faults += tally.faults;
+      t.diagnostic(
+        `${verb.name}: ${tally.faults} faults at ${tally.steps.join(', ')}; ${tally.failedThenDone} failed and was done when asked for again`,
+      );
+    });
+  }
+
+  test(`there were faults`, (t) => {
+    t.diagnostic(`${fault.name}: ${faults} faults`);
+    assert.ok(faults >= verbs.length / 2);
+  });
+}
