@@ -1,0 +1,81 @@
+// The devices of a domain that come and go while it runs, as XML: volumes, limits of disks and cards. Pure; the same
+// elements stand in a definition and are plugged into a running domain.
+// @see https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms
+import type { DesiredNic, DesiredVolumeAttachment, DiskLimits, NicLimits } from '@virga/contract/agent/desired';
+import { element, textElement } from '../xml.ts';
+
+/** virtio-blk cuts a serial after 20 bytes: the id without its dash just fits (/dev/disk/by-id/virtio-vol…). */
+export const diskSerial = (volumeId: string): string => volumeId.replace('-', '');
+
+/** What libvirt calls a device: what begins with `ua-` it leaves to us. */
+export const deviceAlias = (id: DesiredNic['id'] | DesiredVolumeAttachment['id']): string => `ua-${id}`;
+
+/** How the storage is opened: past the host's page cache where it can be. */
+export const diskCache = (directIo: boolean) =>
+  directIo ? { cache: 'none', io: 'native' } : { cache: 'writeback', io: 'threads' };
+
+export function volumeDisk(volume: DesiredVolumeAttachment, file: string, { directIo }: { directIo: boolean }): string {
+  return element(
+    'disk',
+    { type: 'file', device: 'disk' },
+    element('driver', { name: 'qemu', type: 'qcow2', ...diskCache(directIo), discard: 'unmap' }),
+    element('source', { file }),
+    element('backingStore', {}),
+    element('target', { dev: volume.target, bus: volume.target.startsWith('v') ? 'virtio' : 'sata' }),
+    ioTune(volume.limits),
+    textElement('serial', diskSerial(volume.id)),
+    volume.readOnly && element('readonly', {}),
+    element('alias', { name: deviceAlias(volume.id) }),
+  );
+}
+
+/** Limits as libvirt's names have them; 0 is none. */
+export function ioTuneValues(limits: DiskLimits = {}) {
+  const { iops = 0, bytesPerSecond = 0, burstIops = 0, burstBytesPerSecond = 0, burstSeconds = 1 } = limits;
+  return {
+    total_bytes_sec: bytesPerSecond,
+    total_iops_sec: iops,
+    total_bytes_sec_max: burstBytesPerSecond,
+    total_iops_sec_max: burstIops,
+    // How long a burst lasts means nothing, and is refused, where there is none.
+    total_bytes_sec_max_length: burstBytesPerSecond > 0 ? burstSeconds : 0,
+    total_iops_sec_max_length: burstIops > 0 ? burstSeconds : 0,
+  };
+}
+
+export function ioTune(limits: DiskLimits | undefined): string | false {
+  const values = Object.entries(ioTuneValues(limits)).filter(([, value]) => value > 0);
+  return values.length > 0 && element('iotune', {}, ...values.map(([name, value]) => textElement(name, value)));
+}
+
+/** tc's kilobyte of a rate has 1000 bytes, that of a burst 1024. */
+const rateUnitBytes = 1000;
+const burstUnitBytes = 1024;
+
+/** Limits of a card as libvirt's numbers; 0 is none. What the guest receives is inbound. */
+export function bandwidthValues(limits: NicLimits = {}) {
+  const { inboundBytesPerSecond = 0, outboundBytesPerSecond = 0, burstBytes = 0 } = limits;
+  const of = (bytesPerSecond: number) => ({
+    average: Math.ceil(bytesPerSecond / rateUnitBytes),
+    burst: bytesPerSecond > 0 ? Math.ceil(burstBytes / burstUnitBytes) : 0,
+  });
+  return { inbound: of(inboundBytesPerSecond), outbound: of(outboundBytesPerSecond) };
+}
+
+export function bandwidth(limits: NicLimits | undefined): string | false {
+  const { inbound, outbound } = bandwidthValues(limits);
+  const direction = (name: string, { average, burst }: typeof inbound) =>
+    average > 0 && element(name, { average, burst: burst > 0 ? burst : undefined });
+  const directions = [direction('inbound', inbound), direction('outbound', outbound)];
+  return directions.some(Boolean) && element('bandwidth', {}, ...directions);
+}
+
+/** Cards and volumes that an instance can have: guests take devices while they run only at ports that were there before. */
+export const hotPlugPorts = 16;
+
+/** @param others how many devices of other kinds sit at such ports: libvirt fills them in the order of the definition */
+export function hotPlugPortElements(others: number): string[] {
+  return Array.from({ length: others + hotPlugPorts }, (_, port) =>
+    element('controller', { type: 'pci', index: port + 1, model: 'pcie-root-port' }),
+  );
+}
