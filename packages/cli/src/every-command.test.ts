@@ -9,6 +9,7 @@ import type { RouteName } from '@virga/contract/rest/api';
 import { type CapturedCli, captureCli } from '@virga/testing/captured-cli';
 import {
   aCaller,
+  aForeignDomain,
   aHost,
   aKeyPair,
   aMembership,
@@ -54,6 +55,8 @@ const cases: Record<string, Case> = {
   console: { argv: ['console', 'web', '--log'], json: { text: 'login: \n', truncated: false } },
   log: { argv: ['log', 'web'], json: { text: 'login: \n', truncated: false } },
   xml: { argv: ['xml', 'web'], json: { xml: '<domain/>' } },
+  adopt: { argv: ['adopt', 'web'], json: change },
+  release: { argv: ['release', 'web'], json: changed },
   'images list': { argv: ['images'], json: [anImage()] },
   'images show': { argv: ['images', 'show', 'starter'], json: anImage() },
   'images register': {
@@ -82,6 +85,7 @@ const cases: Record<string, Case> = {
   'types delete': { argv: ['types', 'delete', 'small', '--yes'], json: { name: 'small', deleted: true } },
   'hosts list': { argv: ['hosts'], json: [aHost()] },
   'hosts show': { argv: ['hosts', 'show', 'alpha'], json: aHost() },
+  'hosts domains': { argv: ['hosts', 'domains', 'alpha'], json: [{ ...aForeignDomain(), host: 'alpha' }] },
   'keys list': { argv: ['keys'], json: [aKeyPair()] },
   'keys create': { argv: ['keys', 'create', 'laptop', '--file', 'KEYFILE'], json: undefined },
   'keys import': { argv: ['keys', 'import', 'laptop', publicKeyFile], json: aKeyPair() },
@@ -182,6 +186,9 @@ const handlers: Required<Omit<Handlers, 'getHealth' | 'login' | 'followEvents' |
   rebootInstance: () => change,
   destroyInstance: () => change,
   deleteInstance: () => change,
+  adoptInstance: () => change,
+  releaseInstance: () => change,
+  listForeignDomains: () => pageOf(aForeignDomain()),
   getInstanceXml: () => ({ xml: '<domain/>' }),
   getConsoleLog: () => ({ text: 'login: \n', truncated: false }),
   listOperations: () => pageOf(anOperation()),

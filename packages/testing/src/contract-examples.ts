@@ -1,5 +1,6 @@
 // One well-formed example of each resource, for tests that care about some of its fields only.
 
+import type { ForeignDomain } from '@virga/contract/agent/foreign';
 import type { Event } from '@virga/contract/rest/events';
 import type { Host, InstanceType } from '@virga/contract/rest/hosts';
 import type { ApiKey, Caller, Membership, Project, User } from '@virga/contract/rest/identity';
@@ -125,6 +126,16 @@ export const aHost = (fields: Partial<Host> = {}): Host => ({
   instanceCount: 2,
   lastSeenAt: createdAt,
   createdAt,
+  ...fields,
+});
+
+export const aForeignDomain = (fields: Partial<ForeignDomain> = {}): ForeignDomain => ({
+  name: 'win10',
+  uuid: '6f0f2a2e-6d43-4c8e-9f0b-000000000001',
+  state: 'running',
+  vcpus: 2,
+  memoryMib: 4096,
+  persistent: true,
   ...fields,
 });
 

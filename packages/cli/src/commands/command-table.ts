@@ -1,5 +1,6 @@
 // Every command of the client, in the order in which help shows them. The executable adds those of the server.
 import type { CommandDefinition } from '../command.ts';
+import { adopt } from './adopt.ts';
 import { createApiKey } from './api-keys/create-api-key.ts';
 import { deleteApiKey } from './api-keys/delete-api-key.ts';
 import { listApiKeys } from './api-keys/list-api-keys.ts';
@@ -8,6 +9,7 @@ import { consoleCommand } from './console.ts';
 import { deleteInstances } from './delete.ts';
 import { destroy } from './destroy.ts';
 import { events } from './events.ts';
+import { listDomains } from './hosts/list-domains.ts';
 import { listHosts } from './hosts/list-hosts.ts';
 import { showHost } from './hosts/show-host.ts';
 import { deleteImage } from './images/delete-image.ts';
@@ -39,6 +41,7 @@ import { createProject } from './projects/create-project.ts';
 import { deleteProject } from './projects/delete-project.ts';
 import { listProjects } from './projects/list-projects.ts';
 import { reboot } from './reboot.ts';
+import { release } from './release.ts';
 import { show } from './show.ts';
 import { ssh } from './ssh.ts';
 import { start } from './start.ts';
@@ -61,6 +64,8 @@ export const commandTable: readonly CommandDefinition[] = [
   reboot,
   destroy,
   deleteInstances,
+  adopt,
+  release,
   ssh,
   consoleCommand,
   log,
@@ -78,6 +83,7 @@ export const commandTable: readonly CommandDefinition[] = [
   deleteType,
   listHosts,
   showHost,
+  listDomains,
   listKeys,
   createKey,
   importKey,

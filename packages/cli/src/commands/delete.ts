@@ -1,5 +1,6 @@
 import { defineCommand } from '../command.ts';
 import { confirmDestruction } from '../prompts.ts';
+import { deleteQuestion } from './delete-question.ts';
 import { changeInstances, findInstances } from './instance-change.ts';
 import { waitOption, yesOption } from './shared-options.ts';
 
@@ -13,12 +14,7 @@ export const deleteInstances = defineCommand({
   ],
   async run(context, { args, options }) {
     const instances = await findInstances(context, args.instances);
-    const names = instances.map(({ name }) => name).join(', ');
-    const what =
-      instances.length === 1
-        ? `instance ${names} with its disk`
-        : `${instances.length} instances (${names}) with their disks`;
-    await confirmDestruction(context, `Delete ${what}?`, options.yes);
+    await confirmDestruction(context, deleteQuestion(instances), options.yes);
     return changeInstances(context, instances, {
       requested: 'deletion requested',
       done: 'deleted',

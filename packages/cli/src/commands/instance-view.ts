@@ -41,7 +41,7 @@ export function instanceRows(instance: Instance, nowMs: number): [string, string
     ['Login user', instance.loginUser],
     ['Key pairs', instance.keyPairs.join(', ')],
     ['Host', `${instance.hostName} (${instance.hostId})`],
-    ['Domain', instance.domainName],
+    ['Domain', `${instance.domainName}${instance.origin === 'adopted' ? ' (adopted)' : ''}`],
     ['Generation', String(instance.generation)],
     ['Created', `${instance.createdAt} (${formatAge(instance.createdAt, nowMs)} ago)`],
     ['Started', instance.startedAt && `${instance.startedAt} (${formatAge(instance.startedAt, nowMs)} ago)`],

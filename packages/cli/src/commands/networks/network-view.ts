@@ -29,6 +29,10 @@ export function networkRows(network: Network, nowMs: number): [string, string | 
     ['CIDR', network.cidr],
     ['Gateway', network.gateway],
     ['Addresses', `${network.leasedCount} of ${network.addressCount} leased`],
+    ...network.reserved.map(({ address, mac, domainName }): [string, string] => [
+      'Reserved',
+      `${address} for ${domainName} (${mac}), which was released`,
+    ]),
     ['Visibility', network.visibility],
     ['Project', network.projectId],
     ['Created', `${network.createdAt} (${formatAge(network.createdAt, nowMs)} ago)`],

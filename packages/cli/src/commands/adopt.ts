@@ -1,0 +1,49 @@
+import type { Instance } from '@virga/contract/rest/instances';
+import { defineCommand } from '../command.ts';
+import { idempotent } from '../idempotent.ts';
+import { makeChanges } from '../operations/make-changes.ts';
+import { reportChanges } from '../operations/report-changes.ts';
+import { describe, settled } from './instance-change.ts';
+import { waitOption } from './shared-options.ts';
+
+export const adopt = defineCommand({
+  meta: {
+    path: 'adopt',
+    summary: 'Take over a domain that was made with virsh or virt-manager, without restarting it',
+    details:
+      'The domain becomes an instance of the project as it is: its guest goes on, and its definition and its disks stay as ' +
+      'they came. virga hosts domains shows what there is. Needs the cloud role admin. virga release gives it back.',
+    section: 'Instances',
+  },
+  args: { domain: { summary: 'name or UUID, as virsh list --all shows it' } },
+  options: {
+    host: { type: 'text', value: 'HOST', summary: 'where it is; needed when there are several', complete: 'host' },
+    name: { type: 'text', value: 'NAME', summary: 'what to call the instance; default as the domain' },
+    wait: waitOption,
+  },
+  examples: [
+    { command: 'virga adopt win10 --wait', explains: 'keeps its name' },
+    { command: 'virga adopt "Old Server" --name old-server', explains: 'the name of an instance has no space' },
+  ],
+  async run(context, { args, options }) {
+    const client = await context.client();
+    const { host, name } = options;
+    const body = {
+      domain: args.domain,
+      ...(host === undefined ? {} : { host }),
+      ...(name === undefined ? {} : { name }),
+    };
+    const change = {
+      name: name ?? args.domain,
+      request: async () => {
+        const answer = await idempotent((request) => client.adoptInstance({ body }, request));
+        return { operationId: answer.operationId, resource: answer.instance };
+      },
+      afterwards: settled(context, client, false),
+      done: describe,
+    };
+    const outcomes = await makeChanges<Instance>(context, [change], options.wait);
+    const words = { noun: 'instance', requested: 'adoption requested', done: describe };
+    return reportChanges(context, outcomes, words, { waited: options.wait, many: false });
+  },
+});
