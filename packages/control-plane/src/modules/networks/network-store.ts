@@ -73,7 +73,8 @@ export async function leasesOn(db: Db | Tx, networkId: NetworkId, hostId: HostId
     .innerJoin('instances', 'instances.id', 'nics.instance_id')
     .where('nics.network_id', '=', networkId)
     .where('instances.host_id', '=', hostId)
-    .where('instances.desired', '!=', 'deleted')
+    // One that is being released keeps its lease, before its row goes and after.
+    .where((where) => where.or([where('instances.desired', '!=', 'deleted'), where('instances.released', '=', true)]))
     .select([sql<string>`nics.mac::text`.as('mac'), sql<string>`host(nics.address)`.as('address'), 'instances.name'])
     .unionAll(
       db
