@@ -43,7 +43,9 @@ export function routeUrl(server: string, route: Route, args: AnyArguments = {}):
   const path = route.path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(args.params?.[name] ?? ''));
   const url = new URL(path, server);
   for (const [name, value] of Object.entries(args.query ?? {})) {
-    if (value !== undefined) url.searchParams.set(name, String(value));
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one !== undefined) url.searchParams.append(name, String(one));
+    }
   }
   return url;
 }

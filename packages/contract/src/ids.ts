@@ -14,6 +14,7 @@ export const idPrefix = {
   project: 'proj',
   user: 'user',
   operation: 'op',
+  schedule: 'sched',
 } as const;
 
 export type IdKind = keyof typeof idPrefix;
@@ -31,6 +32,7 @@ export type HostId = Id<'host'>;
 export type ProjectId = Id<'project'>;
 export type UserId = Id<'user'>;
 export type OperationId = Id<'operation'>;
+export type ScheduleId = Id<'schedule'>;
 
 const digits = 17;
 

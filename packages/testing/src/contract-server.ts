@@ -56,7 +56,7 @@ export async function serveContract(handlers: Handlers): Promise<ContractServer>
     const text = Buffer.concat(chunks).toString();
     const args = {
       params: textCheck(route.params)(match.params),
-      query: textCheck(route.query)(Object.fromEntries(url.searchParams)),
+      query: textCheck(route.query)(readQuery(url.searchParams)),
       body: bodyCheck(route.body)(text === '' ? undefined : JSON.parse(text)),
       headers: request.headers,
     };
@@ -89,6 +89,16 @@ export async function serveContract(handlers: Handlers): Promise<ContractServer>
       await new Promise((resolve) => http.close(resolve));
     },
   };
+}
+
+/** As the front reads it: what is repeated is an array. */
+function readQuery(parameters: URLSearchParams): Record<string, string | string[]> {
+  return Object.fromEntries(
+    [...new Set(parameters.keys())].map((name) => {
+      const values = parameters.getAll(name);
+      return [name, values.length === 1 ? values[0]! : values];
+    }),
+  );
 }
 
 function findRoute(method: string, path: string): { name: RouteName; params: Record<string, string> } | undefined {

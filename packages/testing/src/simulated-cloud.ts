@@ -12,7 +12,7 @@ import { authorize, type CloudAccess, type ProjectAccess } from '@virga/control-
 import { systemAccess } from '@virga/control-plane/access/system-access';
 import { AgentRegistry } from '@virga/control-plane/agents/agent-registry';
 import { ensureAdministrator, ensureCloudId } from '@virga/control-plane/bootstrap';
-import { type Deps, defaultSettings, type Settings, systemClock } from '@virga/control-plane/deps';
+import { type Clock, type Deps, defaultSettings, type Settings, systemClock } from '@virga/control-plane/deps';
 import { registerHost } from '@virga/control-plane/modules/hosts/host-operations';
 import { registerImage } from '@virga/control-plane/modules/images/image-operations';
 import { getInstance, launchInstance } from '@virga/control-plane/modules/instances/instance-operations';
@@ -35,6 +35,8 @@ import { until } from './until.ts';
 export type SimulatedCloudOptions = {
   hosts?: Partial<SimulatedAgentOptions>[];
   settings?: Partial<Settings>;
+  /** Of the server; default the system's. */
+  clock?: Clock;
   logLevel?: string;
 };
 
@@ -250,7 +252,7 @@ async function startServer(
     const deps: Deps = {
       db: store.db,
       notifications,
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
       log: pino({ level: options.logLevel ?? 'silent' }),
       settings: { ...defaultSettings, ...options.settings },
       cloudId: await ensureCloudId(store.db),

@@ -11,8 +11,8 @@ import { recordFacts, recordUnreachable } from '../modules/hosts/host-operations
 import type { RegisteredHost } from './agent-registry.ts';
 
 export type HostListener = {
-  /** The host can be used again, and this is all there is on it. */
-  ready(instances: ObservedInstance[], networks: ObservedNetwork[]): void;
+  /** The host can be used again, and this is all there is on it since it booted. */
+  ready(instances: ObservedInstance[], networks: ObservedNetwork[], bootId: string): void;
   /** The host cannot be used until it is ready again. */
   unreachable(): void;
   facts(facts: HostFacts): void;
@@ -69,7 +69,7 @@ export class HostWatcher {
       switch (event.type) {
         case 'ready':
           this.isReachable = true;
-          this.#listener.ready(event.instances, event.networks);
+          this.#listener.ready(event.instances, event.networks, event.bootId);
           // Not waited for: on a new host facts take seconds, and what happens there must be seen meanwhile.
           this.#refreshFacts().catch((error) => this.#log(error));
           break;

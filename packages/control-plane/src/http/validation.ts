@@ -24,7 +24,8 @@ export function textCheck(schema: TSchema | undefined): Check {
     for (const [name, text] of Object.entries(values as Record<string, unknown>)) {
       const property = Object.hasOwn(properties, name) ? properties[name] : undefined;
       if (!property) throw unknownParameter(name, Object.keys(properties));
-      read[name] = typeof text === 'string' ? readText(property, text) : text;
+      const values = property.type === 'array' && typeof text === 'string' ? [text] : text;
+      read[name] = typeof values === 'string' ? readText(property, values) : values;
     }
     return check ? check(read) : read;
   };

@@ -12,12 +12,14 @@ import { deleteImageWorkflow } from '../modules/images/delete-image.workflow.ts'
 import { provideImage } from '../modules/images/image-hosts.ts';
 import { importImage } from '../modules/images/import-image.workflow.ts';
 import { reapImages } from '../modules/images/orphaned-image-reaper.ts';
+import { followHostBoot } from '../modules/instances/host-restart.ts';
 import { InstanceReconciler } from '../modules/instances/instance-reconciler.ts';
 import { readWake } from '../modules/instances/instance-wake.ts';
 import { reapReleased } from '../modules/instances/released-instances.ts';
 import { NetworkReconciler } from '../modules/networks/network-reconciler.ts';
 import { expireIdempotencyKeys } from '../store/once-only.ts';
 import { WorkflowEngine } from '../workflows/workflow-engine.ts';
+import { startClockwork } from './clockwork.ts';
 import { type Acting, SingleActive } from './single-active.ts';
 
 /** Acts as soon as this server is the active one. `close` ends everything in order, and lets no call go on. */
@@ -55,7 +57,9 @@ async function act(deps: Deps): Promise<Acting> {
     workflows: [importImage, deleteImageWorkflow],
     isAlone: true,
   });
+  const clockwork = startClockwork(deps);
   const unsubscribe = [
+    deps.notifications.subscribe('due', () => clockwork.wake()),
     deps.notifications.subscribe('instances', (payload) => {
       const { hostId, id } = readWake(payload);
       hosts.get(hostId)?.instances.wake(id);
@@ -63,6 +67,7 @@ async function act(deps: Deps): Promise<Acting> {
     deps.notifications.subscribe('networks', (id) => networks.wake(id as Parameters<typeof networks.wake>[0])),
     deps.notifications.onReconnected(() => {
       engine.wake();
+      clockwork.wake();
       look().catch((error) => log(deps, error));
     }),
   ];
@@ -72,7 +77,12 @@ async function act(deps: Deps): Promise<Acting> {
     for (const stop of unsubscribe) stop();
     const ofHosts = [...hosts.values()];
     await Promise.all(ofHosts.map(({ watcher }) => watcher.close()));
-    await Promise.all([engine.close(), networks.close(), ...ofHosts.map(({ instances }) => instances.close())]);
+    await Promise.all([
+      engine.close(),
+      clockwork.close(),
+      networks.close(),
+      ...ofHosts.map(({ instances }) => instances.close()),
+    ]);
     await Promise.all(periodic);
   };
   try {
@@ -119,14 +129,23 @@ function actOn(
     },
   });
   const unwaited = (work: Promise<unknown>) => void work.catch((error) => log(deps, error));
+  let lastBoot: Promise<unknown> = Promise.resolve();
   const watcher = new HostWatcher(deps, access, host, {
-    ready: (seen, seenNetworks) => {
+    ready: (seen, seenNetworks, bootId) => {
       unwaited(networks.listed(host, seenNetworks));
+      instances.shut();
+      const follow = () => untilDone(deps, signal, () => followHostBoot({ deps, access }, host.id, bootId));
+      const followed = lastBoot.then(follow);
+      lastBoot = followed;
+      unwaited(followed.then(() => signal.aborted || lastBoot !== followed || instances.open()));
       unwaited(instances.listed(seen));
       unwaited(reapImages(deps, access, host, signal));
       unwaited(reapReleased({ deps, access }, host));
     },
-    unreachable: () => unwaited(onUnreachable()),
+    unreachable: () => {
+      instances.open();
+      unwaited(onUnreachable());
+    },
     facts: ({ cpuThreads }) => {
       instances.hostThreads = cpuThreads;
     },
@@ -152,6 +171,21 @@ async function findUnconverged({ db, clock }: Deps) {
     .where((where) => where.or([where('retry_at', 'is', null), where('retry_at', '<=', clock.now())]))
     .limit(unconvergedBatch)
     .execute();
+}
+
+const firstRetryMs = 200;
+
+/** Tries something until it has gone well, or the end. */
+async function untilDone(deps: Deps, signal: AbortSignal, work: () => Promise<unknown>): Promise<void> {
+  for (let pauseMs = firstRetryMs; !signal.aborted; pauseMs = Math.min(2 * pauseMs, 5_000)) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      log(deps, error);
+    }
+    await sleep(pauseMs, undefined, { signal }).catch(() => {});
+  }
 }
 
 /** Does something at once and then again and again. What it throws is logged; the next time may go better. */

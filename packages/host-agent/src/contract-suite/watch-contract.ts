@@ -61,7 +61,8 @@ export function watchContract(test: ContractTest): void {
     await ours.next('the launch', isInstance(desired.id, { state: 'running' }));
     stop.abort();
     await reading;
-    assert.deepEqual(seen, [{ type: 'ready', instances: [], networks: [] }]);
+    const { bootId } = await world.agent.facts();
+    assert.deepEqual(seen, [{ type: 'ready', bootId, instances: [], networks: [] }]);
   });
 
   test('ends when its signal aborts', async (world) => {

@@ -1,11 +1,21 @@
 // What a simulated host remembers: plain data, so that it can be written down and read back as it is.
-import type { DesiredNetwork } from '@virga/contract/agent/desired';
+import type {
+  DesiredInstance,
+  DesiredNetwork,
+  DesiredNic,
+  DesiredVolumeAttachment,
+  DiskLimits,
+} from '@virga/contract/agent/desired';
 import type { ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { ObservedImage, ObservedReason } from '@virga/contract/agent/observed';
+import type { DesiredVolume } from '@virga/contract/agent/volumes';
 import type { DomainRecord } from '../libvirt/instances/domain-metadata.ts';
 import type { FolderOwner } from '../libvirt/instances/instance-folder.ts';
 
 export type StoredImage = ObservedImage & { generation: number };
+
+/** A volume; without a file when somebody removed its disk. */
+export type StoredVolume = Omit<DesiredVolume, 'mustExist'> & { fileBytes: number | null };
 
 export type StoredNetwork = { network: DesiredNetwork; active: boolean };
 
@@ -17,6 +27,13 @@ export type StoredFolder = {
   hasSeed: boolean;
   /** What the serial console printed, the end of it. */
   consoleLog: string;
+};
+
+/** What a guest that runs has; its definition may have more or less. */
+export type GuestDevices = {
+  volumes: DesiredVolumeAttachment[];
+  nics: DesiredNic[];
+  rootDiskLimits?: DiskLimits | undefined;
 };
 
 export type StoredDomain = {
@@ -34,10 +51,22 @@ export type StoredDomain = {
   name?: string | undefined;
   /** Its memory, which the next start goes on from, while it is off. */
   savedMemory?: 'whole' | 'broken' | undefined;
+  /** Of its guest, since it was started. */
+  devices?: GuestDevices | undefined;
 };
 
 export const nameOf = ({ name, record }: Pick<StoredDomain, 'name' | 'record'>): string =>
   name ?? record.desired.domainName;
+
+export const desiredDevices = ({ volumes, nics, rootDisk }: DesiredInstance): GuestDevices => ({
+  volumes,
+  nics,
+  rootDiskLimits: rootDisk.limits,
+});
+
+/** What a domain has: its guest's devices, or, of one that is off, those of its definition. */
+export const devicesOf = ({ devices, record, power }: StoredDomain): GuestDevices =>
+  power === 'off' || devices === undefined ? desiredDevices(record.desired) : devices;
 
 /** A domain of somebody else. */
 export type StoredForeignDomain = ForeignDomainDetails & { boots: number };

@@ -10,11 +10,13 @@ import type {
   StoredForeignDomain,
   StoredImage,
   StoredNetwork,
+  StoredVolume,
 } from './host-records.ts';
 
 type Tables = {
   images: StoredImage;
   networks: StoredNetwork;
+  volumes: StoredVolume;
   folders: StoredFolder;
   domains: StoredDomain;
   foreignDomains: StoredForeignDomain;
@@ -26,6 +28,7 @@ type Change = [table: TableName, key: string, value: unknown];
 const tableNames = [
   'images',
   'networks',
+  'volumes',
   'folders',
   'domains',
   'foreignDomains',
@@ -78,6 +81,7 @@ export class Table<V> {
 export class HostStore {
   readonly images = this.table<StoredImage>('images');
   readonly networks = this.table<StoredNetwork>('networks');
+  readonly volumes = this.table<StoredVolume>('volumes');
   readonly folders = this.table<StoredFolder>('folders');
   readonly domains = this.table<StoredDomain>('domains');
   readonly foreignDomains = this.table<StoredForeignDomain>('foreignDomains');

@@ -1,7 +1,7 @@
 // What others do to a simulated host: people with virsh, guests themselves, the world. For tests. Acts at once, and works
 // also while the agent cannot be reached; an act that virsh would refuse throws.
 import { randomUUID } from 'node:crypto';
-import type { InstanceId, NetworkId } from '@virga/contract/ids';
+import type { InstanceId, NetworkId, VolumeId } from '@virga/contract/ids';
 import type { StoredDomain, StoredForeignDomain } from './host-records.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
@@ -23,8 +23,6 @@ export type OutsideControls = {
   renameOutside(id: InstanceId, name: string): void;
   /** QEMU stops the guest because there is no room for what it writes. */
   stopForSpace(id: InstanceId): void;
-  /** Whether an agent answers in the guest. Default true. */
-  answerAgent(answers: boolean, id: InstanceId): void;
   /** The guest powers itself off. */
   stopFromInside(id: InstanceId): void;
   /** QEMU dies. */
@@ -46,6 +44,9 @@ export type OutsideControls = {
   bootsOf(name: string): number;
   /** Whether the guest answers the power button; without an id, every guest. Default true. */
   answerAcpi(answers: boolean, id?: InstanceId): void;
+  /** Whether the guest lets go of devices that are pulled. Default true. */
+  letGo(lets: boolean, id: InstanceId): void;
+  removeVolumeOutside(id: VolumeId): void;
   /** Files of somebody else's leave that much free; null takes them away. */
   fillStorage(freeBytes: number | null): void;
   /** How often the guest has booted. */
@@ -106,18 +107,15 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: number): O
       host.awaitShutdown(id);
     },
     saveOutside: (id) => host.saveGuest(id, active(id)),
-    removeSaveOutside: (id) => host.setDomain(id, { ...saved(id), savedMemory: undefined }),
-    breakSave: (id) => host.setDomain(id, { ...saved(id), savedMemory: 'broken' }),
+    // Nobody is told of these, as by libvirt.
+    removeSaveOutside: (id) => store.domains.set(id, { ...saved(id), savedMemory: undefined }),
+    breakSave: (id) => store.domains.set(id, { ...saved(id), savedMemory: 'broken' }),
     renameOutside: (id, name) => {
       const found = domain(id);
       if (found.power !== 'off' || found.savedMemory) throw new Error(`the domain of ${id} is not simply off`);
       host.setDomain(id, { ...found, name });
     },
     stopForSpace: (id) => host.setDomain(id, { ...active(id), power: 'paused', reason: 'storage-full' }),
-    answerAgent: (answers, id) => {
-      if (answers) host.withoutAgent.delete(id);
-      else host.withoutAgent.add(id);
-    },
     stopFromInside: (id) => host.endGuest(id, active(id), 'guest-shutdown'),
     crash: (id) => host.endGuest(id, active(id), 'crashed'),
     rebootHost: () => host.reboot(),
@@ -152,6 +150,14 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: number): O
       if (id === undefined) host.guestsAnswerAcpi = answers;
       else if (answers) host.stubborn.delete(id);
       else host.stubborn.add(id);
+    },
+    letGo: (lets, id) => {
+      if (lets) host.clinging.delete(id);
+      else host.clinging.add(id);
+    },
+    removeVolumeOutside: (id) => {
+      const volume = store.volumes.get(id);
+      if (volume !== undefined) store.volumes.set(id, { ...volume, fileBytes: null });
     },
     fillStorage: (freeBytes) => {
       host.otherBytes = 0;

@@ -8,8 +8,9 @@ import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
+import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
 import { type ErrorCode, VirgaError } from '@virga/contract/errors';
-import type { ImageId, InstanceId } from '@virga/contract/ids';
+import type { ImageId, InstanceId, VolumeId } from '@virga/contract/ids';
 import { type Logger, pino } from 'pino';
 import { type Clock, systemClock } from '../clock.ts';
 import { KeyedLock } from '../keyed-lock.ts';
@@ -30,6 +31,7 @@ import { type HostListener, SimulatedHost } from './simulated-host.ts';
 import { importImage, removeImage, toObservedImage } from './simulated-images.ts';
 import { applyNetwork, observeNetwork, removeNetwork } from './simulated-networks.ts';
 import { defaultTimings, type SimulatedTimings } from './simulated-timings.ts';
+import { applyVolume, observeVolume, removeVolume } from './simulated-volumes.ts';
 
 export type SimulatedAgentOptions = Partial<SimulatedHardware> & {
   name: string;
@@ -189,6 +191,23 @@ class Agent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | 
         .all()
         .filter((image) => image.cloudId === cloudId)
         .map(toObservedImage),
+    );
+  }
+
+  applyVolume(desired: DesiredVolume, context?: CallContext): Promise<ObservedVolume> {
+    return this.act('applyVolume', desired.id, context, (steps) => applyVolume(this.host, desired, steps));
+  }
+
+  deleteVolume(volume: { id: VolumeId; cloudId: string }, context?: CallContext): Promise<void> {
+    return this.act('deleteVolume', volume.id, context, (steps) => removeVolume(this.host, volume, steps));
+  }
+
+  listVolumes(cloudId: string, context?: CallContext): Promise<ObservedVolume[]> {
+    return this.calls.run('listVolumes', this.name, context, () =>
+      this.host.store.volumes
+        .all()
+        .filter((volume) => volume.cloudId === cloudId)
+        .map(observeVolume),
     );
   }
 

@@ -22,6 +22,7 @@ export function hostFacts(
     hypervisorVersion: '9.2.0',
     libvirtVersion: '11.3.0',
     kernelVersion: '6.12.0',
+    nicLimits: true,
     features: host.features,
     bootId: host.bootId,
   };

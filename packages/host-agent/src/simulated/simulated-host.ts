@@ -5,7 +5,7 @@ import type { HostFeature } from '@virga/contract/agent/host-features';
 import type { AgentEvent, ObservedInstance, ObservedReason } from '@virga/contract/agent/observed';
 import type { InstanceId, NetworkId } from '@virga/contract/ids';
 import type { Clock } from '../clock.ts';
-import { nameOf, type StoredDomain, type StoredNetwork } from './host-records.ts';
+import { desiredDevices, nameOf, type StoredDomain, type StoredNetwork } from './host-records.ts';
 import { HostStore } from './host-store.ts';
 
 export type HostListener = {
@@ -27,8 +27,9 @@ export class SimulatedHost {
   storageBytes: number;
   /** Guests without ACPI support: asked to stop, they go on. */
   readonly stubborn = new Set<InstanceId>();
-  readonly withoutAgent = new Set<InstanceId>();
   guestsAnswerAcpi = true;
+  /** Guests that let go of no device. */
+  readonly clinging = new Set<InstanceId>();
   /** What it can give a machine. */
   features: HostFeature[] = ['uefi', 'uefi-secure', 'tpm', 'emulated', 'legacy'];
 
@@ -76,7 +77,8 @@ export class SimulatedHost {
   freeBytes(): number {
     const images = this.store.images.all().reduce((sum, image) => sum + image.fileSizeBytes, 0);
     const disks = this.store.folders.all().reduce((sum, folder) => sum + (folder.rootDiskBytes ?? 0), 0);
-    return Math.max(0, this.storageBytes - this.otherBytes - images - disks);
+    const volumes = this.store.volumes.all().reduce((sum, volume) => sum + (volume.fileBytes ?? 0), 0);
+    return Math.max(0, this.storageBytes - this.otherBytes - images - disks - volumes);
   }
 
   /** The domain of an instance as it is now. */
@@ -127,6 +129,11 @@ export class SimulatedHost {
     return [...ids].flatMap((id) => this.observe(id) ?? []);
   }
 
+  /** Whether a guest keeps what is pulled out of it. One that stands still cannot let go. */
+  clings(id: InstanceId): boolean {
+    return this.clinging.has(id) || this.domain(id)?.power === 'paused';
+  }
+
   answersAcpi(id: InstanceId): boolean {
     return this.guestsAnswerAcpi && !this.stubborn.has(id);
   }
@@ -145,6 +152,7 @@ export class SimulatedHost {
       boots,
       power: 'running',
       reason: 'booted',
+      devices: desiredDevices(domain.record.desired),
       savedMemory: undefined,
       askedToStopUntilMs: null,
       offAtMs: null,

@@ -53,7 +53,7 @@ export class InstanceReconciler {
   /** As the host has reported them. */
   hostThreads = 0;
   /** Until the boot of the host has been looked into, nothing is done there, and nothing is written down of it. */
-  #gate = Promise.withResolvers<void>();
+  #gate = { ...Promise.withResolvers<void>(), isOpen: false };
   #list: Promise<unknown> | undefined;
   #nextList: Promise<Map<InstanceId, ObservedInstance>> | undefined;
 
@@ -77,11 +77,11 @@ export class InstanceReconciler {
 
   /** What is asked for waits until {@link open}. */
   shut(): void {
-    this.#gate.resolve();
-    this.#gate = Promise.withResolvers<void>();
+    if (this.#gate.isOpen) this.#gate = { ...Promise.withResolvers<void>(), isOpen: false };
   }
 
   open(): void {
+    this.#gate.isOpen = true;
     this.#gate.resolve();
   }
 

@@ -2,6 +2,7 @@
 // means. Knows neither database nor host.
 import type { ObservedInstance } from '@virga/contract/agent/observed';
 import type { InstanceId } from '@virga/contract/ids';
+import type { CrashPolicy } from '@virga/contract/rest/instance-attributes';
 import type { InstanceState } from '@virga/contract/rest/instances';
 import type { Selectable } from 'kysely';
 import type { DesiredState } from '../../store/compute-tables.ts';
@@ -89,21 +90,30 @@ export function transition(verb: Verb, condition: InstanceCondition): Transition
 export type Deviation = 'none' | 'adopt-stop' | 'adopt-start' | 'repair';
 
 /**
- * Deliberate and orderly changes made beside Virga are adopted, loss is repaired.
+ * Deliberate and orderly changes made beside Virga are adopted, loss is repaired; a crash is what its policy says.
  * @see docs/decisions/0002-outside-changes.md
  */
 export function deviation(
   desired: Exclude<DesiredState, 'deleted'>,
   { state, reason, intact }: Pick<ObservedInstance, 'state' | 'reason' | 'intact'>,
+  crashPolicy: CrashPolicy = 'restart',
 ): Deviation {
   if (state === 'absent') return 'repair';
   if (desired === 'running') {
-    if (state === 'stopped') return reason === 'guest-shutdown' ? 'adopt-stop' : 'repair';
+    if (state === 'stopped') return staysOff(reason, crashPolicy) ? 'adopt-stop' : 'repair';
     return intact ? 'none' : 'repair';
   }
   if (state === 'running' || state === 'paused') return 'adopt-start';
   return intact ? 'none' : 'repair';
 }
+
+/** Whether a guest that is off, and should not be, is left so. */
+function staysOff(reason: ObservedInstance['reason'], crashPolicy: CrashPolicy): boolean {
+  if (reason === 'guest-shutdown') return true;
+  return crashPolicy === 'stop' && isCrash(reason);
+}
+
+export const isCrash = (reason: ObservedInstance['reason']): boolean => reason === 'crashed' || reason === 'failed';
 
 /** The condition of a row. */
 export function conditionOf(

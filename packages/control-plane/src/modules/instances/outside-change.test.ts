@@ -53,7 +53,8 @@ test('what was seen before a newer request is not adopted', async () => {
   const seen = (await findInstance(cloud.deps.db, id))!;
   const reboot = await rebootInstance(cloud.deps, cloud.operator, id, { hard: true });
   const context = { deps: cloud.deps, access: systemAccess('test') };
-  await adoptStop(context, seen);
+  const off = (await cloud.host().listInstances(cloud.deps.cloudId)).find((instance) => instance.id === id)!;
+  await adoptStop(context, seen, { ...off, state: 'stopped', reason: 'guest-shutdown' });
   await adoptStart(context, seen);
   await cloud.succeeded(reboot.operationId);
   assert.equal((await cloud.instance(id)).desiredState, 'running');

@@ -8,6 +8,7 @@ import { appendEvent } from '../../events/event-log.ts';
 import { backOffMs, forgottenAfterMs } from '../../reconcile/back-off.ts';
 import { inTransaction } from '../../store/database.ts';
 import { placeOn, release } from '../placement/placement.ts';
+import { isCrash } from './instance.ts';
 import { about, holdInstance } from './instance-outcome.ts';
 import type { InstanceRow } from './instance-store.ts';
 
@@ -16,8 +17,9 @@ type Context = { deps: Deps; access: SystemAccess };
 /** How long a guest may take to shut down that was started on a host without room for it. */
 const shutDownMs = 60_000;
 
-/** The guest shut itself down: that is what is desired from now on. */
-export async function adoptStop({ deps, access }: Context, row: InstanceRow): Promise<void> {
+/** The guest shut itself down, or crashed and is to stay off then: that is what is desired from now on. */
+export async function adoptStop({ deps, access }: Context, row: InstanceRow, seen: ObservedInstance): Promise<void> {
+  const hasCrashed = isCrash(seen.reason);
   await inTransaction(deps.db, async (tx) => {
     const current = await holdInstance(tx, row);
     if (!current) return;
@@ -27,8 +29,11 @@ export async function adoptStop({ deps, access }: Context, row: InstanceRow): Pr
       .where('id', '=', row.id)
       .execute();
     await appendEvent(tx, access, {
-      ...about(row, 'instance.stopped-outside'),
-      message: `Instance ${row.name} shut itself down; it stays stopped until it is started.`,
+      ...about(row, hasCrashed ? 'instance.crashed' : 'instance.stopped-outside'),
+      message: hasCrashed
+        ? `Instance ${row.name} has crashed; it stays off until it is started, as its crash policy says.`
+        : `Instance ${row.name} shut itself down; it stays stopped until it is started.`,
+      data: { reason: seen.reason },
     });
     if (current.allocated) await release(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
   });

@@ -55,11 +55,18 @@ const allocation = (tx: Tx, { vcpus, memoryMib }: Demand) =>
 
 /**
  * Allocates on this very host, for an instance whose disk is there.
+ * @param isBack the host has just come back, which its row does not say yet
  * @throws HostUnavailable | NoCapacity
  */
-export async function placeOn(tx: Tx, _access: WriteAccess, hostId: HostId, demand: Demand): Promise<void> {
+export async function placeOn(
+  tx: Tx,
+  _access: WriteAccess,
+  hostId: HostId,
+  demand: Demand,
+  { isBack = false }: { isBack?: boolean } = {},
+): Promise<void> {
   const host = await tx.selectFrom('hosts').selectAll().where('id', '=', hostId).forUpdate().executeTakeFirstOrThrow();
-  if (host.state !== 'ready') throw notReady(host);
+  if (host.state !== 'ready' && !isBack) throw notReady(host);
   const freeVcpus = host.schedulable_vcpus - host.allocated_vcpus;
   const freeMemoryMib = host.schedulable_memory_mib - host.allocated_memory_mib;
   if (freeVcpus < demand.vcpus || freeMemoryMib < demand.memoryMib) {

@@ -11,16 +11,18 @@ import { hostFeatures } from './host-features.ts';
 const kibPerMib = 1024;
 
 /** @throws HostUnavailable libvirt does not answer */
-export async function hostFacts({ hypervisor, storage, accelerator }: AgentContext): Promise<HostFacts> {
-  const [[info, name, hypervisorVersion, libvirtVersion, features], space, acceleration] = await Promise.all([
-    hypervisor.ask('look at the host', (connection) => {
-      const { node } = connection;
-      const versions = [node.hypervisorVersion(), node.version()] as const;
-      return Promise.all([node.info(), node.hostname(), ...versions, hostFeatures(connection)]);
-    }),
-    storageSpace(storage),
-    accelerator.acceleration({ again: true }),
-  ]);
+export async function hostFacts({ hypervisor, storage, accelerator, nicLimits }: AgentContext): Promise<HostFacts> {
+  const [[info, name, hypervisorVersion, libvirtVersion, features], space, acceleration, canLimitNics] =
+    await Promise.all([
+      hypervisor.ask('look at the host', (connection) => {
+        const { node } = connection;
+        const versions = [node.hypervisorVersion(), node.version()] as const;
+        return Promise.all([node.info(), node.hostname(), ...versions, hostFeatures(connection)]);
+      }),
+      storageSpace(storage),
+      accelerator.acceleration({ again: true }),
+      nicLimits.canLimit(),
+    ]);
   return {
     name,
     arch: hostArchitecture(),
@@ -34,6 +36,7 @@ export async function hostFacts({ hypervisor, storage, accelerator }: AgentConte
     hypervisorVersion: versionText(hypervisorVersion),
     libvirtVersion: versionText(libvirtVersion),
     kernelVersion: release(),
+    nicLimits: canLimitNics,
     features,
     bootId: hostBootId(),
   };

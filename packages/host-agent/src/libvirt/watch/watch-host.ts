@@ -4,6 +4,7 @@ import type { AgentEvent } from '@virga/contract/agent/observed';
 import { VirgaError } from '@virga/contract/errors';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { AgentContext } from '../agent-context.ts';
+import { hostBootId } from '../host/boot-id.ts';
 import { hypervisorError } from '../hypervisor-errors.ts';
 import { listSeenInstances } from '../instances/observed-instance.ts';
 import { listNetworks } from '../networks/networks.ts';
@@ -82,13 +83,15 @@ async function followConnection(
   await Promise.all([
     connection.domains.on('lifecycle', ({ domain }) => changes.domainChanged(domain)),
     connection.domains.on('metadata-change', ({ domain }) => changes.domainChanged(domain)),
+    connection.domains.on('balloon-change', ({ domain }) => changes.domainChanged(domain)),
+    connection.domains.on('memory-device-size-change', ({ domain }) => changes.domainChanged(domain)),
     connection.networks.on(({ network }) => changes.networkChanged(network)),
   ]);
   const [seen, networks] = await Promise.all([
     listSeenInstances(context, connection, cloudId),
     listNetworks(context, connection, cloudId),
   ]);
-  queue.push({ type: 'ready', instances: seen.map(({ instance }) => instance), networks });
+  queue.push({ type: 'ready', bootId: hostBootId(), instances: seen.map(({ instance }) => instance), networks });
   onReady();
   changes.begin(seen);
   void connection.closed.then((error) => ended.resolve(error ?? new Error('the connection was closed')));

@@ -1,0 +1,21 @@
+// Changing what an instance is called and what becomes of it, while it goes on as it is.
+import { Type } from 'typebox';
+import { IdSchema } from '../ids.ts';
+import { route } from '../route.ts';
+import { UpdateInstance } from './instance-attributes.ts';
+import { Instance } from './instances.ts';
+import { idParams } from './shared.ts';
+
+export const instanceUpdateRoutes = {
+  updateInstance: route({
+    method: 'PATCH',
+    path: '/v1/instances/{id}',
+    summary: 'Change name, description, tags and policies; what is left out stays as it is',
+    access: { scope: 'project', role: 'operator' },
+    params: idParams('instance'),
+    body: UpdateInstance,
+    ok: Type.Object({ instance: Instance, operationId: IdSchema('operation') }),
+    status: 202,
+    ifMatch: true,
+  }),
+};
