@@ -14,7 +14,7 @@ export type Harness = {
   network: Pick<DesiredNetwork, 'name' | 'bridge' | 'cidr' | 'gateway'>;
   /** What a guest prints on its serial console once a boot. */
   bootMark: string;
-  /** Makes a guest ignore the power button, when the image it boots cannot do that by itself. */
+  /** Makes a guest ignore the power button and keep its devices, when the image it boots cannot do that by itself. */
   makeStubborn?(target: Target): void;
 
   /** Ends the guest's agent, when the image it boots has one. */
@@ -28,6 +28,10 @@ export type Harness = {
     undefine(target: Target): Promise<void>;
     suspend(target: Target): Promise<void>;
     resume(target: Target): Promise<void>;
+    managedSave(target: Target): Promise<void>;
+    managedSaveRemove(target: Target): Promise<void>;
+    /** Renames the domain; the target is what it is called before. */
+    rename(target: Target, name: string): Promise<void>;
     /** A domain of somebody else, and its end. */
     defineForeign(name: string): Promise<void>;
     undefineForeign(name: string): Promise<void>;
@@ -39,6 +43,8 @@ export type Harness = {
   };
   /** The same as long as nothing has restarted the guest of a domain. */
   lifeOf(domainName: string): Promise<string>;
+  /** What libvirt has of the memory of a hibernated guest is overwritten with something else. */
+  breakSavedMemory(target: Target): Promise<void>;
   /** The guest's process dies. */
   crash(target: Target): Promise<void>;
   removeSeed(target: Target): Promise<void>;

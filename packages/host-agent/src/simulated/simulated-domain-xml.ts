@@ -1,19 +1,24 @@
 // The domain XML that a real host would have for an instance, made by the same function.
+import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId } from '@virga/contract/ids';
 import { domainXml } from '../libvirt/instances/domain-xml.ts';
+import { devicesOf } from './host-records.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 /** @throws NotFound there is no domain */
 export function simulatedDomainXml(host: SimulatedHost, id: InstanceId): string {
-  const record = host.domain(id)?.record;
-  if (record === undefined) {
+  const domain = host.domain(id);
+  if (domain === undefined) {
     throw new VirgaError('NotFound', {
       detail: `There is no domain of ${id} on the host.`,
       action: 'Look at what the instance is doing; its domain is made when it is next looked after.',
     });
   }
-  const { desired } = record;
+  const { record } = domain;
+  const { volumes, nics, rootDiskLimits } = devicesOf(domain);
+  const rootDisk = { ...record.desired.rootDisk, limits: rootDiskLimits };
+  const desired = { ...record.desired, volumes, nics, rootDisk } as DesiredInstance;
   const { imageId } = desired.rootDisk;
   const folder = `/simulated/instances/${id}`;
   return domainXml({
