@@ -55,7 +55,12 @@ export const storageFull: Fault = {
   name: 'storage full',
   async strike(setting) {
     const { bavail, bsize } = statfsSync(join(setting.folder, 'storage'));
-    writeFileSync(ballast(setting), Buffer.alloc(bavail * bsize));
+    try {
+      writeFileSync(ballast(setting), Buffer.alloc(bavail * bsize));
+    } catch (error) {
+      // Somebody took the last of it meanwhile: it is full.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    }
     return true;
   },
   async heal(setting, ended) {
