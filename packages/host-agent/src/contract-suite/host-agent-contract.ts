@@ -6,17 +6,23 @@ import { consoleContract } from './console-contract.ts';
 import type { ContractTest } from './contract-test.ts';
 import { ContractWorld } from './contract-world.ts';
 import { deleteContract } from './delete-contract.ts';
+import { deviceContract } from './device-contract.ts';
 import { failureContract } from './failure-contract.ts';
 import { guestContract } from './guest-contract.ts';
 import type { OpenHarness } from './harness.ts';
 import { hostContract } from './host-contract.ts';
 import { imageContract } from './image-contract.ts';
 import { labelContract } from './label-contract.ts';
+import { hibernateContract } from './hibernate-contract.ts';
 import { launchContract } from './launch-contract.ts';
 import { networkContract } from './network-contract.ts';
 import { outsideContract } from './outside-contract.ts';
+import { pauseContract } from './pause-contract.ts';
 import { powerContract } from './power-contract.ts';
+import { rebootContract } from './reboot-contract.ts';
+import { renameContract } from './rename-contract.ts';
 import { screenContract } from './screen-contract.ts';
+import { volumeContract } from './volume-contract.ts';
 import { watchContract } from './watch-contract.ts';
 
 const parts = [
@@ -27,7 +33,13 @@ const parts = [
   launchContract,
   labelContract,
   powerContract,
+  rebootContract,
+  pauseContract,
+  hibernateContract,
+  renameContract,
   deleteContract,
+  volumeContract,
+  deviceContract,
   failureContract,
   outsideContract,
   consoleContract,

@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { KeyedLock } from '../keyed-lock.ts';
 import type { StepHook } from '../step-hook.ts';
 import type { Accelerator } from './host/acceleration.ts';
+import type { NicLimitsProbe } from './host/nic-limits.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { ShutdownRequests } from './instances/shutdown-requests.ts';
 import type { NetworkNames } from './networks/network-names.ts';
@@ -18,8 +19,11 @@ export type AgentContext = {
   /** One act at a time for each instance, network or image, by id. */
   locks: KeyedLock;
   accelerator: Accelerator;
+  nicLimits: NicLimitsProbe;
   networkNames: NetworkNames;
   shutdowns: ShutdownRequests;
+  /** Where libvirt keeps the memory of hibernated guests. */
+  savedMemoryPath: string;
   /** The storage can bypass the host's page cache. */
   directIo: boolean;
 };

@@ -32,6 +32,8 @@ async function openHarness(hook: StepHook): Promise<Harness> {
     const agent = await openLibvirtAgent({
       socketPath: relay.path,
       storagePath: join(folder, 'storage'),
+      // Where the room for saved memory is looked for, so that there can be none.
+      savedMemoryPath: folder,
       acceleration: 'tcg',
       log: pino({ level: 'silent' }),
       hook,
@@ -53,6 +55,9 @@ async function openHarness(hook: StepHook): Promise<Harness> {
       undefine: async (target) => domains.undefine(await find(target)),
       suspend: async (target) => domains.suspend(await find(target)),
       resume: async (target) => domains.resume(await find(target)),
+      managedSave: async (target) => domains.managedSave(await find(target)),
+      managedSaveRemove: async (target) => domains.removeManagedSave(await find(target)),
+      rename: async (target, newName) => domains.rename(await find(target), newName),
       defineForeign: async (domainName) => void (await domains.defineXml(foreignXml(domainName))),
       undefineForeign: async (domainName) => {
         const domain = await find({ domainName });
@@ -70,11 +75,12 @@ async function openHarness(hook: StepHook): Promise<Harness> {
       networkUndefine: async (network) => networks.undefine(await networks.lookupByName(network.name)),
     },
     lifeOf: pidOf,
+    breakSavedMemory: ({ domainName }) => writeFile(`/var/lib/libvirt/qemu/save/${domainName}.save`, 'broken'),
     crash: async ({ domainName }) => void process.kill(Number(await pidOf(domainName)), 'SIGKILL'),
     removeSeed: ({ id }) => rm(join(folder, 'storage', 'instances', id, 'seed.iso')),
     fillStorage: async () => {
       await writeFile(ballast, '');
-      const { freeBytes } = await storageSpace({ path: folder, imagesPath: folder, instancesPath: folder });
+      const { freeBytes } = await storageSpace({ path: folder });
       await runCommand('fallocate', ['--length', String(freeBytes), ballast]);
     },
     freeStorage: () => rm(ballast),

@@ -6,6 +6,7 @@ import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } 
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
+import type { Inventory } from '@virga/contract/agent/inventory';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
 import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
 import type { ImageId, InstanceId, NetworkId, VolumeId } from '@virga/contract/ids';
@@ -18,6 +19,7 @@ import { guestAccess } from './guest/guest-access.ts';
 import { type AccelerationSetting, Accelerator } from './host/acceleration.ts';
 import { hostFacts } from './host/host-facts.ts';
 import type { KvmProbe } from './host/kvm-probe.ts';
+import { NicLimitsProbe } from './host/nic-limits.ts';
 import { Hypervisor } from './hypervisor.ts';
 import { deleteImage } from './images/delete-image.ts';
 import { listImages } from './images/image-store.ts';
@@ -31,6 +33,7 @@ import { listSeenInstances } from './instances/observed-instance.ts';
 import { releaseInstance } from './instances/release-instance.ts';
 import { screenAccess } from './instances/screen.ts';
 import { ShutdownRequests } from './instances/shutdown-requests.ts';
+import { takeInventory } from './inventory.ts';
 import { NetworkNames } from './networks/network-names.ts';
 import { applyNetwork, deleteNetwork, listNetworks } from './networks/networks.ts';
 import { openStorage, probeDirectIo } from './storage.ts';
@@ -70,6 +73,7 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
     hook,
     locks: new KeyedLock(),
     accelerator: new Accelerator({ setting: options.acceleration, probe, storage, hypervisor, log }),
+    nicLimits: new NicLimitsProbe(log),
     networkNames: new NetworkNames(),
     shutdowns: new ShutdownRequests(),
     savedMemoryPath: options.savedMemoryPath ?? systemSavedMemoryPath,
@@ -101,6 +105,10 @@ class LibvirtAgent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAc
 
   releaseInstance(instance: Pick<InstanceIdentity, 'id' | 'cloudId'>): Promise<void> {
     return releaseInstance(this.context, instance);
+  }
+
+  inventory(): Promise<Inventory> {
+    return takeInventory(this.context);
   }
 
   listForeignDomains(): Promise<ForeignDomain[]> {

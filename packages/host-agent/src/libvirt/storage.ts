@@ -1,4 +1,4 @@
-// The folder that holds images and instances: its layout, its space, and whether it can do direct I/O. Owns the top-level
+// The folder that holds images, instances and volumes: its layout, its space, and whether it can do direct I/O. Owns the top-level
 // folders. Disks are readable by root and QEMU only; folders may be crossed but not listed by others.
 import { constants } from 'node:fs';
 import { mkdir, open, rm, statfs } from 'node:fs/promises';
@@ -9,6 +9,7 @@ export type Storage = {
   path: string;
   imagesPath: string;
   instancesPath: string;
+  volumesPath: string;
 };
 
 export type StorageSpace = { totalBytes: number; freeBytes: number };
@@ -24,18 +25,24 @@ export async function openStorage(path: string): Promise<Storage> {
       action: 'Give a path that begins with a slash.',
     });
   }
-  const storage = { path, imagesPath: join(path, 'images'), instancesPath: join(path, 'instances') };
+  const storage = {
+    path,
+    imagesPath: join(path, 'images'),
+    instancesPath: join(path, 'instances'),
+    volumesPath: join(path, 'volumes'),
+  };
   try {
     await mkdir(path, { recursive: true, mode: folderMode });
     await mkdir(storage.imagesPath, { recursive: true, mode: folderMode });
     await mkdir(storage.instancesPath, { recursive: true, mode: folderMode });
+    await mkdir(storage.volumesPath, { recursive: true, mode: folderMode });
   } catch (error) {
     throw storageError(error, storage, 'make its folders');
   }
   return storage;
 }
 
-export async function storageSpace(storage: Storage): Promise<StorageSpace> {
+export async function storageSpace(storage: Pick<Storage, 'path'>): Promise<StorageSpace> {
   const { blocks, bavail, bsize } = await statfs(storage.path);
   return { totalBytes: blocks * bsize, freeBytes: bavail * bsize };
 }

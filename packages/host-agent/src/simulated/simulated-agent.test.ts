@@ -30,7 +30,10 @@ hostAgentContract('simulated', async (hook): Promise<Harness> => {
     network: { name: 'contract', bridge: 'contract0', cidr: '10.77.0.0/24', gateway: '10.77.0.1' },
     bootMark: '[boot ',
     muteGuestAgent: ({ id }) => agent.muteGuestAgent(true, id),
-    makeStubborn: ({ id }) => agent.answerAcpi(false, id),
+    makeStubborn: ({ id }) => {
+      agent.answerAcpi(false, id);
+      agent.letGo(false, id);
+    },
     virsh: {
       start: on(agent.startOutside),
       shutdown: on(agent.shutdownOutside),
@@ -38,6 +41,9 @@ hostAgentContract('simulated', async (hook): Promise<Harness> => {
       undefine: on(agent.undefineOutside),
       suspend: on(agent.suspendOutside),
       resume: on(agent.resumeOutside),
+      managedSave: on(agent.saveOutside),
+      managedSaveRemove: on(agent.removeSaveOutside),
+      rename: async ({ id }, name) => agent.renameOutside(id, name),
       defineForeign: async (name) => agent.defineForeignDomain(name),
       undefineForeign: async (name) => agent.undefineForeignDomain(name),
       startForeign: async (name) => agent.startForeignDomain(name),
@@ -46,6 +52,7 @@ hostAgentContract('simulated', async (hook): Promise<Harness> => {
       networkUndefine: async ({ id }) => agent.undefineNetworkOutside(id),
     },
     lifeOf: async (name) => String(agent.bootsOf(name)),
+    breakSavedMemory: on(agent.breakSave),
     crash: on(agent.crash),
     removeSeed: on(agent.removeSeedOutside),
     fillStorage: async () => agent.fillStorage(0),

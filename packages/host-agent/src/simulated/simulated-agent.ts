@@ -7,6 +7,7 @@ import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } 
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
+import type { Inventory } from '@virga/contract/agent/inventory';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
 import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
 import { type ErrorCode, VirgaError } from '@virga/contract/errors';
@@ -29,6 +30,7 @@ import { type GuestControls, guestControls } from './simulated-guest.ts';
 import { hostFacts, type SimulatedHardware } from './simulated-hardware.ts';
 import { type HostListener, SimulatedHost } from './simulated-host.ts';
 import { importImage, removeImage, toObservedImage } from './simulated-images.ts';
+import { takeInventory } from './simulated-inventory.ts';
 import { applyNetwork, observeNetwork, removeNetwork } from './simulated-networks.ts';
 import { defaultTimings, type SimulatedTimings } from './simulated-timings.ts';
 import { applyVolume, observeVolume, removeVolume } from './simulated-volumes.ts';
@@ -149,6 +151,10 @@ class Agent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | 
 
   releaseInstance(instance: Pick<InstanceIdentity, 'id' | 'cloudId'>, context?: CallContext): Promise<void> {
     return this.act('releaseInstance', instance.id, context, (steps) => releaseInstance(this.host, instance, steps));
+  }
+
+  inventory(context?: CallContext): Promise<Inventory> {
+    return this.calls.run('inventory', this.name, context, () => takeInventory(this.host));
   }
 
   listForeignDomains(context?: CallContext): Promise<ForeignDomain[]> {

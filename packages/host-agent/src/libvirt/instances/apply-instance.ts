@@ -7,6 +7,7 @@ import type { ObservedInstance } from '@virga/contract/agent/observed';
 import { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { isInterruption } from '../hypervisor-errors.ts';
+import { withVolumes } from '../volumes/volumes.ts';
 import { convergeAdopted } from './adopted-instance.ts';
 import { define } from './domain-definition.ts';
 import type { OwnDomain } from './domain-lookup.ts';
@@ -14,6 +15,8 @@ import { renameDomain } from './domain-rename.ts';
 import { prepareDisk, prepareFolder, prepareSeed } from './instance-disks.ts';
 import { prepareLeases, startNetworks } from './instance-networks.ts';
 import { requireNetworks, type Survey, surveyInstance } from './instance-survey.ts';
+import { convergeDevices, forgetDevices, removeGoneLeases } from './live-devices.ts';
+import { convergeSizes } from './live-sizes.ts';
 import { observeNow } from './observed-instance.ts';
 import { convergeOff, convergePower, cutOff, isOff, isToBeOn, start, writeRecord } from './power.ts';
 
@@ -26,16 +29,20 @@ export function applyInstance(
     const { signal } = call;
     signal?.throwIfAborted();
     const undo = new UndoStack();
+    const notes: string[] = [];
     try {
       // What was cut off to come on again, or may now be renamed, is seen to at once.
-      while ((await converge(context, desired, await surveyInstance(context, desired), undo, call)) === 'again');
+      while (
+        (await converge(context, desired, await surveyInstance(context, desired), undo, { ...call, notes })) === 'again'
+      );
     } catch (error) {
       if (!signal?.aborted && !isInterruption(error)) await undo.unwind(context.log);
       throw error;
     }
-    return context.hypervisor.ask(`look at ${desired.domainName}`, (connection) =>
+    const observed = await context.hypervisor.ask(`look at ${desired.domainName}`, (connection) =>
       observeNow(context, connection, desired),
     );
+    return notes.length > 0 ? { ...observed, notes } : observed;
   });
 }
 
@@ -44,7 +51,7 @@ async function converge(
   desired: DesiredInstance,
   survey: Survey,
   undo: UndoStack,
-  { signal, onProgress }: CallContext,
+  { signal, onProgress, notes }: CallContext & { notes: string[] },
 ): Promise<'done' | 'again'> {
   if (desired.origin === 'adopted') return convergeAdopted(context, desired, survey, undo, { signal, onProgress });
   const { domain: found } = survey;
@@ -58,7 +65,13 @@ async function converge(
   const domain = found && (isOn ? found : await settleOff(context, desired, found, undo));
   const isStale = domain === undefined || !domain.isPersistent || domain.record.generation < desired.generation;
   await allOrError([
-    prepareDisk(context, desired, { image, hadDisk: domain !== undefined, startsNow }, undo, signal),
+    prepareDisk(
+      context,
+      desired,
+      { image, hadDisk: domain !== undefined, startsNow, grows: !isOn && !domain?.hasSavedMemory },
+      undo,
+      signal,
+    ),
     prepareSeed(context, desired, undo, signal),
     startNetworks(context, survey),
   ]);
@@ -70,18 +83,22 @@ async function converge(
   if (startsNow && domain?.hasSavedMemory) {
     // To cut off what has been woken would lose what was saved of it.
     onProgress?.('waking the guest', 50);
-    await start(context, desired, ref, domain);
+    await withVolumes(context, desired, () => start(context, desired, ref, domain));
   } else if (startsNow) {
     onProgress?.('starting the domain', 50);
     undo.add('start', () => cutOff(context, desired.domainName, ref));
-    await start(context, desired, ref);
+    await withVolumes(context, desired, () => start(context, desired, ref));
   } else onProgress?.('looking after power', 50);
   // libvirt writes all its firewall rules anew for a lease, a third of a second in which no domain can start on that
   // network. So it comes after the start: no guest asks for its address that early, and each asks more than once.
   await prepareLeases(context, desired, survey, undo);
   if (!isOn || domain === undefined) return 'done';
+  const kept = await convergeDevices(context, desired, survey, domain, signal);
+  notes.push(...(await convergeSizes(context, desired, domain, signal)));
   if (isStale) await writeRecord(context, desired, ref, domain.record.rebootToken);
-  return (await convergePower(context, desired, domain)) === 'cut-off' ? 'again' : 'done';
+  if ((await convergePower(context, desired, domain)) === 'cut-off') return 'again';
+  if (kept !== undefined) throw kept;
+  return 'done';
 }
 
 /** What is to be done to a domain that is off before it is defined or started. */
@@ -91,16 +108,14 @@ async function settleOff(
   domain: OwnDomain,
   undo: UndoStack,
 ): Promise<OwnDomain> {
+  await removeGoneLeases(context, desired, domain);
   return renameDomain(context, desired, await convergeOff(context, desired, domain), undo);
 }
 
 /** Needs neither image nor network. What else is new in the desired instance is defined when it starts again. */
-async function turnOff(
-  context: AgentContext,
-  desired: DesiredInstance,
-  domain: OwnDomain,
-): Promise<'done' | 'again'> {
+async function turnOff(context: AgentContext, desired: DesiredInstance, domain: OwnDomain): Promise<'done' | 'again'> {
   if (domain.record.generation < desired.generation) {
+    await forgetDevices(context, desired, domain);
     await writeRecord(context, desired, domain.ref, domain.record.rebootToken);
   }
   const outcome = await convergePower(context, desired, domain);

@@ -1,8 +1,9 @@
 // The devices of a domain that come and go while it runs, as XML: volumes, limits of disks and cards. Pure; the same
 // elements stand in a definition and are plugged into a running domain.
 // @see https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms
-import type { DesiredNic, DesiredVolumeAttachment, DiskLimits, NicLimits } from '@virga/contract/agent/desired';
+import type { DesiredNic, DesiredVolumeAttachment, DiskLimits, Hardware, NicLimits } from '@virga/contract/agent/desired';
 import { element, textElement } from '../xml.ts';
+import { volumePlace } from './machine-profile.ts';
 
 /** virtio-blk cuts a serial after 20 bytes: the id without its dash just fits (/dev/disk/by-id/virtio-vol…). */
 export const diskSerial = (volumeId: string): string => volumeId.replace('-', '');
@@ -14,14 +15,18 @@ export const deviceAlias = (id: DesiredNic['id'] | DesiredVolumeAttachment['id']
 export const diskCache = (directIo: boolean) =>
   directIo ? { cache: 'none', io: 'native' } : { cache: 'writeback', io: 'threads' };
 
-export function volumeDisk(volume: DesiredVolumeAttachment, file: string, { directIo }: { directIo: boolean }): string {
+export function volumeDisk(
+  volume: DesiredVolumeAttachment,
+  file: string,
+  { directIo, hardware }: { directIo: boolean; hardware: Hardware },
+): string {
   return element(
     'disk',
     { type: 'file', device: 'disk' },
     element('driver', { name: 'qemu', type: 'qcow2', ...diskCache(directIo), discard: 'unmap' }),
     element('source', { file }),
     element('backingStore', {}),
-    element('target', { dev: volume.target, bus: volume.target.startsWith('v') ? 'virtio' : 'sata' }),
+    element('target', volumePlace(volume, hardware)),
     ioTune(volume.limits),
     textElement('serial', diskSerial(volume.id)),
     volume.readOnly && element('readonly', {}),

@@ -17,6 +17,7 @@ import { bandwidthValues, deviceAlias, diskSerial, ioTuneValues, volumeDisk } fr
 import type { OwnDomain } from './domain-lookup.ts';
 import { networkCard } from './domain-xml.ts';
 import type { Survey } from './instance-survey.ts';
+import { volumePlace } from './machine-profile.ts';
 import { readDevices, type SeenDevices, type SeenNic, type SeenVolume } from './seen-devices.ts';
 
 /** How long a guest may take to let go before others get their turn; after that it is asked again. */
@@ -51,7 +52,7 @@ const look = ({ hypervisor }: AgentContext, ref: DomainRef): Promise<SeenDevices
 /** What is to go, or to come back in another way. */
 function surplusOf(desired: DesiredInstance, seen: SeenDevices): (SeenVolume | SeenNic)[] {
   const isWanted = ({ id, target, readOnly }: SeenVolume) =>
-    desired.volumes.some((volume) => volume.id === id && volume.target === target && volume.readOnly === readOnly);
+    desired.volumes.some((volume) => volume.id === id && volumePlace(volume, desired.hardware).dev === target && volume.readOnly === readOnly);
   return [
     ...seen.volumes.filter((volume) => !isWanted(volume)),
     ...seen.nics.filter(({ id }) => !desired.nics.some((nic) => nic.id === id)),
@@ -97,6 +98,7 @@ async function plugVolumes(
   kept: readonly { id: string }[],
 ): Promise<void> {
   const { storage, directIo } = context;
+  const { hardware } = desired;
   // What is to come back in another way has just been taken out.
   const goes = new Set(surplusOf(desired, seen).map(({ id }) => id));
   const isThere = (id: string) => seen.volumes.some((volume) => volume.id === id) && !goes.has(id as SeenVolume['id']);
@@ -104,7 +106,7 @@ async function plugVolumes(
     if (isThere(volume.id) || kept.some(({ id }) => id === volume.id)) continue;
     await context.locks.run(volume.id, async () => {
       await requireVolume(context, desired, volume.id);
-      const xml = volumeDisk(volume, volumeFile(storage.volumesPath, volume.id), { directIo });
+      const xml = volumeDisk(volume, volumeFile(storage.volumesPath, volume.id), { directIo, hardware });
       await context.hook('attach-volume', desired.id);
       await context.hypervisor.act(`plug ${volume.id} into ${ref.name}`, ({ domains }) =>
         domains.attachDevice(ref, xml, { live: true }),
