@@ -3,8 +3,10 @@ import type {
   BootDevice,
   DesiredInstance,
   DesiredReboot,
+  DiskLimits,
   Firmware,
   Hardware,
+  NicLimits,
   OverlayChange,
   WatchdogAction,
 } from '@virga/contract/agent/desired';
@@ -101,7 +103,18 @@ export type ComputeTables = {
     /** Null while somebody holds the address; minus infinity when nobody ever has. */
     released_at: Date | null;
   };
-  nics: { id: NetworkInterfaceId; instance_id: InstanceId; network_id: NetworkId; mac: string; address: string };
+  nics: {
+    id: NetworkInterfaceId;
+    instance_id: InstanceId;
+    network_id: NetworkId;
+    mac: string;
+    address: string;
+    limits: ColumnType<NicLimits | null, string | null | undefined, string | null>;
+    /** The generation of the instance that asked for it, or for its end. */
+    generation: Generated<number>;
+    detaching: Generated<boolean>;
+    position: Generated<number>;
+  };
   instances: {
     id: InstanceId;
     project_id: ProjectId;
@@ -119,6 +132,7 @@ export type ComputeTables = {
     memory_mib: number;
     disk_bytes: number;
     root_disk_id: VolumeId;
+    root_disk_limits: ColumnType<DiskLimits | null, string | null | undefined, string | null>;
     firmware: Firmware;
     hardware: Generated<Hardware>;
     tpm: Generated<boolean>;
@@ -136,6 +150,8 @@ export type ComputeTables = {
     reboot: JSONColumnType<DesiredReboot> | null;
     generation: Generated<number>;
     converged_generation: Generated<number>;
+    /** The generation that last asked for another power state, or for a reboot. */
+    power_generation: Generated<number>;
     /** True while the instance holds its share of the host. */
     allocated: boolean;
     observed_state: Generated<ObservedState>;

@@ -67,7 +67,7 @@ export function expiryOf({ expiresAt, expiryAction }: Asked, before: Expiry, now
     });
   }
   const action = expiryAction ?? before.expiry_action ?? 'stop';
-  if (expiresAt === undefined) return { ...before, expiry_action: action };
+  if (expiresAt === undefined) return { expires_at: at, expiry_action: action, expiry_due_at: before.expiry_due_at };
   return { expires_at: at, expiry_action: action, expiry_due_at: new Date(at.getTime() - expiryWarningMs) };
 }
 

@@ -38,7 +38,7 @@ export async function changeInstance(
   const operationId = await insertOperation(tx, access, row, kind, generation);
   await tx
     .updateTable('instances')
-    .set({ ...fresh, ...set, generation, operation_id: operationId })
+    .set({ ...fresh, ...set, generation, power_generation: generation, operation_id: operationId })
     .where('id', '=', row.id)
     .execute();
   await wakeInstance(tx, row.host_id, row.id);
@@ -56,12 +56,14 @@ export async function amendInstance(
   { kind, set }: { kind: string; set: Omit<Columns, 'desired' | 'generation' | 'operation_id'> },
 ): Promise<OperationId> {
   const generation = row.generation + 1;
+  const isThere = row.generation === row.converged_generation;
   const open = await openOperationOf(tx, row.operation_id);
   if (open) await tellRequested(tx, access, row, kind);
   const operationId = open ?? (await insertOperation(tx, access, row, kind, generation));
   await tx
     .updateTable('instances')
-    .set({ ...set, generation, operation_id: operationId, retry_at: null })
+    // A reboot that is over is not under way again.
+    .set({ ...(isThere && { reboot: null }), ...set, generation, operation_id: operationId, retry_at: null })
     .where('id', '=', row.id)
     .execute();
   await wakeInstance(tx, row.host_id, row.id);

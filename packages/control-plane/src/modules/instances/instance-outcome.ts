@@ -74,6 +74,7 @@ export async function recordApplied(context: Context, row: InstanceRow, observed
     if (!current) return false;
     const isFreed = row.desired === 'stopped' && current.allocated;
     const isNew = row.generation !== current.converged_generation;
+    const isOtherPower = row.power_generation > current.converged_generation;
     await tx
       .updateTable('instances')
       .set({
@@ -83,11 +84,12 @@ export async function recordApplied(context: Context, row: InstanceRow, observed
         failure: null,
         ...(isNew && { failures: 0, retry_at: null }),
         ...(isFreed && { allocated: false }),
-        ...(isNew && row.desired === 'running' && row.observed_state !== 'paused' && { started_at: now }),
+        ...(isOtherPower && row.desired === 'running' && row.observed_state !== 'paused' && { started_at: now }),
       })
       .where('id', '=', row.id)
       .execute();
-    if (isNew) await tellReached(tx, access, row, observed);
+    if (isOtherPower) await tellReached(tx, access, row, observed);
+    else if (isNew) await tellChanged(tx, access, row);
     if (row.operation_id) await endOperation(tx, access, row.operation_id, {}, now);
     // The row of the host comes last: every launch waits for it.
     if (isFreed) await release(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
@@ -103,6 +105,15 @@ async function tellReached(tx: Tx, access: SystemAccess, row: InstanceRow, obser
     ...about(row, `instance.${what}`),
     message: `Instance ${row.name} was ${what} on host ${row.host_name}.`,
     data: { generation: row.generation, reason: observed.reason },
+  });
+}
+
+async function tellChanged(tx: Tx, access: SystemAccess, row: InstanceRow): Promise<void> {
+  if (row.operation_id === null) return;
+  await appendEvent(tx, access, {
+    ...about(row, 'instance.changed'),
+    message: `Instance ${row.name} is on host ${row.host_name} as it was asked for.`,
+    data: { generation: row.generation },
   });
 }
 

@@ -7,6 +7,7 @@ import { type Insertable, type Selectable, sql } from 'kysely';
 import type { Failure } from '../../store/compute-tables.ts';
 import type { Db, Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
+import { type KeptProject, keptProject } from '../projects/kept-project.ts';
 import { type KeptSchedule, keepsakeOf, keptSchedules } from './instance-keepsake.ts';
 
 export type InstanceNic = {
@@ -46,6 +47,7 @@ const columns = [
   'instances.reboot',
   'instances.generation',
   'instances.converged_generation',
+  'instances.power_generation',
   'instances.allocated',
   'instances.observed_state',
   'instances.observed_reason',
@@ -82,7 +84,7 @@ export type InstanceRow = Omit<Selectable<Database['instances']>, 'user_data'> &
 };
 
 /** As the reconciler of its host needs it. */
-export type InstanceOrder = InstanceRow & { user_data: string | null; schedules: KeptSchedule[] };
+export type InstanceOrder = InstanceRow & { user_data: string | null; schedules: KeptSchedule[]; project: KeptProject };
 
 /** Answers what the database adds to it, and not the user data again. */
 export const insertInstance = (tx: Tx, values: Insertable<Database['instances']>) =>
@@ -115,7 +117,7 @@ export async function findInstance(db: Db | Tx, id: InstanceId): Promise<Instanc
 
 export async function findInstanceOrder(db: Db, id: InstanceId): Promise<InstanceOrder | undefined> {
   return selectInstances(db)
-    .select(['instances.user_data', keptSchedules.as('schedules')])
+    .select(['instances.user_data', keptSchedules.as('schedules'), keptProject('instances').as('project')])
     .where('instances.id', '=', id)
     .executeTakeFirst();
 }
@@ -152,7 +154,7 @@ export function desiredInstanceOf(row: InstanceOrder, cloudId: string): DesiredI
     reboot: row.reboot,
     overlay: row.overlay,
     origin: row.origin,
-    keepsake: keepsakeOf(row),
+    keepsake: keepsakeOf(row, columns),
   };
 }
 

@@ -5,6 +5,8 @@ import { type Kysely, sql } from 'kysely';
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
     alter table instances
+      -- The generation that last asked for another power state, or for a reboot.
+      add column power_generation bigint not null default 1,
       add column description text not null default '',
       add column tags jsonb not null default '{}' check (jsonb_typeof(tags) = 'object'),
       add column delete_protection boolean not null default false,
@@ -17,6 +19,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       add constraint instances_expiry check ((expires_at is null) = (expiry_action is null)
         and (expires_at is null) = (expiry_due_at is null)),
       add constraint instances_protected check (not (delete_protection and expiry_action = 'delete'));
+
+    update instances set power_generation = generation;
 
     -- Most instances have no tags, and change often.
     create index instances_tags on instances using gin (tags) where tags <> '{}';
