@@ -42,6 +42,18 @@ const change = { instance: anInstance(), operationId } as const;
 const changed = [{ name: 'web', ...change }];
 const publicKeyFile = 'id_test.pub';
 
+const anIdleUsage = {
+  id: anInstance().id,
+  name: 'web',
+  cpuPercent: 0,
+  memoryBytes: 536_870_912,
+  residentBytes: 134_217_728,
+  readBytesPerSecond: 0,
+  writtenBytesPerSecond: 0,
+  receivedBytesPerSecond: 0,
+  sentBytesPerSecond: 0,
+};
+
 const cases: Record<string, Case> = {
   launch: { argv: ['launch', 'web', '--image', 'starter', '--type', 'small', '--no-key'], json: change },
   list: { argv: ['list'], json: [anInstance()] },
@@ -53,6 +65,9 @@ const cases: Record<string, Case> = {
   delete: { argv: ['delete', 'web', '--yes'], json: changed },
   ssh: { argv: ['ssh', 'web', '--print'], json: undefined },
   console: { argv: ['console', 'web', '--log'], json: { text: 'login: \n', truncated: false } },
+  stats: { argv: ['stats', 'web'], json: [anIdleUsage] },
+  'send-key': { argv: ['send-key', 'web', 'ctrl+alt+delete'], json: { id: anInstance().id, name: 'web', keys: 1 } },
+  nmi: { argv: ['nmi', 'web'], json: { id: anInstance().id, name: 'web' } },
   log: { argv: ['log', 'web'], json: { text: 'login: \n', truncated: false } },
   xml: { argv: ['xml', 'web'], json: { xml: '<domain/>' } },
   adopt: { argv: ['adopt', 'web'], json: change },
@@ -191,6 +206,16 @@ const handlers: Required<Omit<Handlers, 'getHealth' | 'login' | 'followEvents' |
   listForeignDomains: () => pageOf(aForeignDomain()),
   getInstanceXml: () => ({ xml: '<domain/>' }),
   getConsoleLog: () => ({ text: 'login: \n', truncated: false }),
+  getStatistics: () => ({
+    at: anInstance().createdAt,
+    cpuTimeNs: 1e9,
+    vcpus: 1,
+    memory: { currentKib: 524_288, residentKib: 131_072, usableKib: null },
+    disks: [],
+    networkInterfaces: [],
+  }),
+  sendKeys: () => ({}),
+  injectNmi: () => ({}),
   listOperations: () => pageOf(anOperation()),
   getOperation: () => anOperation(),
   listEvents: () => pageOf(anEvent()),

@@ -32,6 +32,7 @@ import { createNetwork } from './networks/create-network.ts';
 import { deleteNetwork } from './networks/delete-network.ts';
 import { listNetworks } from './networks/list-networks.ts';
 import { showNetwork } from './networks/show-network.ts';
+import { nmi } from './nmi.ts';
 import { listOperations } from './operations/list-operations.ts';
 import { showOperation } from './operations/show-operation.ts';
 import { waitForOperations } from './operations/wait-for-operations.ts';
@@ -42,9 +43,11 @@ import { deleteProject } from './projects/delete-project.ts';
 import { listProjects } from './projects/list-projects.ts';
 import { reboot } from './reboot.ts';
 import { release } from './release.ts';
+import { sendKey } from './send-key.ts';
 import { show } from './show.ts';
 import { ssh } from './ssh.ts';
 import { start } from './start.ts';
+import { stats } from './stats.ts';
 import { stop } from './stop.ts';
 import { createType } from './types/create-type.ts';
 import { deleteType } from './types/delete-type.ts';
@@ -66,9 +69,12 @@ export const commandTable: readonly CommandDefinition[] = [
   deleteInstances,
   adopt,
   release,
+  stats,
   ssh,
   consoleCommand,
   log,
+  sendKey,
+  nmi,
   xml,
   listImages,
   showImage,

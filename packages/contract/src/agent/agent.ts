@@ -7,12 +7,14 @@ import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } 
 import type { ForeignDomain, ForeignDomainDetails } from './foreign.ts';
 import type { GuestAccess, ScreenAccess } from './guest.ts';
 import type { HostFacts } from './host-facts.ts';
+import type { InstrumentAccess } from './instruments.ts';
+import type { Inventory } from './inventory.ts';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from './observed.ts';
 import type { VolumeKeeping } from './volumes.ts';
 
 export type { CallContext, OnProgress } from './call-context.ts';
 
-export interface HostAgent extends GuestAccess, ScreenAccess, VolumeKeeping {
+export interface HostAgent extends GuestAccess, ScreenAccess, InstrumentAccess, VolumeKeeping {
   /** Facts about the host, read now. @throws HostUnavailable the hypervisor does not answer */
   facts(context?: CallContext): Promise<HostFacts>;
 
@@ -45,6 +47,9 @@ export interface HostAgent extends GuestAccess, ScreenAccess, VolumeKeeping {
    * @throws NotFound there is none | Conflict it is an instance of a cloud
    */
   inspectForeignDomain(cloudId: string, nameOrUuid: string, context?: CallContext): Promise<ForeignDomainDetails>;
+
+  /** All that is here of any cloud, with what it was given to keep. */
+  inventory(context?: CallContext): Promise<Inventory>;
 
   /** Every instance of this cloud on the host, also those of which only files are left. */
   listInstances(cloudId: string, context?: CallContext): Promise<ObservedInstance[]>;

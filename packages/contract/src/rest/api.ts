@@ -5,6 +5,8 @@ import { eventRoutes } from './events.ts';
 import { hostRoutes } from './hosts.ts';
 import { identityRoutes } from './identity.ts';
 import { imageRoutes } from './images.ts';
+import { instrumentRoutes } from './instance-instruments.ts';
+import { instanceDeviceRoutes } from './instance-device-changes.ts';
 import { instanceScheduleRoutes } from './instance-schedules.ts';
 import { instanceUpdateRoutes } from './instance-update.ts';
 import { instanceRoutes } from './instances.ts';
@@ -12,6 +14,7 @@ import { interopRoutes } from './interop.ts';
 import { keyPairRoutes } from './key-pairs.ts';
 import { networkRoutes } from './networks.ts';
 import { operationRoutes } from './operations.ts';
+import { volumeRoutes } from './volumes.ts';
 
 const healthRoutes = {
   getHealth: route({
@@ -30,7 +33,10 @@ export const api = {
   ...keyPairRoutes,
   ...imageRoutes,
   ...networkRoutes,
+  ...volumeRoutes,
   ...instanceRoutes,
+  ...instanceDeviceRoutes,
+  ...instrumentRoutes,
   ...instanceUpdateRoutes,
   ...instanceScheduleRoutes,
   ...interopRoutes,

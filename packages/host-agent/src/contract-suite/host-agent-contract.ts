@@ -12,6 +12,7 @@ import { guestContract } from './guest-contract.ts';
 import type { OpenHarness } from './harness.ts';
 import { hostContract } from './host-contract.ts';
 import { imageContract } from './image-contract.ts';
+import { instrumentsContract } from './instruments-contract.ts';
 import { labelContract } from './label-contract.ts';
 import { hibernateContract } from './hibernate-contract.ts';
 import { launchContract } from './launch-contract.ts';
@@ -45,6 +46,7 @@ const parts = [
   consoleContract,
   guestContract,
   screenContract,
+  instrumentsContract,
   watchContract,
 ];
 

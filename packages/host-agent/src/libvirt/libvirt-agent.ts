@@ -6,6 +6,7 @@ import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } 
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
+import type { InstrumentAccess } from '@virga/contract/agent/instruments';
 import type { Inventory } from '@virga/contract/agent/inventory';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
 import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
@@ -29,6 +30,7 @@ import { domainXml, openConsole, readConsoleLog } from './instances/console.ts';
 import { limitConsoleLogs } from './instances/console-log-limit.ts';
 import { deleteInstance } from './instances/delete-instance.ts';
 import { inspectForeignDomain, listForeignDomains } from './instances/foreign-domains.ts';
+import { instrumentAccess } from './instances/instruments.ts';
 import { listSeenInstances } from './instances/observed-instance.ts';
 import { releaseInstance } from './instances/release-instance.ts';
 import { screenAccess } from './instances/screen.ts';
@@ -79,10 +81,15 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
     savedMemoryPath: options.savedMemoryPath ?? systemSavedMemoryPath,
     directIo: await probeDirectIo(storage),
   };
-  return Object.assign(new LibvirtAgent(context), guestAccess(context), screenAccess(context));
+  return Object.assign(
+    new LibvirtAgent(context),
+    guestAccess(context),
+    screenAccess(context),
+    instrumentAccess(context),
+  );
 }
 
-class LibvirtAgent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess> {
+class LibvirtAgent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | keyof InstrumentAccess> {
   private readonly context: AgentContext;
   private readonly consoleLogs: { stop(): void };
 

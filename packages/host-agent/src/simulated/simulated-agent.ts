@@ -6,6 +6,7 @@ import type { CallContext, HostAgent } from '@virga/contract/agent/agent';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
+import type { InstrumentAccess } from '@virga/contract/agent/instruments';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { Inventory } from '@virga/contract/agent/inventory';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
@@ -24,6 +25,7 @@ import { inspectForeignDomain, listForeignDomains, releaseInstance } from './for
 import { type OutsideControls, outsideControls } from './outside-controls.ts';
 import { removeInstance } from './remove-instance.ts';
 import { SerialConsole } from './serial-console.ts';
+import { simulatedInstruments } from './simulated-instruments.ts';
 import { simulatedGuestAccess, simulatedScreenAccess } from './simulated-access.ts';
 import { simulatedDomainXml } from './simulated-domain-xml.ts';
 import { type GuestControls, guestControls } from './simulated-guest.ts';
@@ -98,6 +100,7 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
     agent,
     simulatedGuestAccess(host, agent.calls, options.clock ?? systemClock),
     screens,
+    simulatedInstruments(host, agent.calls, options.clock ?? systemClock),
     outsideControls(host, timings.guestShutdownMs),
     guestControls(host),
     controls,
@@ -105,7 +108,7 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
   );
 }
 
-class Agent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | 'close'> {
+class Agent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | keyof InstrumentAccess | 'close'> {
   readonly host: SimulatedHost;
   readonly calls: Calls;
   private readonly name: string;

@@ -3,6 +3,7 @@ import type { FrontDeps, Handlers } from '../handler.ts';
 import { hostHandlers, imageHandlers, instanceHandlers, keyPairHandlers, networkHandlers } from './compute-handlers.ts';
 import { identityHandlers } from './identity-handlers.ts';
 import { interopHandlers } from './interop-handlers.ts';
+import { instrumentHandlers } from './instrument-handlers.ts';
 import { policyHandlers } from './policy-handlers.ts';
 import { eventHandlers, healthHandlers, operationHandlers } from './record-handlers.ts';
 
@@ -16,6 +17,7 @@ export function createHandlers(deps: FrontDeps): Handlers {
     ...networkHandlers(deps),
     ...instanceHandlers(deps),
     ...policyHandlers(deps),
+    ...instrumentHandlers(deps),
     ...interopHandlers(deps),
     ...operationHandlers(deps),
     ...eventHandlers(deps),
