@@ -4,25 +4,31 @@ import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
 import { IdSchema } from '../ids.ts';
 
-/** Rates, in bytes or operations a second; absent is unlimited. Bursts may last `burstSeconds` (default 1). */
+const rate = (what: string, maximum: number, minimum = 1) =>
+  Type.Optional(Type.Integer({ minimum, maximum, description: what }));
+/** What QEMU and the kernel can count, with room to spare. */
+const maxIops = 1_000_000_000;
+const maxBytesPerSecond = 100_000_000_000;
+
+/** Rates of reading and writing together; absent is unlimited. */
 export const DiskLimits = Type.Object(
   {
-    iops: Type.Optional(Type.Integer({ minimum: 1 })),
-    bytesPerSecond: Type.Optional(Type.Integer({ minimum: 1 })),
-    burstIops: Type.Optional(Type.Integer({ minimum: 1 })),
-    burstBytesPerSecond: Type.Optional(Type.Integer({ minimum: 1 })),
-    burstSeconds: Type.Optional(Type.Integer({ minimum: 1 })),
+    iops: rate('operations a second', maxIops),
+    bytesPerSecond: rate('bytes a second', maxBytesPerSecond),
+    burstIops: rate('operations a second for burstSeconds, when it was slower before', maxIops),
+    burstBytesPerSecond: rate('bytes a second for burstSeconds, when it was slower before', maxBytesPerSecond),
+    burstSeconds: rate('how long a burst may last; default 1', 3600),
   },
   { additionalProperties: false },
 );
 export type DiskLimits = Static<typeof DiskLimits>;
 
-/** Inbound and outbound are the guest's. `burstBytes` may be sent at once at any rate. Absent is unlimited. */
+/** Absent is unlimited. */
 export const NicLimits = Type.Object(
   {
-    inboundBytesPerSecond: Type.Optional(Type.Integer({ minimum: 1000 })),
-    outboundBytesPerSecond: Type.Optional(Type.Integer({ minimum: 1000 })),
-    burstBytes: Type.Optional(Type.Integer({ minimum: 1000 })),
+    inboundBytesPerSecond: rate('what the guest receives', maxBytesPerSecond, 1000),
+    outboundBytesPerSecond: rate('what the guest sends', maxBytesPerSecond, 1000),
+    burstBytes: rate('may pass at once at any rate, each way', 1_000_000_000, 1024),
   },
   { additionalProperties: false },
 );
@@ -147,6 +153,11 @@ export const DesiredInstance = Type.Object({
   origin: Type.Union([Type.Literal('launched'), Type.Literal('adopted')]),
   /** What the control plane needs to rebuild its row from the host; agents keep it and look at nothing of it. */
   keepsake: Type.Record(Type.String(), Type.Unknown()),
+  /**
+   * It may begin as a copy of this template, from the shell that has its id or one that is made for it. Where that fails it
+   * begins cold. Of no meaning once it has begun.
+   */
+  warm: Type.Optional(Type.Object({ templateId: IdSchema('template') })),
 });
 export type DesiredInstance = Static<typeof DesiredInstance>;
 
@@ -183,6 +194,8 @@ export const DesiredNetwork = Type.Object({
   /** Linux bridge, at most 15 characters. */
   bridge: Type.String(),
   leases: Type.Array(DesiredLease),
+  /** As of an instance. */
+  keepsake: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
 });
 export type DesiredNetwork = Static<typeof DesiredNetwork>;
 
@@ -192,6 +205,10 @@ export const DesiredImage = Type.Object({
   generation: Type.Integer(),
   source: Type.Object({ kind: Type.Literal('file'), path: Type.String() }),
   format: Type.Union([Type.Literal('qcow2'), Type.Literal('raw')]),
+  /** `iso`: a CD-ROM, and raw. Default `disk`. */
+  kind: Type.Optional(Type.Union([Type.Literal('disk'), Type.Literal('iso')])),
+  /** As of an instance. */
+  keepsake: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
 });
 export type DesiredImage = Static<typeof DesiredImage>;
 

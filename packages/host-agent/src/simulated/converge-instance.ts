@@ -9,6 +9,7 @@ import { nameOf, type StoredDomain, type StoredFolder } from './host-records.ts'
 import { requireNoStranger, requireSpace } from './host-rules.ts';
 import { addLease, findNetwork, removeLease } from './network-leases.ts';
 import { convergeDevices, removeGoneLeases, requireVolumes } from './simulated-devices.ts';
+import { convergeDisc, requireDisc, requireFeatures } from './simulated-disc.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 /** What an overlay and a seed take before the guest writes. */
@@ -28,7 +29,9 @@ export async function convergeInstance(work: Work): Promise<void> {
     await convergePower(work);
     return rename(work);
   }
+  requireFeatures(host, desired);
   if (domain === undefined) requireImage(host, desired);
+  requireDisc(host, desired);
   for (const nic of desired.nics) findNetwork(host, nic.networkId, desired.cloudId);
   await makeFiles(work);
   await rename(work);
@@ -42,8 +45,9 @@ export async function convergeInstance(work: Work): Promise<void> {
   await makeLeases(work);
   if (!isOn) return;
   const kept = await convergeDevices(work);
+  const locked = await convergeDisc(work);
   await convergePower(work);
-  if (kept !== undefined) throw kept;
+  if (kept ?? locked) throw kept ?? locked;
 }
 
 /** Its definition and its disks are as they came. */

@@ -34,6 +34,8 @@ export type GuestDevices = {
   volumes: DesiredVolumeAttachment[];
   nics: DesiredNic[];
   rootDiskLimits?: DiskLimits | undefined;
+  /** Absent in what an earlier version wrote down. */
+  cdrom?: DesiredInstance['cdrom'] | undefined;
 };
 
 export type StoredDomain = {
@@ -58,10 +60,11 @@ export type StoredDomain = {
 export const nameOf = ({ name, record }: Pick<StoredDomain, 'name' | 'record'>): string =>
   name ?? record.desired.domainName;
 
-export const desiredDevices = ({ volumes, nics, rootDisk }: DesiredInstance): GuestDevices => ({
+export const desiredDevices = ({ volumes, nics, rootDisk, cdrom }: DesiredInstance): GuestDevices => ({
   volumes,
   nics,
   rootDiskLimits: rootDisk.limits,
+  cdrom,
 });
 
 /** What a domain has: its guest's devices, or, of one that is off, those of its definition. */

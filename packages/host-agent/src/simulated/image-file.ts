@@ -5,6 +5,7 @@ import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import type { DesiredImage } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
+import { descriptorBytes, descriptorOffset, isoRefusal } from '../libvirt/images/iso-header.ts';
 import { headerBytes, isQcow2, readQcow2Header } from '../libvirt/images/qcow2-header.ts';
 
 export type ImageFile = { virtualSizeBytes: number; fileSizeBytes: number; sha256: string };
@@ -15,20 +16,32 @@ const maxVirtualSizeBytes = 16n * 1024n ** 4n;
 const hashes = new Map<string, Promise<string>>();
 
 /** @throws ImageUnusable | NotFound */
-export async function inspectImage({ source, format }: Pick<DesiredImage, 'source' | 'format'>): Promise<ImageFile> {
-  const { header, fileSizeBytes, mtimeMs } = await readHeader(source.path);
+export async function inspectImage({
+  source,
+  format,
+  kind,
+}: Pick<DesiredImage, 'source' | 'format' | 'kind'>): Promise<ImageFile> {
+  const { header, descriptor, fileSizeBytes, mtimeMs } = await readHeader(source.path);
   const virtualSizeBytes = sizeOf(header, format, fileSizeBytes, source.path);
+  const refusal = kind === 'iso' ? isoRefusal(descriptor, fileSizeBytes) : undefined;
+  if (refusal !== undefined) throw unusable(source.path, refusal);
   return { virtualSizeBytes, fileSizeBytes, sha256: await hashOf(source.path, `${fileSizeBytes} ${mtimeMs}`) };
 }
 
-async function readHeader(path: string): Promise<{ header: Buffer; fileSizeBytes: number; mtimeMs: number }> {
+async function readHeader(
+  path: string,
+): Promise<{ header: Buffer; descriptor: Buffer; fileSizeBytes: number; mtimeMs: number }> {
   try {
     const { size, mtimeMs } = await stat(path);
     const file = await open(path, 'r');
     try {
-      const header = Buffer.alloc(headerBytes);
-      const { bytesRead } = await file.read(header, 0, headerBytes, 0);
-      return { header: header.subarray(0, bytesRead), fileSizeBytes: size, mtimeMs };
+      const readAt = async (offset: number, bytes: number) => {
+        const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, offset);
+        return buffer.subarray(0, bytesRead);
+      };
+      const header = await readAt(0, headerBytes);
+      const descriptor = await readAt(descriptorOffset, descriptorBytes);
+      return { header, descriptor, fileSizeBytes: size, mtimeMs };
     } finally {
       await file.close();
     }

@@ -16,20 +16,26 @@ export function simulatedDomainXml(host: SimulatedHost, id: InstanceId): string 
     });
   }
   const { record } = domain;
-  const { volumes, nics, rootDiskLimits } = devicesOf(domain);
+  const { volumes, nics, rootDiskLimits, cdrom = null } = devicesOf(domain);
   const rootDisk = { ...record.desired.rootDisk, limits: rootDiskLimits };
-  const desired = { ...record.desired, volumes, nics, rootDisk } as DesiredInstance;
+  const desired = { ...record.desired, volumes, nics, rootDisk, cdrom } as DesiredInstance;
   const { imageId } = desired.rootDisk;
   const folder = `/simulated/instances/${id}`;
   return domainXml({
     desired,
     record,
-    files: { rootDisk: `${folder}/root.qcow2`, seed: `${folder}/seed.iso`, consoleLog: `${folder}/console.log` },
+    files: {
+      rootDisk: `${folder}/root.qcow2`,
+      seed: `${folder}/seed.iso`,
+      consoleLog: `${folder}/console.log`,
+      nvram: `${folder}/nvram`,
+    },
     volumesPath: '/simulated/volumes',
     image:
       imageId === null
         ? null
         : { path: `/simulated/images/${imageId}`, format: host.store.images.get(imageId)?.format ?? 'qcow2' },
+    disc: cdrom?.imageId ? `/simulated/images/${cdrom.imageId}` : null,
     networkNames: new Map(desired.nics.map(({ networkId }) => [networkId, networkName(host, networkId)])),
     host: { arch: 'x86_64', acceleration: 'tcg', vhostNet: false, directIo: true },
   });

@@ -7,6 +7,7 @@ import type { InstanceId, NetworkId } from '@virga/contract/ids';
 import type { Clock } from '../clock.ts';
 import { desiredDevices, nameOf, type StoredDomain, type StoredNetwork } from './host-records.ts';
 import { HostStore } from './host-store.ts';
+import { isBootable } from './simulated-disc.ts';
 
 export type HostListener = {
   onEvent(cloudId: string, event: AgentEvent): void;
@@ -146,7 +147,7 @@ export class SimulatedHost {
 
   startGuest(id: InstanceId, domain: StoredDomain): void {
     const boots = domain.boots + 1;
-    this.print(id, `[boot ${boots}] ${domain.record.desired.seed.hostName}\r\n`);
+    if (isBootable(domain.record.desired)) this.print(id, `[boot ${boots}] ${domain.record.desired.seed.hostName}\r\n`);
     this.setDomain(id, {
       ...domain,
       boots,

@@ -4,7 +4,7 @@ import type { ObservedImage } from '@virga/contract/agent/observed';
 import { VirgaError } from '@virga/contract/errors';
 import type { ImageId } from '@virga/contract/ids';
 import type { CallSteps } from './call-steps.ts';
-import type { StoredImage } from './host-records.ts';
+import { devicesOf, type StoredDomain, type StoredImage } from './host-records.ts';
 import { requireSpace } from './host-rules.ts';
 import { inspectImage } from './image-file.ts';
 import type { SimulatedHost } from './simulated-host.ts';
@@ -14,23 +14,31 @@ export async function importImage(
   desired: DesiredImage,
   steps: CallSteps,
 ): Promise<ObservedImage> {
-  const { id, cloudId, generation, format } = desired;
+  const { id, cloudId, generation, format, keepsake: given } = desired;
+  const kept = given && { keepsake: given };
   const { images } = host.store;
   const present = images.get(id);
   if (present !== undefined) {
     if (present.cloudId !== cloudId) throw somebodyElses(id);
-    return toObservedImage(present);
+    const { keepsake } = desired;
+    const image = keepsake === undefined ? present : { ...present, keepsake };
+    images.set(id, image);
+    return toObservedImage(image);
   }
   const file = await inspectImage(desired);
   requireSpace(host, file.fileSizeBytes);
   steps.undo.add('image', async () => images.delete(id));
   await steps.take('copy-image', 10, steps.timings.imageMs, () => requireSpace(host, file.fileSizeBytes));
   await steps.take('check-image', 80, 0, () => undefined);
-  await steps.take('name-image', 90, 0, () => images.set(id, { id, cloudId, generation, format, ...file }));
+  await steps.take('name-image', 90, 0, () => images.set(id, { id, cloudId, generation, format, ...file, ...kept }));
   return toObservedImage(images.get(id)!);
 }
 
-/** Removes an image of this cloud. Nothing there is success. @throws InUse disks rest on it */
+/** In the drive of its guest, or to be there. */
+const hasDisc = (domain: StoredDomain, id: ImageId): boolean =>
+  domain.record.desired.cdrom?.imageId === id || devicesOf(domain).cdrom?.imageId === id;
+
+/** Removes an image of this cloud. Nothing there is success. @throws InUse disks rest on it, or it is in a drive */
 export async function removeImage(
   host: SimulatedHost,
   { id, cloudId }: { id: ImageId; cloudId: string },
@@ -39,6 +47,8 @@ export async function removeImage(
   if (host.store.images.get(id)?.cloudId !== cloudId) return;
   const clone = host.store.folders.all().find(({ owner }) => owner.imageId === id);
   if (clone !== undefined) throw inUse(id, clone.owner.id);
+  const drive = host.store.domains.all().find((domain) => hasDisc(domain, id));
+  if (drive !== undefined) throw isInserted(id, drive.record.instanceId);
   await steps.take('delete-image', 50, 0, () => host.store.images.delete(id));
 }
 
@@ -49,14 +59,23 @@ export function toObservedImage({
   fileSizeBytes,
   format,
   sha256,
+  keepsake,
 }: StoredImage): ObservedImage {
-  return { id, cloudId, virtualSizeBytes, fileSizeBytes, format, sha256 };
+  const image = { id, cloudId, virtualSizeBytes, fileSizeBytes, format, sha256 };
+  return keepsake ? { ...image, keepsake } : image;
 }
 
 function somebodyElses(id: ImageId): VirgaError {
   return new VirgaError('Conflict', {
     detail: `The image ${id} on the host belongs to another cloud.`,
     action: 'Import the file again as a new image.',
+  });
+}
+
+function isInserted(id: ImageId, instanceId: string): VirgaError {
+  return new VirgaError('InUse', {
+    detail: `The image ${id} is in the CD-ROM drive of ${instanceId}.`,
+    action: 'Eject it first: virga cdrom eject.',
   });
 }
 

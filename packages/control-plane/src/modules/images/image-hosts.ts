@@ -3,11 +3,29 @@ import type { DesiredImage } from '@virga/contract/agent/desired';
 import type { ImageId } from '@virga/contract/ids';
 import type { RegisteredHost } from '../../agents/agent-registry.ts';
 import type { Deps } from '../../deps.ts';
+import type { Db } from '../../store/database.ts';
 import type { ActContext } from '../../workflows/workflow.ts';
+import { type KeptProject, keptProject } from '../projects/kept-project.ts';
 import type { ImageRow } from './image-store.ts';
 
-export function desiredImageOf(row: ImageRow, cloudId: string): DesiredImage {
-  return { id: row.id, cloudId, generation: 1, source: row.source, format: row.format };
+export type ImageOrder = ImageRow & { project: KeptProject };
+
+/** As its hosts need it. */
+export async function findImageOrder(db: Db, id: ImageId): Promise<ImageOrder | undefined> {
+  return db
+    .selectFrom('images')
+    .selectAll('images')
+    .select(keptProject('images').as('project'))
+    .where('id', '=', id)
+    .executeTakeFirst();
+}
+
+export function desiredImageOf(order: ImageOrder, cloudId: string): DesiredImage {
+  const { project, ...row } = order;
+  const { id, source, format, kind } = row;
+  const { state: _, state_reason: __, virtual_size_bytes: ___, file_size_bytes: ____, sha256: _____, ...kept } = row;
+  const keepsake = JSON.parse(JSON.stringify({ project, row: kept }));
+  return { id, cloudId, generation: 1, source, format, kind, keepsake };
 }
 
 /** Removes the image from every host. @throws HostUnavailable one could not be reached; the others no longer have it */
@@ -22,6 +40,6 @@ export async function removeFromHosts({ deps, input, signal }: ActContext<{ imag
  * @throws NotFound the file is not there | ImageUnusable | StorageFull | HostUnavailable
  */
 export async function provideImage(deps: Deps, host: RegisteredHost, id: ImageId, signal: AbortSignal): Promise<void> {
-  const row = await deps.db.selectFrom('images').selectAll().where('id', '=', id).executeTakeFirst();
+  const row = await findImageOrder(deps.db, id);
   if (row?.state === 'available') await host.agent.importImage(desiredImageOf(row, deps.cloudId), { signal });
 }

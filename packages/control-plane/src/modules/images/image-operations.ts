@@ -1,7 +1,7 @@
 // What fronts call to read, register and delete images. The work on hosts is done by workflows.
 import { VirgaError } from '@virga/contract/errors';
 import { type ImageId, newId, type OperationId } from '@virga/contract/ids';
-import type { Image } from '@virga/contract/rest/images';
+import type { Image, ImageKind } from '@virga/contract/rest/images';
 import type { CloudAccess, ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
@@ -17,6 +17,7 @@ type Changed = { image: Image; operationId: OperationId };
 type NewImage = {
   name: string;
   path: string;
+  kind?: ImageKind | undefined;
   format: 'qcow2' | 'raw';
   visibility?: 'private' | 'public' | undefined;
   defaultUser?: string | undefined;
@@ -55,6 +56,14 @@ export async function registerImage(
   idempotency?: Idempotency,
 ): Promise<Changed> {
   const { projectId } = access;
+  const kind = body.kind ?? 'disk';
+  if (kind === 'iso' && body.format !== 'raw') {
+    throw new VirgaError('InvalidArgument', {
+      detail: 'An ISO image is raw: a drive reads it as it is.',
+      action: 'State its format as raw.',
+      field: '/format',
+    });
+  }
   if (projectId === null) {
     throw new VirgaError('InvalidArgument', {
       detail: 'The request names no project to register the image in.',
@@ -72,6 +81,7 @@ export async function registerImage(
           visibility: body.visibility ?? 'private',
           state: 'pending',
           state_reason: null,
+          kind,
           format: body.format,
           virtual_size_bytes: null,
           file_size_bytes: null,
@@ -85,7 +95,7 @@ export async function registerImage(
       await appendEvent(tx, access, {
         ...about(row, 'image.import-requested'),
         message: `Import of image ${row.name} from ${body.path} was asked for.`,
-        data: { path: body.path, format: body.format },
+        data: { path: body.path, kind, format: body.format },
       });
       const operationId = await startWorkflow(tx, access, importImageKind, resourceOf(row), { imageId: row.id });
       return { image: toImage(row), operationId };
@@ -102,7 +112,7 @@ export async function registerImage(
 
 /**
  * Deletes an image of the project. From now on nothing can be launched from it.
- * @throws NotFound | InUse instances are cloned from it | Conflict it is still being imported | PreconditionFailed
+ * @throws NotFound | InUse instances are cloned from it or have it in their drive | Conflict it is still being imported | PreconditionFailed
  */
 export async function deleteImage(
   deps: Deps,
@@ -144,6 +154,18 @@ export async function deleteImage(
 }
 
 async function refuseWhileUsed(tx: Tx, row: ImageRow): Promise<void> {
+  const drive = await tx
+    .selectFrom('instances')
+    .select('name')
+    .where('cdrom_image_id', '=', row.id)
+    .limit(1)
+    .executeTakeFirst();
+  if (drive) {
+    throw new VirgaError('InUse', {
+      detail: `Image ${row.name} is in the CD-ROM drive of ${drive.name}.`,
+      action: `Eject it first: virga cdrom eject ${drive.name}.`,
+    });
+  }
   const { count } = await tx
     .selectFrom('instances')
     .select((select) => select.fn.countAll<number>().as('count'))

@@ -1,7 +1,9 @@
 // What this host can give a machine beyond virtio and BIOS: asked of libvirt, which looks for firmware and swtpm each time,
 // so that what was installed meanwhile counts. Owns nothing.
-import type { HostFeature } from '@virga/contract/agent/host-features';
+import type { DesiredInstance } from '@virga/contract/agent/desired';
+import { type HostFeature, hostIncapable, neededFeatures } from '@virga/contract/agent/host-features';
 import type { Connection } from '@virga/libvirt/connection/connect';
+import type { AgentContext } from '../agent-context.ts';
 import { childAt, childrenOf, parseXml, type XmlElement } from '../xml.ts';
 import { hostArchitecture } from './architecture.ts';
 
@@ -19,6 +21,15 @@ export async function hostFeatures({ node }: Connection): Promise<HostFeature[]>
     ...(emulatesTpm && valuesOf(tpm, 'backendVersion').includes('2.0') ? (['tpm'] as const) : []),
     ...(arch === 'x86_64' ? (['emulated', 'legacy'] as const) : []),
   ];
+}
+
+/** @throws HostIncapable this host cannot give such a machine */
+export async function requireFeatures({ hypervisor }: AgentContext, desired: DesiredInstance): Promise<void> {
+  const needed = neededFeatures(desired);
+  if (needed.length === 0) return;
+  const there = await hypervisor.ask('look at what the host can do', hostFeatures);
+  const missing = needed.find((feature) => !there.includes(feature));
+  if (missing !== undefined) throw hostIncapable('The host', missing);
 }
 
 const valuesOf = (parent: XmlElement | undefined, name: string): string[] =>

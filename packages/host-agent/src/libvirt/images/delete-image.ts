@@ -2,11 +2,12 @@
 import { VirgaError } from '@virga/contract/errors';
 import type { ImageId } from '@virga/contract/ids';
 import type { AgentContext } from '../agent-context.ts';
+import { findDrivesOf } from '../instances/disc-claims.ts';
 import { findClonesOf } from '../instances/instance-folder.ts';
 import { storageError } from '../storage.ts';
 import { findImage, removeImage } from './image-store.ts';
 
-/** Idempotent. @throws InUse an instance's disk rests on it */
+/** Idempotent. @throws InUse an instance's disk rests on it, or it is in a drive */
 export function deleteImage(
   { storage, locks, hook }: AgentContext,
   { id, cloudId }: { id: ImageId; cloudId: string },
@@ -16,6 +17,8 @@ export function deleteImage(
     if (image !== undefined && image.cloudId !== cloudId) return;
     const clones = await findClonesOf(storage, id);
     if (clones.length > 0) throw inUse(id, clones);
+    const [drive] = await findDrivesOf(storage, id);
+    if (drive !== undefined) throw isInserted(id, drive);
     await hook('delete-image', id);
     try {
       await removeImage(storage, id, cloudId);
@@ -24,6 +27,12 @@ export function deleteImage(
     }
   });
 }
+
+const isInserted = (id: ImageId, instance: string) =>
+  new VirgaError('InUse', {
+    detail: `The image ${id} is in the CD-ROM drive of ${instance}.`,
+    action: 'Eject it first: virga cdrom eject.',
+  });
 
 const inUse = (id: ImageId, clones: readonly string[]) =>
   new VirgaError('InUse', {

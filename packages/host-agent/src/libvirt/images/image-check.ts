@@ -4,6 +4,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { DesiredImage } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import { CommandFailed, runCommand } from '../../run-command.ts';
+import { descriptorBytes, descriptorOffset, isoRefusal } from './iso-header.ts';
 import { headerBytes, isQcow2, readQcow2Header } from './qcow2-header.ts';
 
 /** More than any guest of ours could be given; a larger number is a mistake or an attack. */
@@ -15,6 +16,7 @@ const sectorBytes = 512;
 /** `qemu-img check`: clusters that nothing uses, which cost room but no data. */
 const leaksOnly = 3;
 
+type Kind = Pick<DesiredImage, 'format' | 'kind'>;
 type Format = DesiredImage['format'];
 /** Who runs qemu-img: nobody, with the group that may read the image. */
 export type Reader = { uid: number; gid: number } | undefined;
@@ -22,10 +24,11 @@ export type Reader = { uid: number; gid: number } | undefined;
 const makePlain = 'Make a plain one of it: qemu-img convert -O qcow2 FILE NEW-FILE.';
 const stateOrMakePlain = `State the format that it has. ${makePlain}`;
 const makeAgain = 'See what is wrong with qemu-img check, and fetch or make the image again.';
+const getWholeDisc = 'Fetch the ISO file again, or register a disk with --kind disk.';
 const giveDisk = 'Give a file with the whole disk in it.';
 
 /** Looks at the first bytes. @returns the virtual size */
-export async function checkHeader(file: FileHandle, format: Format, sizeBytes: number): Promise<number> {
+export async function checkHeader(file: FileHandle, { format, kind }: Kind, sizeBytes: number): Promise<number> {
   const bytes = Buffer.alloc(headerBytes);
   const { bytesRead } = await file.read(bytes, 0, headerBytes, 0);
   const read = bytes.subarray(0, bytesRead);
@@ -34,8 +37,11 @@ export async function checkHeader(file: FileHandle, format: Format, sizeBytes: n
     if (isQcow2(read)) {
       throw unusable('is stated to be raw but is a qcow2 image', 'State its format as qcow2.');
     }
+    if (kind === 'iso') await checkDisc(file, sizeBytes);
     return Math.ceil(sizeBytes / sectorBytes) * sectorBytes;
   }
+  if (kind === 'iso')
+    throw unusable('is a CD-ROM by what is stated, and a qcow2 image too', 'State its format as raw.');
   const header = readQcow2Header(read);
   if ('refusal' in header) throw unusable(header.refusal, stateOrMakePlain);
   const { virtualSizeBytes } = header;
@@ -44,6 +50,13 @@ export async function checkHeader(file: FileHandle, format: Format, sizeBytes: n
     throw unusable(`claims to be a disk of ${virtualSizeBytes} bytes`, makeAgain);
   }
   return Number(virtualSizeBytes);
+}
+
+async function checkDisc(file: FileHandle, sizeBytes: number): Promise<void> {
+  const descriptor = Buffer.alloc(descriptorBytes);
+  const { bytesRead } = await file.read(descriptor, 0, descriptorBytes, descriptorOffset);
+  const refusal = isoRefusal(descriptor.subarray(0, bytesRead), sizeBytes);
+  if (refusal !== undefined) throw unusable(refusal, getWholeDisc);
 }
 
 /** Looks at the whole, which nobody else can change any more. */

@@ -37,11 +37,15 @@ export async function requireImage(
   storage: Storage,
   { cloudId, rootDisk }: Pick<DesiredInstance, 'cloudId' | 'rootDisk'>,
 ): Promise<StoredImage | null> {
-  if (rootDisk.imageId === null) return null;
-  const image = await findImage(storage, rootDisk.imageId);
+  return rootDisk.imageId === null ? null : requireStoredImage(storage, cloudId, rootDisk.imageId);
+}
+
+/** @throws NotFound */
+export async function requireStoredImage(storage: Storage, cloudId: string, id: ImageId): Promise<StoredImage> {
+  const image = await findImage(storage, id);
   if (image?.cloudId === cloudId) return image;
   throw new VirgaError('NotFound', {
-    detail: `The image ${rootDisk.imageId} is not on this host.`,
+    detail: `The image ${id} is not on this host.`,
     action: 'Register it again, or launch from another one: virga images list.',
   });
 }

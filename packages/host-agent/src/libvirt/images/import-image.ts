@@ -3,6 +3,7 @@
 import { constants } from 'node:fs';
 import { chmod, chown, type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { DesiredImage } from '@virga/contract/agent/desired';
 import type { ObservedImage } from '@virga/contract/agent/observed';
@@ -10,7 +11,7 @@ import { VirgaError } from '@virga/contract/errors';
 import { flushFolder, writeFileDurably } from '../../durable-file.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { guestOwner } from '../host/guest-owner.ts';
-import { requireSpace, storageError } from '../storage.ts';
+import { requireSpace, type Storage, storageError } from '../storage.ts';
 import { copyImage, SourceShrank } from './copy-image.ts';
 import { checkContent, checkHeader, type Reader, unusable } from './image-check.ts';
 import {
@@ -20,6 +21,7 @@ import {
   observed,
   recordFile,
   removeImage,
+  type StoredImage,
   unfinishedFolder,
 } from './image-store.ts';
 
@@ -40,7 +42,7 @@ export function importImage(context: AgentContext, desired: DesiredImage, call: 
     const present = await findImage(storage, desired.id);
     if (present !== undefined) {
       if (present.cloudId !== desired.cloudId) throw notOurs(desired);
-      return observed(present);
+      return observed(await keep(storage, present, desired));
     }
     const unfinished = unfinishedFolder(storage, desired.id, desired.cloudId);
     try {
@@ -55,6 +57,15 @@ export function importImage(context: AgentContext, desired: DesiredImage, call: 
   });
 }
 
+/** What it was given to keep may have changed, or not been there, since the image came in. */
+async function keep(storage: Storage, present: StoredImage, { keepsake }: DesiredImage): Promise<StoredImage> {
+  if (keepsake === undefined || isDeepStrictEqual(keepsake, present.keepsake)) return present;
+  const image = { ...present, keepsake };
+  const path = join(imageFolder(storage, present.id), recordFile);
+  await writeFileDurably(path, `${JSON.stringify(observed(image))}\n`, imageMode);
+  return image;
+}
+
 async function bringIn(
   context: AgentContext,
   desired: DesiredImage,
@@ -65,7 +76,7 @@ async function bringIn(
   const { storage, hook } = context;
   const { id, cloudId, format } = desired;
   const { size: sizeBytes, blocks } = await source.stat();
-  const virtualSizeBytes = await checkHeader(source, format, sizeBytes);
+  const virtualSizeBytes = await checkHeader(source, desired, sizeBytes);
   await requireSpace(storage, Math.min(sizeBytes, blocks * blockBytes) + reserveBytes);
 
   await hook('copy-image', id);
@@ -81,13 +92,17 @@ async function bringIn(
   onProgress?.('checking the image', copyShare);
   await using copy = await open(path, 'r');
   // Once more: the source may have been changed between the look and the copy.
-  if ((await checkHeader(copy, format, sizeBytes)) !== virtualSizeBytes) {
+  if ((await checkHeader(copy, desired, sizeBytes)) !== virtualSizeBytes) {
     throw unusable('changed while it was copied', leaveAlone);
   }
   await checkContent(path, format, reader, signal);
 
   await copy.datasync();
-  const record: ObservedImage = { id, cloudId, virtualSizeBytes, fileSizeBytes: sizeBytes, format, sha256 };
+  const { keepsake } = desired;
+  const record: ObservedImage = {
+    ...{ id, cloudId, virtualSizeBytes, fileSizeBytes: sizeBytes, format, sha256 },
+    ...(keepsake && { keepsake }),
+  };
   await writeFileDurably(join(unfinished, recordFile), `${JSON.stringify(record)}\n`, imageMode);
   await hook('name-image', id);
   await rename(unfinished, imageFolder(storage, id));

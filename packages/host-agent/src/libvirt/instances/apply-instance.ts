@@ -6,9 +6,12 @@ import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { ObservedInstance } from '@virga/contract/agent/observed';
 import { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
+import { requireFeatures } from '../host/host-features.ts';
 import { isInterruption } from '../hypervisor-errors.ts';
 import { withVolumes } from '../volumes/volumes.ts';
 import { convergeAdopted } from './adopted-instance.ts';
+import { claimDisc, readClaims, settleClaims } from './disc-claims.ts';
+import { convergeDisc } from './disc-drive.ts';
 import { define } from './domain-definition.ts';
 import type { OwnDomain } from './domain-lookup.ts';
 import { renameDomain } from './domain-rename.ts';
@@ -60,8 +63,10 @@ async function converge(
   if (isOn && found.isPersistent && !isToBeOn(desired)) return turnOff(context, desired, found);
 
   requireNetworks(desired, survey);
+  await requireFeatures(context, desired);
   onProgress?.('preparing the disk', 10);
   const image = await prepareFolder(context, desired, survey, undo);
+  const disc = await claimDisc(context, desired);
   const domain = found && (isOn ? found : await settleOff(context, desired, found, undo));
   const isStale = domain === undefined || !domain.isPersistent || domain.record.generation < desired.generation;
   await allOrError([
@@ -78,7 +83,8 @@ async function converge(
   signal?.throwIfAborted();
   // Each start is from a fresh definition, so that nothing else decides what runs. Only what has a disk is defined, so a
   // domain without one has lost it.
-  const ref = isStale || startsNow ? await define(context, desired, { ...survey, domain }, image, undo) : domain.ref;
+  const ref =
+    isStale || startsNow ? await define(context, desired, { ...survey, domain }, { image, disc }, undo) : domain.ref;
   signal?.throwIfAborted();
   if (startsNow && domain?.hasSavedMemory) {
     // To cut off what has been woken would lose what was saved of it.
@@ -92,12 +98,17 @@ async function converge(
   // libvirt writes all its firewall rules anew for a lease, a third of a second in which no domain can start on that
   // network. So it comes after the start: no guest asks for its address that early, and each asks more than once.
   await prepareLeases(context, desired, survey, undo);
-  if (!isOn || domain === undefined) return 'done';
+  if (!isOn || domain === undefined) {
+    if (!domain?.hasSavedMemory) await settleClaims(context, desired);
+    return 'done';
+  }
   const kept = await convergeDevices(context, desired, survey, domain, signal);
+  const locked = await convergeDisc(context, desired, ref, disc?.path ?? null);
+  if (locked === undefined) await settleClaims(context, desired);
   notes.push(...(await convergeSizes(context, desired, domain, signal)));
   if (isStale) await writeRecord(context, desired, ref, domain.record.rebootToken);
   if ((await convergePower(context, desired, domain)) === 'cut-off') return 'again';
-  if (kept !== undefined) throw kept;
+  if (kept ?? locked) throw kept ?? locked;
   return 'done';
 }
 
@@ -116,10 +127,19 @@ async function settleOff(
 async function turnOff(context: AgentContext, desired: DesiredInstance, domain: OwnDomain): Promise<'done' | 'again'> {
   if (domain.record.generation < desired.generation) {
     await forgetDevices(context, desired, domain);
+    await ejectDisc(context, desired, domain);
     await writeRecord(context, desired, domain.ref, domain.record.rebootToken);
   }
   const outcome = await convergePower(context, desired, domain);
   return outcome === 'cut-off' && domain.ref.name !== desired.domainName ? 'again' : 'done';
+}
+
+/** What is no longer to be in the drive of a domain that goes off; what is to be there is defined when it starts again. */
+async function ejectDisc(context: AgentContext, desired: DesiredInstance, { ref }: OwnDomain): Promise<void> {
+  const claims = await readClaims(context.storage, desired.id);
+  if (claims.every((claim) => claim === desired.cdrom?.imageId)) return;
+  const locked = await convergeDisc(context, desired, ref, null);
+  if (locked === undefined) await settleClaims(context, desired);
 }
 
 /** Waits for all, also when one fails, so that nothing is still being made while it is taken back. */

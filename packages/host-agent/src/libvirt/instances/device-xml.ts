@@ -1,7 +1,13 @@
 // The devices of a domain that come and go while it runs, as XML: volumes, limits of disks and cards. Pure; the same
 // elements stand in a definition and are plugged into a running domain.
 // @see https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms
-import type { DesiredNic, DesiredVolumeAttachment, DiskLimits, Hardware, NicLimits } from '@virga/contract/agent/desired';
+import type {
+  DesiredNic,
+  DesiredVolumeAttachment,
+  DiskLimits,
+  Hardware,
+  NicLimits,
+} from '@virga/contract/agent/desired';
 import { element, textElement } from '../xml.ts';
 import { volumePlace } from './machine-profile.ts';
 

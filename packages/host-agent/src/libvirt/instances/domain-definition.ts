@@ -23,7 +23,7 @@ export async function define(
   context: AgentContext,
   desired: DesiredInstance,
   { domain, networks }: Survey,
-  image: StoredImage | null,
+  { image, disc }: { image: StoredImage | null; disc: StoredImage | null },
   undo: UndoStack,
 ): Promise<DomainRef> {
   const isOn = domain !== undefined && !isOff(domain);
@@ -37,6 +37,7 @@ export async function define(
     files: instanceFiles(context.storage, desired.id),
     volumesPath: context.storage.volumesPath,
     image,
+    disc: disc?.path ?? null,
     networkNames: new Map([...networks].map(([id, { ref }]) => [id, ref.name])),
     host: await hostChoices(context),
   });

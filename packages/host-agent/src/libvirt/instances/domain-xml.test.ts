@@ -40,18 +40,46 @@ const desired: DesiredInstance = {
 const spec = (changes: Partial<DesiredInstance> = {}, host: Partial<DomainSpec['host']> = {}): DomainSpec => ({
   desired: { ...desired, ...changes },
   record: recordOf({ ...desired, ...changes }, null),
-  files: { rootDisk: '/srv/i/root.qcow2', seed: '/srv/i/seed.iso', consoleLog: '/srv/i/console.log' },
+  files: {
+    rootDisk: '/srv/i/root.qcow2',
+    seed: '/srv/i/seed.iso',
+    consoleLog: '/srv/i/console.log',
+    nvram: '/srv/i/nvram',
+  },
+  volumesPath: '/srv/volumes',
   image: { path: '/srv/images/ami/image', format: 'qcow2' },
+  disc: null,
   networkNames: new Map([['net-0123456789abcdef0', 'virga-default']]),
   host: { arch: 'x86_64', acceleration: 'kvm', vhostNet: true, directIo: true, ...host },
 });
 
+const installing: Partial<DesiredInstance> = {
+  cdrom: { imageId: 'ami-0123456789abcdef1' },
+  bootOrder: ['disk', 'cdrom'],
+};
+const devices: Partial<DesiredInstance> = {
+  vcpus: 2,
+  maxVcpus: 2,
+  maxMemoryMib: 1024,
+  volumes: [{ id: 'vol-0123456789abcdef1', target: 'vdc', readOnly: false }],
+};
+const secondNic = { ...desired.nics[0]!, id: 'eni-0123456789abcdef1' as const, mac: '52:54:00:12:34:57' };
+
 const goldens: Record<string, DomainSpec> = {
   'bios-kvm': spec(),
-  'uefi-four-processors': spec({ vcpus: 4, firmware: 'uefi' }),
+  'uefi-four-processors': spec({ vcpus: 4, maxVcpus: 4, firmware: 'uefi' }),
   'emulated-without-direct-io': spec({}, { acceleration: 'tcg', directIo: false, vhostNet: false }),
   'arm-raw-image': { ...spec({}, { arch: 'aarch64' }), image: { path: '/srv/images/ami/image', format: 'raw' } },
   'no-network': spec({ nics: [] }),
+  'install-from-disc': { ...spec(installing), image: null, disc: '/srv/images/iso/image' },
+  'arm-with-drive': spec({ cdrom: { imageId: null } }, { arch: 'aarch64' }),
+  'secure-boot-and-tpm': spec({ firmware: 'uefi-secure', tpm: true }, { acceleration: 'tcg', vhostNet: false }),
+  'emulated-devices': { ...spec({ ...installing, ...devices, hardware: 'emulated' }), disc: '/srv/images/iso/image' },
+  'legacy-devices': { ...spec({ ...installing, ...devices, hardware: 'legacy' }), disc: '/srv/images/iso/image' },
+  watchdog: spec({ watchdog: 'reset' }),
+  'network-boot': spec({ bootOrder: ['network', 'disk'], nics: [...desired.nics, secondNic] }),
+  'room-to-grow-emulated': spec({ maxVcpus: 4, maxMemoryMib: 1025 }, { acceleration: 'tcg', vhostNet: false }),
+  'room-to-grow-kvm': spec({ vcpus: 2, maxVcpus: 3, maxMemoryMib: 2048 }),
 };
 
 for (const [name, golden] of Object.entries(goldens)) {

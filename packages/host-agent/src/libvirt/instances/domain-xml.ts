@@ -1,5 +1,5 @@
 // Domain XML as a pure function of the desired instance and of what the host offers. Owns the choice of every device;
-// owns no file and asks nobody. Everything is virtio, so a guest without its drivers does not boot.
+// owns no file and asks nobody. What kind of machine it is decides machine-profile.ts.
 // @see https://libvirt.org/formatdomain.html
 import type { DesiredInstance, DesiredNic } from '@virga/contract/agent/desired';
 import { volumeFile } from '../volumes/volume-folder.ts';
@@ -15,6 +15,16 @@ import {
 } from './device-xml.ts';
 import { type DomainRecord, prefixedMetadataElement } from './domain-metadata.ts';
 import { memoryRoomElement, numaElement, sizeElements } from './domain-sizes.ts';
+import {
+  bootElement,
+  bootOrderOf,
+  cdromDrive,
+  featuresElement,
+  osElement,
+  tpmElement,
+  watchdogElement,
+} from './hardware-xml.ts';
+import { type MachineProfile, machineProfile } from './machine-profile.ts';
 
 export type Architecture = 'x86_64' | 'aarch64';
 
@@ -28,7 +38,13 @@ export type HostChoices = {
   directIo: boolean;
 };
 
-export type InstanceFiles = { rootDisk: string; seed: string; consoleLog: string };
+export type InstanceFiles = {
+  rootDisk: string;
+  seed: string;
+  consoleLog: string;
+  /** Beginning of the names of the files that UEFI keeps its variables in. */
+  nvram: string;
+};
 
 export type DomainSpec = {
   desired: DesiredInstance;
@@ -38,6 +54,8 @@ export type DomainSpec = {
   volumesPath: string;
   /** What the root disk rests on; null when it is complete in itself. */
   image: { path: string; format: 'qcow2' | 'raw' } | null;
+  /** File of the disc in the drive; null when there is none. */
+  disc: string | null;
   /** Name of the libvirt network behind each network id. */
   networkNames: ReadonlyMap<DesiredNic['networkId'], string>;
   host: HostChoices;
@@ -49,10 +67,9 @@ const maxNetworkQueues = 8;
 /** Root disk, seed, agent channel, tablet, screen, balloon, room for memory, random numbers. */
 const otherPortDevices = 8;
 
-const machine = { x86_64: 'q35', aarch64: 'virt' } as const;
-
 export function domainXml(spec: DomainSpec): string {
   const { desired, record, host } = spec;
+  const sizes = sizesOf(desired, host);
   return element(
     'domain',
     { type: host.acceleration === 'kvm' ? 'kvm' : 'qemu' },
@@ -61,10 +78,10 @@ export function domainXml(spec: DomainSpec): string {
     textElement('title', desired.name),
     desired.description !== '' && textElement('description', desired.description),
     element('metadata', {}, prefixedMetadataElement(record)),
-    ...sizeElements(desired, host),
-    firmware(desired, host),
-    element('features', {}, element('acpi', {}), host.arch === 'x86_64' && element('apic', {})),
-    cpu(desired, host),
+    ...sizeElements(sizes, host),
+    osElement(desired, host, spec.files.nvram),
+    featuresElement(desired, host),
+    cpu(sizes, host),
     clock(host),
     textElement('on_poweroff', 'destroy'),
     textElement('on_reboot', 'restart'),
@@ -74,11 +91,10 @@ export function domainXml(spec: DomainSpec): string {
   );
 }
 
-function firmware(desired: DesiredInstance, { arch }: HostChoices): string {
-  const type = textElement('type', 'hvm', { arch, machine: machine[arch] });
-  if (desired.firmware === 'bios' && arch === 'x86_64') return element('os', {}, type);
-  const secureBoot = element('feature', { enabled: 'no', name: 'secure-boot' });
-  return element('os', { firmware: 'efi' }, type, element('firmware', {}, secureBoot));
+/** Memory is added by a virtio device; a machine without has what it starts with. */
+function sizesOf(desired: DesiredInstance, { arch }: HostChoices): DesiredInstance {
+  const { isParavirtual } = machineProfile(desired.hardware, arch);
+  return isParavirtual ? desired : { ...desired, maxMemoryMib: desired.memoryMib };
 }
 
 function cpu(desired: DesiredInstance, { arch, acceleration }: HostChoices): string {
@@ -99,33 +115,44 @@ function clock({ arch }: HostChoices): string {
 }
 
 function devices(spec: DomainSpec): string {
-  const { desired, files } = spec;
+  const { desired, files, host } = spec;
+  const profile = machineProfile(desired.hardware, host.arch);
+  const { isParavirtual } = profile;
   const serialLog = element('log', { file: files.consoleLog, append: 'on' });
   return element(
     'devices',
     {},
-    rootDisk(spec),
-    seedDisk(files.seed),
-    ...desired.volumes.map((volume) => volumeDisk(volume, volumeFile(spec.volumesPath, volume.id), spec.host)),
-    ...hotPlugPortElements(otherPortDevices),
-    // Firmware and kernel would look for USB devices that are not there.
-    element('controller', { type: 'usb', model: 'none' }),
+    rootDisk(spec, profile),
+    seedDisk(files.seed, profile),
+    cdromDrive(desired, profile, spec.disc),
+    ...desired.volumes.map((volume) =>
+      volumeDisk(volume, volumeFile(spec.volumesPath, volume.id), { ...host, hardware: desired.hardware }),
+    ),
+    ...(isParavirtual ? hotPlugPortElements(otherPortDevices) : []),
+    profile.cdrom.bus === 'scsi' &&
+      desired.cdrom !== null &&
+      element('controller', { type: 'scsi', model: 'virtio-scsi' }),
+    // On virtio there is nothing on USB, and firmware and kernel would look for it.
+    element('controller', { type: 'usb', model: isParavirtual ? 'none' : 'piix3-uhci' }),
     ...desired.nics.map((nic) => networkCard(nic, spec)),
     element('serial', { type: 'pty' }, serialLog, element('target', { port: 0 })),
     element('console', { type: 'pty' }, element('target', { type: 'serial', port: 0 })),
-    element('channel', { type: 'unix' }, element('target', { type: 'virtio', name: 'org.qemu.guest_agent.0' })),
-    element('input', { type: 'tablet', bus: 'virtio' }),
+    isParavirtual &&
+      element('channel', { type: 'unix' }, element('target', { type: 'virtio', name: 'org.qemu.guest_agent.0' })),
+    element('input', { type: 'tablet', bus: isParavirtual ? 'virtio' : 'usb' }),
+    tpmElement(desired),
     // libvirt makes the socket in its own folder, so only who may use libvirt reaches the screen.
     element('graphics', { type: 'vnc' }, element('listen', { type: 'socket' })),
-    element('video', {}, element('model', { type: 'virtio', heads: 1 })),
-    element('memballoon', { model: 'virtio', freePageReporting: 'on' }),
-    memoryRoomElement(desired),
-    element('rng', { model: 'virtio' }, textElement('backend', '/dev/urandom', { model: 'random' })),
+    element('video', {}, element('model', { type: profile.videoModel, heads: 1 })),
+    watchdogElement(desired),
+    element('memballoon', isParavirtual ? { model: 'virtio', freePageReporting: 'on' } : { model: 'none' }),
+    isParavirtual && memoryRoomElement(desired),
+    isParavirtual && element('rng', { model: 'virtio' }, textElement('backend', '/dev/urandom', { model: 'random' })),
   );
 }
 
-function rootDisk({ desired, files, image, host }: DomainSpec): string {
-  const queues = desired.maxVcpus > 1 ? desired.maxVcpus : undefined;
+function rootDisk({ desired, files, image, host }: DomainSpec, { root }: MachineProfile): string {
+  const queues = root.bus === 'virtio' && desired.maxVcpus > 1 ? desired.maxVcpus : undefined;
   // The base is shared by all clones: no guest's QEMU may own it, and none may guess what it is.
   const untouched = element('seclabel', { model: 'dac', relabel: 'no' });
   return element(
@@ -142,22 +169,21 @@ function rootDisk({ desired, files, image, host }: DomainSpec): string {
           element('source', { file: image.path }, untouched),
           element('backingStore', {}),
         ),
-    element('target', { dev: 'vda', bus: 'virtio' }),
+    element('target', root),
     ioTune(desired.rootDisk.limits),
     textElement('serial', diskSerial(desired.rootDisk.id)),
-    element('boot', { order: 1 }),
+    bootElement(bootOrderOf(desired)('disk')),
   );
 }
 
-/** A disk rather than a CD-ROM: kernels made for clouds have no driver for those. */
-function seedDisk(file: string): string {
+function seedDisk(file: string, { seed: { device, ...place } }: MachineProfile): string {
   return element(
     'disk',
-    { type: 'file', device: 'disk' },
+    { type: 'file', device },
     element('driver', { name: 'qemu', type: 'raw', cache: 'writeback' }),
     element('source', { file }),
     element('backingStore', {}),
-    element('target', { dev: 'vdb', bus: 'virtio' }),
+    element('target', place),
     textElement('serial', 'cidata'),
     element('readonly', {}),
   );
@@ -169,15 +195,17 @@ export function networkCard(
 ): string {
   const network = networkNames.get(nic.networkId);
   if (network === undefined) throw new RangeError(`no libvirt network is known for ${nic.networkId}`);
-  const queues = Math.min(desired.maxVcpus, maxNetworkQueues);
+  const { nicModel } = machineProfile(desired.hardware, host.arch);
+  const queues = nicModel === 'virtio' ? Math.min(desired.maxVcpus, maxNetworkQueues) : 1;
   return element(
     'interface',
     { type: 'network' },
     element('mac', { address: nic.mac }),
     element('source', { network }),
     bandwidth(nic.limits),
-    element('model', { type: 'virtio' }),
+    element('model', { type: nicModel }),
     host.vhostNet && queues > 1 && element('driver', { name: 'vhost', queues }),
+    bootElement(bootOrderOf(desired)('network', desired.nics.indexOf(nic))),
     element('alias', { name: deviceAlias(nic.id) }),
   );
 }

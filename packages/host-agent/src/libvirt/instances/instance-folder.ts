@@ -28,6 +28,7 @@ export function instanceFiles(storage: Storage, id: InstanceIdentity['id']): Ins
     rootDisk: join(folder, 'root.qcow2'),
     seed: join(folder, 'seed.iso'),
     consoleLog: join(folder, 'console.log'),
+    nvram: join(folder, 'nvram'),
   };
 }
 

@@ -52,7 +52,10 @@ const look = ({ hypervisor }: AgentContext, ref: DomainRef): Promise<SeenDevices
 /** What is to go, or to come back in another way. */
 function surplusOf(desired: DesiredInstance, seen: SeenDevices): (SeenVolume | SeenNic)[] {
   const isWanted = ({ id, target, readOnly }: SeenVolume) =>
-    desired.volumes.some((volume) => volume.id === id && volumePlace(volume, desired.hardware).dev === target && volume.readOnly === readOnly);
+    desired.volumes.some(
+      (volume) =>
+        volume.id === id && volumePlace(volume, desired.hardware).dev === target && volume.readOnly === readOnly,
+    );
   return [
     ...seen.volumes.filter((volume) => !isWanted(volume)),
     ...seen.nics.filter(({ id }) => !desired.nics.some((nic) => nic.id === id)),
