@@ -47,7 +47,7 @@ export const moduleOrder = [
 const controlPlane = 'packages/control-plane/src/';
 /** Who may give itself the rights of the system: what runs without a caller. */
 const actsAsSystem =
-  /^packages\/control-plane\/src\/(access\/|reconcile\/|workflows\/|(control-plane|bootstrap)\.ts|modules\/[^/]+\/[^/]+(-reconciler|\.workflow|-reaper)\.ts)/;
+  /^packages\/control-plane\/src\/(access\/|reconcile\/|recover\/|workflows\/|(control-plane|bootstrap)\.ts|modules\/[^/]+\/[^/]+(-reconciler|\.workflow|-reaper)\.ts)/;
 
 type Edge = { module: Module; imported: Import; target: string };
 

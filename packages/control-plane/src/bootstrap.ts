@@ -49,7 +49,7 @@ export async function ensureAdministrator(
   }
 }
 
-const cloudIdKey = 'cloudId';
+export const cloudIdKey = 'cloudId';
 
 /** The random id of this database, made once. What carries another one on a host is never touched. */
 export async function ensureCloudId(db: Db | Tx): Promise<string> {

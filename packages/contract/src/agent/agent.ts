@@ -11,10 +11,11 @@ import type { InstrumentAccess } from './instruments.ts';
 import type { Inventory } from './inventory.ts';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from './observed.ts';
 import type { VolumeKeeping } from './volumes.ts';
+import type { WarmKeeping } from './warm.ts';
 
 export type { CallContext, OnProgress } from './call-context.ts';
 
-export interface HostAgent extends GuestAccess, ScreenAccess, InstrumentAccess, VolumeKeeping {
+export interface HostAgent extends GuestAccess, ScreenAccess, InstrumentAccess, VolumeKeeping, WarmKeeping {
   /** Facts about the host, read now. @throws HostUnavailable the hypervisor does not answer */
   facts(context?: CallContext): Promise<HostFacts>;
 

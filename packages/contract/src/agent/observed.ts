@@ -53,6 +53,8 @@ export const ObservedInstance = Type.Object({
   notes: Type.Optional(Type.Array(Type.String())),
   /** The domain was adopted: nothing of it is ours to remove. Absent is false. */
   adopted: Type.Optional(Type.Boolean()),
+  /** It began as a copy of a template. Absent is false. */
+  warm: Type.Optional(Type.Boolean()),
 });
 export type ObservedInstance = Static<typeof ObservedInstance>;
 
@@ -72,6 +74,8 @@ export const ObservedImage = Type.Object({
   fileSizeBytes: Type.Integer(),
   format: Type.Union([Type.Literal('qcow2'), Type.Literal('raw')]),
   sha256: Type.String(),
+  /** As it was last imported with. */
+  keepsake: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
 });
 export type ObservedImage = Static<typeof ObservedImage>;
 

@@ -4,7 +4,7 @@ import type { ObservedImage } from '@virga/contract/agent/observed';
 import { VirgaError } from '@virga/contract/errors';
 import type { ImageId } from '@virga/contract/ids';
 import { type ActContext, step, workflow } from '../../workflows/workflow.ts';
-import { desiredImageOf, removeFromHosts } from './image-hosts.ts';
+import { desiredImageOf, findImageOrder, removeFromHosts } from './image-hosts.ts';
 
 type Input = { imageId: ImageId };
 export const importImageKind = 'image.import';
@@ -41,7 +41,8 @@ export const importImage = workflow<Input>({
  * there.
  */
 async function copyToHosts({ deps, input, signal, onProgress }: ActContext<Input>): Promise<ObservedImage> {
-  const row = await deps.db.selectFrom('images').selectAll().where('id', '=', input.imageId).executeTakeFirstOrThrow();
+  const row = await findImageOrder(deps.db, input.imageId);
+  if (row === undefined) throw new Error(`image ${input.imageId} has no row`);
   const desired = desiredImageOf(row, deps.cloudId);
   const results = await Promise.allSettled(
     deps.agents.all().map(({ agent }) => agent.importImage(desired, { signal, onProgress })),

@@ -5,6 +5,7 @@ import type { RegisteredHost } from '../../agents/agent-registry.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { inTransaction } from '../../store/database.ts';
+import { provideImage } from './image-hosts.ts';
 
 export async function reapImages(
   deps: Deps,
@@ -19,6 +20,10 @@ export async function reapImages(
   const ids = there.map(({ id }) => id);
   // Asked after the hosts were: an image has its row before it has a file.
   const owned = await deps.db.selectFrom('images').select('id').where('id', 'in', ids).execute();
+  // Those of earlier versions know nothing of their rows.
+  for (const image of there.filter(({ keepsake, id }) => !keepsake && owned.some((row) => row.id === id))) {
+    await provideImage(deps, host, image.id, signal);
+  }
   const orphans = ids.filter((id) => !owned.some((row) => row.id === id));
   for (const id of orphans) {
     await host.agent.deleteImage({ id, cloudId: deps.cloudId }, { signal });

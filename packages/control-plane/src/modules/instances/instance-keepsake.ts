@@ -4,12 +4,28 @@
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { ScheduledAction } from '@virga/contract/rest/instance-schedules';
 import { sql } from 'kysely';
+import type { KeptProject } from '../projects/kept-project.ts';
 import type { InstanceRow } from './instance-store.ts';
 
 export type KeptSchedule = { id: string; action: ScheduledAction; cron: string; timeZone: string; createdBy: string };
 
-export function keepsakeOf(row: InstanceRow & { schedules: KeptSchedule[] }): DesiredInstance['keepsake'] {
+/** What of a row is told otherwise, or is nothing to keep: what was seen, and what is being done about it. */
+const leftOut: ReadonlySet<string> = new Set([
+  ...['tags', 'delete_protection', 'autostart', 'crash_policy', 'expires_at', 'expiry_action'],
+  ...['state', 'converged_generation', 'observed_state', 'observed_reason', 'allocated', 'started_at'],
+  ...['failure', 'failures', 'retry_at', 'operation_id', 'user_data', 'released'],
+]);
+
+/** @param columns names of the columns of instances, as a query names them */
+export function keepsakeOf(
+  row: InstanceRow & { schedules: KeptSchedule[]; project: KeptProject },
+  columns: readonly string[],
+): DesiredInstance['keepsake'] {
+  const names = columns.map((column) => column.slice(column.indexOf('.') + 1)).filter((name) => !leftOut.has(name));
   return {
+    project: row.project,
+    host: { id: row.host_id, name: row.host_name },
+    row: Object.fromEntries(names.map((name) => [name, row[name as keyof InstanceRow]])),
     tags: row.tags,
     deleteProtection: row.delete_protection,
     autostart: row.autostart,

@@ -7,15 +7,19 @@ import { type Selectable, sql } from 'kysely';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Db, Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
+import { type KeptProject, keptProject } from '../projects/kept-project.ts';
 import { addressCount, addressRange } from './address-pool.ts';
 import { networkNameOf } from './network.ts';
 
-export type NetworkRow = Omit<Selectable<Database['networks']>, 'gateway'> & { gateway: string };
+export type NetworkRow = Selectable<Database['networks']> & { project: KeptProject };
 /** For people; counting takes its time in a large network. */
 export type CountedNetworkRow = NetworkRow & { leased_count: number; reserved: Network['reserved'] };
 
 const selectNetworks = (db: Db | Tx) =>
-  db.selectFrom('networks').selectAll('networks').select(sql<string>`host(networks.gateway)`.as('gateway'));
+  db
+    .selectFrom('networks')
+    .selectAll('networks')
+    .select([sql<string>`host(networks.gateway)`.as('gateway'), keptProject('networks').as('project')]);
 
 const selectCountedNetworks = (db: Db | Tx) =>
   selectNetworks(db).select([
@@ -105,7 +109,14 @@ export function desiredNetworkOf(row: NetworkRow, leases: DesiredLease[], cloudI
     gateway: row.gateway,
     bridge: row.bridge,
     leases,
+    keepsake: keepsakeOf(row),
   };
+}
+
+/** What is needed to write the row again; how far the hosts have come is not. */
+function keepsakeOf({ project, converged_generation: _, failure: __, ...row }: NetworkRow): DesiredNetwork['keepsake'] {
+  // As it is read back, so that comparing tells of a difference only when there is one.
+  return JSON.parse(JSON.stringify({ project, row }));
 }
 
 export function networkNotFound(id: NetworkId): VirgaError {

@@ -35,5 +35,10 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       primary key (network_id, address)
     );
     create index foreign_leases_released on foreign_leases (released_id);
+
+    -- Hosts get to know what they are to keep of what they have already.
+    update networks set generation = generation + 1;
+    update instances set generation = generation + 1, operation_id = null
+      where desired <> 'deleted' and converged_generation = generation;
   `.execute(db);
 }

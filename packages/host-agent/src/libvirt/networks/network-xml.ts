@@ -19,6 +19,7 @@ export type NetworkDescription = {
   gateway: string;
   prefix: number;
   leases: { mac: string; address: string; hostName: string | undefined }[];
+  keepsake: Record<string, unknown>;
 };
 
 export function networkXml(network: DesiredNetwork): string {
@@ -33,7 +34,7 @@ export function networkXml(network: DesiredNetwork): string {
     {},
     textElement('name', network.name),
     textElement('uuid', network.uuid),
-    element('metadata', {}, element('virga:network', record)),
+    element('metadata', {}, textElement('virga:network', JSON.stringify(network.keepsake ?? {}), record)),
     element('forward', { mode: 'nat' }),
     // Spanning tree would keep a new guest off the net for seconds, and one bridge alone has no loops.
     element('bridge', { name: network.bridge, stp: 'off', delay: 0 }),
@@ -65,7 +66,8 @@ export function withUniqueNames(leases: readonly DesiredLease[]): NetworkDescrip
 /** Reads network XML; undefined when the network is not of ours. */
 export function readNetworkXml(xml: string): NetworkDescription | undefined {
   const network = parseXml(xml);
-  const record = recordOf(childAt(network, 'metadata', 'network')?.attributes ?? {});
+  const mark = childAt(network, 'metadata', 'network');
+  const record = recordOf(mark?.attributes ?? {});
   if (record === undefined) return undefined;
   const ip = childAt(network, 'ip');
   return {
@@ -75,7 +77,17 @@ export function readNetworkXml(xml: string): NetworkDescription | undefined {
     gateway: ip?.attributes.address ?? '',
     prefix: Number(ip?.attributes.prefix ?? 0),
     leases: childrenOf(childAt(ip, 'dhcp'), 'host').map(leaseOf),
+    keepsake: keepsakeOf(mark?.text ?? ''),
   };
+}
+
+/** Networks of earlier versions have none. */
+function keepsakeOf(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
 }
 
 function recordOf({ cloud, id = '', generation }: XmlElement['attributes']): NetworkRecord | undefined {

@@ -115,20 +115,20 @@ async function repair(
   await attachGuests(connection, desired);
 }
 
-type Parts = Pick<FoundNetwork['defined'], 'record' | 'bridge' | 'gateway' | 'prefix' | 'leases'>;
+type Parts = Pick<FoundNetwork['defined'], 'record' | 'bridge' | 'gateway' | 'prefix' | 'leases' | 'keepsake'>;
 
 /** What libvirt would tell of the network if it were as desired. */
 function asDefined(desired: DesiredNetwork): Parts {
-  const { id, cloudId, generation, bridge, gateway, cidr } = desired;
+  const { id, cloudId, generation, bridge, gateway, cidr, keepsake = {} } = desired;
   const leases = withUniqueNames(desired.leases);
-  return { record: { id, cloudId, generation }, bridge, gateway, prefix: prefixOf(cidr), leases };
+  return { record: { id, cloudId, generation }, bridge, gateway, prefix: prefixOf(cidr), leases, keepsake };
 }
 
 /** What cannot change while the network runs. */
 const link = ({ bridge, gateway, prefix }: Parts): string => JSON.stringify([bridge, gateway, prefix]);
 
 const describe = (parts: Parts): string =>
-  JSON.stringify([link(parts), parts.record.generation, parts.leases.map(leaseElement).sort()]);
+  JSON.stringify([link(parts), parts.record.generation, parts.keepsake, parts.leases.map(leaseElement).sort()]);
 
 function observed({ defined, running }: FoundNetwork): ObservedNetwork {
   const { id, cloudId, generation } = defined.record;

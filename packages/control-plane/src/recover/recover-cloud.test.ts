@@ -1,0 +1,98 @@
+// A database that was lost, and what its hosts bring back: every column but those that no host can know.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { SimulatedCloud } from '@virga/testing/simulated-cloud';
+import { createTemporaryDatabase, type TemporaryDatabase } from '@virga/testing/temporary-database';
+import { adoptInstance } from '../modules/instances/adopt-instance.ts';
+import { getInstance, stopInstance } from '../modules/instances/instance-operations.ts';
+import { releaseInstance } from '../modules/instances/release-instance.ts';
+import { updateInstance } from '../modules/instances/update-instance.ts';
+import { listNetworks } from '../modules/networks/network-operations.ts';
+import { openStore, type Store } from '../store/database.ts';
+import { recoverCloud } from './recover-cloud.ts';
+
+let cloud: SimulatedCloud;
+let database: TemporaryDatabase;
+before(async () => {
+  cloud = await SimulatedCloud.start();
+  await cloud.prepare();
+  database = await createTemporaryDatabase();
+});
+after(async () => {
+  await cloud.startAgain();
+  await cloud.close();
+  await database.drop();
+});
+
+/** Nobody can know it any more, or it follows from when it is looked at. */
+const lost = ['user_data', 'started_at', 'operation_id', 'retry_at', 'failures', 'xmin'];
+const recover = (options: { cloudId?: string; dryRun?: boolean } = {}) =>
+  recoverCloud({
+    database: database.config,
+    hosts: [{ name: 'host-1', driver: 'simulated', agent: cloud.host().reopen() }],
+    ...options,
+  });
+
+async function everyRow({ db }: Store) {
+  const instances = await db.selectFrom('instances').selectAll().orderBy('id').execute();
+  const kept = instances.map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => !lost.includes(name))));
+  return {
+    instances: kept,
+    nics: await db.selectFrom('nics').selectAll().orderBy('id').execute(),
+    networks: await db.selectFrom('networks').selectAll().orderBy('id').execute(),
+    images: await db.selectFrom('images').selectAll().orderBy('id').execute(),
+    projects: await db.selectFrom('projects').selectAll().orderBy('id').execute(),
+    leases: await db.selectFrom('foreign_leases').selectAll().orderBy('address').execute(),
+    taken: await db
+      .selectFrom('addresses')
+      .select(['address', 'nic_id'])
+      .where('released_at', 'is', null)
+      .orderBy('address')
+      .execute(),
+    promised: await db.selectFrom('hosts').select(['id', 'name', 'allocated_vcpus', 'allocated_memory_mib']).execute(),
+  };
+}
+
+test('a lost database is rebuilt from its hosts, row by row, and what was asked for last holds', async () => {
+  const { deps, operator, administrator } = cloud;
+  const running = await cloud.launch('web');
+  const off = await cloud.launch('off');
+  await cloud.succeeded((await stopInstance(deps, operator, off.id)).operationId);
+  const described = await updateInstance(deps, operator, running.id, {
+    description: 'a web server',
+    tags: { env: 'test' },
+  });
+  await cloud.succeeded(described.operationId);
+  const leaver = await cloud.launch('leaver');
+  await cloud.succeeded((await releaseInstance(deps, operator, leaver.id)).operationId);
+  cloud.host().defineForeignDomain('win10', { state: 'running', memoryMib: 512 });
+  cloud.host().defineForeignDomain('stranger', { state: 'running', memoryMib: 512 });
+  const adopted = await adoptInstance(deps, administrator, { domain: 'win10' });
+  await cloud.succeeded(adopted.operationId);
+  const shown = await Promise.all([running, off, adopted.instance].map(({ id }) => cloud.instance(id)));
+  const networks = await listNetworks(deps.db, operator, {});
+  const rows = await everyRow(deps as unknown as Store);
+  await cloud.stop();
+
+  const seen = await recover({ dryRun: true });
+  assert.deepEqual(seen.counts, { projects: 1, hosts: 1, networks: 1, images: 1, volumes: 0, instances: 3 });
+  const recovered = await recover();
+  assert.deepEqual(recovered, seen);
+  assert.deepEqual([recovered.cloudId, recovered.leftAlone], [deps.cloudId, []]);
+
+  const store = openStore(database.config);
+  try {
+    assert.deepEqual(await everyRow(store), rows);
+    for (const before of shown) {
+      const now = await getInstance(store.db, operator, before.id);
+      // The host is not ready before its first report.
+      assert.deepEqual({ ...now, startedAt: before.startedAt, stateReason: null }, { ...before, stateReason: null });
+    }
+    assert.deepEqual(await listNetworks(store.db, operator, {}), networks);
+  } finally {
+    await store.close();
+  }
+  assert.equal(cloud.host().bootCount(running.id), 1);
+  await assert.rejects(recover(), { code: 'Conflict', detail: /not empty/ });
+  await assert.rejects(recover({ cloudId: 'another' }), { code: 'NotFound' });
+});
