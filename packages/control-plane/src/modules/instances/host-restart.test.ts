@@ -1,6 +1,7 @@
 // What a restart of the host and a crash of the guest mean, by the policies of the instance.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { InstanceId } from '@virga/contract/ids';
 import type { LaunchInstance } from '@virga/contract/rest/instances';
 import { launchOf, SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
@@ -28,15 +29,15 @@ async function stopped(name: string, policies: Policies) {
   await cloud.succeeded((await stopInstance(cloud.deps, cloud.operator, id)).operationId);
   return id;
 }
-const stateOf = async (id: Parameters<SimulatedCloud['instance']>[0]) => (await cloud.instance(id)).state;
-const settled = (id: Parameters<SimulatedCloud['instance']>[0], state: string) =>
+const stateOf = async (id: InstanceId) => (await cloud.instance(id)).state;
+const settled = (id: InstanceId, state: string) =>
   until(`${id} is ${state}`, async () => (await stateOf(id)) === state);
 const isKnown = (bootId: string) =>
   until(`the boot ${bootId} is known`, async () => {
     const { boot_id } = await cloud.deps.db.selectFrom('hosts').select('boot_id').executeTakeFirstOrThrow();
     return boot_id === bootId;
   });
-const removed = async (...ids: Parameters<SimulatedCloud['instance']>[0][]) => {
+const removed = async (...ids: InstanceId[]) => {
   for (const id of ids) await cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, id)).operationId);
   await cloud.assertNothingLeft();
 };
@@ -117,7 +118,7 @@ test('a server that starts anew on a host that has not is no restart of the host
 
 test('what is always to run stays off when its host has no room, and that is told', async () => {
   const off = await stopped('no-room', { autostart: 'always' });
-  const others = [];
+  const others: InstanceId[] = [];
   for (let n = 0; n < 8; n++) others.push(await launched(`full-${n}`, {}));
   cloud.host().rebootHost();
   await until('it is told', async () => (await cloud.eventTypes(off)).includes('instance.autostart-refused'));
