@@ -9,12 +9,13 @@ import { deleteContract } from './delete-contract.ts';
 import { deviceContract } from './device-contract.ts';
 import { failureContract } from './failure-contract.ts';
 import { guestContract } from './guest-contract.ts';
+import { hardwareContract } from './hardware-contract.ts';
 import type { OpenHarness } from './harness.ts';
+import { hibernateContract } from './hibernate-contract.ts';
 import { hostContract } from './host-contract.ts';
 import { imageContract } from './image-contract.ts';
 import { instrumentsContract } from './instruments-contract.ts';
 import { labelContract } from './label-contract.ts';
-import { hibernateContract } from './hibernate-contract.ts';
 import { launchContract } from './launch-contract.ts';
 import { networkContract } from './network-contract.ts';
 import { outsideContract } from './outside-contract.ts';
@@ -41,6 +42,7 @@ const parts = [
   deleteContract,
   volumeContract,
   deviceContract,
+  hardwareContract,
   failureContract,
   outsideContract,
   consoleContract,

@@ -9,6 +9,8 @@ export type HypervisorAddress = { uri?: string | undefined; socketPath?: string 
 
 /** Ten starts at once: more than a host of ordinary size can do. */
 const actConnections = 2;
+/** Guests that do not answer keep calls for seconds: those of ten of them hold nobody else up. */
+const guestConnections = 2;
 
 type Slot = { connection: Promise<Connection> | undefined; inUse: number };
 
@@ -16,6 +18,10 @@ export class Hypervisor {
   private readonly address: HypervisorAddress;
   private readonly questions: Slot = { connection: undefined, inUse: 0 };
   private readonly acts: Slot[] = Array.from({ length: actConnections }, () => ({ connection: undefined, inUse: 0 }));
+  private readonly guests: Slot[] = Array.from({ length: guestConnections }, () => ({
+    connection: undefined,
+    inUse: 0,
+  }));
   private closed = false;
 
   constructor(address: HypervisorAddress) {
@@ -29,7 +35,12 @@ export class Hypervisor {
 
   /** Does what may take seconds: starts, stops, changes. */
   act<T>(what: string, work: (connection: Connection) => Promise<T>): Promise<T> {
-    return this.use(this.leastBusy(), what, work);
+    return this.use(leastBusy(this.acts), what, work);
+  }
+
+  /** Reaches into a guest, which may take its time to answer. */
+  reach<T>(what: string, work: (connection: Connection) => Promise<T>): Promise<T> {
+    return this.use(leastBusy(this.guests), what, work);
   }
 
   /** A connection of the caller's own, to listen on. It closes it. */
@@ -43,12 +54,8 @@ export class Hypervisor {
 
   async close(): Promise<void> {
     this.closed = true;
-    const open = [this.questions, ...this.acts].flatMap((slot) => slot.connection ?? []);
+    const open = [this.questions, ...this.acts, ...this.guests].flatMap((slot) => slot.connection ?? []);
     await Promise.all(open.map((connection) => connection.then((it) => it.close()).catch(() => undefined)));
-  }
-
-  private leastBusy(): Slot {
-    return this.acts.reduce((best, slot) => (slot.inUse < best.inUse ? slot : best));
   }
 
   private async use<T>(slot: Slot, what: string, work: (connection: Connection) => Promise<T>): Promise<T> {
@@ -90,3 +97,5 @@ export class Hypervisor {
     return connection;
   }
 }
+
+const leastBusy = (slots: Slot[]): Slot => slots.reduce((best, slot) => (slot.inUse < best.inUse ? slot : best));

@@ -5,15 +5,13 @@ import { open } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId } from '@virga/contract/ids';
-import type { Connection } from '@virga/libvirt/connection/connect';
-import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import type { AgentContext } from '../agent-context.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
-import { findById, findByUuid, readRecord } from './domain-lookup.ts';
-import { instanceFiles, readOwner } from './instance-folder.ts';
+import { instanceFiles } from './instance-folder.ts';
+import { requireDomain } from './require-domain.ts';
 
-/** virtlogd calls what it rotated away last so. */
-const rotatedSuffix = '.0';
+/** What virtlogd, or Virga in its place, rotated away, newest first. */
+const rotatedSuffixes = ['.0', '.1', '.2'];
 
 /** @throws NotFound */
 export async function domainXml(context: AgentContext, id: InstanceId): Promise<string> {
@@ -46,10 +44,15 @@ export async function readConsoleLog(
   tailBytes: number,
 ): Promise<{ bytes: Buffer; truncated: boolean }> {
   const { consoleLog } = instanceFiles(context.storage, id);
-  const newest = await readTail(consoleLog, tailBytes);
-  const older = await readTail(`${consoleLog}${rotatedSuffix}`, tailBytes - newest.bytes.length);
-  const bytes = Buffer.concat([older.bytes, newest.bytes]);
-  return { bytes, truncated: newest.truncated || older.truncated };
+  const parts: Buffer[] = [];
+  let [leftBytes, truncated] = [tailBytes, false];
+  for (const suffix of ['', ...rotatedSuffixes]) {
+    const part = await readTail(`${consoleLog}${suffix}`, leftBytes);
+    parts.unshift(part.bytes);
+    leftBytes -= part.bytes.length;
+    truncated ||= part.truncated;
+  }
+  return { bytes: Buffer.concat(parts), truncated };
 }
 
 async function readTail(path: string, tailBytes: number): Promise<{ bytes: Buffer; truncated: boolean }> {
@@ -63,17 +66,4 @@ async function readTail(path: string, tailBytes: number): Promise<{ bytes: Buffe
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { bytes: Buffer.alloc(0), truncated: false };
     throw error;
   }
-}
-
-async function requireDomain(context: AgentContext, connection: Connection, id: InstanceId): Promise<DomainRef> {
-  const owner = await readOwner(context.storage, id);
-  const domain = owner && (await findByUuid(connection, owner.uuid));
-  const isIt = domain !== undefined && (await readRecord(connection, domain))?.instanceId === id;
-  // Somebody may have removed the folder of a guest that runs on.
-  const found = isIt ? domain : await findById(connection, id);
-  if (found !== undefined) return found;
-  throw new VirgaError('NotFound', {
-    detail: `There is no domain of ${id} on the host.`,
-    action: 'Look at the state of the instance: virga show.',
-  });
 }
