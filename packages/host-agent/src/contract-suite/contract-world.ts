@@ -33,6 +33,8 @@ export class ContractWorld {
   readonly network: DesiredNetwork;
   readonly politeImage: DesiredImage;
   readonly stubbornImage: DesiredImage;
+  /** Deleted once no instance can have them any more. */
+  readonly discs: DesiredImage[] = [];
   private readonly hooks: Map<string, StepHook>;
   private readonly opened: Harness;
   private addresses = firstAddress;
@@ -77,6 +79,7 @@ export class ContractWorld {
 
   async close(): Promise<void> {
     await this.agent.deleteNetwork(this.network);
+    for (const disc of this.discs) await this.agent.deleteImage(disc);
     await this.agent.deleteImage(this.politeImage);
     await this.agent.deleteImage(this.stubbornImage);
     await this.harness.close();

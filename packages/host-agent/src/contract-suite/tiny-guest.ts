@@ -1,6 +1,6 @@
 // A guest for tests: a boot sector that is its own operating system. Boots within a fifth of a second under TCG, sleeps
 // between clock ticks, greets on the serial port at each boot, sends back what it gets there, lets go of devices that are
-// pulled, and switches itself off at the power button, unless it is made stubborn. Needs a PC (q35) with BIOS firmware.
+// pulled, and switches itself off at the power button, unless it is made stubborn. Needs a PC with BIOS firmware; devices go on q35.
 
 /** Printed at each boot. */
 export const greeting = 'guest booted\r\n';
@@ -18,13 +18,15 @@ const signatureOffset = 510;
 export function tinyGuestDisk({
   answersAcpi,
   letsGo = answersAcpi,
+  greets = greeting,
 }: {
   answersAcpi: boolean;
   letsGo?: boolean;
+  greets?: string;
 }): Buffer {
   const disk = Buffer.alloc(tinyGuestDiskBytes);
   machineCode.copy(disk);
-  disk.write(greeting, machineCode.length, 'latin1');
+  disk.write(greets, machineCode.length, 'latin1');
   if (!answersAcpi) disk.writeUInt16LE(0, buttonBitsOffset);
   if (!letsGo) disk.writeUInt16LE(0, slotBitsOffset);
   disk.writeUInt16BE(0x55aa, signatureOffset);
