@@ -5,10 +5,14 @@ import { eventRoutes } from './events.ts';
 import { hostRoutes } from './hosts.ts';
 import { identityRoutes } from './identity.ts';
 import { imageRoutes } from './images.ts';
+import { instanceConsoleRoutes } from './instance-consoles.ts';
+import { instanceGuestRoutes } from './instance-guest.ts';
+import { instanceHardwareRoutes } from './instance-hardware-change.ts';
 import { instrumentRoutes } from './instance-instruments.ts';
 import { instanceDeviceRoutes } from './instance-device-changes.ts';
 import { instanceScheduleRoutes } from './instance-schedules.ts';
 import { instanceUpdateRoutes } from './instance-update.ts';
+import { instanceResizeRoutes } from './instance-resize.ts';
 import { instanceRoutes } from './instances.ts';
 import { interopRoutes } from './interop.ts';
 import { keyPairRoutes } from './key-pairs.ts';
@@ -35,6 +39,10 @@ export const api = {
   ...networkRoutes,
   ...volumeRoutes,
   ...instanceRoutes,
+  ...instanceConsoleRoutes,
+  ...instanceGuestRoutes,
+  ...instanceResizeRoutes,
+  ...instanceHardwareRoutes,
   ...instanceDeviceRoutes,
   ...instrumentRoutes,
   ...instanceUpdateRoutes,

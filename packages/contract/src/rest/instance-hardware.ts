@@ -71,7 +71,11 @@ const restart = Type.Optional(
 );
 
 export const ChangeHardware = Type.Object(
-  { ...chosen, restart },
+  {
+    ...chosen,
+    cdrom: Type.Optional(Type.Boolean({ description: 'whether there is a drive; taken away, its disc goes too' })),
+    restart,
+  },
   { $id: 'ChangeHardware', additionalProperties: false },
 );
 export type ChangeHardware = Static<typeof ChangeHardware>;

@@ -1,9 +1,18 @@
 // Every handler of the REST front: one a route of the contract. A route without one does not compile.
 import type { FrontDeps, Handlers } from '../handler.ts';
-import { hostHandlers, imageHandlers, instanceHandlers, keyPairHandlers, networkHandlers } from './compute-handlers.ts';
+import {
+  hostHandlers,
+  imageHandlers,
+  instanceHandlers,
+  keyPairHandlers,
+  networkHandlers,
+  resizeHandlers,
+} from './compute-handlers.ts';
+import { consoleHandlers, guestHandlers } from './guest-handlers.ts';
+import { hardwareHandlers } from './hardware-handlers.ts';
 import { identityHandlers } from './identity-handlers.ts';
-import { interopHandlers } from './interop-handlers.ts';
 import { instrumentHandlers } from './instrument-handlers.ts';
+import { interopHandlers } from './interop-handlers.ts';
 import { policyHandlers } from './policy-handlers.ts';
 import { eventHandlers, healthHandlers, operationHandlers } from './record-handlers.ts';
 
@@ -16,6 +25,10 @@ export function createHandlers(deps: FrontDeps): Handlers {
     ...imageHandlers(deps),
     ...networkHandlers(deps),
     ...instanceHandlers(deps),
+    ...consoleHandlers(deps),
+    ...guestHandlers(deps),
+    ...resizeHandlers(deps),
+    ...hardwareHandlers(deps),
     ...policyHandlers(deps),
     ...instrumentHandlers(deps),
     ...interopHandlers(deps),

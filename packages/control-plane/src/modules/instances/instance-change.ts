@@ -17,8 +17,22 @@ export type Requester = ProjectAccess<'operator'> | SystemAccess;
 export type InstanceChange = {
   /** Of the operation, such as instance.stop. */
   kind: string;
-  set: Pick<Columns, 'desired' | 'allocated' | 'force_at' | 'reboot' | 'released'>;
+  set: Pick<Columns, 'desired' | 'allocated' | 'force_at' | 'reboot' | 'released'> & SizeColumns & HardwareColumns;
+  /** Of the event that tells it was asked for. */
+  data?: Record<string, unknown>;
 };
+
+export type HardwareColumns = Pick<
+  Columns,
+  | ('hardware' | 'firmware' | 'tpm' | 'watchdog' | 'boot_order')
+  | ('cdrom_drive' | 'cdrom_image_id' | 'cdrom_forced')
+>;
+
+type SizeColumns = Pick<
+  Columns,
+  | ('type' | 'vcpus' | 'memory_mib' | 'max_vcpus' | 'max_memory_mib' | 'disk_bytes')
+  | ('surplus_vcpus' | 'surplus_memory_mib' | 'resized_generation')
+>;
 
 /** What the next request forgets of the one before. */
 const fresh = { force_at: null, reboot: null, failure: null, failures: 0, retry_at: null } as const;
@@ -27,7 +41,7 @@ export async function changeInstance(
   tx: Tx,
   access: Requester,
   row: InstanceRow,
-  { kind, set }: InstanceChange,
+  { kind, set, data }: InstanceChange,
   now: Date,
 ): Promise<OperationId> {
   const open = row.failure && (await openOperationOf(tx, row.operation_id));
@@ -35,7 +49,7 @@ export async function changeInstance(
   if (open) await endOperation(tx, access, open, { error: failureError(row.failure!) }, now);
   await overtakeOperations(tx, access, row.id, kind, now);
   const generation = row.generation + 1;
-  const operationId = await insertOperation(tx, access, row, kind, generation);
+  const operationId = await insertOperation(tx, access, row, kind, generation, data);
   await tx
     .updateTable('instances')
     .set({ ...fresh, ...set, generation, power_generation: generation, operation_id: operationId })
@@ -53,13 +67,17 @@ export async function amendInstance(
   tx: Tx,
   access: Requester,
   row: InstanceRow,
-  { kind, set }: { kind: string; set: Omit<Columns, 'desired' | 'generation' | 'operation_id'> },
+  {
+    kind,
+    set,
+    data,
+  }: Pick<InstanceChange, 'kind' | 'data'> & { set: Omit<Columns, 'desired' | 'generation' | 'operation_id'> },
 ): Promise<OperationId> {
   const generation = row.generation + 1;
   const isThere = row.generation === row.converged_generation;
   const open = await openOperationOf(tx, row.operation_id);
-  if (open) await tellRequested(tx, access, row, kind);
-  const operationId = open ?? (await insertOperation(tx, access, row, kind, generation));
+  if (open) await tellRequested(tx, access, row, kind, data);
+  const operationId = open ?? (await insertOperation(tx, access, row, kind, generation, data));
   await tx
     .updateTable('instances')
     // A reboot that is over is not under way again.
@@ -105,8 +123,9 @@ async function insertOperation(
   row: InstanceRow,
   kind: string,
   generation: number,
+  data?: InstanceChange['data'],
 ): Promise<OperationId> {
-  await tellRequested(tx, access, row, kind);
+  await tellRequested(tx, access, row, kind, data);
   return createOperation(tx, access, {
     kind,
     projectId: row.project_id,
@@ -116,12 +135,19 @@ async function insertOperation(
   });
 }
 
-async function tellRequested(tx: Tx, access: Requester, row: InstanceRow, kind: string): Promise<void> {
+async function tellRequested(
+  tx: Tx,
+  access: Requester,
+  row: InstanceRow,
+  kind: string,
+  data?: InstanceChange['data'],
+): Promise<void> {
   await appendEvent(tx, access, {
     type: `${kind}-requested`,
     projectId: row.project_id,
     resourceId: row.id,
     resourceName: row.name,
     message: `${kind.replace('instance.', '').replace(/^./, (letter) => letter.toUpperCase())} of instance ${row.name} was asked for.`,
+    ...(data && { data }),
   });
 }
