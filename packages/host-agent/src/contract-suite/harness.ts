@@ -16,6 +16,10 @@ export type Harness = {
   bootMark: string;
   /** Makes a guest ignore the power button and keep its devices, when the image it boots cannot do that by itself. */
   makeStubborn?(target: Target): void;
+  /** Makes a guest keep the memory that it is asked to give back, when the one it boots would not. */
+  keepMemory?(target: Target): void;
+  /** What a guest sees of the size of its root disk. */
+  diskBytes(target: Target): Promise<number>;
 
   /** Ends the guest's agent, when the image it boots has one. */
   muteGuestAgent?(target: Target): void;

@@ -23,6 +23,7 @@ import { pauseContract } from './pause-contract.ts';
 import { powerContract } from './power-contract.ts';
 import { rebootContract } from './reboot-contract.ts';
 import { renameContract } from './rename-contract.ts';
+import { resizeContract } from './resize-contract.ts';
 import { screenContract } from './screen-contract.ts';
 import { volumeContract } from './volume-contract.ts';
 import { watchContract } from './watch-contract.ts';
@@ -49,6 +50,7 @@ const parts = [
   guestContract,
   screenContract,
   instrumentsContract,
+  resizeContract,
   watchContract,
 ];
 

@@ -20,6 +20,7 @@ export function launchContract(test: ContractTest): void {
       intact: true,
       leftovers: false,
       domainName: desired.domainName,
+      sizes: { vcpus: 1, memoryMib: 64 },
     });
     assert.deepEqual(await world.observed(desired), observed);
     assert.equal(await world.leasedAddress(desired), desired.nics[0]?.address);

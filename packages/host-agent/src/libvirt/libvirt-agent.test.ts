@@ -48,6 +48,7 @@ async function openHarness(hook: StepHook): Promise<Harness> {
     reopen: open,
     network: { name, bridge: name, cidr: '10.77.12.0/24', gateway: '10.77.12.1' },
     bootMark: greeting,
+    diskBytes: async (target) => Number((await domains.blockInfo(await find(target), 'vda')).capacityBytes),
     virsh: {
       start: async (target) => void (await domains.create(await find(target))),
       shutdown: async (target) => domains.shutdown(await find(target), { mode: 'acpi' }),

@@ -11,6 +11,7 @@ import { addLease, findNetwork, removeLease } from './network-leases.ts';
 import { convergeDevices, removeGoneLeases, requireVolumes } from './simulated-devices.ts';
 import { convergeDisc, requireDisc, requireFeatures } from './simulated-disc.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+import { convergeSizes, growDisk } from './simulated-sizes.ts';
 
 /** What an overlay and a seed take before the guest writes. */
 const freshFilesBytes = 256 * 1024;
@@ -34,6 +35,7 @@ export async function convergeInstance(work: Work): Promise<void> {
   requireDisc(host, desired);
   for (const nic of desired.nics) findNetwork(host, nic.networkId, desired.cloudId);
   await makeFiles(work);
+  if (domain?.savedMemory === undefined) await growDisk(work);
   await rename(work);
   if (!isOn) await removeGoneLeases(work);
   await define(work);
@@ -44,6 +46,7 @@ export async function convergeInstance(work: Work): Promise<void> {
   }
   await makeLeases(work);
   if (!isOn) return;
+  await convergeSizes(work);
   const kept = await convergeDevices(work);
   const locked = await convergeDisc(work);
   await convergePower(work);
@@ -79,7 +82,7 @@ async function makeFiles({ host, desired, steps }: Work): Promise<void> {
     steps.undo.add('root disk', async () => change({ rootDiskBytes: null }));
     await steps.take('root-disk', 20, steps.timings.rootDiskMs, () => {
       requireSpace(host, freshFilesBytes);
-      change({ rootDiskBytes: freshFilesBytes });
+      change({ rootDiskBytes: freshFilesBytes, diskSizeBytes: rootDisk.sizeBytes });
     });
   }
   if (folders.get(id)?.hasSeed === false) {

@@ -24,6 +24,8 @@ export type StoredFolder = {
   owner: FolderOwner;
   /** Null while there is no root disk. */
   rootDiskBytes: number | null;
+  /** What a guest sees of it. Absent in what an earlier version wrote down. */
+  diskSizeBytes?: number | undefined;
   hasSeed: boolean;
   /** What the serial console printed, the end of it. */
   consoleLog: string;
@@ -36,6 +38,16 @@ export type GuestDevices = {
   rootDiskLimits?: DiskLimits | undefined;
   /** Absent in what an earlier version wrote down. */
   cdrom?: DesiredInstance['cdrom'] | undefined;
+};
+
+/** What a guest that runs has, and can have; its definition may say otherwise. */
+export type GuestSizes = {
+  vcpus: number;
+  maxVcpus: number;
+  memoryMib: number;
+  /** What it was asked to have: it may keep more. */
+  wantedMemoryMib: number;
+  maxMemoryMib: number;
 };
 
 export type StoredDomain = {
@@ -55,6 +67,7 @@ export type StoredDomain = {
   savedMemory?: 'whole' | 'broken' | undefined;
   /** Of its guest, since it was started. */
   devices?: GuestDevices | undefined;
+  sizes?: GuestSizes | undefined;
 };
 
 export const nameOf = ({ name, record }: Pick<StoredDomain, 'name' | 'record'>): string =>

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { InstanceId, NetworkId, VolumeId } from '@virga/contract/ids';
 import type { StoredDomain, StoredForeignDomain } from './host-records.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+import { giveMemoryBack } from './simulated-sizes.ts';
 
 export type OutsideControls = {
   /** `virsh shutdown`: the guest takes its time, or ignores it. */
@@ -44,6 +45,10 @@ export type OutsideControls = {
   bootsOf(name: string): number;
   /** Whether the guest answers the power button; without an id, every guest. Default true. */
   answerAcpi(answers: boolean, id?: InstanceId): void;
+  /** Whether the guest keeps the memory that it is asked to give back. It gives it back once it does not. Default false. */
+  keepMemory(keeps: boolean, id: InstanceId): void;
+  /** What the guest sees of the size of its root disk. */
+  diskSizeBytes(id: InstanceId): number;
   /** Whether the guest lets go of devices that are pulled. Default true. */
   letGo(lets: boolean, id: InstanceId): void;
   removeVolumeOutside(id: VolumeId): void;
@@ -159,6 +164,11 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: number): O
       const volume = store.volumes.get(id);
       if (volume !== undefined) store.volumes.set(id, { ...volume, fileBytes: null });
     },
+    keepMemory: (keeps, id) => {
+      if (keeps) host.keeping.add(id);
+      else if (host.keeping.delete(id)) giveMemoryBack(host, id, active(id));
+    },
+    diskSizeBytes: (id) => store.folders.get(id)?.diskSizeBytes ?? 0,
     fillStorage: (freeBytes) => {
       host.otherBytes = 0;
       if (freeBytes !== null) host.otherBytes = Math.max(0, host.freeBytes() - freeBytes);

@@ -29,6 +29,8 @@ hostAgentContract('simulated', async (hook): Promise<Harness> => {
     reopen: async () => agent.reopen(),
     network: { name: 'contract', bridge: 'contract0', cidr: '10.77.0.0/24', gateway: '10.77.0.1' },
     bootMark: '[boot ',
+    keepMemory: ({ id }) => agent.keepMemory(true, id),
+    diskBytes: async ({ id }) => agent.diskSizeBytes(id),
     muteGuestAgent: ({ id }) => agent.muteGuestAgent(true, id),
     makeStubborn: ({ id }) => {
       agent.answerAcpi(false, id);

@@ -8,6 +8,7 @@ import type { Clock } from '../clock.ts';
 import { desiredDevices, nameOf, type StoredDomain, type StoredNetwork } from './host-records.ts';
 import { HostStore } from './host-store.ts';
 import { isBootable } from './simulated-disc.ts';
+import { observedSizes, startingSizes } from './simulated-sizes.ts';
 
 export type HostListener = {
   onEvent(cloudId: string, event: AgentEvent): void;
@@ -28,6 +29,8 @@ export class SimulatedHost {
   storageBytes: number;
   /** Guests without ACPI support: asked to stop, they go on. */
   readonly stubborn = new Set<InstanceId>();
+  /** Guests that keep the memory they have. */
+  readonly keeping = new Set<InstanceId>();
   guestsAnswerAcpi = true;
   /** Guests that let go of no device. */
   readonly clinging = new Set<InstanceId>();
@@ -118,6 +121,7 @@ export class SimulatedHost {
       leftovers: false,
       domainName: nameOf(domain),
       ...(isAdopted && { adopted: true }),
+      ...observedSizes(domain),
     };
   }
 
@@ -133,6 +137,11 @@ export class SimulatedHost {
   /** Whether a guest keeps what is pulled out of it. One that stands still cannot let go. */
   clings(id: InstanceId): boolean {
     return this.clinging.has(id) || this.domain(id)?.power === 'paused';
+  }
+
+  /** Whether a guest has no driver that gives memory back. */
+  keepsMemory(id: InstanceId): boolean {
+    return this.keeping.has(id);
   }
 
   answersAcpi(id: InstanceId): boolean {
@@ -154,6 +163,7 @@ export class SimulatedHost {
       power: 'running',
       reason: 'booted',
       devices: desiredDevices(domain.record.desired),
+      sizes: startingSizes(domain.record.desired),
       savedMemory: undefined,
       askedToStopUntilMs: null,
       offAtMs: null,

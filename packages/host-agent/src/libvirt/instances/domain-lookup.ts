@@ -7,6 +7,8 @@ import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import { isLibvirtError } from '../hypervisor-errors.ts';
 import { type DomainRecord, domainNamespace, readMetadataElement } from './domain-metadata.ts';
 
+const kibPerMib = 1024;
+
 export type SeenDomain = {
   ref: DomainRef;
   /** Undefined: somebody else's. */
@@ -14,7 +16,13 @@ export type SeenDomain = {
   state: DomainState;
   /** False: it runs but is not defined, so it is gone once it stops. */
   isPersistent: boolean;
+  /** It is off, and its memory is saved: the next start goes on from there. */
+  hasSavedMemory: boolean;
+  /** What it has, or would start with. */
+  sizes: Sizes;
 };
+
+export type Sizes = { vcpus: number; memoryMib: number };
 
 /** A domain that is an instance of some cloud. */
 export type OwnDomain = SeenDomain & { record: DomainRecord };
@@ -30,12 +38,21 @@ export async function findByName(connection: Connection, name: string): Promise<
 export async function lookAt(connection: Connection, uuid: string): Promise<SeenDomain | undefined> {
   const ref = await findByUuid(connection, uuid);
   if (ref === undefined) return undefined;
-  const [record, state, isPersistent] = await Promise.all([
+  const [record, state, isPersistent, hasSavedMemory, sizes] = await Promise.all([
     readRecord(connection, ref),
     orAbsent(connection.domains.state(ref)),
     orAbsent(connection.domains.isPersistent(ref)),
+    orAbsent(connection.domains.hasManagedSave(ref)),
+    readSizes(connection, ref),
   ]);
-  return state === undefined || isPersistent === undefined ? undefined : { ref, record, state, isPersistent };
+  if (state === undefined || isPersistent === undefined || hasSavedMemory === undefined) return undefined;
+  return sizes && { ref, record, state, isPersistent, hasSavedMemory, sizes };
+}
+
+/** vCPUs that are plugged in, and memory without what the balloon holds. libvirt knows both without asking QEMU. */
+export async function readSizes(connection: Connection, ref: DomainRef): Promise<Sizes | undefined> {
+  const info = await orAbsent(connection.domains.info(ref));
+  return info && { vcpus: info.vcpus, memoryMib: Math.round(info.memoryKib / kibPerMib) };
 }
 
 /** What the domain says of itself; undefined when it is nobody's of ours, or gone. */

@@ -9,6 +9,7 @@ import type { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { requireImage, type StoredImage } from '../images/image-store.ts';
 import { requireSpace, storageError } from '../storage.ts';
+import { growDiskFile } from './disk-growth.ts';
 import type { InstanceFiles } from './domain-xml.ts';
 import { createFolder, instanceFiles, removeFolder } from './instance-folder.ts';
 import type { Survey } from './instance-survey.ts';
@@ -46,19 +47,28 @@ export function prepareFolder(
 }
 
 /**
- * Makes the root disk. One that is gone is not made again: an empty disk in its place would hide the loss, and the storage
+ * Makes the root disk, or grows it when `grows`. One that is gone is not made again: an empty disk in its place would hide
+ * the loss, and the storage
  * may only be out of reach.
  * @throws StorageFull | HypervisorRefused a program could not do its work, or the disk is gone and it is to start
  */
 export async function prepareDisk(
   context: AgentContext,
   desired: DesiredInstance,
-  { image, hadDisk, startsNow }: { image: StoredImage | null; hadDisk: boolean; startsNow: boolean },
+  {
+    image,
+    hadDisk,
+    startsNow,
+    grows,
+  }: { image: StoredImage | null; hadDisk: boolean; startsNow: boolean; grows: boolean },
   undo: UndoStack,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { rootDisk } = instanceFiles(context.storage, desired.id);
-  if (await exists(rootDisk)) return;
+  if (await exists(rootDisk)) {
+    if (grows) await named(context, 'grow the disk', () => growDiskFile(context, desired, signal));
+    return;
+  }
   if (hadDisk && startsNow) throw diskGone(desired, rootDisk);
   if (hadDisk) return;
   await context.hook('root-disk', desired.id);

@@ -4,7 +4,7 @@ import type { ObservedInstance } from '@virga/contract/agent/observed';
 import { domainState } from '@virga/libvirt/api/domain/state-names';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { AgentContext } from '../agent-context.ts';
-import { lookAt, type OwnDomain, readRecord } from './domain-lookup.ts';
+import { lookAt, type OwnDomain, readRecord, readSizes } from './domain-lookup.ts';
 import { type FolderOwner, hasLeftovers, instanceFiles, listFolders } from './instance-folder.ts';
 import { observedState } from './observed-state.ts';
 
@@ -27,6 +27,7 @@ export async function observe(context: AgentContext, domain: OwnDomain): Promise
     leftovers: false,
     domainName: domain.ref.name,
     ...(isAdopted && { adopted: true }),
+    ...(state !== 'stopped' && { sizes: domain.sizes }),
   };
 }
 
@@ -73,14 +74,14 @@ export async function listSeenInstances(
   const states = new Map(measured.map(({ domain, parameters }) => [domain.uuid, parameters]));
   const found = await Promise.all(
     domains.map(async (ref) => {
-      const record = await readRecord(connection, ref);
-      if (record?.cloudId !== cloudId) return undefined;
+      const [record, sizes] = await Promise.all([readRecord(connection, ref), readSizes(connection, ref)]);
+      if (record?.cloudId !== cloudId || sizes === undefined) return undefined;
       const measures = states.get(ref.uuid);
       // It came to be, or went, between two questions: the next event tells.
       if (measures === undefined) return undefined;
       const state = domainState(Number(measures['state.state']), Number(measures['state.reason']));
       const isPersistent = !transientUuids.has(ref.uuid);
-      const own = { ref, record, state, isPersistent, hasSavedMemory: savedUuids.has(ref.uuid) };
+      const own = { ref, record, state, isPersistent, hasSavedMemory: savedUuids.has(ref.uuid), sizes };
       return { instance: await observe(context, own), uuid: ref.uuid };
     }),
   );
