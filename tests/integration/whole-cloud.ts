@@ -111,6 +111,17 @@ export class WholeCloud {
     });
   }
 
+  /** Rebuilds the database, with the server stopped. Answers what is said. */
+  async recover(): Promise<string> {
+    const words = [WholeCloud.executable, 'recover', '--state', this.folders.state, '--yes'];
+    const env = { PATH: process.env.PATH, HOME: join(this.folder, 'home') };
+    const { exit, stdout, stderr } = await runProgram(process.execPath, ['--conditions=development', ...words], {
+      env,
+    });
+    if (exit !== 0) throw new Error(`virga recover ended with ${exit}: ${stderr}`);
+    return `${stdout}${stderr}`;
+  }
+
   /** Runs the command line, as a process. */
   cli(words: readonly string[], options: RunOptions = {}): Promise<Outcome> {
     const env = { PATH: process.env.PATH, HOME: join(this.folder, 'home'), LANG: 'C.UTF-8', ...options.env };

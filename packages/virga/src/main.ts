@@ -2,6 +2,7 @@
 import { runCli } from '@virga/cli/main';
 import { version } from './build-info.ts';
 import { down } from './commands/down.ts';
+import { recover } from './commands/recover.ts';
 import { server } from './commands/server.ts';
 import { up } from './commands/up.ts';
 
@@ -11,5 +12,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stderr: process.stderr,
   env: process.env,
   version,
-  extraCommands: [up, down, server],
+  extraCommands: [up, down, server, recover],
 });

@@ -47,7 +47,12 @@ export function purgeHostPhase(folders: Folders): Phase {
       const cloudId = readCloudId(folders);
       if (cloudId === undefined) return;
       await withAgent(folders, async (agent) => {
-        for (const { id, domainName } of await agent.listInstances(cloudId)) {
+        for (const { id, domainName, adopted } of await agent.listInstances(cloudId)) {
+          if (adopted) {
+            report(`giving ${domainName} back`);
+            await agent.releaseInstance({ id, cloudId });
+            continue;
+          }
           report(`deleting ${domainName}`);
           await agent.deleteInstance({ id, cloudId, uuid: uuidOf(id), domainName, nics: [] });
         }

@@ -10,16 +10,9 @@ import { openLibvirtAgent } from '@virga/host-agent/libvirt/libvirt-agent';
 import type { Logger } from 'pino';
 import { buildId, version } from '../build-info.ts';
 import { writeCloudId } from './cloud-id.ts';
-import {
-  createDatabaseUser,
-  databaseUser,
-  databaseUserExists,
-  type Folders,
-  prepareFolders,
-  probeKernel,
-} from './folders.ts';
+import { type Folders, prepareFolders, probeKernel } from './folders.ts';
+import { openStateDatabase } from './open-state-database.ts';
 import { assertCanListen } from './port.ts';
-import { startPrivateCluster } from './private-cluster.ts';
 import { ensureAdministratorCredentials, ensureSealKey } from './secrets.ts';
 import { openServerLog, trimForeignLog } from './server-log.ts';
 import { removeServerRecord, writeServerRecord } from './server-record.ts';
@@ -95,15 +88,8 @@ export async function runServer({ folders, settings, stream, onReady, signal }: 
 }
 
 async function openDatabase(folders: Folders, log: Logger, undo: AsyncDisposableStack) {
-  if (!databaseUserExists()) createDatabaseUser();
   const logPath = join(folders.log, 'postgresql.log');
-  const cluster = await startPrivateCluster({
-    dataFolder: folders.database,
-    runFolder: folders.run,
-    user: databaseUser,
-    logPath,
-    report: (message) => log.warn({ part: 'database' }, message),
-  });
+  const cluster = await openStateDatabase(folders, (message) => log.warn({ part: 'database' }, message));
   undo.defer(() => cluster.stop());
   if (cluster.adopted) log.info({ part: 'database' }, 'took over the database of a server that was killed');
   const trimming = setInterval(() => {

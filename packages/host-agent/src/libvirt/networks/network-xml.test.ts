@@ -20,6 +20,7 @@ const desired: DesiredNetwork = {
     { mac: '52:54:00:12:34:57', address: '192.168.77.11', hostName: 'web-1' },
     { mac: '52:54:00:12:34:58', address: '192.168.77.12', hostName: '' },
   ],
+  keepsake: { project: { name: 'a <project> & more' } },
 };
 
 for (const [name, network] of Object.entries({ leases: desired, 'no-leases': { ...desired, leases: [] } })) {
@@ -43,6 +44,7 @@ test('a network is read back as it was written, and the second instance of a nam
       { mac: '52:54:00:12:34:57', address: '192.168.77.11', hostName: undefined },
       { mac: '52:54:00:12:34:58', address: '192.168.77.12', hostName: undefined },
     ],
+    keepsake: desired.keepsake,
   });
 });
 
