@@ -30,6 +30,8 @@ export type Route = {
   params?: TSchema;
   query?: TSchema;
   body?: TSchema;
+  /** Default 1 MiB. */
+  bodyLimitBytes?: number;
   ok: TSchema;
   status?: 200 | 201 | 202;
   /** Takes the header `if-match` with the generation of the resource, and is refused when that has changed. */

@@ -14,6 +14,9 @@ const closeNormal = 1000;
 const closeGoingAway = 1001;
 const closeFailed = 1011;
 
+/** The only subprotocol that there is, as viewers of VNC in a browser ask for it. None is as good. */
+export const chooseProtocol = (offered: Set<string>): string | false => (offered.has('binary') ? 'binary' : false);
+
 export function joinConsole(socket: WebSocket, stream: Duplex, signal: AbortSignal): void {
   const close = (code: number, reason: string) => {
     clearInterval(pinging);
@@ -37,7 +40,9 @@ export function joinConsole(socket: WebSocket, stream: Duplex, signal: AbortSign
     close(closeGoingAway, 'the server closes');
     setTimeout(() => socket.terminate(), partingMs).unref();
   };
-  if (signal.aborted) leave();
+  // It may have ended while the connection was made.
+  if (stream.destroyed) close(closeNormal, 'the console has ended');
+  else if (signal.aborted) leave();
   else signal.addEventListener('abort', leave, { once: true });
   socket.on('close', () => signal.removeEventListener('abort', leave));
 }

@@ -6,7 +6,7 @@ import websocket from '@fastify/websocket';
 import { VirgaError } from '@virga/contract/errors';
 import { openApiDocument } from '@virga/contract/rest/open-api';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify';
-import { maxMessageBytes } from './console-socket.ts';
+import { chooseProtocol, maxMessageBytes } from './console-socket.ts';
 import type { FrontDeps } from './handler.ts';
 import { createHandlers } from './handlers/handlers.ts';
 import { createOpenRequests } from './open-requests.ts';
@@ -86,7 +86,10 @@ export async function createFront(
     timeWindow: 60_000,
     errorResponseBuilder: (_request, { after }) => tooManyRequests(after),
   });
-  await app.register(websocket, { options: { maxPayload: maxMessageBytes }, preClose: (done) => done() });
+  await app.register(websocket, {
+    options: { maxPayload: maxMessageBytes, handleProtocols: chooseProtocol },
+    preClose: (done) => done(),
+  });
   acceptJsonOnly(app);
   const digestKey = createHmac('sha256', sealKey).update('idempotency').digest();
   const { loginsPerMinute } = limits;

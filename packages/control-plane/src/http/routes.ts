@@ -45,6 +45,7 @@ function registerRoute(app: FastifyInstance, name: RouteName, route: Route, opti
   const definition = {
     method: route.method,
     url: route.path.replace(/\{(\w+)\}/g, ':$1'),
+    ...(route.bodyLimitBytes === undefined ? {} : { bodyLimit: route.bodyLimitBytes }),
     config: name === 'login' ? { rateLimit: { max: options.loginsPerMinute, timeWindow: 60_000 } } : {},
     // After the rate limit, which is an onRequest hook of the route, and before anything of the body is read.
     preParsing: async (request: FastifyRequest) => {

@@ -3,6 +3,7 @@
 // was away makes up for it at its start.
 import { systemAccess } from '../access/system-access.ts';
 import type { Deps } from '../deps.ts';
+import { nextThaw, thawDue } from '../modules/instances/guest-freeze.ts';
 import { expireDue, nextExpiry } from '../modules/instances/instance-expiry.ts';
 import { nextScheduledRun, runDueSchedules } from '../modules/instances/schedule-runner.ts';
 import { KeyedQueue } from './keyed-queue.ts';
@@ -12,6 +13,7 @@ const longestSleepMs = 60_000;
 
 const works = {
   expiries: { run: expireDue, next: nextExpiry, access: systemAccess('expiry') },
+  freezes: { run: thawDue, next: nextThaw, access: systemAccess('guests') },
   schedules: { run: runDueSchedules, next: nextScheduledRun, access: systemAccess('schedules') },
 };
 type Work = keyof typeof works;

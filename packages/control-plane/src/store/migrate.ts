@@ -9,7 +9,10 @@ import * as freeAddresses from './migrations/0004-free-addresses.ts';
 import * as addressRows from './migrations/0005-address-rows.ts';
 import * as instancePower from './migrations/0006-instance-power.ts';
 import * as instancePolicies from './migrations/0007-instance-policies.ts';
+import * as instanceSizes from './migrations/0008-instance-sizes.ts';
+import * as volumes from './migrations/0009-volumes.ts';
 import * as instanceHardware from './migrations/0010-instance-hardware.ts';
+import * as consoleTickets from './migrations/0011-console-tickets.ts';
 import * as interop from './migrations/0012-interop.ts';
 
 const migrations: Record<string, Migration> = {
@@ -20,7 +23,10 @@ const migrations: Record<string, Migration> = {
   '0005-address-rows': addressRows,
   '0006-instance-power': instancePower,
   '0007-instance-policies': instancePolicies,
+  '0009-volumes': volumes,
+  '0008-instance-sizes': instanceSizes,
   '0010-instance-hardware': instanceHardware,
+  '0011-console-tickets': consoleTickets,
   '0012-interop': interop,
 };
 

@@ -1,6 +1,8 @@
 // All tables, as types. Each module writes only its own; the migrations are the truth about constraints.
 import type { ComputeTables } from './compute-tables.ts';
+import type { ConsoleTables } from './console-tables.ts';
 import type { FoundationTables } from './foundation-tables.ts';
 import type { InteropTables } from './interop-tables.ts';
+import type { VolumeTables } from './volume-tables.ts';
 
-export type Database = FoundationTables & ComputeTables & InteropTables;
+export type Database = FoundationTables & ComputeTables & ConsoleTables & InteropTables & VolumeTables;

@@ -1,6 +1,7 @@
 // Hosts, instance types, key pairs, images, networks and instances.
 import type { hostRoutes } from '@virga/contract/rest/hosts';
 import type { imageRoutes } from '@virga/contract/rest/images';
+import type { instanceResizeRoutes } from '@virga/contract/rest/instance-resize';
 import type { instanceRoutes } from '@virga/contract/rest/instances';
 import type { keyPairRoutes } from '@virga/contract/rest/key-pairs';
 import type { networkRoutes } from '@virga/contract/rest/networks';
@@ -11,7 +12,7 @@ import {
   listInstanceTypes,
 } from '../../modules/hosts/instance-type-operations.ts';
 import { deleteImage, getImage, listImages, registerImage } from '../../modules/images/image-operations.ts';
-import { consoleLog, instanceXml, openConsole } from '../../modules/instances/instance-console.ts';
+import { consoleLog, instanceXml } from '../../modules/instances/instance-console.ts';
 import {
   deleteInstance,
   destroyInstance,
@@ -22,6 +23,7 @@ import {
   startInstance,
   stopInstance,
 } from '../../modules/instances/instance-operations.ts';
+import { resizeInstance } from '../../modules/instances/resize-instance.ts';
 import { deleteKeyPair, getKeyPair, importKeyPair, listKeyPairs } from '../../modules/key-pairs/key-pair-operations.ts';
 import { createNetwork, deleteNetwork, getNetwork, listNetworks } from '../../modules/networks/network-operations.ts';
 import type { FrontDeps, Handlers } from '../handler.ts';
@@ -71,7 +73,13 @@ export function networkHandlers(deps: FrontDeps): Pick<Handlers, keyof typeof ne
   };
 }
 
-export function instanceHandlers(deps: FrontDeps): Pick<Handlers, keyof typeof instanceRoutes> {
+export function resizeHandlers(deps: FrontDeps): Pick<Handlers, keyof typeof instanceResizeRoutes> {
+  return {
+    resizeInstance: ({ access, params, body, ifMatch }) => resizeInstance(deps, access, params.id, body, ifMatch),
+  };
+}
+
+export function instanceHandlers(deps: FrontDeps): Pick<Handlers, Exclude<keyof typeof instanceRoutes, 'openConsole'>> {
   return {
     listInstances: ({ access, query }) => listInstances(deps.db, access, query),
     getInstance: ({ access, params }) => getInstance(deps.db, access, params.id),
@@ -84,6 +92,5 @@ export function instanceHandlers(deps: FrontDeps): Pick<Handlers, keyof typeof i
     getInstanceXml: ({ access, params }) => instanceXml(deps, access, params.id),
     getConsoleLog: ({ access, params, query }) =>
       consoleLog(deps, access, params.id, query.tailBytes ?? defaultTailBytes),
-    openConsole: ({ access, params }) => openConsole(deps, access, params.id),
   };
 }
