@@ -4,11 +4,14 @@ import { adopt } from './adopt.ts';
 import { createApiKey } from './api-keys/create-api-key.ts';
 import { deleteApiKey } from './api-keys/delete-api-key.ts';
 import { listApiKeys } from './api-keys/list-api-keys.ts';
+import { ejectDisc } from './cdrom/eject-disc.ts';
+import { insertDisc } from './cdrom/insert-disc.ts';
 import { completion } from './completion.ts';
 import { consoleCommand } from './console.ts';
 import { deleteInstances } from './delete.ts';
 import { destroy } from './destroy.ts';
 import { events } from './events.ts';
+import { setHardware } from './hardware/set-hardware.ts';
 import { listDomains } from './hosts/list-domains.ts';
 import { listHosts } from './hosts/list-hosts.ts';
 import { showHost } from './hosts/show-host.ts';
@@ -43,7 +46,12 @@ import { deleteProject } from './projects/delete-project.ts';
 import { listProjects } from './projects/list-projects.ts';
 import { reboot } from './reboot.ts';
 import { release } from './release.ts';
+import { rename } from './rename.ts';
+import { addSchedule } from './schedules/add-schedule.ts';
+import { listSchedules } from './schedules/list-schedules.ts';
+import { removeSchedule } from './schedules/remove-schedule.ts';
 import { sendKey } from './send-key.ts';
+import { set } from './set.ts';
 import { show } from './show.ts';
 import { ssh } from './ssh.ts';
 import { start } from './start.ts';
@@ -66,6 +74,14 @@ export const commandTable: readonly CommandDefinition[] = [
   stop,
   reboot,
   destroy,
+  rename,
+  set,
+  addSchedule,
+  listSchedules,
+  removeSchedule,
+  setHardware,
+  insertDisc,
+  ejectDisc,
   deleteInstances,
   adopt,
   release,
@@ -120,7 +136,10 @@ export const commandTable: readonly CommandDefinition[] = [
 
 /** One line for each word that several commands begin with. */
 export const groupSummaries: Readonly<Record<string, string>> = {
-  images: 'Disks that instances are cloned from',
+  schedule: 'What instances do by the clock',
+  hardware: 'What machines are made of',
+  cdrom: 'Discs in the drives of instances',
+  images: 'Disks that instances are cloned from, and discs for their drives',
   networks: 'Networks that instances are attached to',
   types: 'Sizes that instances come in',
   hosts: 'Machines that the cloud runs on',

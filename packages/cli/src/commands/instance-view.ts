@@ -1,13 +1,19 @@
 // How instances are shown to people.
 import type { Instance } from '@virga/contract/rest/instances';
+import { formatUntil } from '../moment.ts';
 import { formatAge, formatBytes, formatMib, stateStyle } from '../output/format.ts';
 import type { Column } from '../output/table.ts';
+import { describeDrive, describeHardware } from './hardware-options.ts';
 
 export function addressOf(instance: Instance): string | undefined {
   return instance.networkInterfaces[0]?.address;
 }
 
-export function instanceColumns(items: readonly Instance[], nowMs: number): Column<Instance>[] {
+export function instanceColumns(
+  items: readonly Instance[],
+  nowMs: number,
+  { tags = false }: { tags?: boolean } = {},
+): Column<Instance>[] {
   const columns: Column<Instance>[] = [
     { header: 'NAME', value: (item) => item.name, essential: true },
     { header: 'ID', value: (item) => item.id, essential: true },
@@ -18,6 +24,7 @@ export function instanceColumns(items: readonly Instance[], nowMs: number): Colu
     { header: 'HOST', value: (item) => item.hostName },
     { header: 'AGE', value: (item) => formatAge(item.createdAt, nowMs), whole: true },
   ];
+  if (tags) columns.push({ header: 'TAGS', value: (item) => formatTags(item) });
   if (items.some((item) => item.stateReason))
     columns.push({ header: 'REASON', value: (item) => item.stateReason ?? '' });
   return columns;
@@ -27,6 +34,8 @@ export function instanceRows(instance: Instance, nowMs: number): [string, string
   return [
     ['Name', instance.name],
     ['Id', instance.id],
+    ['Description', instance.description],
+    ['Tags', formatTags(instance)],
     ['State', instance.state],
     ['Reason', instance.stateReason],
     ['Asked for', instance.desiredState],
@@ -38,12 +47,29 @@ export function instanceRows(instance: Instance, nowMs: number): [string, string
       'Address',
       `${nic.address} on ${nic.networkName} (${nic.mac})`,
     ]),
+    ['Hardware', describeHardware(instance)],
+    ['Boots from', instance.bootOrder.join(', ')],
+    ['CD-ROM', describeDrive(instance)],
     ['Login user', instance.loginUser],
     ['Key pairs', instance.keyPairs.join(', ')],
     ['Host', `${instance.hostName} (${instance.hostId})`],
     ['Domain', `${instance.domainName}${instance.origin === 'adopted' ? ' (adopted)' : ''}`],
+    ['Protected', instance.deleteProtection ? 'from being deleted' : null],
+    ['Autostart', instance.autostart],
+    ['On crash', instance.crashPolicy],
+    ['Expires', expiry(instance, nowMs)],
     ['Generation', String(instance.generation)],
     ['Created', `${instance.createdAt} (${formatAge(instance.createdAt, nowMs)} ago)`],
     ['Started', instance.startedAt && `${instance.startedAt} (${formatAge(instance.startedAt, nowMs)} ago)`],
   ];
+}
+
+const formatTags = ({ tags }: Instance): string =>
+  Object.entries(tags)
+    .map(([key, value]) => (value === '' ? key : `${key}=${value}`))
+    .join(', ');
+
+function expiry({ expiresAt, expiryAction }: Instance, nowMs: number): string | null {
+  if (expiresAt === null) return null;
+  return `${expiresAt} (in ${formatUntil(expiresAt, nowMs)}), and is ${expiryAction === 'delete' ? 'deleted' : 'stopped'} then`;
 }

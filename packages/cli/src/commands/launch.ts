@@ -10,6 +10,8 @@ import { findImage } from '../lookup.ts';
 import { makeChanges } from '../operations/make-changes.ts';
 import { reportChanges } from '../operations/report-changes.ts';
 import { knownKeys } from '../ssh/identities.ts';
+import { hardwareOptions, readHardware } from './hardware-options.ts';
+import { attributeOptions, readAttributes } from './instance-attribute-options.ts';
 import { describe, settled } from './instance-change.ts';
 import { withNearestName } from './launch-suggestions.ts';
 import { waitForGuestOption } from './shared-options.ts';
@@ -23,12 +25,14 @@ export const launch = defineCommand({
     summary: 'Launch an instance',
     details:
       'Without a name, one is made up from the name of the image. Without --key, the instance gets every key pair of the ' +
-      'project whose private key virga keys create or import remembered on this machine, so that virga ssh works.',
+      'project whose private key virga keys create or import remembered on this machine, so that virga ssh works. With ' +
+      '--iso, the disk is empty and the disc in the drive boots: install from it on the screen, virga vnc.',
     section: 'Instances',
   },
   args: { name: { summary: 'lower-case letters, digits and hyphens', optional: true } },
   options: {
-    image: { type: 'text', value: 'IMAGE', summary: 'image to clone', required: true, complete: 'image' },
+    image: { type: 'text', value: 'IMAGE', summary: 'image to clone', complete: 'image' },
+    iso: { type: 'text', value: 'IMAGE', summary: 'ISO image to install from, on an empty disk', complete: 'image' },
     type: {
       type: 'text',
       value: 'TYPE',
@@ -57,7 +61,10 @@ export const launch = defineCommand({
       minimum: 1,
       maximum: 65_536,
     },
-    firmware: { type: 'text', value: 'FIRMWARE', choices: ['bios', 'uefi'], summary: 'how it boots' },
+    ...hardwareOptions,
+    tpm: { type: 'flag', summary: 'a TPM 2.0 of its own' },
+    cdrom: { type: 'flag', summary: 'an empty CD-ROM drive, for discs to be inserted while it runs' },
+    ...attributeOptions,
     count: {
       type: 'integer',
       value: 'N',
@@ -74,7 +81,12 @@ export const launch = defineCommand({
       command: 'virga launch --image debian-12 --type medium --user-data init.yaml',
       explains: 'with cloud-init user data',
     },
+    { command: 'virga launch desk --iso installer --type medium --disk 40', explains: 'to install a system' },
     { command: 'virga launch node --image starter --type tiny --count 3', explains: 'node-1, node-2 and node-3' },
+    {
+      command: 'virga launch try --image starter --type tiny --expires 8h --tag env=test',
+      explains: 'stops by itself',
+    },
   ],
   async run(context, { args, options }) {
     if (options.noKey && options.key.length > 0) {
@@ -83,20 +95,28 @@ export const launch = defineCommand({
         action: 'Give one of them.',
       });
     }
-    const { image, type, network, firmware, disk, count } = options;
+    const { image, iso, type, network, disk, count } = options;
+    const source = image ?? iso;
+    if (source === undefined && !options.boot?.includes('network')) throw nothingToStartFrom();
     const userData = options.userData === undefined ? undefined : await readUserData(context, options.userData);
     const client = await context.client();
-    const keyPairs = options.noKey ? [] : options.key.length > 0 ? options.key : await rememberedKeys(context);
+    // Who installs a system says there who may log in.
+    const noKeys = options.noKey || (image === undefined && options.key.length === 0);
+    const keyPairs = noKeys ? [] : options.key.length > 0 ? options.key : await rememberedKeys(context);
     const body: Omit<LaunchInstance, 'name'> = {
-      image,
+      ...readAttributes(options, context.nowMs()),
+      ...readHardware(options),
+      ...(image === undefined ? {} : { image }),
+      ...(iso === undefined ? {} : { iso }),
+      ...(options.tpm ? { tpm: true } : {}),
+      ...(options.cdrom ? { cdrom: true } : {}),
       type,
       keyPairs,
       ...(network === undefined ? {} : { network }),
       ...(userData === undefined ? {} : { userData }),
       ...(disk === undefined ? {} : { diskGib: disk }),
-      ...(firmware === undefined ? {} : { firmware }),
     };
-    const base = args.name ?? (await inventName(context, image));
+    const base = args.name ?? (await inventName(context, source ?? 'network'));
     const names = count === undefined ? [base] : Array.from({ length: count }, (_, index) => `${base}-${index + 1}`);
     const changes = names.map((name) => ({
       name,
@@ -116,12 +136,22 @@ export const launch = defineCommand({
     const first = outcomes.find(({ error }) => !error);
     if (first && context.print.format === 'table') {
       context.print.note(
-        keyPairs.length > 0 ? `  log in: virga ssh ${first.name}` : `  console: virga console ${first.name}`,
+        image === undefined
+          ? `  screen: virga vnc ${first.name}`
+          : keyPairs.length > 0
+            ? `  log in: virga ssh ${first.name}`
+            : `  console: virga console ${first.name}`,
       );
     }
     return exit;
   },
 });
+
+const nothingToStartFrom = () =>
+  new VirgaError('InvalidArgument', {
+    detail: 'Nothing says what it starts from.',
+    action: 'Add --image to clone a disk, or --iso to install a system: virga images list.',
+  });
 
 /** @returns base64 @throws UserDataTooLarge | InvalidArgument the file cannot be read; nothing was asked of the cloud */
 async function readUserData({ io }: CommandContext, path: string): Promise<string> {

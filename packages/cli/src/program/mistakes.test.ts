@@ -22,7 +22,10 @@ const mistakes: [string, string[], RegExp][] = [
     /no option -a\.\n.*Did you mean virga ssh … -- -a\?/,
   ],
   ['a missing argument', ['show'], /virga show needs INSTANCE\./],
-  ['a missing option', ['launch', 'web', '--type', 'small'], /virga launch needs --image IMAGE\./],
+  ['a missing option', ['launch', 'web', '--image', 'starter'], /virga launch needs --type TYPE\./],
+  ['a launch from nothing', ['launch', 'web', '--type', 'small'], /Add --image to clone a disk, or --iso/],
+  ['a boot order of other things', ['launch', '--iso', 'a', '--type', 'b', '--boot', 'floppy'], /--boot floppy/],
+  ['a disk image whose format is not stated', ['images', 'register', 'a.img', '--name', 'a'], /--format qcow2/],
   ['an option without its value', ['list', '--server'], /--server needs a value\./],
   ['one argument too many', ['show', 'a', 'b'], /virga show does not know what to do with "b"\./],
   [

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { VirgaError } from '@virga/contract/errors';
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
 import { makeChanges } from '../../operations/make-changes.ts';
@@ -17,7 +18,19 @@ export const registerImage = defineCommand({
   args: { path: { summary: 'file on the host; a relative path starts here', complete: 'file' } },
   options: {
     name: { type: 'text', value: 'NAME', summary: 'what to call it', required: true },
-    format: { type: 'text', value: 'FORMAT', choices: ['qcow2', 'raw'], summary: 'format of the file', required: true },
+    kind: {
+      type: 'text',
+      value: 'KIND',
+      choices: ['disk', 'iso'],
+      default: 'disk',
+      summary: 'a disk to clone, or an ISO image for CD-ROM drives',
+    },
+    format: {
+      type: 'text',
+      value: 'FORMAT',
+      choices: ['qcow2', 'raw'],
+      summary: 'format of the file; an ISO image is raw',
+    },
     visibility: {
       type: 'text',
       value: 'WHO',
@@ -36,15 +49,22 @@ export const registerImage = defineCommand({
   },
   examples: [
     {
+      command: 'virga images register ./installer.iso --name installer --kind iso --wait',
+      explains: 'to install from it: virga launch --iso installer',
+    },
+    {
       command: 'virga images register ./debian-12.qcow2 --name debian-12 --format qcow2 --login-user debian --wait',
       explains: 'waits until it can be launched',
     },
   ],
   async run(context, { args, options }) {
     const client = await context.client();
-    const { name, format, visibility, loginUser, minimumMemory } = options;
+    const { name, kind, visibility, loginUser, minimumMemory } = options;
+    const format = options.format ?? (kind === 'iso' ? 'raw' : undefined);
+    if (format === undefined) throw formatMissing();
     const body = {
       name,
+      kind,
       format,
       path: resolve(args.path),
       ...(visibility === undefined ? {} : { visibility }),
@@ -65,3 +85,9 @@ export const registerImage = defineCommand({
     return reportChanges(context, outcomes, words, { waited: options.wait, many: false });
   },
 });
+
+const formatMissing = () =>
+  new VirgaError('InvalidArgument', {
+    detail: 'The format of the disk is not stated.',
+    action: 'Add --format qcow2 or --format raw; see qemu-img info FILE.',
+  });
