@@ -10,6 +10,7 @@ import type { Instance } from '@virga/contract/rest/instances';
 import type { KeyPair } from '@virga/contract/rest/key-pairs';
 import type { Network } from '@virga/contract/rest/networks';
 import type { Operation } from '@virga/contract/rest/operations';
+import type { Volume } from '@virga/contract/rest/volumes';
 
 const createdAt = '2026-03-01T12:00:00.000Z';
 /** Two hours after every example was made. */
@@ -35,7 +36,11 @@ export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
   generation: 1,
   type: 'small',
   vcpus: 1,
+  maxVcpus: 1,
   memoryMib: 256,
+  maxMemoryMib: 256,
+  observedVcpus: 1,
+  observedMemoryMib: 256,
   diskBytes: 1_073_741_824,
   imageId: 'ami-00000000000000001',
   imageName: 'starter',
@@ -58,8 +63,13 @@ export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
       networkName: 'default',
       mac: '52:54:00:00:00:01',
       address: '10.77.0.10',
+      state: 'attached',
+      limits: null,
     },
   ],
+  rootDiskId: 'vol-00000000000000009',
+  rootDiskLimits: null,
+  volumes: [],
   createdAt,
   startedAt: createdAt,
   ...fields,
@@ -108,6 +118,21 @@ export const aNetwork = (fields: Partial<Network> = {}): Network => ({
   reserved: [],
   state: 'active',
   stateReason: null,
+  createdAt,
+  ...fields,
+});
+
+export const aVolume = (fields: Partial<Volume> = {}): Volume => ({
+  id: 'vol-00000000000000001',
+  projectId,
+  name: 'data',
+  sizeBytes: 10_737_418_240,
+  state: 'available',
+  stateReason: null,
+  hostId: 'host-00000000000000001',
+  hostName: 'alpha',
+  attachment: null,
+  generation: 1,
   createdAt,
   ...fields,
 });

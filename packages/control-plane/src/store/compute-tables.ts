@@ -130,6 +130,12 @@ export type ComputeTables = {
     type: string;
     vcpus: number;
     memory_mib: number;
+    /** Up to here it can grow while it runs; null: it cannot. */
+    max_vcpus: number | null;
+    max_memory_mib: number | null;
+    /** What it holds of its host beyond its size, because it was larger and still uses that. */
+    surplus_vcpus: Generated<number>;
+    surplus_memory_mib: Generated<number>;
     disk_bytes: number;
     root_disk_id: VolumeId;
     root_disk_limits: ColumnType<DiskLimits | null, string | null | undefined, string | null>;
@@ -152,10 +158,15 @@ export type ComputeTables = {
     converged_generation: Generated<number>;
     /** The generation that last asked for another power state, or for a reboot. */
     power_generation: Generated<number>;
+    /** The generation that last asked for another size. */
+    resized_generation: Generated<number>;
     /** True while the instance holds its share of the host. */
     allocated: boolean;
     observed_state: Generated<ObservedState>;
     observed_reason: Generated<ObservedReason>;
+    /** Null: its host shows none, as while it is off. */
+    observed_vcpus: number | null;
+    observed_memory_mib: number | null;
     /** Set when the instance cannot be brought to what was asked; cleared by the next verb. */
     failure: JSONColumnType<Failure> | null;
     /** Repairs in a row, and when the next may be tried. */

@@ -11,6 +11,7 @@ import { overtakeOperations } from '../operations/operation-store.ts';
 import { placeOn, release } from '../placement/placement.ts';
 import { carryOut, decideStart } from './instance-operations.ts';
 import { about } from './instance-outcome.ts';
+import { heldBy, unallocated } from './instance-room.ts';
 import { type InstanceRow, selectInstances } from './instance-store.ts';
 
 type Context = { deps: Deps; access: SystemAccess };
@@ -42,8 +43,9 @@ async function followRestart({ deps, access }: Context, tx: Tx, hostId: HostId):
   for (const row of rows.filter((row) => row.autostart === 'never' && wasOn(row))) {
     await leaveOff({ deps, access }, tx, row);
     if (!row.allocated) continue;
-    freed.vcpus += row.vcpus;
-    freed.memoryMib += row.memory_mib;
+    const held = heldBy(row);
+    freed.vcpus += held.vcpus;
+    freed.memoryMib += held.memoryMib;
   }
   if (freed.vcpus > 0) await release(tx, access, hostId, freed);
   for (const row of rows.filter((row) => row.autostart === 'always' && row.desired === 'stopped')) {
@@ -59,7 +61,7 @@ async function leaveOff({ deps, access }: Context, tx: Tx, row: InstanceRow): Pr
     .set({
       desired: 'stopped',
       force_at: now,
-      allocated: false,
+      ...unallocated,
       generation: row.generation + 1,
       operation_id: null,
       reboot: null,

@@ -24,8 +24,7 @@ export type InstanceChange = {
 
 export type HardwareColumns = Pick<
   Columns,
-  | ('hardware' | 'firmware' | 'tpm' | 'watchdog' | 'boot_order')
-  | ('cdrom_drive' | 'cdrom_image_id' | 'cdrom_forced')
+  ('hardware' | 'firmware' | 'tpm' | 'watchdog' | 'boot_order') | ('cdrom_drive' | 'cdrom_image_id' | 'cdrom_forced')
 >;
 
 type SizeColumns = Pick<
@@ -147,7 +146,10 @@ async function tellRequested(
     projectId: row.project_id,
     resourceId: row.id,
     resourceName: row.name,
-    message: `${kind.replace('instance.', '').replace(/^./, (letter) => letter.toUpperCase())} of instance ${row.name} was asked for.`,
+    message: `${kind
+      .replace('instance.', '')
+      .replaceAll('-', ' ')
+      .replace(/^./, (letter) => letter.toUpperCase())} of instance ${row.name} was asked for.`,
     ...(data && { data }),
   });
 }

@@ -10,7 +10,9 @@ import { inTransaction, type Tx } from '../../store/database.ts';
 import { releaseAddresses } from '../networks/address-store.ts';
 import { endOperation, progressOperation } from '../operations/operation-store.ts';
 import { release } from '../placement/placement.ts';
+import { forgetDetached, leaveVolumes } from './device-store.ts';
 import { isReached } from './instance.ts';
+import { givenBack, heldBy, heldColumns, surplusLeft, unallocated } from './instance-room.ts';
 import { failureError, type InstanceRow } from './instance-store.ts';
 import { recordReleased } from './released-instances.ts';
 
@@ -23,7 +25,7 @@ const patientDeletes = 5;
 export async function holdInstance(tx: Tx, row: InstanceRow) {
   const current = await tx
     .selectFrom('instances')
-    .select(['generation', 'converged_generation', 'allocated'])
+    .select(['generation', 'converged_generation', 'allocated', ...heldColumns])
     .where('id', '=', row.id)
     .forUpdate()
     .executeTakeFirst();
@@ -37,10 +39,15 @@ export async function recordObserved({ deps, access }: Context, observed: Observ
     .with('before', (db) => db.selectFrom('instances').selectAll().where('id', '=', observed.id).forUpdate())
     .updateTable('instances')
     .from('before')
-    .set({ observed_state: state, observed_reason: reason })
+    .set({ observed_state: state, observed_reason: reason, ...sizesOf(observed) })
     .whereRef('instances.id', '=', 'before.id')
     .where((where) =>
-      where.or([where('before.observed_state', '!=', state), where('before.observed_reason', '!=', reason)]),
+      where.or([
+        where('before.observed_state', '!=', state),
+        where('before.observed_reason', '!=', reason),
+        where('before.observed_vcpus', 'is distinct from', sizesOf(observed).observed_vcpus),
+        where('before.observed_memory_mib', 'is distinct from', sizesOf(observed).observed_memory_mib),
+      ]),
     )
     .returning(['before.id', 'before.project_id', 'before.name', 'before.observed_state'])
     .executeTakeFirst();
@@ -74,6 +81,8 @@ export async function recordApplied(context: Context, row: InstanceRow, observed
     if (!current) return false;
     const isFreed = row.desired === 'stopped' && current.allocated;
     const isNew = row.generation !== current.converged_generation;
+    const isResized = row.resized_generation > current.converged_generation;
+    const left = surplusLeft(current, observed);
     const isOtherPower = row.power_generation > current.converged_generation;
     await tx
       .updateTable('instances')
@@ -81,18 +90,23 @@ export async function recordApplied(context: Context, row: InstanceRow, observed
         converged_generation: row.generation,
         observed_state: observed.state,
         observed_reason: observed.reason,
+        ...sizesOf(observed),
         failure: null,
         ...(isNew && { failures: 0, retry_at: null }),
-        ...(isFreed && { allocated: false }),
+        ...(isFreed ? unallocated : left),
         ...(isOtherPower && row.desired === 'running' && row.observed_state !== 'paused' && { started_at: now }),
       })
       .where('id', '=', row.id)
       .execute();
+    await forgetDetached(tx, access, row, now);
     if (isOtherPower) await tellReached(tx, access, row, observed);
-    else if (isNew) await tellChanged(tx, access, row);
-    if (row.operation_id) await endOperation(tx, access, row.operation_id, {}, now);
+    else if (isNew && !isResized) await tellChanged(tx, access, row);
+    if (isResized) await tellResized(tx, access, row, observed);
+    const message = observed.notes?.join(' ');
+    if (row.operation_id) await endOperation(tx, access, row.operation_id, { message }, now);
     // The row of the host comes last: every launch waits for it.
-    if (isFreed) await release(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
+    const freed = isFreed ? heldBy(current) : givenBack(current, left);
+    if (freed.vcpus + freed.memoryMib > 0) await release(tx, access, row.host_id, freed);
     return true;
   });
 }
@@ -117,6 +131,22 @@ async function tellChanged(tx: Tx, access: SystemAccess, row: InstanceRow): Prom
   });
 }
 
+async function tellResized(tx: Tx, access: SystemAccess, row: InstanceRow, { notes }: ObservedInstance): Promise<void> {
+  const { type, vcpus, memory_mib: memoryMib, disk_bytes: diskBytes } = row;
+  const told = `Instance ${row.name} is given ${vcpus} vCPU, ${memoryMib} MiB and a disk of ${diskBytes} bytes.`;
+  await appendEvent(tx, access, {
+    ...about(row, 'instance.resized'),
+    message: [told, ...(notes ?? [])].join(' '),
+    data: { type, vcpus, memoryMib, diskBytes, notes: notes ?? [] },
+  });
+}
+
+/** What a host shows of the sizes; nothing while it is off. */
+const sizesOf = ({ sizes }: Pick<ObservedInstance, 'sizes'>) => ({
+  observed_vcpus: sizes?.vcpus ?? null,
+  observed_memory_mib: sizes?.memoryMib ?? null,
+});
+
 /** The instance is gone from its host: nothing of it stays but events and operations. */
 export async function recordDeleted({ deps, access }: Context, row: InstanceRow): Promise<boolean> {
   const now = deps.clock.now();
@@ -136,8 +166,9 @@ export async function recordDeleted({ deps, access }: Context, row: InstanceRow)
       const error = row.failure ? failureError(row.failure) : undefined;
       await endOperation(tx, access, row.operation_id, { error }, now);
     }
+    await leaveVolumes(tx, access, row);
     await tx.deleteFrom('instances').where('id', '=', row.id).execute();
-    if (current.allocated) await release(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
+    if (current.allocated) await release(tx, access, row.host_id, heldBy(current));
     return true;
   });
 }

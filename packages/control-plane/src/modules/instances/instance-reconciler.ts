@@ -13,8 +13,10 @@ import { OperationProgress } from '../../reconcile/operation-progress.ts';
 import type { DesiredState } from '../../store/compute-tables.ts';
 import { storeError } from '../../store/database.ts';
 import { progressOperation } from '../operations/operation-store.ts';
+import { hasDetaching } from './device-store.ts';
 import { type Deviation, deviation } from './instance.ts';
 import { forgetFailure, recordApplied, recordDeleted, recordFailed, recordObserved } from './instance-outcome.ts';
+import { recordGivenBack, showsSizes } from './instance-room.ts';
 import {
   desiredInstanceOf,
   findInstanceOrder,
@@ -99,7 +101,16 @@ export class InstanceReconciler {
     const listed = new Map(instances.map((instance) => [instance.id, instance]));
     const rows = await this.#context.deps.db
       .selectFrom('instances')
-      .select(['id', 'desired', 'generation', 'converged_generation', 'observed_state', 'observed_reason'])
+      .select([
+        'id',
+        'desired',
+        'generation',
+        'converged_generation',
+        'observed_state',
+        'observed_reason',
+        'observed_vcpus',
+        'observed_memory_mib',
+      ])
       .select('crash_policy')
       .where('host_id', '=', this.#host.id)
       .execute();
@@ -108,7 +119,7 @@ export class InstanceReconciler {
       listed.delete(row.id);
       if (!this.#answered(row.id, seen, askedAt)) continue;
       const hasConverged = row.desired !== 'deleted' && row.generation === row.converged_generation;
-      const isKnown = row.observed_state === seen.state && row.observed_reason === seen.reason;
+      const isKnown = row.observed_state === seen.state && row.observed_reason === seen.reason && showsSizes(row, seen);
       if (!hasConverged || !isKnown || judge(row, seen) !== 'none') this.wake(row.id);
     }
     for (const orphan of listed.values()) {
@@ -242,6 +253,11 @@ export class InstanceReconciler {
         await tell({ message: `waiting for host ${row.host_name}: ${fault.detail}`, percent: 0 });
         throw error;
       }
+      if (fault.code === 'GuestUnavailable' && hasDetaching(row)) {
+        // It may take until somebody unmounts it there. Meanwhile nothing has failed.
+        await tell({ message: `waiting for the guest: ${fault.detail}`, percent: 0 });
+        throw error;
+      }
       deps.log.warn({ err: error, instance: row.id, host: this.#host.name }, 'the host cannot do it');
       this.#queue.wakeAfter(row.id, await recordFailed(this.#context, row, fault));
       return undefined;
@@ -290,6 +306,7 @@ export class InstanceReconciler {
       this.#answered(row.id, seen, askedAt);
     }
     await recordObserved(this.#context, seen);
+    if (row.surplus_vcpus + row.surplus_memory_mib > 0) await recordGivenBack(this.#context, row, seen);
     switch (judge(row, seen)) {
       case 'adopt-stop':
         await adoptStop(this.#context, row, seen);

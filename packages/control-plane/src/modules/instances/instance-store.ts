@@ -1,22 +1,24 @@
 // Rows of instances and of their network interfaces: reading them whole, and as what hosts and callers are told.
 import { type DesiredInstance, type InstanceIdentity, instanceDefaults } from '@virga/contract/agent/desired';
 import { fromProblem, type VirgaError } from '@virga/contract/errors';
-import type { InstanceId, NetworkId, NetworkInterfaceId, OperationId } from '@virga/contract/ids';
+import type { InstanceId, OperationId } from '@virga/contract/ids';
 import type { Instance } from '@virga/contract/rest/instances';
-import { type Insertable, type Selectable, sql } from 'kysely';
+import type { Insertable, Selectable } from 'kysely';
 import type { Failure } from '../../store/compute-tables.ts';
 import type { Db, Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
 import { type KeptProject, keptProject } from '../projects/kept-project.ts';
+import {
+  attachedVolumesOf,
+  type InstanceNic,
+  type InstanceVolume,
+  instanceNics,
+  instanceVolumes,
+  networkInterfacesOf,
+  wantedNics,
+  wantedVolumes,
+} from './device-store.ts';
 import { type KeptSchedule, keepsakeOf, keptSchedules } from './instance-keepsake.ts';
-
-export type InstanceNic = {
-  id: NetworkInterfaceId;
-  networkId: NetworkId;
-  networkName: string;
-  mac: string;
-  address: string;
-};
 
 /** All of an instance but its user data, which can be large and matters to its host only. */
 const columns = [
@@ -31,8 +33,13 @@ const columns = [
   'instances.type',
   'instances.vcpus',
   'instances.memory_mib',
+  'instances.max_vcpus',
+  'instances.max_memory_mib',
+  'instances.surplus_vcpus',
+  'instances.surplus_memory_mib',
   'instances.disk_bytes',
   'instances.root_disk_id',
+  'instances.root_disk_limits',
   'instances.firmware',
   'instances.hardware',
   'instances.tpm',
@@ -48,9 +55,12 @@ const columns = [
   'instances.generation',
   'instances.converged_generation',
   'instances.power_generation',
+  'instances.resized_generation',
   'instances.allocated',
   'instances.observed_state',
   'instances.observed_reason',
+  'instances.observed_vcpus',
+  'instances.observed_memory_mib',
   'instances.failure',
   'instances.failures',
   'instances.retry_at',
@@ -81,6 +91,7 @@ export type InstanceRow = Omit<Selectable<Database['instances']>, 'user_data'> &
   default_user: string | null;
   cdrom_image_name: string | null;
   nics: InstanceNic[];
+  volumes: InstanceVolume[];
 };
 
 /** As the reconciler of its host needs it. */
@@ -105,10 +116,8 @@ export const selectInstances = (db: Db | Tx) =>
       'images.name as image_name',
       'images.default_user',
       'discs.name as cdrom_image_name',
-      sql<InstanceNic[]>`(
-        select coalesce(json_agg(json_build_object('id', n.id, 'networkId', n.network_id, 'networkName', w.name,
-          'mac', n.mac, 'address', host(n.address)) order by n.id), '[]'::json)
-        from nics n join networks w on w.id = n.network_id where n.instance_id = instances.id)`.as('nics'),
+      instanceNics.as('nics'),
+      instanceVolumes.as('volumes'),
     ]);
 
 export async function findInstance(db: Db | Tx, id: InstanceId): Promise<InstanceRow | undefined> {
@@ -122,8 +131,10 @@ export async function findInstanceOrder(db: Db, id: InstanceId): Promise<Instanc
     .executeTakeFirst();
 }
 
+/** With every card that its host may know of. */
 export function identityOf(row: InstanceRow, cloudId: string): InstanceIdentity {
-  return { id: row.id, cloudId, uuid: row.uuid, domainName: row.domain_name, nics: nicsOf(row) };
+  const nics = row.nics.map(({ id, networkId, mac, address }) => ({ id, networkId, mac, address }));
+  return { id: row.id, cloudId, uuid: row.uuid, domainName: row.domain_name, nics };
 }
 
 /** What the host is asked for. @throws Error the instance is to be deleted, which is asked for in another way */
@@ -137,11 +148,18 @@ export function desiredInstanceOf(row: InstanceOrder, cloudId: string): DesiredI
     description: row.description,
     generation: row.generation,
     vcpus: row.vcpus,
-    maxVcpus: row.vcpus,
+    maxVcpus: row.max_vcpus ?? row.vcpus,
     memoryMib: row.memory_mib,
-    maxMemoryMib: row.memory_mib,
+    maxMemoryMib: row.max_memory_mib ?? row.memory_mib,
     ...hardwareOf(row),
-    rootDisk: { id: row.root_disk_id, imageId: row.image_id, sizeBytes: row.disk_bytes },
+    rootDisk: {
+      id: row.root_disk_id,
+      imageId: row.image_id,
+      sizeBytes: row.disk_bytes,
+      ...(row.root_disk_limits && { limits: row.root_disk_limits }),
+    },
+    volumes: wantedVolumes(row),
+    nics: wantedNics(row),
     seed: {
       hostName: row.guest_host_name,
       publicKeys: row.key_pairs.map(({ publicKey }) => publicKey),
@@ -167,9 +185,6 @@ const hardwareOf = (row: InstanceRow) => ({
   cdrom: row.cdrom_drive ? { imageId: row.cdrom_image_id, forced: row.cdrom_forced } : null,
 });
 
-const nicsOf = (row: InstanceRow) =>
-  row.nics.map(({ id, networkId, mac, address }) => ({ id, networkId, mac, address }));
-
 export function toInstance(row: InstanceRow): Instance {
   return {
     id: row.id,
@@ -189,7 +204,11 @@ export function toInstance(row: InstanceRow): Instance {
     generation: row.generation,
     type: row.type,
     vcpus: row.vcpus,
+    maxVcpus: row.max_vcpus ?? row.vcpus,
     memoryMib: row.memory_mib,
+    maxMemoryMib: row.max_memory_mib ?? row.memory_mib,
+    observedVcpus: row.observed_vcpus,
+    observedMemoryMib: row.observed_memory_mib,
     diskBytes: row.disk_bytes,
     imageId: row.image_id,
     imageName: row.image_name,
@@ -205,7 +224,10 @@ export function toInstance(row: InstanceRow): Instance {
     hostName: row.host_name,
     origin: row.origin,
     domainName: row.domain_name,
-    networkInterfaces: row.nics,
+    rootDiskId: row.root_disk_id,
+    rootDiskLimits: row.root_disk_limits,
+    volumes: attachedVolumesOf(row),
+    networkInterfaces: networkInterfacesOf(row),
     createdAt: row.created_at.toISOString(),
     startedAt: row.started_at?.toISOString() ?? null,
   };

@@ -1,6 +1,5 @@
 // Writes a launch down, in one transaction: address, room on a host, instance, network interface, operation, event. No host
 // is talked to. What can be known to be impossible is refused here, and then nothing of it exists.
-import { randomBytes } from 'node:crypto';
 import { VirgaError } from '@virga/contract/errors';
 import { newId, type OperationId } from '@virga/contract/ids';
 import type { Instance, LaunchInstance } from '@virga/contract/rest/instances';
@@ -16,6 +15,7 @@ import type { Database } from '../../store/schema.ts';
 import { leaseAddress } from '../networks/address-store.ts';
 import { createOperation } from '../operations/operation-store.ts';
 import { place } from '../placement/placement.ts';
+import { insertNic } from './device-store.ts';
 import { domainNameOf } from './instance.ts';
 import { insertInstance, toInstance } from './instance-store.ts';
 import { wakeInstance } from './instance-wake.ts';
@@ -85,8 +85,11 @@ async function insertLaunch(tx: Tx, access: ProjectAccess<'operator'>, plan: Lau
     type: plan.type,
     vcpus: plan.vcpus,
     memory_mib: plan.memoryMib,
+    max_vcpus: plan.maxVcpus,
+    max_memory_mib: plan.maxMemoryMib,
     disk_bytes: plan.diskBytes,
     root_disk_id: newId('volume'),
+    root_disk_limits: plan.rootDiskLimits && JSON.stringify(plan.rootDiskLimits),
     hardware: plan.hardware.hardware,
     firmware: plan.hardware.firmware,
     tpm: plan.hardware.tpm,
@@ -107,7 +110,8 @@ async function insertLaunch(tx: Tx, access: ProjectAccess<'operator'>, plan: Lau
     ...plan.attributes,
   };
   const row = await insertInstance(tx, columns);
-  const mac = await insertNic(tx, { id: nicId, instance_id: id, network_id: plan.network.id, address });
+  const nic = { id: nicId, address, generation: 1, detaching: false };
+  const mac = await insertNic(tx, access, { ...nic, instance_id: id, network_id: plan.network.id });
   await wakeInstance(tx, host.id, id);
   if (plan.attributes.expires_at) await notify(tx, 'due');
   const instance = toInstance({
@@ -118,23 +122,10 @@ async function insertLaunch(tx: Tx, access: ProjectAccess<'operator'>, plan: Lau
     image_name: plan.image?.name ?? null,
     default_user: plan.image?.default_user ?? null,
     cdrom_image_name: plan.iso?.name ?? null,
-    nics: [{ id: nicId, networkId: plan.network.id, networkName: plan.network.name, mac, address }],
+    nics: [{ ...nic, networkId: plan.network.id, networkName: plan.network.name, mac, limits: null }],
+    volumes: [],
   });
   return { instance, operationId };
-}
-
-/** With a random MAC address of the range that QEMU uses (52:54:00); another one when it is taken. */
-async function insertNic(tx: Tx, nic: Omit<Insertable<Database['nics']>, 'mac'>): Promise<string> {
-  for (;;) {
-    const mac = `52:54:00:${[...randomBytes(3)].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`;
-    const inserted = await tx
-      .insertInto('nics')
-      .values({ ...nic, mac })
-      .onConflict((conflict) => conflict.constraint('nics_mac').doNothing())
-      .returning('id')
-      .executeTakeFirst();
-    if (inserted) return mac;
-  }
 }
 
 /** The constraint is what decides; this only spares a request that is refused anyway the locks that others wait for. */

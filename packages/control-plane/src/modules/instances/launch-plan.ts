@@ -1,4 +1,5 @@
 // What a launch needs, found and checked before anything is written: image, type, network, keys, user data, disk size.
+import type { DiskLimits } from '@virga/contract/agent/desired';
 import { type HostFeature, neededFeatures } from '@virga/contract/agent/host-features';
 import { VirgaError } from '@virga/contract/errors';
 import { type LaunchInstance, maxUserDataBytes } from '@virga/contract/rest/instances';
@@ -10,8 +11,10 @@ import { resolveInstanceType } from '../hosts/instance-type-operations.ts';
 import { type ImageRow, resolveImage } from '../images/image-store.ts';
 import { resolveKeyPairs } from '../key-pairs/key-pair-operations.ts';
 import { resolveNetwork } from '../networks/network-store.ts';
+import { readDiskLimits } from './device-limits.ts';
 import { type LaunchAttributes, launchAttributesOf } from './instance-attributes.ts';
 import { type MachineHardware, refuseImpossible } from './instance-hardware.ts';
+import { roomToGrow } from './resize-plan.ts';
 
 export type LaunchPlan = {
   name: string;
@@ -23,7 +26,11 @@ export type LaunchPlan = {
   type: string;
   vcpus: number;
   memoryMib: number;
+  /** Null: no more than that. */
+  maxVcpus: number | null;
+  maxMemoryMib: number | null;
   diskBytes: number;
+  rootDiskLimits: DiskLimits | null;
   keyPairs: { name: string; publicKey: string }[];
   /** base64 */
   userData: string | null;
@@ -61,7 +68,9 @@ export async function planLaunch(
     type: type.name,
     vcpus: type.vcpus,
     memoryMib: type.memoryMib,
+    ...roomToGrow(type, body),
     diskBytes: diskBytes(body.diskGib, type.diskGib, image),
+    rootDiskLimits: readDiskLimits(body.rootDiskLimits, '/rootDiskLimits'),
     keyPairs: await resolveKeyPairs(tx, access, body.keyPairs ?? []),
     userData,
     hardware,

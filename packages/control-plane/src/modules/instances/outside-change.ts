@@ -10,6 +10,7 @@ import { inTransaction } from '../../store/database.ts';
 import { placeOn, release } from '../placement/placement.ts';
 import { isCrash } from './instance.ts';
 import { about, holdInstance } from './instance-outcome.ts';
+import { heldBy, unallocated } from './instance-room.ts';
 import type { InstanceRow } from './instance-store.ts';
 
 type Context = { deps: Deps; access: SystemAccess };
@@ -25,7 +26,7 @@ export async function adoptStop({ deps, access }: Context, row: InstanceRow, see
     if (!current) return;
     await tx
       .updateTable('instances')
-      .set({ ...adopted(row), desired: 'stopped', force_at: deps.clock.now(), allocated: false })
+      .set({ ...adopted(row), desired: 'stopped', force_at: deps.clock.now(), ...unallocated })
       .where('id', '=', row.id)
       .execute();
     await appendEvent(tx, access, {
@@ -35,7 +36,7 @@ export async function adoptStop({ deps, access }: Context, row: InstanceRow, see
         : `Instance ${row.name} shut itself down; it stays stopped until it is started.`,
       data: { reason: seen.reason },
     });
-    if (current.allocated) await release(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
+    if (current.allocated) await release(tx, access, row.host_id, heldBy(current));
   });
 }
 

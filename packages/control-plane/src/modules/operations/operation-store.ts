@@ -74,7 +74,7 @@ export async function endOperation(
   tx: Tx | Db,
   _access: WriteAccess,
   id: OperationId,
-  outcome: { error?: VirgaError | undefined },
+  outcome: { error?: VirgaError | undefined; message?: string | undefined },
   now: Date,
 ): Promise<boolean> {
   const failed = outcome.error !== undefined;
@@ -83,7 +83,7 @@ export async function endOperation(
     .set((column) => ({
       state: failed ? 'failed' : 'succeeded',
       ...(failed ? {} : { progress_percent: 100 }),
-      message: failed ? outcome.error!.detail : 'done',
+      message: failed ? outcome.error!.detail : (outcome.message ?? 'done'),
       error: failed ? JSON.stringify(toProblem(outcome.error!)) : null,
       started_at: column.fn.coalesce('started_at', column.val(now)),
       finished_at: now,

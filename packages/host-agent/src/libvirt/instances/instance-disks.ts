@@ -9,6 +9,7 @@ import type { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { requireImage, type StoredImage } from '../images/image-store.ts';
 import { requireSpace, storageError } from '../storage.ts';
+import { templateDisk } from '../warm/template-store.ts';
 import { growDiskFile } from './disk-growth.ts';
 import type { InstanceFiles } from './domain-xml.ts';
 import { createFolder, instanceFiles, removeFolder } from './instance-folder.ts';
@@ -34,6 +35,9 @@ export function prepareFolder(
   // Whoever deletes an image takes the same lock, and then finds the folder that rests on it.
   return context.locks.run(desired.rootDisk.imageId ?? desired.rootDisk.id, async () => {
     const image = await requireImage(storage, desired);
+    if (image !== null && owner?.templateId !== undefined) {
+      return templateDisk(storage, { id: owner.templateId, cloudId: desired.cloudId }, image);
+    }
     if (owner !== undefined) return image;
     await requireSpace(storage, smallestSpaceBytes);
     await hook('folder', desired.id);
@@ -48,8 +52,7 @@ export function prepareFolder(
 
 /**
  * Makes the root disk, or grows it when `grows`. One that is gone is not made again: an empty disk in its place would hide
- * the loss, and the storage
- * may only be out of reach.
+ * the loss, and the storage may only be out of reach.
  * @throws StorageFull | HypervisorRefused a program could not do its work, or the disk is gone and it is to start
  */
 export async function prepareDisk(
