@@ -21,6 +21,7 @@ import { getOperation } from '@virga/control-plane/modules/operations/operation-
 import { startReconcilers } from '@virga/control-plane/reconcile/start-reconcilers';
 import { openStore, type Store } from '@virga/control-plane/store/database';
 import { Notifications } from '@virga/control-plane/store/notifications';
+import { tinyGuestDisc } from '@virga/host-agent/contract-suite/tiny-disc';
 import {
   openSimulatedAgent,
   type SimulatedAgent,
@@ -133,6 +134,16 @@ export class SimulatedCloud {
     const image = await registerImage(this.deps, this.administrator, { name: 'disk', path, format: 'raw' });
     await this.succeeded(network.operationId);
     await this.succeeded(image.operationId);
+  }
+
+  /** Registers a disc that boots, and waits until it can be used. */
+  async registerDisc(name: string): Promise<void> {
+    const folder = await mkdtemp(join(tmpdir(), 'virga-simulated-cloud-'));
+    this.#folders.push(folder);
+    const path = join(folder, 'disc.iso');
+    await writeFile(path, tinyGuestDisc());
+    const body = { name, path, kind: 'iso', format: 'raw' } as const;
+    await this.succeeded((await registerImage(this.deps, this.administrator, body)).operationId);
   }
 
   /** Launches an instance of the type tiny, and waits until it runs. */

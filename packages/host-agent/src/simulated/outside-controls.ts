@@ -1,6 +1,7 @@
 // What others do to a simulated host: people with virsh, guests themselves, the world. For tests. Acts at once, and works
 // also while the agent cannot be reached; an act that virsh would refuse throws.
 import { randomUUID } from 'node:crypto';
+import type { HostFeature } from '@virga/contract/agent/host-features';
 import type { InstanceId, NetworkId, VolumeId } from '@virga/contract/ids';
 import type { StoredDomain, StoredForeignDomain } from './host-records.ts';
 import type { SimulatedHost } from './simulated-host.ts';
@@ -51,6 +52,8 @@ export type OutsideControls = {
   diskSizeBytes(id: InstanceId): number;
   /** Whether the guest lets go of devices that are pulled. Default true. */
   letGo(lets: boolean, id: InstanceId): void;
+  /** What the host cannot give a machine any more, or can again. It tells when it is looked at anew. */
+  lackFeature(feature: HostFeature, lacks?: boolean): void;
   removeVolumeOutside(id: VolumeId): void;
   /** Files of somebody else's leave that much free; null takes them away. */
   fillStorage(freeBytes: number | null): void;
@@ -93,6 +96,9 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: number): O
     if (folder !== undefined) store.folders.set(id, { ...folder, ...part });
   };
   return {
+    lackFeature: (feature, lacks = true) => {
+      host.features = host.features.filter((one) => one !== feature).concat(lacks ? [] : [feature]);
+    },
     shutdownOutside: (id) => host.askGuestToStop(id, active(id), guestShutdownMs),
     destroyOutside: (id) => host.endGuest(id, active(id), 'destroyed'),
     undefineOutside: (id) => {
@@ -107,10 +113,7 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: number): O
       else host.wakeGuest(id, found);
     },
     suspendOutside: (id) => host.setDomain(id, { ...active(id), power: 'paused', reason: 'suspended' }),
-    resumeOutside: (id) => {
-      host.setDomain(id, { ...active(id), power: 'running', reason: 'booted' });
-      host.awaitShutdown(id);
-    },
+    resumeOutside: (id) => host.resumeGuest(id, active(id)),
     saveOutside: (id) => host.saveGuest(id, active(id)),
     // Nobody is told of these, as by libvirt.
     removeSaveOutside: (id) => store.domains.set(id, { ...saved(id), savedMemory: undefined }),
