@@ -41,6 +41,8 @@ export function instanceRows(instance: Instance, nowMs: number): [string, string
     ['Asked for', instance.desiredState],
     ['Seen', instance.observedState],
     ['Type', `${instance.type} (${instance.vcpus} vCPU, ${formatMib(instance.memoryMib)})`],
+    ['Can grow to', room(instance)],
+    ['Has now', differentSize(instance)],
     ['Disk', formatBytes(instance.diskBytes)],
     ['Image', instance.imageName && `${instance.imageName} (${instance.imageId})`],
     ...instance.networkInterfaces.map((nic): [string, string] => [
@@ -62,6 +64,19 @@ export function instanceRows(instance: Instance, nowMs: number): [string, string
     ['Created', `${instance.createdAt} (${formatAge(instance.createdAt, nowMs)} ago)`],
     ['Started', instance.startedAt && `${instance.startedAt} (${formatAge(instance.startedAt, nowMs)} ago)`],
   ];
+}
+
+/** How far it can grow while it runs. */
+function room({ vcpus, maxVcpus, memoryMib, maxMemoryMib }: Instance): string | null {
+  if (maxVcpus === vcpus && maxMemoryMib === memoryMib) return null;
+  return `${maxVcpus} vCPU, ${formatMib(maxMemoryMib)} while it runs`;
+}
+
+/** What the guest has, when that is not its size: it has not given memory back, or waits for its next start. */
+function differentSize({ vcpus, observedVcpus, memoryMib, observedMemoryMib }: Instance): string | null {
+  if (observedVcpus === null || observedMemoryMib === null) return null;
+  if (observedVcpus === vcpus && observedMemoryMib === memoryMib) return null;
+  return `${observedVcpus} vCPU, ${formatMib(observedMemoryMib)}`;
 }
 
 const formatTags = ({ tags }: Instance): string =>

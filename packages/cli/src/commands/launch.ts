@@ -9,6 +9,7 @@ import { idempotent } from '../idempotent.ts';
 import { findImage } from '../lookup.ts';
 import { makeChanges } from '../operations/make-changes.ts';
 import { reportChanges } from '../operations/report-changes.ts';
+import { readSize } from '../size.ts';
 import { knownKeys } from '../ssh/identities.ts';
 import { hardwareOptions, readHardware } from './hardware-options.ts';
 import { attributeOptions, readAttributes } from './instance-attribute-options.ts';
@@ -54,6 +55,18 @@ export const launch = defineCommand({
       complete: 'file',
       summary: 'user data for cloud-init, at most 16 KiB; - reads standard input',
     },
+    maxVcpus: {
+      type: 'integer',
+      value: 'N',
+      summary: 'up to here vCPUs can be added while it runs; default as many as the type has',
+      minimum: 1,
+      maximum: 512,
+    },
+    maxMemory: {
+      type: 'text',
+      value: 'SIZE',
+      summary: 'up to here memory can be added while it runs, such as 4GiB; without a unit in MiB',
+    },
     disk: {
       type: 'integer',
       value: 'GIB',
@@ -95,7 +108,7 @@ export const launch = defineCommand({
         action: 'Give one of them.',
       });
     }
-    const { image, iso, type, network, disk, count } = options;
+    const { image, iso, type, network, disk, maxVcpus, maxMemory, count } = options;
     const source = image ?? iso;
     if (source === undefined && !options.boot?.includes('network')) throw nothingToStartFrom();
     const userData = options.userData === undefined ? undefined : await readUserData(context, options.userData);
@@ -115,6 +128,8 @@ export const launch = defineCommand({
       ...(network === undefined ? {} : { network }),
       ...(userData === undefined ? {} : { userData }),
       ...(disk === undefined ? {} : { diskGib: disk }),
+      ...(maxVcpus === undefined ? {} : { maxVcpus }),
+      ...(maxMemory === undefined ? {} : { maxMemoryMib: readSize('--max-memory', maxMemory, 'MiB') }),
     };
     const base = args.name ?? (await inventName(context, source ?? 'network'));
     const names = count === undefined ? [base] : Array.from({ length: count }, (_, index) => `${base}-${index + 1}`);

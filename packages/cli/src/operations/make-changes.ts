@@ -23,10 +23,14 @@ export type Outcome<T> = {
   name: string;
   operationId?: OperationId;
   resource?: T;
+  /** What the operation has to say at its end. */
+  note?: string;
   error?: VirgaError;
 };
 
 const atOnce = 8;
+/** The message of an operation that has ended as it should. */
+const nothingToSay = 'done';
 
 /** Makes the changes, at most eight at a time. @throws Interrupted the user ended the wait; the operations go on */
 export async function makeChanges<T>(
@@ -47,7 +51,9 @@ export async function makeChanges<T>(
         begun.push(operationId);
         task = progress.task(change.name, { passing: changes.length === 1 });
         const client = await context.client();
-        await followOperation(client, operationId, { signal: context.interrupt(), onChange: task.update });
+        const follow = { signal: context.interrupt(), onChange: task.update };
+        const { message } = await followOperation(client, operationId, follow);
+        if (message !== nothingToSay) outcome.note = message;
         outcome.resource = (await change.afterwards?.(resource, task)) ?? resource;
         task.succeed(change.done(outcome.resource));
         begun.splice(begun.indexOf(operationId), 1);

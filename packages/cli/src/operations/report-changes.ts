@@ -15,7 +15,7 @@ export type ChangeWords<T> = {
 
 /**
  * Prints the outcomes. As data: one object for a command that changes one resource, else an array.
- * @returns the exit code of the first error, or 0
+ * @returns the exit code of the worst error, or 0
  */
 export async function reportChanges<T extends { id: string }>(
   context: CommandContext,
@@ -38,15 +38,21 @@ export async function reportChanges<T extends { id: string }>(
     const ids = good.map(({ resource }) => resource!.id);
     await print.result(options.many ? values : values[0], lines, ids);
   }
+  if (print.format === 'table') for (const { name, note } of good) if (note) print.note(`  ${name}: ${note}`);
   const operationIds = good.flatMap(({ operationId }) => operationId ?? []);
   if (!options.waited && operationIds.length > 0 && print.format === 'table') {
     print.note(`  follow: virga operations wait ${operationIds.join(' ')}`);
   }
   let exit = 0;
-  for (const { error } of outcomes) {
+  for (const { name, error } of outcomes) {
     if (!error) continue;
-    const code = await reportError(io, error, globals.output, globals.color);
-    exit ||= code;
+    const subject = outcomes.length > 1 ? `${words.noun} ${name}: ` : '';
+    exit = worse(exit, await reportError(io, error, globals.output, globals.color, subject));
   }
   return exit;
 }
+
+const ourBug = 1;
+
+/** A bug of ours is the worst; else what asks for more than another command line has the larger code. */
+const worse = (a: number, b: number): number => (a === ourBug || b === ourBug ? ourBug : Math.max(a, b));

@@ -6,17 +6,21 @@ import { printable } from './format.ts';
 import { type OutputFormat, serialize } from './printer.ts';
 import { terminalOf } from './terminal.ts';
 
-/** Reports an error. Answers the exit code. */
+/**
+ * Reports an error. Answers the exit code.
+ * @param subject what stands before it, such as `instance web: `
+ */
 export async function reportError(
   io: TerminalIo,
   thrown: unknown,
   format: OutputFormat,
   color = true,
+  subject = '',
 ): Promise<number> {
   const error = asVirgaError(thrown);
   if (format === 'table') {
     const terminal = terminalOf(io.stderr, io.env, color);
-    io.stderr.write(`${terminal.paint('red', 'error:')} ${printable(error.detail)}\n`);
+    io.stderr.write(`${terminal.paint('red', 'error:')} ${printable(subject + error.detail)}\n`);
     io.stderr.write(`  ${terminal.paint('bold', 'try:')} ${printable(error.action)}\n`);
   } else {
     io.stderr.write(await serialize(toProblem(error), format));
