@@ -48,7 +48,7 @@ export class BenchCloud {
   }
 
   async delete({ id }: Instance): Promise<void> {
-    await this.follow((await this.client.deleteInstance({ params: { id } })).operationId);
+    await this.follow((await this.client.deleteInstance({ query: {}, params: { id } })).operationId);
   }
 
   async byName(name: string): Promise<Instance> {

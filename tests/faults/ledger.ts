@@ -106,7 +106,7 @@ export class Ledger {
   private async tryDelete(entry: Entry, client: Client): Promise<boolean> {
     return answered(async () => {
       try {
-        await client.deleteInstance({ params: { id: entry.id! } });
+        await client.deleteInstance({ query: {}, params: { id: entry.id! } });
       } catch (error) {
         if (!(error instanceof VirgaError && error.code === 'NotFound')) throw error;
       }

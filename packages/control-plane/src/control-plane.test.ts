@@ -56,7 +56,7 @@ test('an instance is launched, changed only as it was read, and deleted, all thr
   const stop = { params: { id }, body: { timeoutSeconds: 5 } };
   await assert.rejects(cloud.client.stopInstance(stop, { ifMatch: generation + 1 }), { name: 'PreconditionFailed' });
   await succeeded((await cloud.client.stopInstance(stop, { ifMatch: generation })).operationId);
-  await succeeded((await cloud.client.deleteInstance({ params: { id } })).operationId);
+  await succeeded((await cloud.client.deleteInstance({ query: {}, params: { id } })).operationId);
   await assert.rejects(cloud.client.getInstance({ params: { id } }), { name: 'NotFound' });
 });
 

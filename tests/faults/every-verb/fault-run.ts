@@ -178,6 +178,6 @@ async function nothingLeft(setting: LibvirtCloud): Promise<void> {
 
 async function cleanUp(setting: LibvirtCloud, id: InstanceId): Promise<void> {
   if ((await find(setting, id)) === undefined) return;
-  await succeed(setting, await setting.cloud.client.deleteInstance({ params: { id } }));
+  await succeed(setting, await setting.cloud.client.deleteInstance({ query: {}, params: { id } }));
   await nothingLeft(setting);
 }

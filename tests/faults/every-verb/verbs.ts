@@ -37,7 +37,7 @@ export const verbs: readonly VerbUnderFault[] = [
   },
   {
     name: 'delete',
-    ask: (client, id) => client.deleteInstance({ params: { id } }),
+    ask: (client, id) => client.deleteInstance({ query: {}, params: { id } }),
     holds: (instance) => instance === undefined,
   },
 ];

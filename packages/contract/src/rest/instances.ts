@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
 import { instanceAttributes, launchAttributes } from './instance-attributes.ts';
+import { deviceFields, launchDevices } from './instance-devices.ts';
 import { hardwareFields, launchHardware } from './instance-hardware.ts';
 import { idParams, Name, Nullable, Page, pageQuery, Time } from './shared.ts';
 
@@ -22,14 +23,6 @@ export const InstanceState = Type.Union([
   Type.Literal('error', { description: 'cannot be brought to what was asked; see stateReason' }),
 ]);
 export type InstanceState = Static<typeof InstanceState>;
-
-export const NetworkInterface = Type.Object({
-  id: IdSchema('networkInterface'),
-  networkId: IdSchema('network'),
-  networkName: Name,
-  mac: Type.String(),
-  address: Type.String(),
-});
 
 export const Instance = Type.Object(
   {
@@ -71,7 +64,7 @@ export const Instance = Type.Object(
       Type.Literal('adopted', { description: 'somebody else made its domain; definition and disks are as they came' }),
     ]),
     domainName: Type.String({ description: 'name of the libvirt domain, as virsh list shows it' }),
-    networkInterfaces: Type.Array(NetworkInterface),
+    ...deviceFields,
     createdAt: Time,
     startedAt: Nullable(Time),
   },
@@ -109,6 +102,7 @@ export const LaunchInstance = Type.Object(
       }),
     ),
     ...launchHardware,
+    ...launchDevices,
     ...launchAttributes,
   },
   { $id: 'LaunchInstance', additionalProperties: false },
@@ -191,9 +185,10 @@ export const instanceRoutes = {
   deleteInstance: route({
     method: 'DELETE',
     path: '/v1/instances/{id}',
-    summary: 'Delete an instance with its disk and address',
+    summary: 'Delete an instance with its disk and address; its volumes stay, unless withVolumes',
     access: { scope: 'project', role: 'operator' },
     params: idParams('instance'),
+    query: Type.Object({ withVolumes: Type.Optional(Type.Boolean()) }),
     ok: Changed,
     status: 202,
     ifMatch: true,

@@ -1,4 +1,4 @@
-// Starts all that acts by itself: the watch of every host, the reconcilers of instances and networks, workflows, reapers.
+// Starts all that acts by itself: the watch of every host, the reconcilers of instances, networks and volumes, workflows, reapers.
 // Only one server acts on a database at a time. Nothing here holds what could be lost: closing it, or killing it, at any
 // moment is made up for by the next start.
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,6 +17,7 @@ import { InstanceReconciler } from '../modules/instances/instance-reconciler.ts'
 import { readWake } from '../modules/instances/instance-wake.ts';
 import { reapReleased } from '../modules/instances/released-instances.ts';
 import { NetworkReconciler } from '../modules/networks/network-reconciler.ts';
+import { VolumeReconciler } from '../modules/volumes/volume-reconciler.ts';
 import { expireIdempotencyKeys } from '../store/once-only.ts';
 import { WorkflowEngine } from '../workflows/workflow-engine.ts';
 import { startClockwork } from './clockwork.ts';
@@ -36,9 +37,11 @@ async function act(deps: Deps): Promise<Acting> {
   const access = systemAccess('reconciler');
   const ending = new AbortController();
   const networks = new NetworkReconciler(deps, access);
+  const volumes = new VolumeReconciler(deps, access);
   const hosts = new Map<HostId, ActedOn>();
   const wakeUnconverged = async (isWanted: (host: ActedOn) => boolean) => {
     await networks.wakeUnconverged();
+    await volumes.wakeUnconverged();
     for (const { host_id, id } of await findUnconverged(deps)) {
       const host = hosts.get(host_id);
       if (host && isWanted(host)) host.instances.wake(id);
@@ -49,7 +52,7 @@ async function act(deps: Deps): Promise<Acting> {
   for (const host of deps.agents.all()) {
     // Once, so that operations say what they wait for.
     const onUnreachable = () => wakeUnconverged(({ id }) => id === host.id);
-    hosts.set(host.id, actOn(deps, host, networks, onUnreachable, ending.signal));
+    hosts.set(host.id, actOn(deps, host, { networks, volumes }, onUnreachable, ending.signal));
   }
   const engine = new WorkflowEngine({
     deps,
@@ -65,6 +68,7 @@ async function act(deps: Deps): Promise<Acting> {
       hosts.get(hostId)?.instances.wake(id);
     }),
     deps.notifications.subscribe('networks', (id) => networks.wake(id as Parameters<typeof networks.wake>[0])),
+    deps.notifications.subscribe('volumes', (id) => volumes.wake(id as Parameters<typeof volumes.wake>[0])),
     deps.notifications.onReconnected(() => {
       engine.wake();
       clockwork.wake();
@@ -81,6 +85,7 @@ async function act(deps: Deps): Promise<Acting> {
       engine.close(),
       clockwork.close(),
       networks.close(),
+      volumes.close(),
       ...ofHosts.map(({ instances }) => instances.close()),
     ]);
     await Promise.all(periodic);
@@ -112,7 +117,7 @@ type ActedOn = {
 function actOn(
   deps: Deps,
   host: RegisteredHost,
-  networks: NetworkReconciler,
+  { networks, volumes }: { networks: NetworkReconciler; volumes: VolumeReconciler },
   onUnreachable: () => Promise<void>,
   signal: AbortSignal,
 ): ActedOn {
@@ -140,6 +145,8 @@ function actOn(
       unwaited(followed.then(() => signal.aborted || lastBoot !== followed || instances.open()));
       unwaited(instances.listed(seen));
       unwaited(reapImages(deps, access, host, signal));
+      unwaited(volumes.wakeUnconverged());
+      unwaited(volumes.resync(host, signal));
       unwaited(reapReleased({ deps, access }, host));
     },
     unreachable: () => {
@@ -157,6 +164,7 @@ function actOn(
     await networks.resync(host, signal);
     await instances.resync(signal);
     await reapImages(deps, access, host, signal);
+    await volumes.resync(host, signal);
     await reapReleased({ deps, access }, host);
   };
   return { id: host.id, instances, watcher, resync };

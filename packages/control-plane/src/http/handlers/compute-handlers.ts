@@ -88,7 +88,7 @@ export function instanceHandlers(deps: FrontDeps): Pick<Handlers, Exclude<keyof 
     stopInstance: ({ access, params, body, ifMatch }) => stopInstance(deps, access, params.id, body, ifMatch),
     rebootInstance: ({ access, params, body, ifMatch }) => rebootInstance(deps, access, params.id, body, ifMatch),
     destroyInstance: ({ access, params, ifMatch }) => destroyInstance(deps, access, params.id, ifMatch),
-    deleteInstance: ({ access, params, ifMatch }) => deleteInstance(deps, access, params.id, ifMatch),
+    deleteInstance: ({ access, params, query, ifMatch }) => deleteInstance(deps, access, params.id, ifMatch, query),
     getInstanceXml: ({ access, params }) => instanceXml(deps, access, params.id),
     getConsoleLog: ({ access, params, query }) =>
       consoleLog(deps, access, params.id, query.tailBytes ?? defaultTailBytes),

@@ -15,6 +15,7 @@ import { instrumentHandlers } from './instrument-handlers.ts';
 import { interopHandlers } from './interop-handlers.ts';
 import { policyHandlers } from './policy-handlers.ts';
 import { eventHandlers, healthHandlers, operationHandlers } from './record-handlers.ts';
+import { instanceDeviceHandlers, volumeHandlers } from './volume-handlers.ts';
 
 export function createHandlers(deps: FrontDeps): Handlers {
   return {
@@ -24,7 +25,9 @@ export function createHandlers(deps: FrontDeps): Handlers {
     ...keyPairHandlers(deps),
     ...imageHandlers(deps),
     ...networkHandlers(deps),
+    ...volumeHandlers(deps),
     ...instanceHandlers(deps),
+    ...instanceDeviceHandlers(deps),
     ...consoleHandlers(deps),
     ...guestHandlers(deps),
     ...resizeHandlers(deps),

@@ -10,6 +10,7 @@ import { type Db, inTransaction, type Tx } from '../../store/database.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { placeOn } from '../placement/placement.ts';
 import { conditionOf, transition } from './instance.ts';
+import { doomVolumes } from './device-store.ts';
 import { changeInstance, type InstanceChange, joinOperation, type Requester } from './instance-change.ts';
 import { findInstance, type InstanceRow, selectInstances, toInstance } from './instance-store.ts';
 import { hasTags } from './tag-filter.ts';
@@ -145,7 +146,8 @@ export async function rebootInstance(
 }
 
 /**
- * Deletes the instance with its disk and address, as soon as its host can be reached.
+ * Deletes the instance with its disk and address, as soon as its host can be reached. Volumes stay, unless they are to go
+ * with it.
  * @throws Conflict it is protected
  */
 export async function deleteInstance(
@@ -153,8 +155,13 @@ export async function deleteInstance(
   access: ProjectAccess<'operator'>,
   id: InstanceId,
   ifMatch?: number,
+  { withVolumes = false }: { withVolumes?: boolean | undefined } = {},
 ): Promise<Changed> {
-  return change(deps, access, id, ifMatch, (tx, row) => decideDelete(deps, tx, access, row));
+  return change(deps, access, id, ifMatch, async (tx, row) => {
+    const decision = await decideDelete(deps, tx, access, row);
+    if (withVolumes) await doomVolumes(tx, access, id);
+    return decision;
+  });
 }
 
 /** What a deletion comes to, as {@link decideStart}. @throws Conflict it is protected */

@@ -3,6 +3,7 @@
 // and launches take different rows instead of waiting for each other.
 import { VirgaError } from '@virga/contract/errors';
 import type { NetworkId, NetworkInterfaceId } from '@virga/contract/ids';
+import ipaddr from 'ipaddr.js';
 import { sql } from 'kysely';
 import type { WriteAccess } from '../../access/authorizer.ts';
 import type { Tx } from '../../store/database.ts';
@@ -39,6 +40,51 @@ export async function leaseAddress(
     action: 'Delete instances that are not needed, or use another network.',
     field: '/network',
   });
+}
+
+/**
+ * Leases this very address to a network interface, which is to be inserted in the same transaction.
+ * @throws InvalidArgument the network has no such address to lease | InUse somebody has it
+ * @throws Conflict the network is being deleted
+ */
+export async function leaseThisAddress(
+  tx: Tx,
+  _access: WriteAccess,
+  network: LeasableNetwork,
+  nicId: NetworkInterfaceId,
+  address: string,
+): Promise<string> {
+  await refuseDeleted(tx, network);
+  const row = ipaddr.IPv4.isValidFourPartDecimal(address)
+    ? await tx
+        .selectFrom('addresses')
+        .select('released_at')
+        .where('network_id', '=', network.id)
+        .where('address', '=', address)
+        .forUpdate()
+        .executeTakeFirst()
+    : undefined;
+  if (!row) {
+    throw new VirgaError('InvalidArgument', {
+      detail: `${address} is no address that network ${network.name} leases: it has ${network.cidr}.`,
+      action: 'Choose another one, or leave it out to get the next free one.',
+      field: '/address',
+    });
+  }
+  if (row.released_at === null) {
+    throw new VirgaError('InUse', {
+      detail: `The address ${address} of network ${network.name} is leased already.`,
+      action: 'Choose another one, or leave it out to get the next free one.',
+      field: '/address',
+    });
+  }
+  await tx
+    .updateTable('addresses')
+    .set({ nic_id: nicId, released_at: null })
+    .where('network_id', '=', network.id)
+    .where('address', '=', address)
+    .execute();
+  return address;
 }
 
 /**

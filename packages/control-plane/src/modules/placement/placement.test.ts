@@ -29,6 +29,7 @@ const facts = (name: string, memoryMib: number, storageFreeBytes = 1e12): HostFa
   hypervisorVersion: '7.2.0',
   libvirtVersion: '9.0.0',
   kernelVersion: '6.1',
+  nicLimits: true,
   features: [],
   bootId: 'boot-1',
 });

@@ -9,6 +9,7 @@ import type { AgentContext } from '../agent-context.ts';
 import { requireFeatures } from '../host/host-features.ts';
 import { isInterruption } from '../hypervisor-errors.ts';
 import { withVolumes } from '../volumes/volumes.ts';
+import { beginWarm } from '../warm/claim-shell.ts';
 import { convergeAdopted } from './adopted-instance.ts';
 import { claimDisc, readClaims, settleClaims } from './disc-claims.ts';
 import { convergeDisc } from './disc-drive.ts';
@@ -25,12 +26,13 @@ import { convergeOff, convergePower, cutOff, isOff, isToBeOn, start, writeRecord
 
 export function applyInstance(
   context: AgentContext,
-  desired: DesiredInstance,
+  asked: DesiredInstance,
   call: CallContext,
 ): Promise<ObservedInstance> {
-  return context.locks.run(desired.id, async () => {
+  return context.locks.run(asked.id, async () => {
     const { signal } = call;
     signal?.throwIfAborted();
+    const desired = await beginWarm(context, asked, call);
     const undo = new UndoStack();
     const notes: string[] = [];
     try {
@@ -106,7 +108,8 @@ async function converge(
   const locked = await convergeDisc(context, desired, ref, disc?.path ?? null);
   if (locked === undefined) await settleClaims(context, desired);
   notes.push(...(await convergeSizes(context, desired, domain, signal)));
-  if (isStale) await writeRecord(context, desired, ref, domain.record.rebootToken);
+  // What it still has and is to lose, it says of itself until then.
+  if (isStale && kept === undefined) await writeRecord(context, desired, ref, domain.record.rebootToken);
   if ((await convergePower(context, desired, domain)) === 'cut-off') return 'again';
   if (kept ?? locked) throw kept ?? locked;
   return 'done';

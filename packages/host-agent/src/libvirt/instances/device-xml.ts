@@ -8,6 +8,7 @@ import type {
   Hardware,
   NicLimits,
 } from '@virga/contract/agent/desired';
+import { maxDevices } from '@virga/contract/rest/instance-devices';
 import { element, textElement } from '../xml.ts';
 import { volumePlace } from './machine-profile.ts';
 
@@ -81,12 +82,12 @@ export function bandwidth(limits: NicLimits | undefined): string | false {
   return directions.some(Boolean) && element('bandwidth', {}, ...directions);
 }
 
-/** Cards and volumes that an instance can have: guests take devices while they run only at ports that were there before. */
-export const hotPlugPorts = 16;
-
-/** @param others how many devices of other kinds sit at such ports: libvirt fills them in the order of the definition */
+/**
+ * Ports for all cards and volumes that an instance can have, because a guest takes none where there was no port before.
+ * @param others how many devices of other kinds sit at such ports: libvirt fills them in the order of the definition
+ */
 export function hotPlugPortElements(others: number): string[] {
-  return Array.from({ length: others + hotPlugPorts }, (_, port) =>
+  return Array.from({ length: others + maxDevices }, (_, port) =>
     element('controller', { type: 'pci', index: port + 1, model: 'pcie-root-port' }),
   );
 }

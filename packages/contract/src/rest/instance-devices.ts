@@ -1,0 +1,48 @@
+// Volumes, network interfaces and limits of an instance.
+import { type Static, Type } from 'typebox';
+import { DiskLimits, NicLimits } from '../agent/desired.ts';
+import { IdSchema } from '../ids.ts';
+import { Name, Nullable } from './shared.ts';
+
+/** Volumes and network interfaces together: as many as a guest can be given while it runs. */
+export const maxDevices = 16;
+
+export const DeviceState = Type.Union([
+  Type.Literal('attaching', { description: 'asked for, not in the guest yet' }),
+  Type.Literal('attached'),
+  Type.Literal('detaching', { description: 'the guest still has it' }),
+]);
+export type DeviceState = Static<typeof DeviceState>;
+
+export const NetworkInterface = Type.Object({
+  id: IdSchema('networkInterface'),
+  networkId: IdSchema('network'),
+  networkName: Name,
+  mac: Type.String(),
+  address: Type.String(),
+  state: DeviceState,
+  limits: Nullable(NicLimits),
+});
+export type NetworkInterface = Static<typeof NetworkInterface>;
+
+export const AttachedVolume = Type.Object({
+  id: IdSchema('volume'),
+  name: Name,
+  sizeBytes: Type.Integer(),
+  target: Type.String({ description: 'its place, such as vdc; the guest finds it by its serial, the id without dash' }),
+  readOnly: Type.Boolean(),
+  state: DeviceState,
+  limits: Nullable(DiskLimits),
+});
+export type AttachedVolume = Static<typeof AttachedVolume>;
+
+/** Fields of an instance. */
+export const deviceFields = {
+  rootDiskId: IdSchema('volume'),
+  rootDiskLimits: Nullable(DiskLimits),
+  volumes: Type.Array(AttachedVolume),
+  networkInterfaces: Type.Array(NetworkInterface),
+};
+
+/** Fields of a launch. */
+export const launchDevices = { rootDiskLimits: Type.Optional(DiskLimits) };

@@ -1,0 +1,109 @@
+// Volumes: disks that outlive the instances they are attached to. A volume lies on one host, and only instances there can
+// have it.
+import { type Static, Type } from 'typebox';
+import { DiskLimits } from '../agent/desired.ts';
+import { IdSchema } from '../ids.ts';
+import { route } from '../route.ts';
+import { idParams, ListQuery, Name, Nullable, Page, Time } from './shared.ts';
+
+export const Volume = Type.Object(
+  {
+    id: IdSchema('volume'),
+    projectId: IdSchema('project'),
+    name: Name,
+    sizeBytes: Type.Integer({ description: 'what a guest sees; on the host it takes what was written' }),
+    state: Type.Union([
+      Type.Literal('pending', { description: 'being made' }),
+      Type.Literal('available'),
+      Type.Literal('in-use', { description: 'an instance has it' }),
+      Type.Literal('deleting'),
+      Type.Literal('error', { description: 'cannot be used; see stateReason' }),
+    ]),
+    stateReason: Nullable(Type.String()),
+    hostId: IdSchema('host'),
+    hostName: Type.String(),
+    attachment: Nullable(
+      Type.Object({
+        instanceId: IdSchema('instance'),
+        instanceName: Name,
+        target: Type.String(),
+        readOnly: Type.Boolean(),
+        limits: Nullable(DiskLimits),
+      }),
+    ),
+    generation: Type.Integer({ description: 'grows with every change that was asked for' }),
+    createdAt: Time,
+  },
+  { $id: 'Volume' },
+);
+export type Volume = Static<typeof Volume>;
+
+const sizeGib = Type.Integer({ minimum: 1, maximum: 65_536 });
+
+export const CreateVolume = Type.Object(
+  {
+    name: Name,
+    sizeGib,
+    instance: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 64, description: 'id or name of the instance to put it beside' }),
+    ),
+    host: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 255,
+        description: 'id or name of the host to put it on; default the one with most free storage',
+      }),
+    ),
+  },
+  { $id: 'CreateVolume', additionalProperties: false },
+);
+export type CreateVolume = Static<typeof CreateVolume>;
+
+const change = {
+  access: { scope: 'project', role: 'operator' },
+  ok: Type.Object({ volume: Volume, operationId: IdSchema('operation') }),
+  status: 202,
+} as const;
+
+export const volumeRoutes = {
+  listVolumes: route({
+    method: 'GET',
+    path: '/v1/volumes',
+    summary: 'List volumes',
+    access: { scope: 'project', role: 'viewer' },
+    query: ListQuery,
+    ok: Page(Volume),
+  }),
+  getVolume: route({
+    method: 'GET',
+    path: '/v1/volumes/{id}',
+    summary: 'Show a volume',
+    access: { scope: 'project', role: 'viewer' },
+    params: idParams('volume'),
+    ok: Volume,
+  }),
+  createVolume: route({
+    ...change,
+    method: 'POST',
+    path: '/v1/volumes',
+    summary: 'Create an empty volume',
+    body: CreateVolume,
+  }),
+  resizeVolume: route({
+    ...change,
+    method: 'POST',
+    path: '/v1/volumes/{id}/resize',
+    summary: 'Grow a volume, also while a guest that runs has it',
+    params: idParams('volume'),
+    body: Type.Object({ sizeGib }, { additionalProperties: false }),
+    ifMatch: true,
+  }),
+  deleteVolume: route({
+    ...change,
+    method: 'DELETE',
+    path: '/v1/volumes/{id}',
+    summary: 'Delete a volume that no instance has, with all that is in it',
+    params: idParams('volume'),
+    ifMatch: true,
+  }),
+};

@@ -1,0 +1,132 @@
+// Writes down how far a host has come with a volume. A volume that its host refuses from the start is removed again; one
+// that is lost stays, as an error, until it is found or deleted.
+import { fromProblem, VirgaError } from '@virga/contract/errors';
+import type { SystemAccess } from '../../access/authorizer.ts';
+import type { Deps } from '../../deps.ts';
+import { appendEvent } from '../../events/event-log.ts';
+import { inTransaction, type Tx } from '../../store/database.ts';
+import { endOperation, progressOperation } from '../operations/operation-store.ts';
+import { resourceOf, type VolumeRow } from './volume-store.ts';
+
+type Context = { deps: Deps; access: SystemAccess };
+
+/** @returns whether this was what is desired now */
+export async function recordVolumeReached({ deps, access }: Context, row: VolumeRow): Promise<boolean> {
+  return inTransaction(deps.db, async (tx) => {
+    if (!(await hold(tx, row))) return false;
+    await tx
+      .updateTable('volumes')
+      .set({ converged_generation: row.generation, failure: null })
+      .where('id', '=', row.id)
+      .execute();
+    for (const id of await openOperations(tx, row)) await endOperation(tx, access, id, {}, deps.clock.now());
+    const isNew = row.converged_generation === 0;
+    await appendEvent(tx, access, {
+      type: isNew ? 'volume.created' : 'volume.resized',
+      ...resourceOf(row),
+      message: isNew ? `Volume ${row.name} is available.` : `Volume ${row.name} has ${row.size_bytes} bytes.`,
+      data: { sizeBytes: row.size_bytes },
+    });
+    return true;
+  });
+}
+
+/** @returns whether this was what is desired now */
+export async function recordVolumeDeleted({ deps, access }: Context, row: VolumeRow): Promise<boolean> {
+  return inTransaction(deps.db, async (tx) => {
+    if (!(await hold(tx, row))) return false;
+    const error = row.failure ? fromProblem(row.failure) : undefined;
+    for (const id of await openOperations(tx, row)) await endOperation(tx, access, id, { error }, deps.clock.now());
+    await tx.deleteFrom('volumes').where('id', '=', row.id).execute();
+    await appendEvent(tx, access, {
+      type: error ? 'volume.create-failed' : 'volume.deleted',
+      ...resourceOf(row),
+      message: error
+        ? `Volume ${row.name} could not be created and was removed again: ${error.detail}`
+        : `Volume ${row.name} was deleted.`,
+    });
+    return true;
+  });
+}
+
+/** @returns whether the volume is to be removed again, because it never came to be */
+export async function recordVolumeFailed(
+  { deps, access }: Context,
+  row: VolumeRow,
+  error: VirgaError,
+): Promise<boolean> {
+  const now = deps.clock.now();
+  const isNew = row.converged_generation === 0;
+  // Room may come; but who wants a new volume is told at once that there is none.
+  const isWaiting = row.desired === 'deleted' || (error.kind.retryable && !(isNew && error.code === 'StorageFull'));
+  return inTransaction(deps.db, async (tx) => {
+    if (!(await hold(tx, row))) return false;
+    if (isWaiting) {
+      const message = `waiting: ${error.detail}`;
+      for (const id of await openOperations(tx, row)) await progressOperation(tx, access, id, { message }, now);
+      return false;
+    }
+    if (row.failure) return false;
+    const failure = failureOf(error);
+    if (isNew) {
+      await tx
+        .updateTable('volumes')
+        .set({ failure, desired: 'deleted', generation: row.generation + 1 })
+        .where('id', '=', row.id)
+        .execute();
+      return true;
+    }
+    await tx.updateTable('volumes').set({ failure }).where('id', '=', row.id).execute();
+    for (const id of await openOperations(tx, row)) await endOperation(tx, access, id, { error }, now);
+    await appendEvent(tx, access, {
+      type: 'volume.failed',
+      ...resourceOf(row),
+      message: `Volume ${row.name}: ${error.detail}`,
+    });
+    return false;
+  });
+}
+
+/** The host does not show the disk of a volume that it has made, or shows it again. */
+export async function recordVolumeSeen({ deps, access }: Context, row: VolumeRow, isIntact: boolean): Promise<void> {
+  if (isIntact === (row.failure === null)) return;
+  const lost = new VirgaError('HypervisorRefused', {
+    detail: `The disk of volume ${row.name} is gone from its host.`,
+    action: 'Bring it back, such as from a backup or by mounting the storage; or delete the volume.',
+  });
+  await inTransaction(deps.db, async (tx) => {
+    if (!(await hold(tx, row))) return;
+    await tx
+      .updateTable('volumes')
+      .set({ failure: isIntact ? null : failureOf(lost) })
+      .where('id', '=', row.id)
+      .execute();
+    await appendEvent(tx, access, {
+      type: isIntact ? 'volume.found' : 'volume.lost',
+      ...resourceOf(row),
+      message: isIntact ? `Volume ${row.name} is there again.` : lost.detail,
+    });
+  });
+}
+
+const failureOf = ({ code, detail, action }: VirgaError): string => JSON.stringify({ code, detail, action });
+
+async function hold(tx: Tx, row: VolumeRow): Promise<boolean> {
+  const current = await tx
+    .selectFrom('volumes')
+    .select('generation')
+    .where('id', '=', row.id)
+    .forUpdate()
+    .executeTakeFirst();
+  return current?.generation === row.generation;
+}
+
+async function openOperations(tx: Tx, row: VolumeRow) {
+  const rows = await tx
+    .selectFrom('operations')
+    .select('id')
+    .where('resource_id', '=', row.id)
+    .where('state', 'in', ['queued', 'running'])
+    .execute();
+  return rows.map(({ id }) => id);
+}

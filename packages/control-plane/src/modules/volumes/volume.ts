@@ -1,0 +1,32 @@
+// The rules of a volume, pure: what state it is in, and what its host is asked for. Knows neither database nor host.
+import type { DesiredVolume } from '@virga/contract/agent/volumes';
+import type { Volume } from '@virga/contract/rest/volumes';
+import type { Selectable } from 'kysely';
+import type { Database } from '../../store/schema.ts';
+
+type Row = Selectable<Database['volumes']>;
+
+/** A volume that a guest has is in use, also while it grows or cannot be found. */
+export function volumeState(
+  { desired, converged_generation, failure }: Pick<Row, 'desired' | 'converged_generation'> & { failure: unknown },
+  isAttached: boolean,
+): Volume['state'] {
+  if (desired === 'deleted') return 'deleting';
+  if (failure !== null) return 'error';
+  if (isAttached) return 'in-use';
+  return converged_generation === 0 ? 'pending' : 'available';
+}
+
+export function desiredVolumeOf(row: Row, cloudId: string): DesiredVolume {
+  const { id, generation, name, size_bytes: sizeBytes } = row;
+  return {
+    id,
+    cloudId,
+    generation,
+    name,
+    sizeBytes,
+    // What once was there is never made anew: an empty disk in its place would hide the loss.
+    mustExist: row.converged_generation > 0,
+    keepsake: { projectId: row.project_id, name, sizeBytes, createdAt: row.created_at.toISOString() },
+  };
+}

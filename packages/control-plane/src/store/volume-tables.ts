@@ -1,0 +1,34 @@
+// Tables of volumes and of what instances have of them.
+import type { DiskLimits } from '@virga/contract/agent/desired';
+import type { HostId, InstanceId, ProjectId, VolumeId } from '@virga/contract/ids';
+import type { Generated, JSONColumnType } from 'kysely';
+import type { Failure } from './compute-tables.ts';
+import type { CreatedAt } from './foundation-tables.ts';
+
+export type VolumeTables = {
+  volumes: {
+    id: VolumeId;
+    project_id: ProjectId;
+    name: string;
+    size_bytes: number;
+    host_id: HostId;
+    desired: Generated<'available' | 'deleted'>;
+    generation: Generated<number>;
+    converged_generation: Generated<number>;
+    /** Why it cannot be used; a volume that never came to be is being removed again. */
+    failure: JSONColumnType<Failure> | null;
+    created_at: CreatedAt;
+  };
+  volume_attachments: {
+    volume_id: VolumeId;
+    instance_id: InstanceId;
+    /** Its place in the guest, such as vdc. */
+    target: string;
+    read_only: boolean;
+    limits: JSONColumnType<DiskLimits> | null;
+    /** The generation of the instance that asked for it, or for its end. */
+    generation: number;
+    detaching: Generated<boolean>;
+    delete_with_instance: Generated<boolean>;
+  };
+};
