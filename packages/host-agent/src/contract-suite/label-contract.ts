@@ -37,5 +37,5 @@ async function assertLabels(world: ContractWorld, { id, name, description }: Des
   assert.deepEqual([read('title'), read('description')], [name, description]);
 }
 
-const entities: Record<string, string> = { lt: '<', gt: '>', amp: '&', apos: "'", quot: '"' };
-const unescapeXml = (text: string) => text.replace(/&(\w+);/g, (_, entity: string) => entities[entity] ?? '');
+const entities: Record<string, string> = { lt: '<', gt: '>', amp: '&', apos: "'", quot: '"', 10: '\n' };
+const unescapeXml = (text: string) => text.replace(/&#?(\w+);/g, (_, entity: string) => entities[entity] ?? '');

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { childAt, childrenOf, element, escapeXml, parseXml, textElement } from './xml.ts';
 
 test('what is written is read back, whatever the characters', () => {
-  const text = `a<b>&"c"'d' é 𝄞 &amp; &#65;`;
+  const text = `a<b>&"c"'d' é 𝄞 &amp; &#65;\n\tf\r\n`;
   const read = parseXml(element('root', { text, none: undefined }, textElement('child', text), false, undefined));
   assert.deepEqual(read.attributes, { text });
   assert.equal(childAt(read, 'child')?.text, text);

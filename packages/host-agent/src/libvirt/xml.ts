@@ -7,13 +7,23 @@ type Child = string | false | undefined;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what XML 1.0 has no way to write
 const unwritable = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/;
-const escapes: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', "'": '&apos;', '"': '&quot;' };
+const escapes: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  "'": '&apos;',
+  '"': '&quot;',
+  // Else indentation would get into the text, and a reader makes a line end of the one and a blank of the other.
+  '\n': '&#10;',
+  '\r': '&#13;',
+  '\t': '&#9;',
+};
 
 /** Text as it stands in an attribute or between tags. @throws RangeError a character that XML cannot carry */
 export function escapeXml(text: string): string {
   if (unwritable.test(text) || !text.isWellFormed())
     throw new RangeError('the text has a character that XML cannot carry');
-  return text.replace(/[&<>'"]/g, (character) => escapes[character]!);
+  return text.replace(/[&<>'"\n\r\t]/g, (character) => escapes[character]!);
 }
 
 /** An element with child elements, indented. Attributes without a value and children that are false are left out. */
