@@ -97,7 +97,7 @@ test('one failure does not keep the others from being done, and decides the exit
   const run = await cli.run(['stop', 'db', 'web']);
   assert.equal(run.exit, 4);
   assert.equal(run.stdout, 'instance web: stop requested\n');
-  assert.match(run.stderr, /error: db is going away\./);
+  assert.match(run.stderr, /error: instance db: db is going away\./);
   const asJson = await cli.run(['stop', 'db', 'web', '-o', 'json']);
   const [first, second] = JSON.parse(asJson.stdout);
   assert.equal(first.error.code, 'Conflict');

@@ -47,6 +47,7 @@ import { listProjects } from './projects/list-projects.ts';
 import { reboot } from './reboot.ts';
 import { release } from './release.ts';
 import { rename } from './rename.ts';
+import { resize } from './resize.ts';
 import { addSchedule } from './schedules/add-schedule.ts';
 import { listSchedules } from './schedules/list-schedules.ts';
 import { removeSchedule } from './schedules/remove-schedule.ts';
@@ -73,6 +74,7 @@ export const commandTable: readonly CommandDefinition[] = [
   start,
   stop,
   reboot,
+  resize,
   destroy,
   rename,
   set,

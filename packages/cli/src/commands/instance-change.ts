@@ -10,6 +10,7 @@ import { makeChanges } from '../operations/make-changes.ts';
 import { reportChanges } from '../operations/report-changes.ts';
 import type { ProgressTask } from '../output/progress.ts';
 import { sshPort, waitForSsh } from '../ssh/wait-for-ssh.ts';
+import { findMatching, type InstanceFilter, isFilter, requireOneChoice } from './instance-filter.ts';
 import { addressOf } from './instance-view.ts';
 
 /** How long `--wait=ssh` waits after the instance runs: enough for a guest that is emulated. */
@@ -49,9 +50,19 @@ export async function changeInstances(
   return reportChanges(context, outcomes, words, { waited, many: true });
 }
 
-/** Resolves names and ids; a name that is given twice counts once. @throws NotFound one is missing; nothing has changed */
-export async function findInstances(context: CommandContext, names: readonly string[]): Promise<Instance[]> {
+/**
+ * Resolves names and ids, a name that is given twice counting once; or finds those that a filter matches.
+ * @throws NotFound one is missing, or nothing matches; nothing has changed
+ * @throws InvalidArgument both were given, or neither
+ */
+export async function findInstances(
+  context: CommandContext,
+  names: readonly string[],
+  filter?: InstanceFilter,
+): Promise<Instance[]> {
+  requireOneChoice(names, filter);
   const client = await context.client();
+  if (filter && isFilter(filter)) return findMatching(client, filter);
   const found = await eachBounded([...new Set(names)], 8, (name) => findInstance(client, name));
   return [...new Map(found.map((instance) => [instance.id, instance])).values()];
 }

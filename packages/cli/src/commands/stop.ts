@@ -1,5 +1,6 @@
 import { defineCommand } from '../command.ts';
 import { changeInstances, findInstances } from './instance-change.ts';
+import { filterOptions, instancesArgument } from './instance-filter.ts';
 import { waitOption } from './shared-options.ts';
 
 export const stop = defineCommand({
@@ -9,8 +10,9 @@ export const stop = defineCommand({
     details: 'Presses the power button (ACPI). A guest that has not shut down when the time is over is cut off.',
     section: 'Instances',
   },
-  args: { instances: { summary: 'names or ids', variadic: true, complete: 'instance' } },
+  args: { instances: instancesArgument },
   options: {
+    ...filterOptions,
     timeout: {
       type: 'integer',
       value: 'SECONDS',
@@ -24,9 +26,10 @@ export const stop = defineCommand({
   examples: [
     { command: 'virga stop web --wait', explains: 'waits until it is off' },
     { command: 'virga stop web --timeout 300', explains: 'gives it five minutes' },
+    { command: 'virga stop --tag env=test', explains: 'all with this tag' },
   ],
   async run(context, { args, options }) {
-    return changeInstances(context, await findInstances(context, args.instances), {
+    return changeInstances(context, await findInstances(context, args.instances, options), {
       requested: 'stop requested',
       wait: options.wait,
       call: (client, { id }) => client.stopInstance({ params: { id }, body: { timeoutSeconds: options.timeout } }),

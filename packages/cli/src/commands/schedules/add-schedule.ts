@@ -1,0 +1,36 @@
+import { defineCommand } from '../../command.ts';
+import { findInstance } from '../../lookup.ts';
+import { formatUntil } from '../../moment.ts';
+
+export const addSchedule = defineCommand({
+  meta: {
+    path: 'schedule add',
+    summary: 'Start or stop an instance by the clock',
+    details:
+      'CRON is minute, hour, day of the month, month and day of the week, in the time zone of this machine unless another ' +
+      'is named. It runs with the rights that you have then. What was missed while no server ran is made up for within an hour.',
+    section: 'Instances',
+  },
+  args: {
+    instance: { summary: 'name or id', complete: 'instance' },
+    action: { summary: 'what to do', choices: ['start', 'stop'] },
+    cron: { summary: 'when, as one word in quotes' },
+  },
+  options: {
+    timeZone: { type: 'text', value: 'ZONE', summary: 'IANA time zone of the times, such as Europe/Berlin' },
+  },
+  examples: [
+    { command: "virga schedule add web start '0 8 * * mon-fri'", explains: 'at eight on working days' },
+    { command: "virga schedule add web stop '@daily' --time-zone UTC", explains: 'every midnight, UTC' },
+  ],
+  async run(context, { args, options }) {
+    const client = await context.client();
+    const { id, name } = await findInstance(client, args.instance);
+    const timeZone = options.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+    const body = { action: args.action as 'start' | 'stop', cron: args.cron, timeZone };
+    const schedule = await client.createSchedule({ params: { id }, body });
+    const next = `${schedule.nextRunAt} (in ${formatUntil(schedule.nextRunAt, context.nowMs())})`;
+    await context.print.result(schedule, [`instance ${name}: ${schedule.action} next at ${next}`], [schedule.id]);
+    return 0;
+  },
+});
