@@ -37,6 +37,7 @@ function rows(host: Host, nowMs: number): [string, string | null][] {
     ['QEMU', facts?.hypervisorVersion ?? null],
     ['libvirt', facts?.libvirtVersion ?? null],
     ['Kernel', facts?.kernelVersion ?? null],
+    ['Can give', facts?.features?.join(', ') ?? null],
     ['Boot id', facts?.bootId ?? null],
     ['Last seen', host.lastSeenAt && `${host.lastSeenAt} (${formatAge(host.lastSeenAt, nowMs)} ago)`],
     ['Created', host.createdAt],

@@ -4,6 +4,7 @@ import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import type { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
+import { withOverlay } from '../definitions/effective-definition.ts';
 import { hostChoices } from '../host/host-choices.ts';
 import { tolerate } from '../hypervisor-errors.ts';
 import type { StoredImage } from '../images/image-store.ts';
@@ -12,27 +13,26 @@ import { domainXml } from './domain-xml.ts';
 import { instanceFiles } from './instance-folder.ts';
 import type { Survey } from './instance-survey.ts';
 import { isOff } from './power.ts';
+import { eraseTpm } from './tpm-state.ts';
 
 /** What must go with a definition. */
 const everything = { managedSave: true, snapshotsMetadata: true, checkpointsMetadata: true, nvram: true };
 /** Of a domain that was somebody else's, the files stay. libvirt undefines none with a saved memory, which is worth nothing without it. */
 const adopted = { managedSave: true, snapshotsMetadata: true, checkpointsMetadata: true, keepNvram: true };
 
-/** Defines a domain, or defines it anew; one that runs is not interrupted. */
-export async function define(
+type BaseFiles = { image: StoredImage | null; disc: StoredImage | null };
+
+/** What a domain is to be, without the overlay of its instance. */
+export async function generateDefinition(
   context: AgentContext,
   desired: DesiredInstance,
   { domain, networks }: Survey,
-  { image, disc }: { image: StoredImage | null; disc: StoredImage | null },
-  undo: UndoStack,
-): Promise<DomainRef> {
-  const isOn = domain !== undefined && !isOff(domain);
-  // To start, or to be off, is as good as to reboot.
-  const rebootToken = isOn ? domain.record.rebootToken : (desired.reboot?.token ?? null);
-  // One that is on, or has its memory saved, keeps its name until it is off.
-  const name = domain?.ref.name ?? desired.domainName;
-  const xml = domainXml({
-    desired: { ...desired, domainName: name },
+  { image, disc }: BaseFiles,
+  rebootToken: string | null = domain?.record.rebootToken ?? null,
+): Promise<string> {
+  return domainXml({
+    // One that is on, or has its memory saved, keeps its name until it is off.
+    desired: { ...desired, domainName: domain?.ref.name ?? desired.domainName },
     record: recordOf(desired, rebootToken),
     files: instanceFiles(context.storage, desired.id),
     volumesPath: context.storage.volumesPath,
@@ -41,7 +41,26 @@ export async function define(
     networkNames: new Map([...networks].map(([id, { ref }]) => [id, ref.name])),
     host: await hostChoices(context),
   });
+}
+
+/** Defines a domain, or defines it anew; one that runs is not interrupted. */
+export async function define(
+  context: AgentContext,
+  desired: DesiredInstance,
+  survey: Survey,
+  files: BaseFiles,
+  undo: UndoStack,
+): Promise<DomainRef> {
+  const { domain } = survey;
+  const isOn = domain !== undefined && !isOff(domain);
+  // To start, or to be off, is as good as to reboot.
+  const rebootToken = isOn ? domain.record.rebootToken : (desired.reboot?.token ?? null);
+  const name = domain?.ref.name ?? desired.domainName;
+  const generated = await generateDefinition(context, desired, survey, files, rebootToken);
+  const { xml, conflicts } = withOverlay(generated, desired.overlay);
+  if (conflicts.length > 0) context.log.warn({ instance: desired.id, conflicts }, 'parts of an overlay have no place');
   await context.hook('define', desired.id);
+  if (!isOn) await eraseTpm(desired);
   const { uuid } = desired;
   if (domain === undefined) undo.add('definition', () => undefine(context, { name, uuid, id: -1 }));
   return context.hypervisor.act(`define ${name}`, ({ domains }) => domains.defineXml(xml));

@@ -1,0 +1,91 @@
+// What only real firmware and real programs can show of a machine: that Secure Boot starts what is signed and nothing else,
+// that a TPM has a process and a state, and that both are gone with the instance.
+import assert from 'node:assert/strict';
+import { access, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { DesiredInstance } from '@virga/contract/agent/desired';
+import { type ImageId, newId } from '@virga/contract/ids';
+import { until } from '@virga/testing/until';
+import { efiGreeting, makeEfiDisc } from './testing/efi-disc.ts';
+import { openTestHost, type TestHost } from './testing/test-host.ts';
+
+const patience = { timeoutMs: 60_000, intervalMs: 250 };
+const tpmStates = '/var/lib/libvirt/swtpm';
+
+let host: TestHost;
+before(async () => {
+  host = await openTestHost(13);
+});
+after(() => host.close());
+
+async function importDisc(kind: 'signed' | 'unsigned'): Promise<ImageId> {
+  const id = newId('image');
+  const path = join(host.storagePath, `${kind}.iso`);
+  await makeEfiDisc(path, kind);
+  const source = { kind: 'file' as const, path };
+  await host.agent.importImage({ id, cloudId: host.cloudId, generation: 1, source, format: 'raw', kind: 'iso' });
+  return id;
+}
+
+const machine = (changes: Partial<DesiredInstance>): DesiredInstance => {
+  const base = host.instance(host.network(), newId('image'), { nics: [], memoryMib: 256, ...changes });
+  return { ...base, rootDisk: { ...base.rootDisk, imageId: null, sizeBytes: 64 * 1024 * 1024 } };
+};
+const fromDisc = (imageId: ImageId, firmware: DesiredInstance['firmware']) =>
+  machine({ firmware, cdrom: { imageId }, bootOrder: ['cdrom'] });
+const consoleOf = async ({ id }: DesiredInstance) =>
+  (await host.agent.consoleLog(id, 100_000)).bytes.toString('latin1');
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+test('with Secure Boot a signed loader starts, an unsigned one is refused, and without it that one starts too', async () => {
+  const [signed, unsigned] = [await importDisc('signed'), await importDisc('unsigned')];
+  const says = async (desired: DesiredInstance, what: RegExp) => {
+    await host.agent.applyInstance(desired);
+    await until(`${desired.firmware} says ${what}`, async () => what.test(await consoleOf(desired)), patience);
+    await host.agent.deleteInstance(desired);
+  };
+  await says(fromDisc(signed, 'uefi-secure'), new RegExp(efiGreeting));
+  const refused = fromDisc(unsigned, 'uefi-secure');
+  await says(refused, /Security Violation|Access Denied/);
+  await says(fromDisc(unsigned, 'uefi'), new RegExp(efiGreeting));
+});
+
+test('a TPM and the variables of UEFI live with the instance, and go with it', async () => {
+  const desired = machine({ firmware: 'uefi-secure', tpm: true });
+  await host.agent.applyInstance(desired);
+  const folder = join(host.storagePath, 'instances', desired.id);
+  assert.ok(await exists(join(folder, 'nvram-uefi-secure.fd')));
+  assert.ok(await exists(join(tpmStates, desired.uuid, 'tpm2')));
+  assert.equal(await countTpmProcesses(desired.uuid), 1);
+
+  const off = { ...desired, generation: 2, power: { state: 'stopped' as const, forceAt: new Date().toISOString() } };
+  assert.equal((await host.agent.applyInstance(off)).state, 'stopped');
+  await until('its TPM ends', async () => (await countTpmProcesses(desired.uuid)) === 0, patience);
+  assert.ok(await exists(join(tpmStates, desired.uuid, 'tpm2')), 'a TPM keeps what it holds');
+
+  await host.agent.deleteInstance(desired);
+  assert.equal(await exists(join(tpmStates, desired.uuid)), false);
+  assert.equal(await exists(folder), false);
+});
+
+test('what a TPM held is erased when it is taken away', async () => {
+  const desired = machine({ tpm: true });
+  await host.agent.applyInstance(desired);
+  const off = { ...desired, generation: 2, power: { state: 'stopped' as const, forceAt: new Date().toISOString() } };
+  await host.agent.applyInstance(off);
+  await host.agent.applyInstance({ ...off, generation: 3, tpm: false });
+  assert.equal(await exists(join(tpmStates, desired.uuid)), false);
+  await host.agent.deleteInstance(desired);
+});
+
+/** How many swtpm run for a domain. */
+async function countTpmProcesses(uuid: string): Promise<number> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const lines = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')));
+  return lines.filter((line) => line.includes('swtpm\0socket') && line.includes(uuid)).length;
+}
