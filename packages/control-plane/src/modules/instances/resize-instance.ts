@@ -45,6 +45,7 @@ export async function resizeInstance(
       power: power === 'on' ? 'on' : 'off',
       mayRestart: restart,
       acceleration: (host.facts as HostFacts | null)?.acceleration.mode ?? 'tcg',
+      hasVirtio: row.hardware === 'virtio',
       leastMemoryMib: await leastMemoryOf(tx, row),
     });
     if (Object.keys(plan.change).length === 0 && power !== 'restarting') {

@@ -21,6 +21,7 @@ const circumstances: ResizeCircumstances = {
   power: 'on',
   mayRestart: false,
   acceleration: 'kvm',
+  hasVirtio: true,
   leastMemoryMib: 256,
 };
 
@@ -56,6 +57,8 @@ for (const [what, asked, from, change] of live) {
 const restarts: [string, AskedSize, Partial<PresentSize>, Partial<ResizeCircumstances>, string, object][] = [
   ['more vCPUs than its maximum', { vcpus: 8 }, {}, {}, '/vcpus', { vcpus: 8, max_vcpus: null }],
   ['fewer vCPUs when it is emulated', { vcpus: 1 }, {}, { acceleration: 'tcg' }, '/vcpus', { vcpus: 1 }],
+  ['more memory without virtio', { memoryMib: 2048 }, {}, { hasVirtio: false }, '/memoryMib', { memory_mib: 2048 }],
+  ['less memory without virtio', { memoryMib: 512 }, {}, { hasVirtio: false }, '/memoryMib', { memory_mib: 512 }],
   ['fewer vCPUs than all that it can have', { vcpus: 1 }, fixed, {}, '/vcpus', { vcpus: 1 }],
   [
     'more memory than its maximum',

@@ -24,6 +24,8 @@ export type ResizeCircumstances = {
   /** What cannot be done while it is on is done by a restart. */
   mayRestart: boolean;
   acceleration: 'kvm' | 'tcg';
+  /** Memory comes and goes by virtio devices, which not every machine has. */
+  hasVirtio: boolean;
   /** What the image needs at least. */
   leastMemoryMib: number;
 };
@@ -127,7 +129,11 @@ const invalid = (detail: string, action: string, field: string) =>
   new VirgaError('InvalidArgument', { detail, action, field });
 
 /** What keeps a guest that is on from having that size; undefined when it can have it now. */
-function whyNotLive(present: PresentSize, wanted: Size, { acceleration }: ResizeCircumstances): Reason | undefined {
+function whyNotLive(
+  present: PresentSize,
+  wanted: Size,
+  { acceleration, hasVirtio }: ResizeCircumstances,
+): Reason | undefined {
   const maxVcpus = present.max_vcpus ?? present.vcpus;
   const maxMemoryMib = present.max_memory_mib ?? present.memory_mib;
   if (wanted.vcpus > maxVcpus) {
@@ -138,6 +144,9 @@ function whyNotLive(present: PresentSize, wanted: Size, { acceleration }: Resize
   }
   if (wanted.vcpus < present.vcpus && maxVcpus === present.vcpus) {
     return { because: 'it has all vCPUs that it can have, and those cannot be taken away', field: '/vcpus' };
+  }
+  if (wanted.memory_mib !== present.memory_mib && !hasVirtio) {
+    return { because: 'its emulated hardware can neither take memory nor give it back', field: '/memoryMib' };
   }
   if (wanted.memory_mib > maxMemoryMib) {
     return { because: `it was started with room for ${maxMemoryMib} MiB at most`, field: '/memoryMib' };
