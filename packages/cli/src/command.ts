@@ -7,6 +7,7 @@ export type NameKind =
   | 'instance'
   | 'image'
   | 'network'
+  | 'volume'
   | 'type'
   | 'key'
   | 'host'

@@ -46,6 +46,15 @@ export const findNetwork = (client: Client, nameOrId: string) =>
     list: (query) => client.listNetworks({ query }),
   });
 
+export const findVolume = (client: Client, nameOrId: string) =>
+  find(nameOrId, {
+    kind: 'volume',
+    noun: 'volume',
+    listCommand: 'virga volumes list',
+    get: (id) => client.getVolume({ params: { id: id as `vol-${string}` } }),
+    list: (query) => client.listVolumes({ query }),
+  });
+
 export const findHost = (client: Client, nameOrId: string) =>
   find(nameOrId, {
     kind: 'host',

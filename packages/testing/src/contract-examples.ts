@@ -69,7 +69,17 @@ export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
   ],
   rootDiskId: 'vol-00000000000000009',
   rootDiskLimits: null,
-  volumes: [],
+  volumes: [
+    {
+      id: 'vol-00000000000000001',
+      name: 'data',
+      sizeBytes: 10_737_418_240,
+      target: 'vdc',
+      readOnly: false,
+      state: 'attached',
+      limits: { iops: 500 },
+    },
+  ],
   createdAt,
   startedAt: createdAt,
   ...fields,

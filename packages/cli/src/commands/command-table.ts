@@ -4,13 +4,22 @@ import { adopt } from './adopt.ts';
 import { createApiKey } from './api-keys/create-api-key.ts';
 import { deleteApiKey } from './api-keys/delete-api-key.ts';
 import { listApiKeys } from './api-keys/list-api-keys.ts';
+import { attach } from './attach.ts';
 import { ejectDisc } from './cdrom/eject-disc.ts';
 import { insertDisc } from './cdrom/insert-disc.ts';
 import { completion } from './completion.ts';
 import { consoleCommand } from './console.ts';
+import { copy } from './copy.ts';
 import { deleteInstances } from './delete.ts';
 import { destroy } from './destroy.ts';
+import { detach } from './detach.ts';
 import { events } from './events.ts';
+import { exec } from './exec.ts';
+import { addGuestKey } from './guest/add-guest-key.ts';
+import { freezeGuest } from './guest/freeze-guest.ts';
+import { setGuestPassword } from './guest/set-guest-password.ts';
+import { showGuest } from './guest/show-guest.ts';
+import { thawGuest } from './guest/thaw-guest.ts';
 import { setHardware } from './hardware/set-hardware.ts';
 import { listDomains } from './hosts/list-domains.ts';
 import { listHosts } from './hosts/list-hosts.ts';
@@ -24,6 +33,8 @@ import { deleteKey } from './keys/delete-key.ts';
 import { importKey } from './keys/import-key.ts';
 import { listKeys } from './keys/list-keys.ts';
 import { launch } from './launch.ts';
+import { limitDiskCommand } from './limits/limit-disk.ts';
+import { limitNic } from './limits/limit-nic.ts';
 import { list } from './list.ts';
 import { log } from './log.ts';
 import { login } from './login.ts';
@@ -35,6 +46,9 @@ import { createNetwork } from './networks/create-network.ts';
 import { deleteNetwork } from './networks/delete-network.ts';
 import { listNetworks } from './networks/list-networks.ts';
 import { showNetwork } from './networks/show-network.ts';
+import { addNic } from './nics/add-nic.ts';
+import { listNics } from './nics/list-nics.ts';
+import { removeNic } from './nics/remove-nic.ts';
 import { nmi } from './nmi.ts';
 import { listOperations } from './operations/list-operations.ts';
 import { showOperation } from './operations/show-operation.ts';
@@ -51,6 +65,7 @@ import { resize } from './resize.ts';
 import { addSchedule } from './schedules/add-schedule.ts';
 import { listSchedules } from './schedules/list-schedules.ts';
 import { removeSchedule } from './schedules/remove-schedule.ts';
+import { screenshot } from './screenshot.ts';
 import { sendKey } from './send-key.ts';
 import { set } from './set.ts';
 import { show } from './show.ts';
@@ -64,6 +79,12 @@ import { listTypes } from './types/list-types.ts';
 import { createUser } from './users/create-user.ts';
 import { deleteUser } from './users/delete-user.ts';
 import { listUsers } from './users/list-users.ts';
+import { vnc } from './vnc.ts';
+import { createVolume } from './volumes/create-volume.ts';
+import { deleteVolume } from './volumes/delete-volume.ts';
+import { listVolumes } from './volumes/list-volumes.ts';
+import { resizeVolume } from './volumes/resize-volume.ts';
+import { showVolume } from './volumes/show-volume.ts';
 import { whoami } from './whoami.ts';
 import { xml } from './xml.ts';
 
@@ -84,20 +105,41 @@ export const commandTable: readonly CommandDefinition[] = [
   setHardware,
   insertDisc,
   ejectDisc,
+  attach,
+  detach,
+  listNics,
+  addNic,
+  removeNic,
+  limitDiskCommand,
+  limitNic,
   deleteInstances,
   adopt,
   release,
   stats,
   ssh,
+  exec,
+  copy,
   consoleCommand,
   log,
+  vnc,
+  screenshot,
   sendKey,
   nmi,
   xml,
+  showGuest,
+  freezeGuest,
+  thawGuest,
+  setGuestPassword,
+  addGuestKey,
   listImages,
   showImage,
   registerImage,
   deleteImage,
+  listVolumes,
+  showVolume,
+  createVolume,
+  resizeVolume,
+  deleteVolume,
   listNetworks,
   showNetwork,
   createNetwork,
@@ -141,7 +183,11 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   schedule: 'What instances do by the clock',
   hardware: 'What machines are made of',
   cdrom: 'Discs in the drives of instances',
+  nics: 'Network interfaces of instances',
+  limit: 'Rates of disks and network interfaces',
+  guest: 'Inside of an instance, through its guest agent',
   images: 'Disks that instances are cloned from, and discs for their drives',
+  volumes: 'Disks that outlive the instances that have them',
   networks: 'Networks that instances are attached to',
   types: 'Sizes that instances come in',
   hosts: 'Machines that the cloud runs on',

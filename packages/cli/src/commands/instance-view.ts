@@ -1,9 +1,11 @@
 // How instances are shown to people.
+import type { AttachedVolume, DeviceState, NetworkInterface } from '@virga/contract/rest/instance-devices';
 import type { Instance } from '@virga/contract/rest/instances';
 import { formatUntil } from '../moment.ts';
 import { formatAge, formatBytes, formatMib, stateStyle } from '../output/format.ts';
 import type { Column } from '../output/table.ts';
 import { describeDrive, describeHardware } from './hardware-options.ts';
+import { describeDiskLimits, describeNicLimits } from './limit-options.ts';
 
 export function addressOf(instance: Instance): string | undefined {
   return instance.networkInterfaces[0]?.address;
@@ -43,12 +45,10 @@ export function instanceRows(instance: Instance, nowMs: number): [string, string
     ['Type', `${instance.type} (${instance.vcpus} vCPU, ${formatMib(instance.memoryMib)})`],
     ['Can grow to', room(instance)],
     ['Has now', differentSize(instance)],
-    ['Disk', formatBytes(instance.diskBytes)],
+    ['Disk', withLimits(formatBytes(instance.diskBytes), describeDiskLimits(instance.rootDiskLimits))],
+    ...instance.volumes.map((volume): [string, string] => ['Volume', describeVolume(volume)]),
     ['Image', instance.imageName && `${instance.imageName} (${instance.imageId})`],
-    ...instance.networkInterfaces.map((nic): [string, string] => [
-      'Address',
-      `${nic.address} on ${nic.networkName} (${nic.mac})`,
-    ]),
+    ...instance.networkInterfaces.map((nic): [string, string] => ['Address', describeNic(nic)]),
     ['Hardware', describeHardware(instance)],
     ['Boots from', instance.bootOrder.join(', ')],
     ['CD-ROM', describeDrive(instance)],
@@ -64,6 +64,22 @@ export function instanceRows(instance: Instance, nowMs: number): [string, string
     ['Created', `${instance.createdAt} (${formatAge(instance.createdAt, nowMs)} ago)`],
     ['Started', instance.startedAt && `${instance.startedAt} (${formatAge(instance.startedAt, nowMs)} ago)`],
   ];
+}
+
+const withLimits = (text: string, limits: string | null): string =>
+  limits === null ? text : `${text}, at most ${limits}`;
+
+const underWay = ({ state }: { state: DeviceState }): string => (state === 'attached' ? '' : `, ${state}`);
+
+function describeVolume(volume: AttachedVolume): string {
+  const { name, sizeBytes, target, readOnly, limits } = volume;
+  const text = `${name} (${formatBytes(sizeBytes)}) at ${target}${readOnly ? ', read only' : ''}${underWay(volume)}`;
+  return withLimits(text, describeDiskLimits(limits));
+}
+
+function describeNic(nic: NetworkInterface): string {
+  const text = `${nic.address} on ${nic.networkName} (${nic.mac})${underWay(nic)}`;
+  return withLimits(text, describeNicLimits(nic.limits));
 }
 
 /** How far it can grow while it runs. */

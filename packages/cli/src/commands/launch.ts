@@ -15,6 +15,7 @@ import { hardwareOptions, readHardware } from './hardware-options.ts';
 import { attributeOptions, readAttributes } from './instance-attribute-options.ts';
 import { describe, settled } from './instance-change.ts';
 import { withNearestName } from './launch-suggestions.ts';
+import { readDiskLimits } from './limit-options.ts';
 import { waitForGuestOption } from './shared-options.ts';
 
 const maxUserDataBytes = 16_384;
@@ -74,6 +75,8 @@ export const launch = defineCommand({
       minimum: 1,
       maximum: 65_536,
     },
+    diskIops: { type: 'integer', value: 'N', summary: 'limit of the root disk', minimum: 1, maximum: 1_000_000_000 },
+    diskBps: { type: 'text', value: 'RATE', summary: 'limit of the root disk in bytes a second, such as 10M' },
     ...hardwareOptions,
     tpm: { type: 'flag', summary: 'a TPM 2.0 of its own' },
     cdrom: { type: 'flag', summary: 'an empty CD-ROM drive, for discs to be inserted while it runs' },
@@ -112,6 +115,7 @@ export const launch = defineCommand({
     const source = image ?? iso;
     if (source === undefined && !options.boot?.includes('network')) throw nothingToStartFrom();
     const userData = options.userData === undefined ? undefined : await readUserData(context, options.userData);
+    const rootDiskLimits = readDiskLimits({ iops: options.diskIops, bps: options.diskBps });
     const client = await context.client();
     // Who installs a system says there who may log in.
     const noKeys = options.noKey || (image === undefined && options.key.length === 0);
@@ -128,6 +132,7 @@ export const launch = defineCommand({
       ...(network === undefined ? {} : { network }),
       ...(userData === undefined ? {} : { userData }),
       ...(disk === undefined ? {} : { diskGib: disk }),
+      ...(Object.keys(rootDiskLimits).length > 0 ? { rootDiskLimits } : {}),
       ...(maxVcpus === undefined ? {} : { maxVcpus }),
       ...(maxMemory === undefined ? {} : { maxMemoryMib: readSize('--max-memory', maxMemory, 'MiB') }),
     };

@@ -38,6 +38,7 @@ function rows(host: Host, nowMs: number): [string, string | null][] {
     ['libvirt', facts?.libvirtVersion ?? null],
     ['Kernel', facts?.kernelVersion ?? null],
     ['Can give', facts?.features?.join(', ') ?? null],
+    ['NIC limits', facts && (facts.nicLimits ? 'can be set' : 'its kernel cannot')],
     ['Boot id', facts?.bootId ?? null],
     ['Last seen', host.lastSeenAt && `${host.lastSeenAt} (${formatAge(host.lastSeenAt, nowMs)} ago)`],
     ['Created', host.createdAt],

@@ -1,0 +1,42 @@
+import { defineCommand } from '../command.ts';
+import { changeInstances, findInstances } from './instance-change.ts';
+import { diskLimitOptions, readDiskLimits } from './limit-options.ts';
+import { waitOption } from './shared-options.ts';
+
+export const attach = defineCommand({
+  meta: {
+    path: 'attach',
+    summary: 'Attach a volume to an instance, while it runs',
+    details:
+      'The guest finds the disk by its serial: /dev/disk/by-id/virtio-vol…, the id of the volume without its dash. A volume ' +
+      'is in one instance only.',
+    section: 'Instances',
+  },
+  args: {
+    instance: { summary: 'name or id', complete: 'instance' },
+    volume: { summary: 'name or id', complete: 'volume' },
+  },
+  options: {
+    readOnly: { type: 'flag', summary: 'the guest may not write to it' },
+    ...diskLimitOptions,
+    wait: waitOption,
+  },
+  examples: [
+    { command: 'virga attach web data --wait', explains: 'waits until the guest has it' },
+    { command: 'virga attach web data --iops 500 --burst-iops 2000 --burst-seconds 10', explains: 'with limits' },
+  ],
+  async run(context, { args: { instance, volume }, options: { readOnly, wait, ...options } }) {
+    const limits = readDiskLimits(options);
+    const body = {
+      volume,
+      ...(readOnly ? { readOnly } : {}),
+      ...(Object.keys(limits).length > 0 ? { limits } : {}),
+    };
+    return changeInstances(context, await findInstances(context, [instance]), {
+      requested: `attachment of ${volume} requested`,
+      done: `has ${volume}`,
+      wait,
+      call: (client, { id }) => client.attachVolume({ params: { id }, body }),
+    });
+  },
+});
