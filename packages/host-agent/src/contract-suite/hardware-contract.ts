@@ -5,7 +5,7 @@ import type { DesiredImage, DesiredInstance } from '@virga/contract/agent/desire
 import { newId } from '@virga/contract/ids';
 import { type ContractTest, rejectsWith } from './contract-test.ts';
 import { type ContractWorld, stopped } from './contract-world.ts';
-import { tinyGuestDisc } from './tiny-disc.ts';
+import { tinyGuestDisc, tinyInstallerDisc } from './tiny-disc.ts';
 
 const kinds = ['virtio', 'emulated', 'legacy'] as const;
 
@@ -40,12 +40,18 @@ export function hardwareContract(test: ContractTest): void {
       await world.converge(stopped(desired), 'stopped');
     });
 
-    test(`a disc boots in a machine of ${hardware} hardware whose disk is empty`, async (world, t) => {
-      const disc = await anImportedDisc(world);
+    test(`a machine of ${hardware} hardware is installed from a disc, and then boots from its disk`, async (world, t) => {
+      const disc = await anImportedDisc(world, tinyInstallerDisc());
       const base = world.instance(t, { hardware, cdrom: { imageId: disc.id }, bootOrder: ['disk', 'cdrom'] });
       await world.launched(t, { ...base, rootDisk: emptyDisk(base) });
     });
   }
+
+  test('a disc boots when it comes first', async (world, t) => {
+    const disc = await anImportedDisc(world);
+    const base = world.instance(t, { cdrom: { imageId: disc.id }, bootOrder: ['cdrom', 'disk'] });
+    await world.launched(t, { ...base, rootDisk: emptyDisk(base) });
+  });
 
   test('the disk comes before the disc when the boot order says so', async (world, t) => {
     const disc = await anImportedDisc(world, tinyGuestDisc({ greets: 'from disc\r\n' }));

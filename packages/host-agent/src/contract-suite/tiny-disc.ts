@@ -1,5 +1,5 @@
-// A disc for tests: an ISO 9660 image with nothing on it but the tiny guest, which the firmware starts by El Torito without
-// emulation of a disk.
+// Discs for tests: ISO 9660 images with nothing on them but the tiny guest, or what installs it, which the firmware starts
+// by El Torito without emulation of a disk.
 // @see ECMA-119, and El Torito Bootable CD-ROM Format Specification 1.0
 import { tinyGuestDisk } from './tiny-guest.ts';
 
@@ -13,13 +13,45 @@ export const tinyDiscBytes = sectors * sectorBytes;
 
 /** @param greets what it prints at each boot, as long as what the guest on a disk prints or shorter */
 export function tinyGuestDisc({ greets }: { greets?: string } = {}): Buffer {
+  return discOf(bootSectorOf({ greets }));
+}
+
+/** An installer: writes the tiny guest to the first disk of the machine, says nothing, and resets. */
+export function tinyInstallerDisc(): Buffer {
+  const program = Buffer.alloc(sectorBytes);
+  installer.copy(program);
+  bootSectorOf({}).copy(program, installedOffset);
+  return discOf(program);
+}
+
+const bootSectorBytes = 512;
+const installedOffset = bootSectorBytes;
+const bootSectorOf = ({ greets }: { greets?: string | undefined }): Buffer =>
+  tinyGuestDisk({ answersAcpi: true, ...(greets !== undefined && { greets }) }).subarray(0, bootSectorBytes);
+
+// 16-bit code, loaded at 0x7c00 with what is to be installed after it.
+const installer = Buffer.from(
+  [
+    'fa 31c0 8ed8 8ec0 8ed0', // cli / xor ax,ax / mov ds,ax / mov es,ax / mov ss,ax
+    'bc007c fb bb007e', // mov sp,0x7c00 / sti / mov bx,0x7e00
+    'b80103 b90100 ba8000 cd13', // write one sector at bx as the first one of disk 0x80
+    '7204 b0fe e664', // jc halt / out 0x64,0xfe: reset
+    'f4 ebfd', // halt: hlt / jmp halt
+  ]
+    .join('')
+    .replaceAll(' ', ''),
+  'hex',
+);
+
+/** @param program what the firmware starts, at most a sector */
+function discOf(program: Buffer): Buffer {
   const disc = Buffer.alloc(tinyDiscBytes);
   const at = (sector: number) => disc.subarray(sector * sectorBytes, (sector + 1) * sectorBytes);
   primaryDescriptor(at(firstDescriptor));
   bootRecord(at(firstDescriptor + 1));
   descriptor(at(firstDescriptor + 2), 255);
   bootCatalog(at(catalogSector));
-  tinyGuestDisk({ answersAcpi: true, ...(greets !== undefined && { greets }) }).copy(at(bootSector), 0, 0, 512);
+  program.copy(at(bootSector));
   directoryRecord(at(rootSector), 0);
   directoryRecord(at(rootSector).subarray(34), 1);
   return disc;
@@ -63,7 +95,7 @@ function bootCatalog(sector: Buffer): void {
   validation.writeUInt16LE((0x10000 - (sum & 0xffff)) & 0xffff, 28);
   const entry = sector.subarray(32, 64);
   entry[0] = 0x88;
-  entry.writeUInt16LE(1, 6);
+  entry.writeUInt16LE(sectorBytes / bootSectorBytes, 6);
   entry.writeUInt32LE(bootSector, 8);
 }
 
