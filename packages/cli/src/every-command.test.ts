@@ -10,6 +10,7 @@ import { type CapturedCli, captureCli } from '@virga/testing/captured-cli';
 import {
   aCaller,
   aForeignDomain,
+  aGuest,
   aHost,
   aKeyPair,
   aMembership,
@@ -43,6 +44,9 @@ const operationId = 'op-00000000000000001';
 const change = { instance: anInstance(), operationId } as const;
 const changed = [{ name: 'web', ...change }];
 const publicKeyFile = 'id_test.pub';
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+const commandResult = { exitCode: 0, stdout: base64('Linux web\n'), stderr: '', truncated: false };
+const aTicket = { ticket: 'T1', path: '/v1/consoles?ticket=T1', expiresAt: '2026-03-01T14:00:30.000Z' };
 
 const anIdleUsage = {
   id: anInstance().id,
@@ -96,6 +100,28 @@ const cases: Record<string, Case> = {
     json: [{ name: 'data', volume: aVolume(), operationId }],
   },
   ssh: { argv: ['ssh', 'web', '--print'], json: undefined },
+  exec: { argv: ['exec', 'web', '--', 'uname', '-a'], json: undefined },
+  cp: {
+    argv: ['cp', publicKeyFile, 'web:/root/id.pub'],
+    json: { path: '/root/id.pub', sizeBytes: aKeyPair().publicKey.length },
+  },
+  vnc: { argv: ['vnc', 'web', '--ticket'], json: aTicket },
+  screenshot: { argv: ['screenshot', 'web'], json: { mediaType: 'image/png', data: base64('PNG') } },
+  'guest info': { argv: ['guest', 'web'], json: aGuest() },
+  'guest freeze': {
+    argv: ['guest', 'freeze', 'web'],
+    json: { fileSystems: 1, frozenUntil: '2026-03-01T14:01:00.000Z' },
+  },
+  'guest thaw': { argv: ['guest', 'thaw', 'web'], json: { fileSystems: 1 } },
+  'guest set-password': {
+    argv: ['guest', 'set-password', 'web', 'root', '--password-stdin'],
+    json: { user: 'root' },
+    input: 'correct horse\n',
+  },
+  'guest add-key': {
+    argv: ['guest', 'add-key', 'web', publicKeyFile],
+    json: { user: 'virga', keys: [aKeyPair().publicKey] },
+  },
   console: { argv: ['console', 'web', '--log'], json: { text: 'login: \n', truncated: false } },
   stats: { argv: ['stats', 'web'], json: [anIdleUsage] },
   'send-key': { argv: ['send-key', 'web', 'ctrl+alt+delete'], json: { id: anInstance().id, name: 'web', keys: 1 } },
@@ -197,7 +223,9 @@ const cases: Record<string, Case> = {
 
 const pageOf = <T>(item: T) => ({ items: [item] });
 
-const handlers: Required<Omit<Handlers, 'getHealth' | 'login' | 'followEvents' | 'openConsole'>> = {
+const handlers: Required<
+  Omit<Handlers, 'getHealth' | 'login' | 'followEvents' | 'openConsole' | 'openTicketedConsole'>
+> = {
   getCaller: () => aCaller(),
   listProjects: () => pageOf(aProject()),
   createProject: () => aProject(),
@@ -269,6 +297,17 @@ const handlers: Required<Omit<Handlers, 'getHealth' | 'login' | 'followEvents' |
   }),
   sendKeys: () => ({}),
   injectNmi: () => ({}),
+  createConsoleTicket: () => aTicket,
+  getScreenshot: () => ({ mediaType: 'image/png', data: base64('PNG') }),
+  getGuest: () => aGuest(),
+  executeInGuest: () => commandResult,
+  getGuestFileStatus: () => ({ kind: 'absent', sizeBytes: null, mode: null }),
+  readGuestFile: () => ({ data: base64('web\n'), endOfFile: true }),
+  writeGuestFile: () => ({}),
+  freezeGuest: () => ({ fileSystems: 1, frozenUntil: '2026-03-01T14:01:00.000Z' }),
+  thawGuest: () => ({ fileSystems: 1 }),
+  setGuestPassword: () => ({}),
+  setGuestKeys: () => ({}),
   listOperations: () => pageOf(anOperation()),
   getOperation: () => anOperation(),
   listEvents: () => pageOf(anEvent()),
@@ -341,7 +380,8 @@ for (const { meta } of commandTable) {
     assert.equal(run.exit, 0, run.stderr);
     const shown = `${run.stdout}--- stderr\n${run.stderr}`
       .replaceAll(cli.home, '$HOME')
-      .replaceAll(server.url, '$SERVER');
+      .replaceAll(server.url, '$SERVER')
+      .replaceAll(server.url.replace('http', 'ws'), '$SERVER');
     await assertGolden(join('output', fileOf(path)), shown);
   });
 

@@ -5,6 +5,7 @@ import type { Event } from '@virga/contract/rest/events';
 import type { Host, InstanceType } from '@virga/contract/rest/hosts';
 import type { ApiKey, Caller, Membership, Project, User } from '@virga/contract/rest/identity';
 import type { Image } from '@virga/contract/rest/images';
+import type { Guest } from '@virga/contract/rest/instance-guest';
 import type { Schedule } from '@virga/contract/rest/instance-schedules';
 import type { Instance } from '@virga/contract/rest/instances';
 import type { KeyPair } from '@virga/contract/rest/key-pairs';
@@ -261,5 +262,20 @@ export const aCaller = (fields: Partial<Caller> = {}): Caller => ({
   user: aUser(),
   project: aProject(),
   projectRole: 'admin',
+  ...fields,
+});
+
+export const aGuest = (fields: Partial<Guest> = {}): Guest => ({
+  agentVersion: '7.2.22',
+  hostName: 'web',
+  osId: 'debian',
+  osName: 'Debian GNU/Linux 12 (bookworm)',
+  kernel: '6.1.0-44-amd64',
+  timeZone: 'UTC',
+  users: [{ name: 'virga', since: createdAt }],
+  interfaces: [{ name: 'eth0', mac: '52:54:00:00:00:01', addresses: ['10.77.0.10/24'] }],
+  fileSystems: [{ mountPoint: '/', device: 'vda1', type: 'ext4', totalBytes: 1_073_741_824, usedBytes: 268_435_456 }],
+  frozen: false,
+  frozenUntil: null,
   ...fields,
 });

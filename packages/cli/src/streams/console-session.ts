@@ -1,15 +1,13 @@
 // The serial console in this terminal: raw bytes both ways over a WebSocket. The terminal is put back however it ends.
-import type { IncomingMessage } from 'node:http';
-import { authHeaders, type ClientOptions, errorOf, routeUrl } from '@virga/contract/client';
-import { VirgaError } from '@virga/contract/errors';
+import { authHeaders, type ClientOptions, routeUrl } from '@virga/contract/client';
 import { api } from '@virga/contract/rest/api';
 import type { Instance } from '@virga/contract/rest/instances';
-import { type RawData, WebSocket } from 'ws';
+import type { RawData, WebSocket } from 'ws';
 import type { TerminalIo } from '../terminal-io.ts';
+import { brokenConsole, connectWebSocket } from './web-socket.ts';
 
 /** Ctrl-], as with telnet and virsh console. */
 const escapeByte = 0x1d;
-const connectMs = 15_000;
 /** Piped input has ended: leave when the guest has been quiet for this long. */
 const quietMs = 2000;
 const mostUntilText = 65_536;
@@ -77,7 +75,7 @@ function pump(io: TerminalIo, socket: WebSocket, options: ConsoleOptions, raw: b
 
   socket.on('message', fromGuest);
   socket.on('close', () => resolve('closed'));
-  socket.on('error', (cause) => reject(broken(cause)));
+  socket.on('error', (cause) => reject(brokenConsole(cause)));
   io.stdin.on('data', fromUser);
   io.stdin.on('end', inputEnded);
   options.signal.addEventListener('abort', () => resolve('left'), { signal: over });
@@ -94,31 +92,5 @@ function pump(io: TerminalIo, socket: WebSocket, options: ConsoleOptions, raw: b
 
 function connect(connection: ClientOptions, instance: Instance): Promise<WebSocket> {
   const url = routeUrl(connection.server, api.openConsole, { params: { id: instance.id } });
-  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-  const socket = new WebSocket(url, { headers: authHeaders(connection), handshakeTimeout: connectMs });
-  return new Promise((resolve, reject) => {
-    socket.once('open', () => {
-      // What came together with the handshake must not be lost before somebody listens.
-      socket.pause();
-      resolve(socket);
-    });
-    socket.once('error', (cause) => reject(broken(cause)));
-    socket.once('unexpected-response', (_request, response) => {
-      refusal(response).then(reject, reject);
-    });
-  });
-}
-
-async function refusal(response: IncomingMessage): Promise<VirgaError> {
-  const body = Buffer.concat(await Array.fromAsync(response, (chunk) => Buffer.from(chunk)));
-  const { statusCode = 500, statusMessage = '' } = response;
-  return errorOf(new Response(body, { status: statusCode, statusText: statusMessage }));
-}
-
-function broken(cause: Error): VirgaError {
-  return new VirgaError('ServerUnreachable', {
-    detail: `The console connection broke: ${cause.message}.`,
-    action: 'Connect again.',
-    cause,
-  });
+  return connectWebSocket(url, authHeaders(connection));
 }
