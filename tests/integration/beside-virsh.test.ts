@@ -117,13 +117,15 @@ test('a database that is lost comes back from the host, with everything as it wa
     };
   };
   const before = await answers();
-  assert.equal(before.instances.length, 3);
   const pid = pidOf(db.domainName);
   await cloud.stopServer();
   rmSync(cloud.folders.database, { recursive: true });
 
   const said = await cloud.recover();
-  assert.match(said, /The database was rebuilt: 3 instances, 1 networks, 1 images/);
+  assert.match(
+    said,
+    new RegExp(`The database was rebuilt: ${before.instances.length} instances, 1 networks, 1 images`),
+  );
   await cloud.startServer();
   await until('the host is ready', async () => (await cloud.json('hosts'))[0].state === 'ready');
   assert.deepEqual(await answers(), before);

@@ -3,6 +3,7 @@
 import type { Duplex } from 'node:stream';
 import type { ImageId, InstanceId, NetworkId } from '../ids.ts';
 import type { CallContext } from './call-context.ts';
+import type { DefinitionKeeping } from './definition.ts';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from './desired.ts';
 import type { ForeignDomain, ForeignDomainDetails } from './foreign.ts';
 import type { GuestAccess, ScreenAccess } from './guest.ts';
@@ -15,7 +16,13 @@ import type { WarmKeeping } from './warm.ts';
 
 export type { CallContext, OnProgress } from './call-context.ts';
 
-export interface HostAgent extends GuestAccess, ScreenAccess, InstrumentAccess, VolumeKeeping, WarmKeeping {
+export interface HostAgent
+  extends DefinitionKeeping,
+    GuestAccess,
+    ScreenAccess,
+    InstrumentAccess,
+    VolumeKeeping,
+    WarmKeeping {
   /** Facts about the host, read now. @throws HostUnavailable the hypervisor does not answer */
   facts(context?: CallContext): Promise<HostFacts>;
 

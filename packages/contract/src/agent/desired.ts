@@ -151,6 +151,8 @@ export const DesiredInstance = Type.Object({
   overlay: Type.Array(OverlayChange),
   /** `adopted`: the domain was somebody else's; its definition and disks are as they came, and are never deleted. */
   origin: Type.Union([Type.Literal('launched'), Type.Literal('adopted')]),
+  /** The change from outside that was decided about: what it made of the definition may be written over. */
+  settledDrift: Type.Optional(Type.String()),
   /** What the control plane needs to rebuild its row from the host; agents keep it and look at nothing of it. */
   keepsake: Type.Record(Type.String(), Type.Unknown()),
   /**

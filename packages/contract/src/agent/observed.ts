@@ -1,6 +1,7 @@
 // What a host reports back. Observations are facts at a moment; the control plane decides what they mean.
 import { type Static, Type } from 'typebox';
 import { IdSchema } from '../ids.ts';
+import { ObservedDrift } from './definition.ts';
 
 /**
  * `absent`: there is no domain; disk or seed may still be there (`leftovers`). `stopping`: waiting for the guest.
@@ -51,6 +52,8 @@ export const ObservedInstance = Type.Object({
   sizes: Type.Optional(Type.Object({ vcpus: Type.Integer(), memoryMib: Type.Integer() })),
   /** In the answer of `applyInstance`: what a guest was asked for in vain, each one sentence. */
   notes: Type.Optional(Type.Array(Type.String())),
+  /** In the answer of `applyInstance`: somebody has changed the definition. Nothing was done before that is decided about. */
+  drift: Type.Optional(ObservedDrift),
   /** The domain was adopted: nothing of it is ours to remove. Absent is false. */
   adopted: Type.Optional(Type.Boolean()),
   /** It began as a copy of a template. Absent is false. */
@@ -87,4 +90,6 @@ export type AgentEvent =
   | { type: 'ready'; bootId: string; instances: ObservedInstance[]; networks: ObservedNetwork[] }
   | { type: 'unreachable'; detail: string; action: string }
   | { type: 'instance'; instance: ObservedInstance }
+  /** Somebody has changed the definition of an instance. */
+  | { type: 'drift'; id: ObservedInstance['id']; cloudId: string; drift: ObservedDrift }
   | { type: 'network-changed'; id: ObservedNetwork['id'] };

@@ -39,6 +39,8 @@ export type Harness = {
     /** A domain of somebody else, and its end. */
     defineForeign(name: string): Promise<void>;
     undefineForeign(name: string): Promise<void>;
+    /** `virsh edit`. */
+    edit(target: Target, edit: (xml: string) => string): Promise<void>;
     startForeign(name: string): Promise<void>;
     /** What was released goes: domain, and what is left of its files. */
     removeReleased(target: Target): Promise<void>;

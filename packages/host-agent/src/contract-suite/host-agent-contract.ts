@@ -5,6 +5,7 @@ import { adoptionContract } from './adoption-contract.ts';
 import { consoleContract } from './console-contract.ts';
 import type { ContractTest } from './contract-test.ts';
 import { ContractWorld } from './contract-world.ts';
+import { definitionContract } from './definition-contract.ts';
 import { deleteContract } from './delete-contract.ts';
 import { deviceContract } from './device-contract.ts';
 import { failureContract } from './failure-contract.ts';
@@ -47,6 +48,7 @@ const parts = [
   failureContract,
   outsideContract,
   consoleContract,
+  definitionContract,
   guestContract,
   screenContract,
   instrumentsContract,

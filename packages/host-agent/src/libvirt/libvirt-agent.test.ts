@@ -65,6 +65,10 @@ async function openHarness(hook: StepHook): Promise<Harness> {
         if (await domains.isActive(domain)) await domains.destroy(domain);
         await domains.undefine(domain);
       },
+      edit: async (target, edit) => {
+        const xml = await domains.xml(await find(target), { inactive: true, secure: true });
+        await domains.defineXml(edit(xml));
+      },
       startForeign: async (domainName) => void (await domains.create(await find({ domainName }))),
       removeReleased: async (target) => {
         const domain = await find(target);

@@ -2,6 +2,7 @@
 // parts together; each part is its own file. Opening asks nothing of libvirt, so it works while libvirtd is down.
 import type { Duplex } from 'node:stream';
 import type { CallContext, HostAgent } from '@virga/contract/agent/agent';
+import type { Definition, DefinitionEdit, OverlayPlan } from '@virga/contract/agent/definition';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
@@ -10,12 +11,14 @@ import type { InstrumentAccess } from '@virga/contract/agent/instruments';
 import type { Inventory } from '@virga/contract/agent/inventory';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
 import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
+import type { WarmKeeping } from '@virga/contract/agent/warm';
 import type { ImageId, InstanceId, NetworkId, VolumeId } from '@virga/contract/ids';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../clock.ts';
 import { KeyedLock } from '../keyed-lock.ts';
 import type { StepHook } from '../step-hook.ts';
 import type { AgentContext } from './agent-context.ts';
+import { planOverlay, readWholeDefinition } from './definitions/definitions.ts';
 import { guestAccess } from './guest/guest-access.ts';
 import { type AccelerationSetting, Accelerator } from './host/acceleration.ts';
 import { hostFacts } from './host/host-facts.ts';
@@ -41,6 +44,7 @@ import { applyNetwork, deleteNetwork, listNetworks } from './networks/networks.t
 import { openStorage, probeDirectIo } from './storage.ts';
 import { listVolumes } from './volumes/volume-folder.ts';
 import { applyVolume, deleteVolume } from './volumes/volumes.ts';
+import { warmKeeping } from './warm/warm-keeping.ts';
 import { watchHost } from './watch/watch-host.ts';
 
 export type LibvirtAgentOptions = {
@@ -86,10 +90,13 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
     guestAccess(context),
     screenAccess(context),
     instrumentAccess(context),
+    warmKeeping(context),
   );
 }
 
-class LibvirtAgent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | keyof InstrumentAccess> {
+class LibvirtAgent
+  implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | keyof InstrumentAccess | keyof WarmKeeping>
+{
   private readonly context: AgentContext;
   private readonly consoleLogs: { stop(): void };
 
@@ -112,6 +119,14 @@ class LibvirtAgent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAc
 
   releaseInstance(instance: Pick<InstanceIdentity, 'id' | 'cloudId'>): Promise<void> {
     return releaseInstance(this.context, instance);
+  }
+
+  definition(id: InstanceId): Promise<Definition> {
+    return readWholeDefinition(this.context, id);
+  }
+
+  planOverlay(desired: DesiredInstance, edit: DefinitionEdit): Promise<OverlayPlan> {
+    return planOverlay(this.context, desired, edit);
   }
 
   inventory(): Promise<Inventory> {

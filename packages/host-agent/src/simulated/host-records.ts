@@ -9,6 +9,7 @@ import type {
 import type { ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { ObservedImage, ObservedReason } from '@virga/contract/agent/observed';
 import type { DesiredVolume } from '@virga/contract/agent/volumes';
+import type { DesiredShell, DesiredTemplate } from '@virga/contract/agent/warm';
 import type { DomainRecord } from '../libvirt/instances/domain-metadata.ts';
 import type { FolderOwner } from '../libvirt/instances/instance-folder.ts';
 
@@ -52,6 +53,8 @@ export type GuestSizes = {
 
 export type StoredDomain = {
   record: DomainRecord;
+  /** What somebody has made of its definition, beside Virga. */
+  changedTo?: string;
   /** False for a domain that was undefined while it ran: it is gone when it stops. */
   isDefined: boolean;
   power: 'running' | 'paused' | 'off';
@@ -63,6 +66,8 @@ export type StoredDomain = {
   boots: number;
   /** The name that it has, while that is not the one that is desired. */
   name?: string | undefined;
+  /** It was started standing still, and has yet to boot. */
+  isUnbooted?: boolean | undefined;
   /** Its memory, which the next start goes on from, while it is off. */
   savedMemory?: 'whole' | 'broken' | undefined;
   /** Of its guest, since it was started. */
@@ -86,5 +91,10 @@ export const devicesOf = ({ devices, record, power }: StoredDomain): GuestDevice
 
 /** A domain of somebody else. */
 export type StoredForeignDomain = ForeignDomainDetails & { boots: number };
+
+/** The guest that would be copied; not ready when its memory is gone. */
+export type StoredTemplate = DesiredTemplate & { isReady: boolean };
+
+export type StoredShell = DesiredShell;
 
 export type StoredBoot = { count: number };

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import type { HostFeature } from '@virga/contract/agent/host-features';
 import type { InstanceId, NetworkId, VolumeId } from '@virga/contract/ids';
 import type { StoredDomain, StoredForeignDomain } from './host-records.ts';
+import { simulatedDefinition, simulatedDrift } from './simulated-definitions.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 import { giveMemoryBack } from './simulated-sizes.ts';
 
@@ -44,6 +45,8 @@ export type OutsideControls = {
   removeReleased(name: string, id: InstanceId): void;
   /** How often the guest of any domain has booted. */
   bootsOf(name: string): number;
+  /** `virsh edit`: what it makes of the definition. */
+  editOutside(id: InstanceId, edit: (xml: string) => string): void;
   /** Whether the guest answers the power button; without an id, every guest. Default true. */
   answerAcpi(answers: boolean, id?: InstanceId): void;
   /** Whether the guest keeps the memory that it is asked to give back. It gives it back once it does not. Default false. */
@@ -153,6 +156,14 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: number): O
     bootsOf: (name) => {
       const ours = store.domains.all().find(({ record }) => record.desired.domainName === name);
       return ours?.boots ?? store.foreignDomains.get(name)?.boots ?? 0;
+    },
+    editOutside: (id, edit) => {
+      const found = domain(id);
+      const changedTo = edit(simulatedDefinition(host, id).effective);
+      store.domains.set(id, { ...found, changedTo });
+      const drift = simulatedDrift(host, id);
+      if (drift !== undefined)
+        host.tell(found.record.cloudId, { type: 'drift', id, cloudId: found.record.cloudId, drift });
     },
     answerAcpi: (answers, id) => {
       if (id === undefined) host.guestsAnswerAcpi = answers;

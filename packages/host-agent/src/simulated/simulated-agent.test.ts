@@ -48,6 +48,7 @@ hostAgentContract('simulated', async (hook): Promise<Harness> => {
       rename: async ({ id }, name) => agent.renameOutside(id, name),
       defineForeign: async (name) => agent.defineForeignDomain(name),
       undefineForeign: async (name) => agent.undefineForeignDomain(name),
+      edit: async (target, edit) => agent.editOutside(target.id, edit),
       startForeign: async (name) => agent.startForeignDomain(name),
       removeReleased: async (target) => agent.removeReleased(target.domainName, target.id),
       networkDestroy: async ({ id }) => agent.destroyNetworkOutside(id),

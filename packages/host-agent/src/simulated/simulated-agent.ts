@@ -3,14 +3,16 @@
 // host outlives a SIGKILL of the process, and its guests go on meanwhile.
 import type { Duplex } from 'node:stream';
 import type { CallContext, HostAgent } from '@virga/contract/agent/agent';
+import type { Definition, DefinitionEdit, OverlayPlan } from '@virga/contract/agent/definition';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
-import type { InstrumentAccess } from '@virga/contract/agent/instruments';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
+import type { InstrumentAccess } from '@virga/contract/agent/instruments';
 import type { Inventory } from '@virga/contract/agent/inventory';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
 import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
+import type { WarmKeeping } from '@virga/contract/agent/warm';
 import { type ErrorCode, VirgaError } from '@virga/contract/errors';
 import type { ImageId, InstanceId, VolumeId } from '@virga/contract/ids';
 import { type Logger, pino } from 'pino';
@@ -25,17 +27,19 @@ import { inspectForeignDomain, listForeignDomains, releaseInstance } from './for
 import { type OutsideControls, outsideControls } from './outside-controls.ts';
 import { removeInstance } from './remove-instance.ts';
 import { SerialConsole } from './serial-console.ts';
-import { simulatedInstruments } from './simulated-instruments.ts';
 import { simulatedGuestAccess, simulatedScreenAccess } from './simulated-access.ts';
+import { forgetChange, planSimulatedOverlay, simulatedDefinition, simulatedDrift } from './simulated-definitions.ts';
 import { simulatedDomainXml } from './simulated-domain-xml.ts';
 import { type GuestControls, guestControls } from './simulated-guest.ts';
 import { hostFacts, type SimulatedHardware } from './simulated-hardware.ts';
 import { type HostListener, SimulatedHost } from './simulated-host.ts';
 import { importImage, removeImage, toObservedImage } from './simulated-images.ts';
+import { simulatedInstruments } from './simulated-instruments.ts';
 import { takeInventory } from './simulated-inventory.ts';
 import { applyNetwork, observeNetwork, removeNetwork } from './simulated-networks.ts';
 import { defaultTimings, type SimulatedTimings } from './simulated-timings.ts';
 import { applyVolume, observeVolume, removeVolume } from './simulated-volumes.ts';
+import { beginWarm, simulatedWarm } from './simulated-warm.ts';
 
 export type SimulatedAgentOptions = Partial<SimulatedHardware> & {
   name: string;
@@ -101,6 +105,7 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
     simulatedGuestAccess(host, agent.calls, options.clock ?? systemClock),
     screens,
     simulatedInstruments(host, agent.calls, options.clock ?? systemClock),
+    simulatedWarm(host, agent.calls),
     outsideControls(host, timings.guestShutdownMs),
     guestControls(host),
     controls,
@@ -108,7 +113,7 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
   );
 }
 
-class Agent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | keyof InstrumentAccess | 'close'> {
+class Agent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | keyof InstrumentAccess | keyof WarmKeeping | 'close'> {
   readonly host: SimulatedHost;
   readonly calls: Calls;
   private readonly name: string;
@@ -143,7 +148,13 @@ class Agent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | 
 
   applyInstance(desired: DesiredInstance, context?: CallContext): Promise<ObservedInstance> {
     return this.act('applyInstance', desired.id, context, async (steps) => {
-      await convergeInstance({ host: this.host, desired, steps, now: () => this.clock.now() });
+      const before = this.host.domain(desired.id);
+      const writes = (before?.record.generation ?? 0) < desired.generation || before?.power === 'off';
+      const drift = writes ? simulatedDrift(this.host, desired.id, desired.settledDrift) : undefined;
+      if (drift) return { ...this.host.observe(desired.id)!, drift };
+      const begun = await beginWarm(this.host, desired, steps);
+      await convergeInstance({ host: this.host, desired: begun, steps, now: () => this.clock.now() });
+      if (writes) forgetChange(this.host, desired.id);
       return this.host.observe(desired.id)!;
     });
   }
@@ -154,6 +165,14 @@ class Agent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | 
 
   releaseInstance(instance: Pick<InstanceIdentity, 'id' | 'cloudId'>, context?: CallContext): Promise<void> {
     return this.act('releaseInstance', instance.id, context, (steps) => releaseInstance(this.host, instance, steps));
+  }
+
+  definition(id: InstanceId, context?: CallContext): Promise<Definition> {
+    return this.calls.run('definition', id, context, () => simulatedDefinition(this.host, id));
+  }
+
+  planOverlay(desired: DesiredInstance, edit: DefinitionEdit, context?: CallContext): Promise<OverlayPlan> {
+    return this.calls.run('planOverlay', desired.id, context, () => planSimulatedOverlay(this.host, desired, edit));
   }
 
   inventory(context?: CallContext): Promise<Inventory> {

@@ -2,12 +2,19 @@
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId } from '@virga/contract/ids';
+import { withOverlay } from '../libvirt/definitions/effective-definition.ts';
 import { domainXml } from '../libvirt/instances/domain-xml.ts';
 import { devicesOf } from './host-records.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 /** @throws NotFound there is no domain */
 export function simulatedDomainXml(host: SimulatedHost, id: InstanceId): string {
+  const generated = generatedDomainXml(host, id);
+  return withOverlay(generated, host.domain(id)!.record.desired.overlay).xml;
+}
+
+/** Without the overlay of the instance. @throws NotFound there is no domain */
+export function generatedDomainXml(host: SimulatedHost, id: InstanceId): string {
   const domain = host.domain(id);
   if (domain === undefined) {
     throw new VirgaError('NotFound', {

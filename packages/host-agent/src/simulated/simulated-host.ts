@@ -121,6 +121,7 @@ export class SimulatedHost {
       leftovers: false,
       domainName: nameOf(domain),
       ...(isAdopted && { adopted: true }),
+      ...(domain.record.desired.warm && { warm: true }),
       ...observedSizes(domain),
     };
   }
@@ -165,15 +166,30 @@ export class SimulatedHost {
       devices: desiredDevices(domain.record.desired),
       sizes: startingSizes(domain.record.desired),
       savedMemory: undefined,
+      isUnbooted: undefined,
       askedToStopUntilMs: null,
       offAtMs: null,
     });
   }
 
+  /** The guest stands still from its start on; it boots when it goes on. */
+  startPaused(id: InstanceId, domain: StoredDomain): void {
+    const isUnbooted = domain.savedMemory === 'whole' ? domain.isUnbooted : true;
+    const paused = { power: 'paused', reason: 'suspended', savedMemory: undefined } as const;
+    this.setDomain(id, { ...domain, ...paused, isUnbooted, askedToStopUntilMs: null, offAtMs: null });
+  }
+
+  resumeGuest(id: InstanceId, domain: StoredDomain): void {
+    if (domain.isUnbooted) this.startGuest(id, domain);
+    else this.setDomain(id, { ...domain, power: 'running', reason: 'booted' });
+    this.awaitShutdown(id);
+  }
+
   /** The guest goes on from its saved memory, if that is worth anything. */
   wakeGuest(id: InstanceId, domain: StoredDomain): void {
-    if (domain.savedMemory !== 'whole') return this.startGuest(id, domain);
-    this.setDomain(id, { ...domain, power: 'running', reason: 'restored', savedMemory: undefined });
+    if (domain.savedMemory === 'whole') {
+      this.setDomain(id, { ...domain, power: 'running', reason: 'restored', savedMemory: undefined });
+    } else this.startGuest(id, domain);
   }
 
   /** The guest is off, its memory is saved. */
@@ -231,7 +247,7 @@ export class SimulatedHost {
     for (const listener of this.listeners) listener.onPrint(id, text);
   }
 
-  private tell(cloudId: string, event: AgentEvent): void {
+  tell(cloudId: string, event: AgentEvent): void {
     for (const listener of this.listeners) listener.onEvent(cloudId, event);
   }
 

@@ -68,7 +68,11 @@ export function anchor(
 }
 
 /** The outermost element on the way that is not generated, as a whole. */
-function addition(path: string, generated: XmlNode, edited: XmlNode): OverlayChange | undefined {
+function addition(
+  path: string,
+  generated: XmlNode,
+  edited: XmlNode,
+): Extract<OverlayChange, { op: 'add' }> | undefined {
   let at = path;
   while (follow(generated, parentPath(at)) === undefined) at = parentPath(at);
   const element = follow(edited, at)?.at(-1);

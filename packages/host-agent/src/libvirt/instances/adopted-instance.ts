@@ -1,14 +1,22 @@
 // An instance whose domain was somebody else's. It is taken over by a mark in its metadata, while it runs or not, and then
 // only its power, its name and its leases are ours: definition and disks stay as they came. Nothing here makes or removes a
 // disk. A definition that was taken away comes back as it was remembered.
+import { isDeepStrictEqual } from 'node:util';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
+import { withMark, withName, withOverlay } from '../definitions/effective-definition.ts';
+import {
+  lastDefinition,
+  originalDefinition,
+  readDefinition,
+  rememberOriginal,
+} from '../definitions/remembered-definition.ts';
 import { storageError } from '../storage.ts';
-import { lookAt, type OwnDomain, type SeenDomain } from './domain-lookup.ts';
+import { lookAt, type OwnDomain } from './domain-lookup.ts';
 import { domainNamespace, domainPrefix, metadataElement, recordOf } from './domain-metadata.ts';
 import { renameDomain } from './domain-rename.ts';
 import { isMarked } from './foreign-domains.ts';
@@ -16,7 +24,6 @@ import { createFolder, removeFolder } from './instance-folder.ts';
 import { prepareLeases, startNetworks } from './instance-networks.ts';
 import { requireNetworks, type Survey } from './instance-survey.ts';
 import { convergeOff, convergePower, isOff, isToBeOn, start } from './power.ts';
-import { readDefinition, rememberDefinition, rememberedDefinition } from './remembered-definition.ts';
 
 export async function convergeAdopted(
   context: AgentContext,
@@ -32,12 +39,12 @@ export async function convergeAdopted(
   const isOn = !isOff(found);
   const domain = isOn ? found : await convergeOff(context, desired, found);
   if (!domain.isPersistent) await defineAgain(context, desired, domain);
+  await rememberOriginal(context, desired.id, domain.ref);
+  if (isToBeDefined(desired, domain.record.desired)) await defineWithOverlay(context, desired, domain);
   if (domain.record.generation < desired.generation || !domain.isPersistent) {
     await mark(context, desired, domain, isOn ? domain.record.rebootToken : (desired.reboot?.token ?? null));
   }
   const { ref } = await renameDomain(context, desired, domain, undo);
-  // What it is defined as when it is taken over is what later changes are compared with.
-  if (survey.domain === undefined || ref !== domain.ref) await rememberDefinition(context, desired.id, ref);
   if (desired.nics.length > 0) await startNetworks(context, survey);
   await prepareLeases(context, desired, survey, undo);
   onProgress?.('looking after power', 50);
@@ -71,7 +78,7 @@ async function takeOver(
 
 /** A definition that was taken away, from how it was remembered. */
 async function recreate(context: AgentContext, desired: DesiredInstance, wasOurs: boolean): Promise<OwnDomain> {
-  const xml = wasOurs ? await rememberedDefinition(context.storage, desired.id) : undefined;
+  const xml = wasOurs ? await lastDefinition(context.storage, desired.id) : undefined;
   if (xml === undefined) throw gone(desired);
   await context.hook('define', desired.id);
   return context.hypervisor.act(`define ${desired.domainName}`, async (connection) => {
@@ -85,10 +92,24 @@ async function recreate(context: AgentContext, desired: DesiredInstance, wasOurs
 /** It runs, but would be gone once it stops. What it would have been is what it still is. */
 async function defineAgain(context: AgentContext, desired: DesiredInstance, { ref }: OwnDomain): Promise<void> {
   await context.hook('define', desired.id);
-  const remembered = await rememberedDefinition(context.storage, desired.id);
+  const remembered = await lastDefinition(context.storage, desired.id);
   await context.hypervisor.act(`define ${ref.name}`, async (connection: Connection) => {
     await connection.domains.defineXml(remembered ?? (await readDefinition(connection, ref)));
   });
+}
+
+/** Its definition is written only for what was asked to be different, or was decided about. */
+const isToBeDefined = (desired: DesiredInstance, applied: DesiredInstance): boolean =>
+  !isDeepStrictEqual(desired.overlay, applied.overlay) || desired.settledDrift !== applied.settledDrift;
+
+async function defineWithOverlay(context: AgentContext, desired: DesiredInstance, domain: OwnDomain): Promise<void> {
+  const original = await originalDefinition(context.storage, desired.id);
+  if (original === undefined) return;
+  const { xml } = withOverlay(withName(original, domain.ref.name), desired.overlay);
+  await context.hook('define', desired.id);
+  await context.hypervisor.act(`define ${domain.ref.name}`, ({ domains }) =>
+    domains.defineXml(withMark(xml, domain.record)),
+  );
 }
 
 async function prepareFolder(context: AgentContext, desired: DesiredInstance, { owner }: Survey): Promise<void> {

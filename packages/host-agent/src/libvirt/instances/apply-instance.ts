@@ -2,10 +2,13 @@
 // time; the steps are their own files'. What a call made that fails for good is taken back; what a lost connection or an
 // abort interrupted is left for the next call to go on with.
 import type { CallContext } from '@virga/contract/agent/agent';
+import type { ObservedDrift } from '@virga/contract/agent/definition';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { ObservedInstance } from '@virga/contract/agent/observed';
 import { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
+import { findDrift } from '../definitions/drift.ts';
+import { rememberDefinition } from '../definitions/remembered-definition.ts';
 import { requireFeatures } from '../host/host-features.ts';
 import { isInterruption } from '../hypervisor-errors.ts';
 import { withVolumes } from '../volumes/volumes.ts';
@@ -14,7 +17,7 @@ import { convergeAdopted } from './adopted-instance.ts';
 import { claimDisc, readClaims, settleClaims } from './disc-claims.ts';
 import { convergeDisc } from './disc-drive.ts';
 import { define } from './domain-definition.ts';
-import type { OwnDomain } from './domain-lookup.ts';
+import { findByUuid, type OwnDomain } from './domain-lookup.ts';
 import { renameDomain } from './domain-rename.ts';
 import { prepareDisk, prepareFolder, prepareSeed } from './instance-disks.ts';
 import { prepareLeases, startNetworks } from './instance-networks.ts';
@@ -35,11 +38,18 @@ export function applyInstance(
     const desired = await beginWarm(context, asked, call);
     const undo = new UndoStack();
     const notes: string[] = [];
+    let drift: ObservedDrift | undefined;
     try {
       // What was cut off to come on again, or may now be renamed, is seen to at once.
-      while (
-        (await converge(context, desired, await surveyInstance(context, desired), undo, { ...call, notes })) === 'again'
-      );
+      for (let outcome: 'done' | 'again' = 'again'; outcome === 'again'; ) {
+        const survey = await surveyInstance(context, desired);
+        const writes = writesDefinition(desired, survey);
+        // What somebody has changed is not written over before it has been decided about.
+        drift = writes && survey.domain ? await findDrift(context, survey.domain, desired.settledDrift) : undefined;
+        if (drift !== undefined) break;
+        outcome = await converge(context, desired, survey, undo, { ...call, notes });
+        if (writes) await rememberNow(context, desired);
+      }
     } catch (error) {
       if (!signal?.aborted && !isInterruption(error)) await undo.unwind(context.log);
       throw error;
@@ -47,8 +57,19 @@ export function applyInstance(
     const observed = await context.hypervisor.ask(`look at ${desired.domainName}`, (connection) =>
       observeNow(context, connection, desired),
     );
-    return notes.length > 0 ? { ...observed, notes } : observed;
+    return { ...observed, ...(notes.length > 0 && { notes }), ...(drift && { drift }) };
   });
+}
+
+/** True when the definition of the domain is going to be written. */
+function writesDefinition(desired: DesiredInstance, { domain }: Survey): boolean {
+  if (domain === undefined || !domain.isPersistent || domain.record.generation < desired.generation) return true;
+  return desired.origin === 'launched' && isToBeOn(desired) && isOff(domain);
+}
+
+async function rememberNow(context: AgentContext, { id, uuid }: DesiredInstance): Promise<void> {
+  const ref = await context.hypervisor.ask(`look for ${id}`, (connection) => findByUuid(connection, uuid));
+  if (ref !== undefined) await rememberDefinition(context, id, ref);
 }
 
 async function converge(

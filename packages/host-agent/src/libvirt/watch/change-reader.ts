@@ -5,6 +5,7 @@ import type { AgentEvent, ObservedInstance } from '@virga/contract/agent/observe
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { DomainRef, NetworkRef } from '@virga/libvirt/protocol/objects';
 import type { AgentContext } from '../agent-context.ts';
+import { findDrift } from '../definitions/drift.ts';
 import { lookAt, type OwnDomain } from '../instances/domain-lookup.ts';
 import { observe, observeAbsent, type SeenInstance } from '../instances/observed-instance.ts';
 import type { EventQueue } from './event-queue.ts';
@@ -56,6 +57,12 @@ export class ChangeReader {
     });
   }
 
+  /** What it is defined as has changed: by us, or by somebody else, which is told. */
+  definitionChanged(domain: DomainRef): void {
+    if (this.phase === 'early') this.early.push(() => this.definitionChanged(domain));
+    if (this.phase === 'open') void this.lookForDrift(domain.uuid).catch(this.fail);
+  }
+
   networkChanged(network: NetworkRef): void {
     if (this.phase === 'early') this.early.push(() => this.networkChanged(network));
     if (this.phase === 'open') void this.lookAtNetwork(network).catch(this.fail);
@@ -73,6 +80,19 @@ export class ChangeReader {
       const identity = { ...known, uuid, cloudId: this.cloudId };
       this.tell({ type: 'instance', instance: await observeAbsent(this.context, identity) });
     }
+  }
+
+  private async lookForDrift(uuid: string): Promise<void> {
+    const { locks } = this.context;
+    const id = (await lookAt(this.connection, uuid))?.record?.instanceId;
+    if (id === undefined) return;
+    // We may be at it just now.
+    await locks.run(id, async () => {
+      const domain = await lookAt(this.connection, uuid);
+      if (this.phase !== 'open' || domain?.record?.cloudId !== this.cloudId) return;
+      const drift = await findDrift(this.context, domain as OwnDomain);
+      if (drift !== undefined) this.tell({ type: 'drift', id, cloudId: this.cloudId, drift });
+    });
   }
 
   private async lookAtNetwork(ref: NetworkRef): Promise<void> {

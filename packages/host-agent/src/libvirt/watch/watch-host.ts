@@ -81,7 +81,10 @@ async function followConnection(
   const changes = new ChangeReader(context, connection, cloudId, queue, ended.resolve);
   // First the subscription, then the list: what happens in between is told by both.
   await Promise.all([
-    connection.domains.on('lifecycle', ({ domain }) => changes.domainChanged(domain)),
+    connection.domains.on('lifecycle', ({ domain, event, detail }) => {
+      changes.domainChanged(domain);
+      if (event === 'defined' && detail === 'updated') changes.definitionChanged(domain);
+    }),
     connection.domains.on('metadata-change', ({ domain }) => changes.domainChanged(domain)),
     connection.domains.on('balloon-change', ({ domain }) => changes.domainChanged(domain)),
     connection.domains.on('memory-device-size-change', ({ domain }) => changes.domainChanged(domain)),

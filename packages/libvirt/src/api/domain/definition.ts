@@ -80,6 +80,16 @@ export function domainDefinition(session: Session) {
     },
 
     /**
+     * What a start of a domain like this would come to, such as QEMU's command line. Nothing is defined.
+     * @throws LibvirtError `XML_ERROR`, `CONFIG_UNSUPPORTED` ... libvirt would not take the definition
+     * @see libvirt virConnectDomainXMLToNative
+     */
+    async xmlToNative(xml: string, options?: { format?: string } & CallOptions): Promise<string> {
+      const args = { format: options?.format ?? 'qemu-argv', xml, flags: 0 };
+      return (await session.call(calls.connectDomainXmlToNative, args, options)).config;
+    },
+
+    /**
      * Removes the definition; a running domain becomes transient. What else exists of the domain (managed save image,
      * snapshots, NVRAM, TPM) must be named to go with it, or libvirt refuses with `OPERATION_INVALID`.
      */

@@ -18,6 +18,12 @@ export const domainLookupById = remote(22, 'domainLookupById', struct({ id: int 
 export const domainLookupByName = remote(23, 'domainLookupByName', struct({ name: text }), domainOnly);
 export const domainLookupByUuid = remote(24, 'domainLookupByUuid', struct({ uuid }), domainOnly);
 export const domainDefineXmlFlags = remote(350, 'domainDefineXmlFlags', xmlAndFlags, domainOnly);
+export const connectDomainXmlToNative = remote(
+  136,
+  'connectDomainXmlToNative',
+  struct({ format: text, xml: text, flags: uint }),
+  struct({ config: text }),
+);
 export const domainUndefineFlags = remote(231, 'domainUndefineFlags', domainAndFlags);
 export const domainCreateXml = slowRemote(10, 'domainCreateXml', xmlAndFlags, domainOnly);
 export const domainCreateWithFlags = slowRemote(196, 'domainCreateWithFlags', domainAndFlags, domainOnly);
@@ -58,6 +64,12 @@ export const domainHasManagedSaveImage = remote(
   'domainHasManagedSaveImage',
   domainAndFlags,
   struct({ present: bool }),
+);
+export const domainManagedSaveGetXmlDesc = remote(
+  388,
+  'domainManagedSaveGetXmlDesc',
+  domainAndFlags,
+  struct({ xml: text }),
 );
 export const domainManagedSaveRemove = remote(184, 'domainManagedSaveRemove', domainAndFlags);
 export const domainSaveFlags = slowRemote(

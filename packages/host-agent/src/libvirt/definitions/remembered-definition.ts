@@ -1,0 +1,80 @@
+// The definition of a domain as libvirt had it when we wrote it last, and of an adopted one also as it came: files in the
+// instance's folder. What the domain is defined as later is compared with it, and a definition that is gone comes back from
+// it. Passwords of consoles are in it, so only root reads it.
+import { access, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { InstanceId } from '@virga/contract/ids';
+import type { Connection } from '@virga/libvirt/connection/connect';
+import type { DomainRef } from '@virga/libvirt/protocol/objects';
+import { writeFileDurably } from '../../durable-file.ts';
+import type { AgentContext } from '../agent-context.ts';
+import { folderPath } from '../instances/instance-folder.ts';
+import type { Storage } from '../storage.ts';
+
+const mode = 0o600;
+
+const pathOf = (storage: Storage, id: InstanceId): string => join(folderPath(storage, id), 'definition.xml');
+const originalPath = (storage: Storage, id: InstanceId): string => join(folderPath(storage, id), 'original.xml');
+
+/** The definition as libvirt has it now, with secrets. */
+export function readDefinition({ domains }: Connection, ref: DomainRef): Promise<string> {
+  return domains.xml(ref, { inactive: true, secure: true });
+}
+
+/** To be called, with the lock of the instance, after each change of ours to the definition of its domain. */
+export async function rememberDefinition(context: AgentContext, id: InstanceId, ref: DomainRef): Promise<void> {
+  const [xml, version] = await readNow(context, ref);
+  await writeFileDurably(pathOf(context.storage, id), `${versionLine(version)}\n${xml}`, mode);
+}
+
+/** How the domain of an adopted instance was defined when it came. What is known already stays. */
+export async function rememberOriginal(context: AgentContext, id: InstanceId, ref: DomainRef): Promise<void> {
+  const path = originalPath(context.storage, id);
+  const isKnown = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (isKnown) return;
+  const [xml] = await readNow(context, ref);
+  await writeFileDurably(path, xml, mode);
+}
+
+export const originalDefinition = (storage: Storage, id: InstanceId): Promise<string | undefined> =>
+  readIfThere(originalPath(storage, id));
+
+/** Undefined when none was remembered, or by another version of libvirt, which may say the same in other words. */
+export async function rememberedDefinition(context: AgentContext, id: InstanceId): Promise<string | undefined> {
+  const text = await readIfThere(pathOf(context.storage, id));
+  if (text === undefined) return undefined;
+  const version = await context.hypervisor.ask('read the version of libvirt', libvirtVersion);
+  return text.startsWith(`${versionLine(version)}\n`) ? withoutVersion(text) : undefined;
+}
+
+/** Whatever libvirt wrote it. */
+export async function lastDefinition(storage: Storage, id: InstanceId): Promise<string | undefined> {
+  const text = await readIfThere(pathOf(storage, id));
+  return text === undefined ? undefined : withoutVersion(text);
+}
+
+const versionLine = (version: string): string => `<!-- as libvirt ${version} writes it -->`;
+const withoutVersion = (text: string): string => text.slice(text.indexOf('\n') + 1);
+
+function readNow(context: AgentContext, ref: DomainRef): Promise<[xml: string, version: string]> {
+  return context.hypervisor.ask(`read the definition of ${ref.name}`, (connection) =>
+    Promise.all([readDefinition(connection, ref), libvirtVersion(connection)]),
+  );
+}
+
+async function libvirtVersion({ node }: Connection): Promise<string> {
+  const { major, minor, release } = await node.version();
+  return `${major}.${minor}.${release}`;
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
