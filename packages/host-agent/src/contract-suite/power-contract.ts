@@ -56,33 +56,4 @@ export function powerContract(test: ContractTest): void {
     await world.converge({ ...desired, generation: 3 }, 'running');
     assert.equal(await world.bootCount(desired), 1);
   });
-
-  for (const how of ['reset', 'acpi'] as const) {
-    test(`reboots once for each request, ${how === 'reset' ? 'by reset' : 'by the power button'}`, async (world, t) => {
-      const desired = await world.launched(t);
-      const first = { ...desired, generation: 2, reboot: { token: 'first', how } };
-      assert.equal((await world.agent.applyInstance(first)).state, 'running');
-      await world.booted(desired, 2);
-      await world.agent.applyInstance(first);
-      await world.agent.applyInstance({ ...first, generation: 3 });
-      const restarted = await world.harness.reopen();
-      t.after(() => restarted.close());
-      await restarted.applyInstance({ ...first, generation: 4 });
-      const second = { ...first, generation: 5, reboot: { token: 'second', how: 'reset' as const } };
-      await world.agent.applyInstance(second);
-      await world.booted(desired, 3);
-    });
-  }
-
-  test('an instance that is started is not rebooted for a request from before', async (world, t) => {
-    const desired = await world.launched(t);
-    const reboot = { token: 'before', how: 'reset' as const };
-    await world.converge({ ...stopped(desired, -1), reboot }, 'stopped');
-    const started = { ...desired, generation: 3, reboot };
-    await world.agent.applyInstance(started);
-    await world.booted(desired, 2);
-    await world.agent.applyInstance(started);
-    await world.agent.applyInstance({ ...started, generation: 4, reboot: { token: 'after', how: 'reset' as const } });
-    await world.booted(desired, 3);
-  });
 }

@@ -1,6 +1,7 @@
 // What fronts call to read instances and to change what is desired of them. Each change is one transaction and answers at
 // once; the reconciler of the host does the rest. Launching is in launch-instance.ts.
 import { randomBytes } from 'node:crypto';
+import type { DesiredReboot } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import type { HostId, InstanceId, OperationId } from '@virga/contract/ids';
 import type { Instance, InstanceState } from '@virga/contract/rest/instances';
@@ -9,15 +10,21 @@ import type { Deps } from '../../deps.ts';
 import { type Db, inTransaction, type Tx } from '../../store/database.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { placeOn } from '../placement/placement.ts';
-import { conditionOf, transition } from './instance.ts';
 import { doomVolumes } from './device-store.ts';
+import { conditionOf } from './instance.ts';
 import { changeInstance, type InstanceChange, joinOperation, type Requester } from './instance-change.ts';
 import { findInstance, type InstanceRow, selectInstances, toInstance } from './instance-store.ts';
+import { refusal, transition, type Verb } from './instance-transition.ts';
 import { hasTags } from './tag-filter.ts';
 
 export { launchInstance } from './launch-instance.ts';
 
-type Changed = { instance: Instance; operationId: OperationId };
+type RebootRequest = {
+  hard?: boolean | undefined;
+  mode?: DesiredReboot['how'] | undefined;
+  timeoutSeconds?: number | undefined;
+};
+export type Changed = { instance: Instance; operationId: OperationId };
 type ListRequest = PageRequest & {
   name?: string | undefined;
   state?: InstanceState | undefined;
@@ -58,17 +65,20 @@ export async function requireInstance(db: Db | Tx, access: ProjectAccess, id: In
 }
 
 /**
- * Starts an instance on its host. A running one stays as it is and the operation succeeds at once.
+ * Starts an instance on its host; a hibernated one goes on where it was. A running one stays as it is and the operation
+ * succeeds at once.
+ * @param options.paused it stands still then, until it is resumed
  * @throws NoCapacity | HostUnavailable its host has no room, or is away
- * @throws Conflict it is paused from outside, or being deleted
+ * @throws Conflict it is paused, or being deleted
  */
 export async function startInstance(
   deps: Deps,
   access: ProjectAccess<'operator'>,
   id: InstanceId,
   ifMatch?: number,
+  { paused = false }: { paused?: boolean | undefined } = {},
 ): Promise<Changed> {
-  return change(deps, access, id, ifMatch, (tx, row) => decideStart(deps, tx, access, row));
+  return change(deps, access, id, ifMatch, (tx, row) => decideStart(deps, tx, access, row, { paused }));
 }
 
 /** What a start comes to: a change, or an operation that has it already. */
@@ -77,12 +87,14 @@ export async function decideStart(
   tx: Tx,
   access: Requester,
   row: InstanceRow,
+  { paused = false }: { paused?: boolean } = {},
 ): Promise<InstanceChange | OperationId> {
   const todo = transition('start', conditionOf(row));
-  if (todo === 'refuse') throw refused(row, row.desired === 'deleted' ? undefined : 'paused');
+  if (todo === 'refuse') throw refused('start', row);
+  if (paused && row.desired === 'running') throw runsAlready(row);
   if (todo !== 'change') return joinOperation(tx, access, row, 'instance.start', deps.clock.now());
   if (!row.allocated) await placeOn(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
-  return { kind: 'instance.start', set: { desired: 'running', allocated: true } };
+  return { kind: 'instance.start', set: { desired: paused ? 'paused' : 'running', allocated: true } };
 }
 
 /**
@@ -100,7 +112,7 @@ export async function stopInstance(
   return change(deps, access, id, ifMatch, (tx, row) => decideStop(deps, tx, access, row, 'instance.stop', forceAt));
 }
 
-/** Cuts the power at once. The disk stays. */
+/** Cuts the power at once, and gives saved memory up. The disk stays. */
 export async function destroyInstance(
   deps: Deps,
   access: ProjectAccess<'operator'>,
@@ -120,29 +132,37 @@ export async function decideStop(
   kind: string,
   forceAt: Date,
 ): Promise<InstanceChange | OperationId> {
-  const todo = transition('stop', conditionOf(row));
-  if (todo === 'refuse') throw refused(row);
+  const verb = kind === 'instance.destroy' ? 'destroy' : 'stop';
+  const todo = transition(verb, conditionOf(row));
+  if (todo === 'refuse') throw refused(verb, row);
   if (todo === 'change') return { kind, set: { desired: 'stopped', force_at: forceAt } };
   const isEarlier = todo === 'join' && (row.force_at === null || forceAt < row.force_at);
   return joinOperation(tx, access, row, kind, deps.clock.now(), isEarlier ? { force_at: forceAt } : undefined);
 }
 
 /**
- * Reboots the guest by ACPI, or resets it at once when `hard`.
+ * Reboots the guest: by ACPI, by its guest agent, by reset at once, or by a power cycle, which is a stop and a start.
+ * @param options.timeoutSeconds how long a power cycle waits for the guest before it cuts it off
  * @throws Conflict it does not run
  */
 export async function rebootInstance(
   deps: Deps,
   access: ProjectAccess<'operator'>,
   id: InstanceId,
-  { hard = false }: { hard?: boolean | undefined } = {},
+  { hard = false, mode = hard ? 'reset' : 'acpi', timeoutSeconds = defaultStopSeconds }: RebootRequest = {},
   ifMatch?: number,
 ): Promise<Changed> {
+  const forceAt = new Date(deps.clock.now().getTime() + timeoutSeconds * 1000).toISOString();
   return change(deps, access, id, ifMatch, async (_tx, row) => {
-    if (transition('reboot', conditionOf(row)) === 'refuse') throw refused(row, row.state);
-    const token = `${row.generation + 1}-${randomBytes(6).toString('hex')}`;
-    return { kind: 'instance.reboot', set: { reboot: JSON.stringify({ token, how: hard ? 'reset' : 'acpi' }) } };
+    if (transition('reboot', conditionOf(row)) === 'refuse') throw refused('reboot', row);
+    return { kind: 'instance.reboot', set: { reboot: newReboot(row, mode, forceAt) } };
   });
+}
+
+/** Another reboot than any before, as the database takes it. */
+export function newReboot(row: InstanceRow, how: DesiredReboot['how'], forceAt: string): string {
+  const token = `${row.generation + 1}-${randomBytes(6).toString('hex')}`;
+  return JSON.stringify({ token, how, ...(how === 'cycle' && { forceAt }) } satisfies DesiredReboot);
 }
 
 /**
@@ -213,19 +233,14 @@ function isProtected({ name }: InstanceRow): VirgaError {
   });
 }
 
-function refused(row: InstanceRow, state?: string): VirgaError {
-  if (row.desired === 'deleted') {
-    return new VirgaError('Conflict', {
-      detail: `Instance ${row.name} is being deleted.`,
-      action: 'Launch another one.',
-    });
-  }
+export const refused = (verb: Verb, row: InstanceRow): VirgaError =>
+  refusal(verb, row.name, conditionOf(row), row.state);
+
+function runsAlready({ name }: InstanceRow): VirgaError {
   return new VirgaError('Conflict', {
-    detail: `Instance ${row.name} is ${state}.`,
-    action:
-      state === 'paused'
-        ? `It was paused from outside: let it go on with virsh resume ${row.name}.${row.id}.`
-        : 'Wait until it runs, or start it with virga start.',
+    detail: `Instance ${name} runs already, or is about to.`,
+    action: `Pause it with virga suspend ${name}.`,
+    field: '/paused',
   });
 }
 

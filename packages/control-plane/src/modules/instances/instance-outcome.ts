@@ -1,7 +1,8 @@
 // Writes down how far a host has come with an instance: reached, failed, gone. Each is one transaction that holds the row
 // and changes nothing when a newer request has come meanwhile.
 import type { ObservedInstance } from '@virga/contract/agent/observed';
-import type { VirgaError } from '@virga/contract/errors';
+import { VirgaError } from '@virga/contract/errors';
+import type { OperationId } from '@virga/contract/ids';
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
@@ -14,7 +15,9 @@ import { forgetDetached, leaveVolumes } from './device-store.ts';
 import { isReached } from './instance.ts';
 import { givenBack, heldBy, heldColumns, surplusLeft, unallocated } from './instance-room.ts';
 import { failureError, type InstanceRow } from './instance-store.ts';
+import { tellReached } from './reached-events.ts';
 import { recordReleased } from './released-instances.ts';
+import { withdrawRequest } from './withdrawn-request.ts';
 
 type Context = { deps: Deps; access: SystemAccess };
 
@@ -32,7 +35,7 @@ export async function holdInstance(tx: Tx, row: InstanceRow) {
   return current?.generation === row.generation ? current : undefined;
 }
 
-/** Writes down what was seen, whatever was asked for, and tells when somebody paused the guest or let it go on. */
+/** Writes down what was seen, whatever was asked for, and tells when a guest stands still for want of room. */
 export async function recordObserved({ deps, access }: Context, observed: ObservedInstance): Promise<void> {
   const { state, reason } = observed;
   const before = await deps.db
@@ -51,15 +54,11 @@ export async function recordObserved({ deps, access }: Context, observed: Observ
     )
     .returning(['before.id', 'before.project_id', 'before.name', 'before.observed_state'])
     .executeTakeFirst();
-  if (!before || before.observed_state === state) return;
-  const isResumed = before.observed_state === 'paused' && state === 'running';
-  if (state !== 'paused' && !isResumed) return;
+  if (!before || before.observed_state === state || reason !== 'storage-full') return;
   await inTransaction(deps.db, (tx) =>
     appendEvent(tx, access, {
-      ...about(before, isResumed ? 'instance.resumed-outside' : 'instance.paused-outside'),
-      message: isResumed
-        ? `Instance ${before.name} goes on.`
-        : `Instance ${before.name} was paused beside Virga (${reason}), which leaves it so.`,
+      ...about(before, 'instance.storage-full'),
+      message: `Instance ${before.name} stands still because the storage of its host is full; it goes on once there is room.`,
       data: { reason },
     }),
   );
@@ -79,11 +78,12 @@ export async function recordApplied(context: Context, row: InstanceRow, observed
   return inTransaction(deps.db, async (tx) => {
     const current = await holdInstance(tx, row);
     if (!current) return false;
-    const isFreed = row.desired === 'stopped' && current.allocated;
+    const isFreed = (row.desired === 'stopped' || row.desired === 'hibernated') && current.allocated;
     const isNew = row.generation !== current.converged_generation;
     const isResized = row.resized_generation > current.converged_generation;
     const left = surplusLeft(current, observed);
     const isOtherPower = row.power_generation > current.converged_generation;
+    const kind = row.operation_id ? await kindOf(tx, row.operation_id) : undefined;
     await tx
       .updateTable('instances')
       .set({
@@ -94,16 +94,18 @@ export async function recordApplied(context: Context, row: InstanceRow, observed
         failure: null,
         ...(isNew && { failures: 0, retry_at: null }),
         ...(isFreed ? unallocated : left),
-        ...(isOtherPower && row.desired === 'running' && row.observed_state !== 'paused' && { started_at: now }),
+        ...(isNew && hasStarted(row, kind) && { started_at: now }),
       })
       .where('id', '=', row.id)
       .execute();
     await forgetDetached(tx, access, row, now);
-    if (isOtherPower) await tellReached(tx, access, row, observed);
+    // Without an operation it was adopted, which has been told already.
+    if (isOtherPower && kind !== undefined) await tellReached(tx, access, row, kind, observed);
     else if (isNew && !isResized) await tellChanged(tx, access, row);
     if (isResized) await tellResized(tx, access, row, observed);
     const message = observed.notes?.join(' ');
-    if (row.operation_id) await endOperation(tx, access, row.operation_id, { message }, now);
+    const error = row.desired === 'running' && observed.reason === 'storage-full' ? standsStill(row) : undefined;
+    if (row.operation_id) await endOperation(tx, access, row.operation_id, { message, error }, now);
     // The row of the host comes last: every launch waits for it.
     const freed = isFreed ? heldBy(current) : givenBack(current, left);
     if (freed.vcpus + freed.memoryMib > 0) await release(tx, access, row.host_id, freed);
@@ -111,16 +113,22 @@ export async function recordApplied(context: Context, row: InstanceRow, observed
   });
 }
 
-async function tellReached(tx: Tx, access: SystemAccess, row: InstanceRow, observed: ObservedInstance): Promise<void> {
-  // Without an operation it was adopted, which has been told already.
-  if (row.operation_id === null) return;
-  const what = row.desired === 'stopped' ? 'stopped' : row.reboot !== null ? 'rebooted' : 'started';
-  await appendEvent(tx, access, {
-    ...about(row, `instance.${what}`),
-    message: `Instance ${row.name} was ${what} on host ${row.host_name}.`,
-    data: { generation: row.generation, reason: observed.reason },
-  });
+/** Whether the guest has been started by what was asked for, and did not just go on. */
+function hasStarted({ desired, observed_state: before, started_at, reboot }: InstanceRow, kind?: string): boolean {
+  if (desired !== 'running' && desired !== 'paused') return false;
+  const wasOff = before === 'absent' || before === 'stopped' || before === 'hibernated';
+  return wasOff || started_at === null || reboot?.how === 'cycle' || (kind === 'instance.start' && before !== 'paused');
 }
+
+async function kindOf(tx: Tx, id: OperationId): Promise<string | undefined> {
+  return (await tx.selectFrom('operations').select('kind').where('id', '=', id).executeTakeFirst())?.kind;
+}
+
+const standsStill = ({ name, host_name }: InstanceRow) =>
+  new VirgaError('StorageFull', {
+    detail: `The guest of ${name} stands still, because the storage of host ${host_name} is full.`,
+    action: 'Make room there: it goes on by itself then.',
+  });
 
 async function tellChanged(tx: Tx, access: SystemAccess, row: InstanceRow): Promise<void> {
   if (row.operation_id === null) return;
@@ -221,6 +229,7 @@ export async function recordFailed({ deps, access }: Context, row: InstanceRow, 
         await progressOperation(tx, access, row.operation_id, { message: `undoing: ${detail}` }, now);
       return 0;
     }
+    if (await withdrawRequest(tx, access, row, current, error, now)) return 0;
     const isPatient = row.desired === 'deleted' && failures < patientDeletes;
     await tx
       .updateTable('instances')

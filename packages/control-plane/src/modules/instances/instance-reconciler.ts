@@ -25,7 +25,7 @@ import {
   identityOf,
 } from './instance-store.ts';
 import { reapInstance } from './orphaned-instance-reaper.ts';
-import { adoptStart, adoptStop, beginRepair, recordRepaired } from './outside-change.ts';
+import { adoptPower, adoptStart, adoptStop, beginRepair, recordRepaired } from './outside-change.ts';
 
 /** Clocks of hosts differ a little: a guest whose time is over may be cut off a moment later. */
 const shortestWaitMs = 200;
@@ -111,7 +111,7 @@ export class InstanceReconciler {
         'observed_vcpus',
         'observed_memory_mib',
       ])
-      .select('crash_policy')
+      .select(['crash_policy', 'domain_name'])
       .where('host_id', '=', this.#host.id)
       .execute();
     for (const row of rows) {
@@ -192,7 +192,10 @@ export class InstanceReconciler {
     const waitMs = (row.retry_at?.getTime() ?? 0) - this.#context.deps.clock.now().getTime();
     if (waitMs > 0) return this.#queue.wakeAfter(id, waitMs);
     if (row.desired === 'deleted') await this.#delete(row, signal);
-    else await this.#apply(row, signal);
+    else if (await this.#apply(row, signal)) {
+      const seen = this.#seen.get(id);
+      if (seen && judge(row, seen) !== 'none') this.wake(id);
+    }
   }
 
   async #delete(row: InstanceRow, signal: AbortSignal): Promise<void> {
@@ -215,15 +218,22 @@ export class InstanceReconciler {
     if (!done) return false;
     this.#answered(row.id, done.value, askedAt);
     const isReached = await recordApplied(this.#context, row, done.value);
-    if (!isReached) this.#lookAgain(row, done.value);
+    if (!isReached && row.desired === 'stopped' && done.value.state === 'hibernated') {
+      // Somebody was faster. To stop it now would lose the memory that was saved.
+      await adoptPower(this.#context, row, 'adopt-hibernate', done.value);
+      this.wake(row.id);
+    } else if (!isReached) this.#lookAgain(row, done.value);
     return isReached;
   }
 
   /** A guest that is shutting down holds no place in the queue: the host tells when it is off, or its time is over. */
   #lookAgain(row: InstanceRow, { state }: ObservedInstance): void {
     const { clock, settings } = this.#context.deps;
-    const untilForcedMs = (row.force_at?.getTime() ?? 0) - clock.now().getTime();
-    const isShuttingDown = row.desired === 'stopped' && state !== 'absent';
+    const { force_at: forceAt, reboot } = row;
+    const isCycled = reboot?.how === 'cycle' && state === 'stopping';
+    const forcedAtMs = isCycled ? Date.parse(reboot.forceAt ?? '') || 0 : (forceAt?.getTime() ?? 0);
+    const untilForcedMs = forcedAtMs - clock.now().getTime();
+    const isShuttingDown = isCycled || (row.desired === 'stopped' && state !== 'absent');
     this.#queue.wakeAfter(
       row.id,
       isShuttingDown ? Math.max(shortestWaitMs, untilForcedMs) : settings.reconcilePeriodMs,
@@ -307,12 +317,19 @@ export class InstanceReconciler {
     }
     await recordObserved(this.#context, seen);
     if (row.surplus_vcpus + row.surplus_memory_mib > 0) await recordGivenBack(this.#context, row, seen);
-    switch (judge(row, seen)) {
+    const deviated = judge(row, seen);
+    switch (deviated) {
       case 'adopt-stop':
         await adoptStop(this.#context, row, seen);
         return this.wake(row.id);
       case 'adopt-start':
-        await adoptStart(this.#context, row);
+        await adoptStart(this.#context, row, seen);
+        return this.wake(row.id);
+      case 'adopt-pause':
+      case 'adopt-resume':
+      case 'adopt-hibernate':
+      case 'adopt-loss':
+        await adoptPower(this.#context, row, deviated, seen);
         return this.wake(row.id);
       case 'repair':
         return this.#repair(row, seen, signal);
@@ -326,6 +343,8 @@ export class InstanceReconciler {
     if (!(await this.#apply(row, signal))) return;
     const now = this.#seen.get(row.id);
     if (now && judge(row, now) === 'none') return recordRepaired(this.#context, row, seen);
+    // It goes on once there is room, which is tried ever less often.
+    if (now?.reason === 'storage-full') return this.wake(row.id);
     const fault = new VirgaError('HypervisorRefused', {
       detail: `Instance ${row.name} lacks a file on host ${this.#host.name} that cannot be made again.`,
       action: 'Bring the file back, or delete the instance.',
@@ -356,5 +375,7 @@ export class InstanceReconciler {
   }
 }
 
-const judge = (row: { desired: DesiredState; crash_policy: CrashPolicy }, seen: ObservedInstance): Deviation =>
-  row.desired === 'deleted' ? 'none' : deviation(row.desired, seen, row.crash_policy);
+type Judged = { desired: DesiredState; crash_policy: CrashPolicy; domain_name: string };
+
+const judge = (row: Judged, seen: ObservedInstance): Deviation =>
+  row.desired === 'deleted' ? 'none' : deviation(row.desired, seen, row.crash_policy, row.domain_name);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { ObservedInstance } from '@virga/contract/agent/observed';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
-import { deviation, type InstanceCondition, instanceState, isReached, transition, type Verb } from './instance.ts';
+import { deviation, type InstanceCondition, instanceState, isReached } from './instance.ts';
 
 const desires = ['running', 'paused', 'stopped', 'hibernated', 'deleted'] as const;
 const states = ['running', 'paused', 'stopping', 'stopped', 'hibernated', 'absent'] as const;
@@ -79,65 +79,55 @@ test('what is asked for shows until it is reached, and then what is', () => {
   assert.equal(state({ hasFailed: true }), 'error');
 });
 
-test('every verb in every condition changes, joins, does nothing or is refused', () => {
-  const verdicts = (verb: Verb, filter: Partial<InstanceCondition>) => {
-    const matching = conditions.filter((condition) =>
-      Object.entries(filter).every(([key, value]) => condition[key as keyof InstanceCondition] === value),
-    );
-    return [...new Set(matching.map((condition) => transition(verb, condition)))].sort();
-  };
-  // Being deleted: only a delete, and that only follows the one under way, or tries again what failed.
-  for (const verb of ['start', 'stop', 'reboot'] as const)
-    assert.deepEqual(verdicts(verb, { desired: 'deleted' }), ['refuse']);
-  assert.deepEqual(verdicts('delete', { desired: 'deleted', hasFailed: false }), ['join']);
-  assert.deepEqual(verdicts('delete', { desired: 'deleted', hasFailed: true }), ['change']);
-  for (const desired of ['running', 'stopped'] as const) assert.deepEqual(verdicts('delete', { desired }), ['change']);
-  // Paused from outside: only whoever paused it can let it go on.
-  for (const desired of ['running', 'stopped'] as const)
-    assert.deepEqual(verdicts('start', { desired, observed: 'paused' }), ['refuse']);
-  for (const observed of ['running', 'stopping', 'stopped', 'absent'] as const) {
-    const seen = { observed, hasFailed: false };
-    assert.deepEqual(verdicts('start', { ...seen, desired: 'stopped' }), ['change']);
-    assert.deepEqual(verdicts('start', { ...seen, desired: 'running', hasConverged: true }), ['nothing']);
-    assert.deepEqual(verdicts('start', { ...seen, desired: 'running', hasConverged: false }), ['join']);
-    assert.deepEqual(verdicts('start', { observed, desired: 'running', hasFailed: true }), ['change']);
-  }
-  assert.deepEqual(verdicts('stop', { desired: 'running' }), ['change']);
-  assert.deepEqual(verdicts('stop', { desired: 'stopped', hasFailed: true }), ['change']);
-  assert.deepEqual(verdicts('stop', { desired: 'stopped', hasFailed: false, hasConverged: true }), ['nothing']);
-  assert.deepEqual(verdicts('stop', { desired: 'stopped', hasFailed: false, hasConverged: false }), ['join']);
-  assert.deepEqual(verdicts('reboot', { desired: 'running', observed: 'running' }), ['change']);
-  assert.deepEqual(verdicts('reboot', { desired: 'stopped' }), ['refuse']);
-  for (const observed of ['paused', 'stopping', 'stopped', 'absent'] as const)
-    assert.deepEqual(verdicts('reboot', { desired: 'running', observed }), ['refuse']);
-});
-
-test('only an orderly shutdown and a start are taken for what somebody wants', () => {
+test('deliberate changes are adopted, loss is repaired, and what shows is what is desired otherwise', () => {
   const seen = (state: ObservedInstance['state'], reason: ObservedInstance['reason'], intact = true) => ({
     state,
     reason,
     intact,
   });
+  for (const desired of ['running', 'paused'] as const) {
+    assert.equal(deviation(desired, seen('stopped', 'guest-shutdown')), 'adopt-stop');
+    for (const reason of ['destroyed', 'crashed', 'failed', 'unknown'] as const)
+      assert.equal(deviation(desired, seen('stopped', reason)), 'repair', reason);
+    assert.equal(deviation(desired, seen('hibernated', 'suspended')), 'adopt-hibernate');
+  }
   assert.equal(deviation('running', seen('running', 'booted')), 'none');
-  assert.equal(deviation('running', seen('paused', 'suspended')), 'none');
-  assert.equal(deviation('running', seen('stopped', 'guest-shutdown')), 'adopt-stop');
-  for (const reason of ['destroyed', 'crashed', 'failed', 'unknown'] as const)
-    assert.equal(deviation('running', seen('stopped', reason)), 'repair', reason);
   assert.equal(deviation('running', seen('running', 'booted', false)), 'repair');
+  assert.equal(deviation('running', seen('paused', 'suspended')), 'adopt-pause');
+  assert.equal(deviation('running', seen('paused', 'storage-full')), 'repair');
+  assert.equal(deviation('paused', seen('paused', 'suspended')), 'none');
+  assert.equal(deviation('paused', seen('paused', 'storage-full')), 'none');
+  assert.equal(deviation('paused', seen('paused', 'suspended', false)), 'repair');
+  assert.equal(deviation('paused', seen('running', 'booted')), 'adopt-resume');
   assert.equal(deviation('stopped', seen('stopped', 'destroyed')), 'none');
-  assert.equal(deviation('stopped', seen('running', 'booted')), 'adopt-start');
-  assert.equal(deviation('stopped', seen('paused', 'suspended')), 'adopt-start');
-  for (const desired of ['running', 'stopped'] as const)
+  assert.equal(deviation('stopped', seen('hibernated', 'suspended')), 'adopt-hibernate');
+  assert.equal(deviation('hibernated', seen('hibernated', 'suspended')), 'none');
+  assert.equal(deviation('hibernated', seen('stopped', 'unknown')), 'adopt-loss');
+  for (const desired of ['stopped', 'hibernated'] as const) {
+    assert.equal(deviation(desired, seen('running', 'booted')), 'adopt-start');
+    assert.equal(deviation(desired, seen('paused', 'suspended')), 'adopt-start');
+    assert.equal(deviation(desired, seen('stopping', 'booted')), 'none');
+  }
+  for (const desired of ['running', 'paused', 'stopped', 'hibernated'] as const)
     assert.equal(deviation(desired, seen('absent', 'undefined')), 'repair');
 });
 
-test('a paused guest counts as running, and nothing but off counts as stopped', () => {
-  assert.deepEqual(
-    states.filter((state) => isReached('running', { state })),
-    ['running', 'paused'],
-  );
-  assert.deepEqual(
-    states.filter((state) => isReached('stopped', { state })),
-    ['stopped'],
-  );
+test('another name of a domain is repaired when it is off, and waited for while it is on or has its memory saved', () => {
+  const seen = (state: ObservedInstance['state']) =>
+    ({ state, reason: 'unknown', intact: true, domainName: 'b' }) as const;
+  assert.equal(deviation('stopped', seen('stopped'), 'restart', 'a'), 'repair');
+  assert.equal(deviation('stopped', seen('stopped'), 'restart', 'b'), 'none');
+  for (const state of ['running', 'hibernated'] as const)
+    assert.equal(deviation(state, seen(state), 'restart', 'a'), 'none', state);
+});
+
+test('each desired state is reached by what is it, and by what is as near to it as can be', () => {
+  const reached = (desired: Parameters<typeof isReached>[0], reason?: ObservedInstance['reason']) =>
+    states.filter((state) => isReached(desired, { state, ...(reason && { reason }) }));
+  assert.deepEqual(reached('running'), ['running']);
+  assert.deepEqual(reached('running', 'storage-full'), ['running', 'paused']);
+  assert.deepEqual(reached('paused'), ['paused']);
+  assert.deepEqual(reached('stopped'), ['stopped']);
+  assert.deepEqual(reached('hibernated'), ['stopped', 'hibernated']);
+  assert.deepEqual(reached('deleted'), ['absent']);
 });

@@ -39,11 +39,18 @@ export function instanceState({
   return observed === 'absent' ? 'stopped' : observed;
 }
 
-/** True when the host shows what is desired. A guest that somebody paused runs, as far as Virga is concerned. */
-export function isReached(desired: DesiredState, { state }: Pick<ObservedInstance, 'state'>): boolean {
+/**
+ * True when the host shows what is desired. A guest that QEMU stopped because the storage is full has been started; that it
+ * stands still is told apart, and repaired when there is room. Of one that was off before it could be hibernated, there is
+ * no memory to save.
+ */
+export function isReached(
+  desired: DesiredState,
+  { state, reason }: Pick<ObservedInstance, 'state'> & Partial<Pick<ObservedInstance, 'reason'>>,
+): boolean {
   switch (desired) {
     case 'running':
-      return state === 'running' || state === 'paused';
+      return state === 'running' || (state === 'paused' && reason === 'storage-full');
     case 'hibernated':
       return state === 'hibernated' || state === 'stopped';
     case 'deleted':
@@ -53,59 +60,47 @@ export function isReached(desired: DesiredState, { state }: Pick<ObservedInstanc
   }
 }
 
-export type Verb = 'start' | 'stop' | 'reboot' | 'delete';
-/**
- * What a verb does to an instance. `change`: a new generation. `join`: it is on its way there already, the request
- * follows the operation under way. `nothing`: it is there. `refuse`: it makes no sense now.
- */
-export type Transition = 'change' | 'join' | 'nothing' | 'refuse';
-
-/**
- * Asking for what already is, succeeds, as on EC2: start of a running instance, stop of a stopped one. A reboot needs a
- * running guest. A failed instance can be asked for anything. What is being deleted can only be deleted, and asking for
- * that again is a new try when the last one failed.
- */
-export function transition(verb: Verb, condition: InstanceCondition): Transition {
-  const { desired, observed, hasConverged, hasFailed } = condition;
-  if (desired === 'deleted') {
-    if (verb !== 'delete') return 'refuse';
-    return hasFailed ? 'change' : 'join';
-  }
-  switch (verb) {
-    case 'delete':
-      return 'change';
-    case 'reboot':
-      return desired === 'running' && observed === 'running' ? 'change' : 'refuse';
-    case 'start':
-      if (observed === 'paused') return 'refuse';
-      if (desired !== 'running' || hasFailed) return 'change';
-      return hasConverged ? 'nothing' : 'join';
-    case 'stop':
-      if (desired !== 'stopped' || hasFailed) return 'change';
-      return hasConverged ? 'nothing' : 'join';
-  }
-}
-
 /** What to do about a converged instance that is no longer as desired. */
-export type Deviation = 'none' | 'adopt-stop' | 'adopt-start' | 'repair';
+export type Deviation =
+  | 'none'
+  | 'adopt-stop'
+  | 'adopt-start'
+  | 'adopt-pause'
+  | 'adopt-resume'
+  | 'adopt-hibernate'
+  | 'adopt-loss'
+  | 'repair';
 
 /**
- * Deliberate and orderly changes made beside Virga are adopted, loss is repaired; a crash is what its policy says.
+ * Deliberate and orderly changes made beside Virga are adopted, loss is repaired; a crash is what its policy says. Memory
+ * that was saved and is gone cannot be repaired: such an instance is off.
+ * @param domainName the name that is desired; a domain that is off has it
  * @see docs/decisions/0002-outside-changes.md
  */
 export function deviation(
   desired: Exclude<DesiredState, 'deleted'>,
-  { state, reason, intact }: Pick<ObservedInstance, 'state' | 'reason' | 'intact'>,
+  seen: Pick<ObservedInstance, 'state' | 'reason' | 'intact'> & { domainName?: string },
   crashPolicy: CrashPolicy = 'restart',
+  domainName?: string,
 ): Deviation {
+  const { state, reason, intact } = seen;
   if (state === 'absent') return 'repair';
-  if (desired === 'running') {
-    if (state === 'stopped') return staysOff(reason, crashPolicy) ? 'adopt-stop' : 'repair';
-    return intact ? 'none' : 'repair';
+  const isToBeOn = desired === 'running' || desired === 'paused';
+  if (state === 'hibernated') return desired === 'hibernated' ? lossless(intact) : 'adopt-hibernate';
+  if (state === 'stopped') {
+    if (isToBeOn) return staysOff(reason, crashPolicy) ? 'adopt-stop' : 'repair';
+    if (desired === 'hibernated') return 'adopt-loss';
+    return lossless(intact && (domainName === undefined || seen.domainName === domainName));
   }
-  if (state === 'running' || state === 'paused') return 'adopt-start';
-  return intact ? 'none' : 'repair';
+  if (state === 'stopping') return lossless(intact);
+  if (!isToBeOn) return 'adopt-start';
+  if (state === desired) return lossless(intact);
+  if (state === 'running') return 'adopt-resume';
+  if (reason === 'storage-full') return 'repair';
+  return reason === 'suspended' ? 'adopt-pause' : lossless(intact);
 }
+
+const lossless = (isWhole: boolean): Deviation => (isWhole ? 'none' : 'repair');
 
 /** Whether a guest that is off, and should not be, is left so. */
 function staysOff(reason: ObservedInstance['reason'], crashPolicy: CrashPolicy): boolean {

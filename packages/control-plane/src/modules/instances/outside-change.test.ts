@@ -10,6 +10,7 @@ import { uuidOf } from '../../reconcile/uuid-of.ts';
 import { deleteInstance, rebootInstance, startInstance, stopInstance } from './instance-operations.ts';
 import { desiredInstanceOf, findInstance, findInstanceOrder, type InstanceOrder } from './instance-store.ts';
 import { adoptStart, adoptStop } from './outside-change.ts';
+import { hibernateInstance, resumeInstance } from './power-operations.ts';
 
 let cloud: SimulatedCloud;
 before(async () => {
@@ -55,7 +56,7 @@ test('what was seen before a newer request is not adopted', async () => {
   const context = { deps: cloud.deps, access: systemAccess('test') };
   const off = (await cloud.host().listInstances(cloud.deps.cloudId)).find((instance) => instance.id === id)!;
   await adoptStop(context, seen, { ...off, state: 'stopped', reason: 'guest-shutdown' });
-  await adoptStart(context, seen);
+  await adoptStart(context, seen, { ...off, state: 'running', reason: 'booted' });
   await cloud.succeeded(reboot.operationId);
   assert.equal((await cloud.instance(id)).desiredState, 'running');
   const outside = (await cloud.eventTypes(id)).filter((type) => type.endsWith('-outside'));
@@ -169,15 +170,78 @@ test('a disk that was removed is not replaced by an empty one: the instance show
   await cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, id)).operationId);
 });
 
-test('virsh suspend shows, and is left alone', async () => {
+test('virsh suspend and resume are adopted', async () => {
   const { id } = await cloud.launch('paused');
   cloud.host().suspendOutside(id);
-  await settled(id, 'paused');
   await told(id, 'instance.paused-outside');
+  await settled(id, 'paused');
+  assert.equal((await cloud.instance(id)).desiredState, 'paused');
   await assert.rejects(startInstance(cloud.deps, cloud.operator, id), { code: 'Conflict' });
   cloud.host().resumeOutside(id);
-  await settled(id, 'running');
   await told(id, 'instance.resumed-outside');
+  await settled(id, 'running');
+  assert.equal((await cloud.instance(id)).desiredState, 'running');
+  assert.equal(cloud.host().bootCount(id), 1);
+});
+
+test('virsh managedsave and start are adopted, and the room on the host is given back and taken again', async () => {
+  const before = await hostRow();
+  const { id } = await cloud.launch('saved');
+  cloud.host().saveOutside(id);
+  await told(id, 'instance.hibernated-outside');
+  await settled(id, 'hibernated');
+  assert.equal((await cloud.instance(id)).desiredState, 'hibernated');
+  assert.equal((await hostRow()).allocated_vcpus, before.allocated_vcpus);
+  cloud.host().startOutside(id);
+  await told(id, 'instance.started-outside');
+  await settled(id, 'running');
+  assert.equal((await hostRow()).allocated_vcpus, before.allocated_vcpus + 1);
+  assert.equal(cloud.host().bootCount(id), 1);
+});
+
+test('saved memory that somebody removed is told, and the instance is stopped', async () => {
+  const { id } = await cloud.launch('forgotten');
+  await cloud.succeeded((await hibernateInstance(cloud.deps, cloud.operator, id)).operationId);
+  cloud.host().removeSaveOutside(id);
+  // Nobody tells of it: it is found when all is looked at.
+  cloud.host().goUnreachable();
+  cloud.host().comeBack();
+  await told(id, 'instance.memory-lost');
+  await settled(id, 'stopped');
+  assert.equal((await cloud.instance(id)).desiredState, 'stopped');
+});
+
+test('virsh domrename is taken back', async () => {
+  const { id } = await cloud.launch('renamed');
+  await cloud.succeeded((await stopInstance(cloud.deps, cloud.operator, id)).operationId);
+  const { domainName } = await cloud.instance(id);
+  cloud.host().renameOutside(id, 'another');
+  await told(id, 'instance.repaired');
+  const seen = (await cloud.host().listInstances(cloud.deps.cloudId)).find((instance) => instance.id === id);
+  assert.equal(seen?.domainName, domainName);
+});
+
+test('a guest that stands still for want of room is told, left so, and goes on when there is room', async () => {
+  const { id } = await cloud.launch('full');
+  const host = cloud.host();
+  host.fillStorage(0);
+  host.stopForSpace(id);
+  await told(id, 'instance.storage-full');
+  await settled(id, 'paused');
+  const { desiredState, stateReason } = await cloud.instance(id);
+  assert.equal(desiredState, 'running');
+  assert.match(stateReason ?? '', /storage of the host is full/);
+  const resumed = await resumeInstance(cloud.deps, cloud.operator, id);
+  assert.equal((await cloud.failed(resumed.operationId)).code, 'StorageFull');
+  assert.equal((await cloud.instance(id)).state, 'paused');
+  host.fillStorage(null);
+  const again = await resumeInstance(cloud.deps, cloud.operator, id);
+  await cloud.succeeded(again.operationId);
+  assert.equal((await cloud.instance(id)).state, 'running');
+  host.stopForSpace(id);
+  await told(id, 'instance.repaired');
+  await settled(id, 'running');
+  assert.equal(host.bootCount(id), 1);
 });
 
 test('a change made outside is no change when a request is still being worked on', async () => {

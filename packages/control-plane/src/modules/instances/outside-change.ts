@@ -6,9 +6,11 @@ import type { SystemAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { backOffMs, forgottenAfterMs } from '../../reconcile/back-off.ts';
+import type { DesiredState } from '../../store/compute-tables.ts';
 import { inTransaction } from '../../store/database.ts';
+import { endOperation } from '../operations/operation-store.ts';
 import { placeOn, release } from '../placement/placement.ts';
-import { isCrash } from './instance.ts';
+import { type Deviation, isCrash } from './instance.ts';
 import { about, holdInstance } from './instance-outcome.ts';
 import { heldBy, unallocated } from './instance-room.ts';
 import type { InstanceRow } from './instance-store.ts';
@@ -40,10 +42,63 @@ export async function adoptStop({ deps, access }: Context, row: InstanceRow, see
   });
 }
 
+const adoptions = {
+  'adopt-pause': {
+    desired: 'paused',
+    type: 'instance.paused-outside',
+    sentence: 'was paused beside Virga; it stands still until it is let go on.',
+  },
+  'adopt-resume': {
+    desired: 'running',
+    type: 'instance.resumed-outside',
+    sentence: 'was let go on beside Virga; it runs until it is paused or stopped.',
+  },
+  'adopt-hibernate': {
+    desired: 'hibernated',
+    type: 'instance.hibernated-outside',
+    sentence: 'was hibernated beside Virga; it stays so until it is started.',
+  },
+  'adopt-loss': {
+    desired: 'stopped',
+    type: 'instance.memory-lost',
+    sentence: 'is off: its saved memory is gone, and it boots from its disk when it is started.',
+  },
+} as const satisfies Partial<Record<Deviation, { desired: DesiredState; type: string; sentence: string }>>;
+
+/** Somebody paused it, let it go on, saved its memory, or removed that: that is what is desired from now on. */
+export async function adoptPower(
+  { deps, access }: Context,
+  row: InstanceRow,
+  deviation: keyof typeof adoptions,
+  seen: ObservedInstance,
+): Promise<void> {
+  const { desired, type, sentence } = adoptions[deviation];
+  const now = deps.clock.now();
+  const isOff = desired === 'hibernated' || desired === 'stopped';
+  await inTransaction(deps.db, async (tx) => {
+    const current = await holdInstance(tx, row);
+    if (!current) return;
+    const message = `Instance ${row.name} ${sentence}`;
+    await tx
+      .updateTable('instances')
+      .set({ ...adopted(row), desired, force_at: desired === 'stopped' ? now : null, ...(isOff && unallocated) })
+      .where('id', '=', row.id)
+      .execute();
+    if (row.operation_id) {
+      // A stop may still have been under way.
+      const error = new VirgaError('Conflict', { detail: message, action: `See virga show ${row.name}.` });
+      await endOperation(tx, access, row.operation_id, { error }, now);
+    }
+    await appendEvent(tx, access, { ...about(row, type), message, data: { reason: seen.reason } });
+    if (isOff && current.allocated) await release(tx, access, row.host_id, heldBy(current));
+  });
+}
+
 /** Somebody started it: it stays on, when the host has room for it. Else it is shut down again. */
-export async function adoptStart(context: Context, row: InstanceRow): Promise<void> {
+export async function adoptStart(context: Context, row: InstanceRow, seen: ObservedInstance): Promise<void> {
   const { deps, access } = context;
   const now = deps.clock.now();
+  const desired = seen.state === 'paused' ? 'paused' : 'running';
   try {
     await inTransaction(deps.db, async (tx) => {
       const current = await holdInstance(tx, row);
@@ -53,7 +108,7 @@ export async function adoptStart(context: Context, row: InstanceRow): Promise<vo
       }
       await tx
         .updateTable('instances')
-        .set({ ...adopted(row), desired: 'running', force_at: null, allocated: true, started_at: now })
+        .set({ ...adopted(row), desired, force_at: null, allocated: true, started_at: now })
         .where('id', '=', row.id)
         .execute();
       await appendEvent(tx, access, {
@@ -113,14 +168,16 @@ export async function recordRepaired(
   await inTransaction(deps.db, (tx) =>
     appendEvent(tx, access, {
       ...about(row, 'instance.repaired'),
-      message: `Instance ${row.name} ${describe(seen)} and was brought back.`,
+      message: `Instance ${row.name} ${describe(row, seen)} and was brought back.`,
       data: { state: seen.state, reason: seen.reason, intact: seen.intact },
     }),
   );
 }
 
-function describe({ state, reason, intact }: ObservedInstance): string {
+function describe(row: InstanceRow, { state, reason, intact, domainName }: ObservedInstance): string {
   if (state === 'absent') return 'was undefined beside Virga';
+  if (reason === 'storage-full') return 'stood still because the storage of its host was full,';
+  if (row.desired === 'stopped' && domainName !== row.domain_name) return 'had another name on its host';
   if (!intact && state !== 'stopped') return 'had lost its definition or a file';
   switch (reason) {
     case 'destroyed':

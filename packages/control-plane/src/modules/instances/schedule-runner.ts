@@ -10,12 +10,13 @@ import { appendEvent } from '../../events/event-log.ts';
 import { type Db, inTransaction, type Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
 import { operatorAccessOf } from '../projects/access-of-user.ts';
-import { conditionOf, transition } from './instance.ts';
+import { conditionOf } from './instance.ts';
 import type { InstanceChange, Requester } from './instance-change.ts';
 import { carryOut, decideStart, decideStop, defaultStopSeconds } from './instance-operations.ts';
 import { about } from './instance-outcome.ts';
 import { type DueRun, dueRun } from './instance-schedule.ts';
 import { findInstance, type InstanceRow } from './instance-store.ts';
+import { transition } from './instance-transition.ts';
 
 type Context = { deps: Deps; access: SystemAccess };
 type ScheduleRow = Selectable<Database['instance_schedules']>;

@@ -27,6 +27,7 @@ export async function observe(context: AgentContext, domain: OwnDomain): Promise
     leftovers: false,
     domainName: domain.ref.name,
     ...(isAdopted && { adopted: true }),
+    ...(desired.warm && { warm: true }),
     ...(state !== 'stopped' && { sizes: domain.sizes }),
   };
 }

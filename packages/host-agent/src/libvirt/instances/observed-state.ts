@@ -10,7 +10,7 @@ export function observedState({ state, reason }: DomainState): Seen {
   switch (state) {
     case 'running':
     case 'blocked':
-      return seen('running', 'booted');
+      return seen('running', reason === 'restored' ? 'restored' : 'booted');
     case 'paused':
       return paused(reason);
     case 'pm-suspended':
@@ -29,7 +29,11 @@ export function observedState({ state, reason }: DomainState): Seen {
 function paused(reason: DomainState['reason']): Seen {
   switch (reason) {
     case 'starting-up':
-      // Every start passes through here; if it fails, `stopped` follows.
+    case 'save':
+    case 'dump':
+    case 'snapshot':
+    case 'migration':
+      // Every start, save and copy passes through here; what comes of it follows.
       return seen('running', 'booted');
     case 'shutting-down':
       return seen('stopping', 'guest-shutdown');

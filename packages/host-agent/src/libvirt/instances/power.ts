@@ -34,27 +34,36 @@ export async function start(
   context.shutdowns.forget(desired.id);
   await context.hypervisor.act(`start ${desired.domainName}`, async ({ domains }) => {
     try {
-      await domains.create(ref, { paused: desired.power.state === 'paused' });
+      // Of what was woken standing still, libvirt would not say that it does.
+      await domains.create(ref, { paused: desired.power.state === 'paused' && !hasSavedMemory });
     } catch (error) {
       // Somebody was faster.
       if (!isLibvirtError(error, 'OPERATION_INVALID') || !(await domains.isActive(ref))) throw error;
     }
   });
+  if (!hasSavedMemory) return;
   // What goes on from saved memory says of itself what it said when it was saved, and may have stood still then.
-  if (hasSavedMemory) {
-    await writeRecord(context, desired, ref, desired.reboot?.token ?? null);
-    const state = await context.hypervisor.ask(`look at ${ref.name}`, ({ domains }) => domains.state(ref));
-    if (desired.power.state === 'running' && isPaused({ state })) await resume(context, desired, { ref, state });
+  if (desired.power.state === 'paused') await suspend(context, desired, ref);
+  else {
+    await context.hypervisor.act(`let ${ref.name} go on`, ({ domains }) =>
+      tolerate(domains.resume(ref), 'OPERATION_INVALID'),
+    );
   }
+  await writeRecord(context, desired, ref, desired.reboot?.token ?? null);
 }
 
-/** Does what power asks of a domain that is off and stays so. @returns the domain as it is then */
+/**
+ * Does what power asks of a domain that is off and stays so: only who would cut a guest off gives saved memory up.
+ * @returns the domain as it is then
+ */
 export async function convergeOff(
   context: AgentContext,
   desired: DesiredInstance,
   domain: OwnDomain,
 ): Promise<OwnDomain> {
-  if (desired.power.state !== 'stopped' || !domain.hasSavedMemory) return domain;
+  const { power } = desired;
+  if (power.state !== 'stopped' || !domain.hasSavedMemory) return domain;
+  if (context.clock.now() < Date.parse(power.forceAt)) return domain;
   await discardSavedMemory(context, desired, domain.ref);
   return { ...domain, hasSavedMemory: false };
 }

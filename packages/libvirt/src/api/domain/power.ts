@@ -70,6 +70,11 @@ export function domainPower(session: Session) {
       return (await session.call(calls.domainHasManagedSaveImage, { domain, flags: 0 }, options)).present;
     },
 
+    /** The XML that the saved memory goes on with. Fails when the file cannot be read or is none. */
+    async managedSaveXml(domain: DomainRef, options?: CallOptions): Promise<string> {
+      return (await session.call(calls.domainManagedSaveGetXmlDesc, { domain, flags: 0 }, options)).xml;
+    },
+
     async removeManagedSave(domain: DomainRef, options?: CallOptions): Promise<void> {
       await session.call(calls.domainManagedSaveRemove, { domain, flags: 0 }, options);
     },

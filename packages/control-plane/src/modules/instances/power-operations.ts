@@ -1,0 +1,67 @@
+// What fronts call to let instances stand still, go on, hibernate, and to press their reset button. As every change, each is
+// one transaction and answers at once.
+import type { InstanceId } from '@virga/contract/ids';
+import type { ProjectAccess } from '../../access/authorizer.ts';
+import type { Deps } from '../../deps.ts';
+import { conditionOf } from './instance.ts';
+import { joinOperation } from './instance-change.ts';
+import { type Changed, change, newReboot, refused } from './instance-operations.ts';
+import { transition, type Verb } from './instance-transition.ts';
+
+/** The guest stands still, its memory stays on the host. @throws Conflict it is not on */
+export const suspendInstance = (
+  deps: Deps,
+  access: ProjectAccess<'operator'>,
+  id: InstanceId,
+  ifMatch?: number,
+): Promise<Changed> => changePower(deps, access, id, 'suspend', 'paused', ifMatch);
+
+/** A guest that stands still goes on, also one whom the host stopped for want of room. @throws Conflict it is not on */
+export const resumeInstance = (
+  deps: Deps,
+  access: ProjectAccess<'operator'>,
+  id: InstanceId,
+  ifMatch?: number,
+): Promise<Changed> => changePower(deps, access, id, 'resume', 'running', ifMatch);
+
+/**
+ * Saves the memory of the guest to the disk of its host, and ends it; a start goes on from there. Its room on the host is
+ * free meanwhile. When the memory cannot be saved the guest goes on, and the operation has failed.
+ * @throws Conflict it is not on
+ */
+export const hibernateInstance = (
+  deps: Deps,
+  access: ProjectAccess<'operator'>,
+  id: InstanceId,
+  ifMatch?: number,
+): Promise<Changed> => changePower(deps, access, id, 'hibernate', 'hibernated', ifMatch);
+
+async function changePower(
+  deps: Deps,
+  access: ProjectAccess<'operator'>,
+  id: InstanceId,
+  verb: Extract<Verb, 'suspend' | 'resume' | 'hibernate'>,
+  desired: 'running' | 'paused' | 'hibernated',
+  ifMatch?: number,
+): Promise<Changed> {
+  const kind = `instance.${verb}`;
+  return change(deps, access, id, ifMatch, async (tx, row) => {
+    const todo = transition(verb, conditionOf(row));
+    if (todo === 'refuse') throw refused(verb, row);
+    if (todo !== 'change') return joinOperation(tx, access, row, kind, deps.clock.now());
+    return { kind, set: { desired } };
+  });
+}
+
+/** Presses the reset button: the guest is not asked. @throws Conflict it does not run */
+export async function resetInstance(
+  deps: Deps,
+  access: ProjectAccess<'operator'>,
+  id: InstanceId,
+  ifMatch?: number,
+): Promise<Changed> {
+  return change(deps, access, id, ifMatch, async (_tx, row) => {
+    if (transition('reset', conditionOf(row)) === 'refuse') throw refused('reset', row);
+    return { kind: 'instance.reset', set: { reboot: newReboot(row, 'reset', '') } };
+  });
+}
