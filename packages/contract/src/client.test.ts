@@ -90,3 +90,13 @@ test('wrong arguments do not compile', () => {
   // @ts-expect-error an image id is no instance id
   void ((id: `ami-${string}`) => client.getInstance({ params: { id } }));
 });
+
+test('a query with several values of one name repeats the name', async () => {
+  let asked = '';
+  await using server = await serve((request) => {
+    asked = request.url ?? '';
+    return { status: 200, body: '{"items":[]}' };
+  });
+  await createClient({ server: server.url }).listInstances({ query: { tag: ['env=test', 'a&b'], limit: 5 } });
+  assert.equal(asked, '/v1/instances?tag=env%3Dtest&tag=a%26b&limit=5');
+});

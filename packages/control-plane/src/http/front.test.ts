@@ -45,6 +45,12 @@ test('a refusal is a problem document with field, action and the id of the reque
   );
 });
 
+test('a parameter that may be repeated is read once and several times', async () => {
+  for (const tag of [['env=test'], ['env=test', 'role'], ['a b=c&d', '%', "'"]]) {
+    assert.deepEqual(await cloud.client.listInstances({ query: { tag } }), { items: [] });
+  }
+});
+
 test('hostile input gets a 4xx, never a 5xx, and no stack', async () => {
   const answers = [
     await post('/v1/projects', '{"name":'),
@@ -58,6 +64,8 @@ test('hostile input gets a 4xx, never a 5xx, and no stack', async () => {
     await ask('/v1/instances?limit=0'),
     await ask('/v1/instances?limit=1&limit=2'),
     await ask('/v1/instances?cursor=%00'),
+    await ask('/v1/instances?tag='),
+    await ask('/v1/instances?tag=%00'),
     await ask('/v1/instances?cursor=zzz'),
     await ask('/v1/instances?name=%00'),
     await ask('/v1/events?cursor=99999999999999999999-1'),

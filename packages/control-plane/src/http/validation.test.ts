@@ -18,7 +18,7 @@ const good = { name: 'web-1', image: 'starter', type: 'small' };
 test('each fault is told with its field, in a sentence', () => {
   const cases: [unknown, string | undefined, RegExp][] = [
     [{ ...good, colour: 'red' }, '/colour', /^The field colour is not known\.$/],
-    [{ name: 'web-1' }, '/image', /^The field image is missing\.$/],
+    [{ name: 'web-1' }, '/type', /^The field type is missing\.$/],
     [{ ...good, name: 'Web 1' }, '/name', /^The field name has a value that cannot be used\.$/],
     [{ ...good, name: 1 }, '/name', /must be a string/],
     [{ ...good, diskGib: 1.5 }, '/diskGib', /must be an integer/],
@@ -56,6 +56,9 @@ test('query text becomes numbers and truth values, with defaults, and nothing el
     assert.equal(faultOf(() => check({ limit })).field, '/limit', limit);
   }
   assert.equal(faultOf(() => check({ limit: ['1', '2'] })).field, '/limit');
+  assert.deepEqual(check({ tag: 'env=test' }), { limit: 100, tag: ['env=test'] });
+  assert.deepEqual(check({ tag: ['a', 'b'] }), { limit: 100, tag: ['a', 'b'] });
+  assert.equal(faultOf(() => check({ tag: Array(11).fill('a') })).field, '/tag');
   assert.equal(faultOf(() => check({ stat: 'running' })).field, '/stat');
   assert.equal(faultOf(() => check({ constructor: '1' })).field, '/constructor');
 });

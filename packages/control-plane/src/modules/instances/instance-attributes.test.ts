@@ -72,6 +72,10 @@ test('an expiry warns ahead, stops unless it is to delete, and is to come', () =
     '/expiresAt',
   );
   assert.equal(
+    refused(() => expiryOf({ expiresAt: '2030-06-30T23:59:60Z' }, neverExpires, now)),
+    '/expiresAt',
+  );
+  assert.equal(
     refused(() => expiryOf({ expiryAction: 'stop' }, neverExpires, now)),
     '/expiryAction',
   );

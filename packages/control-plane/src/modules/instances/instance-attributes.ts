@@ -59,6 +59,13 @@ export function expiryOf({ expiresAt, expiryAction }: Asked, before: Expiry, now
       field: '/expiryAction',
     });
   }
+  if (Number.isNaN(at.getTime())) {
+    throw new VirgaError('InvalidArgument', {
+      detail: `${expiresAt} is no time of any calendar.`,
+      action: 'Give one such as 2030-01-31T12:00:00Z.',
+      field: '/expiresAt',
+    });
+  }
   if (expiresAt !== undefined && at <= now) {
     throw new VirgaError('InvalidArgument', {
       detail: `The time ${at.toISOString()} has passed.`,

@@ -114,6 +114,38 @@ test('the domain keeps what a lost database is rebuilt from', async () => {
   }
 });
 
+for (const point of ['metadata', 'after applyInstance']) {
+  test(`killed at ${point} of a renaming, it is renamed all the same`, async () => {
+    const { id } = await cloud.launch('before-kill');
+    const reached = cloud.freezeAt(point);
+    const body = { name: 'after-kill', description: 'Renamed', tags: { kept: 'yes' } };
+    const { operationId } = await updateInstance(cloud.deps, cloud.operator, id, body);
+    await reached;
+    await cloud.kill();
+    await cloud.startAgain();
+    await cloud.succeeded(operationId);
+    const { name, state } = await cloud.instance(id);
+    assert.deepEqual([name, state, cloud.host().bootCount(id)], ['after-kill', 'running', 1]);
+    assert.match(await cloud.host().domainXml(id), /<title>after-kill<.*\n.*<description>Renamed</);
+    await cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, id)).operationId);
+  });
+}
+
+test('an update goes along with what is under way', async () => {
+  const reached = cloud.freezeAt('start');
+  const { instance, operationId } = await launchInstance(cloud.deps, cloud.operator, launchOf('under-way'));
+  await reached;
+  const updated = await updateInstance(cloud.deps, cloud.operator, instance.id, { name: 'on-its-way' });
+  assert.equal(updated.operationId, operationId);
+  await cloud.kill();
+  await cloud.startAgain();
+  await cloud.succeeded(operationId);
+  const { name, state } = await cloud.instance(instance.id);
+  assert.deepEqual([name, state, cloud.host().bootCount(instance.id)], ['on-its-way', 'running', 1]);
+  const types = await cloud.eventTypes(instance.id);
+  assert.equal(types.filter((type) => type === 'instance.started').length, 1);
+});
+
 test('a list is filtered by tags, of which all must be there', async () => {
   const tagged: Record<string, Record<string, string>> = {
     'tagged-1': { env: 'list', role: 'web' },
