@@ -15,6 +15,7 @@ export const idPrefix = {
   user: 'user',
   operation: 'op',
   schedule: 'sched',
+  template: 'tmpl',
 } as const;
 
 export type IdKind = keyof typeof idPrefix;
@@ -33,6 +34,7 @@ export type ProjectId = Id<'project'>;
 export type UserId = Id<'user'>;
 export type OperationId = Id<'operation'>;
 export type ScheduleId = Id<'schedule'>;
+export type TemplateId = Id<'template'>;
 
 const digits = 17;
 

@@ -27,6 +27,7 @@ import { renameContract } from './rename-contract.ts';
 import { resizeContract } from './resize-contract.ts';
 import { screenContract } from './screen-contract.ts';
 import { volumeContract } from './volume-contract.ts';
+import { warmContract } from './warm-contract.ts';
 import { watchContract } from './watch-contract.ts';
 
 const parts = [
@@ -53,6 +54,7 @@ const parts = [
   screenContract,
   instrumentsContract,
   resizeContract,
+  warmContract,
   watchContract,
 ];
 

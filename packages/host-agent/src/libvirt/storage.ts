@@ -10,6 +10,7 @@ export type Storage = {
   imagesPath: string;
   instancesPath: string;
   volumesPath: string;
+  templatesPath: string;
 };
 
 export type StorageSpace = { totalBytes: number; freeBytes: number };
@@ -30,12 +31,14 @@ export async function openStorage(path: string): Promise<Storage> {
     imagesPath: join(path, 'images'),
     instancesPath: join(path, 'instances'),
     volumesPath: join(path, 'volumes'),
+    templatesPath: join(path, 'templates'),
   };
   try {
     await mkdir(path, { recursive: true, mode: folderMode });
     await mkdir(storage.imagesPath, { recursive: true, mode: folderMode });
     await mkdir(storage.instancesPath, { recursive: true, mode: folderMode });
     await mkdir(storage.volumesPath, { recursive: true, mode: folderMode });
+    await mkdir(storage.templatesPath, { recursive: true, mode: folderMode });
   } catch (error) {
     throw storageError(error, storage, 'make its folders');
   }

@@ -1,6 +1,7 @@
 // What a simulated host refuses, before anything is done: what is somebody else's, and what does not fit.
 import type { InstanceIdentity } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
+import { nameOf } from './host-records.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 /** @throws Conflict the id, the name or the UUID of the domain is taken by somebody else */
@@ -15,8 +16,8 @@ export function requireNoStranger(host: SimulatedHost, { id, cloudId, uuid, doma
     domains
       .all()
       .some(
-        ({ record: { instanceId, desired } }) =>
-          instanceId !== id && (desired.domainName === domainName || desired.uuid === uuid),
+        (domain) =>
+          domain.record.instanceId !== id && (nameOf(domain) === domainName || domain.record.desired.uuid === uuid),
       );
   if (isTaken) throw stranger(`The domain ${domainName} on the host belongs to somebody else.`);
 }

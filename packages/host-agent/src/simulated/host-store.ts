@@ -10,6 +10,8 @@ import type {
   StoredForeignDomain,
   StoredImage,
   StoredNetwork,
+  StoredShell,
+  StoredTemplate,
   StoredVolume,
 } from './host-records.ts';
 
@@ -21,6 +23,8 @@ type Tables = {
   domains: StoredDomain;
   foreignDomains: StoredForeignDomain;
   boots: StoredBoot;
+  templates: StoredTemplate;
+  shells: StoredShell;
 };
 type TableName = keyof Tables;
 type Change = [table: TableName, key: string, value: unknown];
@@ -33,6 +37,8 @@ const tableNames = [
   'domains',
   'foreignDomains',
   'boots',
+  'templates',
+  'shells',
 ] as const satisfies TableName[];
 /** Changes beyond what is alive, from which on the journal is written anew. */
 const staleChangesLimit = 2_000;
@@ -87,6 +93,9 @@ export class HostStore {
   readonly foreignDomains = this.table<StoredForeignDomain>('foreignDomains');
   /** How often the host has booted, under its own name. */
   readonly boots = this.table<StoredBoot>('boots');
+
+  readonly templates = this.table<StoredTemplate>('templates');
+  readonly shells = this.table<StoredShell>('shells');
 
   private readonly path: string | undefined;
   private file: number | undefined;

@@ -12,6 +12,7 @@ export async function removeInstance(host: SimulatedHost, instance: InstanceIden
     const domain = host.domain(id);
     return domain?.record.cloudId === cloudId ? domain : undefined;
   };
+  if (host.store.shells.get(id)?.cloudId === cloudId) host.store.shells.delete(id);
   const domain = ownDomain();
   if (domain !== undefined && domain.power !== 'off') {
     await steps.take('destroy', 10, steps.timings.destroyMs, () => {

@@ -113,7 +113,10 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
   );
 }
 
-class Agent implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | keyof InstrumentAccess | keyof WarmKeeping | 'close'> {
+class Agent
+  implements
+    Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | keyof InstrumentAccess | keyof WarmKeeping | 'close'>
+{
   readonly host: SimulatedHost;
   readonly calls: Calls;
   private readonly name: string;

@@ -47,6 +47,7 @@ export async function removeImage(
   if (host.store.images.get(id)?.cloudId !== cloudId) return;
   const clone = host.store.folders.all().find(({ owner }) => owner.imageId === id);
   if (clone !== undefined) throw inUse(id, clone.owner.id);
+  if (host.store.templates.all().some((template) => template.imageId === id)) throw isKeptWarm(id);
   const drive = host.store.domains.all().find((domain) => hasDisc(domain, id));
   if (drive !== undefined) throw isInserted(id, drive.record.instanceId);
   await steps.take('delete-image', 50, 0, () => host.store.images.delete(id));
@@ -69,6 +70,13 @@ function somebodyElses(id: ImageId): VirgaError {
   return new VirgaError('Conflict', {
     detail: `The image ${id} on the host belongs to another cloud.`,
     action: 'Import the file again as a new image.',
+  });
+}
+
+function isKeptWarm(id: ImageId): VirgaError {
+  return new VirgaError('InUse', {
+    detail: `A running guest of the image ${id} is kept for instant launches.`,
+    action: 'Drop it first: virga images cool.',
   });
 }
 

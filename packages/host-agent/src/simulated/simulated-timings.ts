@@ -16,6 +16,9 @@ export type SimulatedTimings = {
   guestShutdownMs: number;
   networkMs: number;
   imageMs: number;
+  /** Booting a guest to be copied, and what a copy takes to get its identity. */
+  templateMs: number;
+  identityMs: number;
 };
 
 export const defaultTimings: SimulatedTimings = {
@@ -30,6 +33,8 @@ export const defaultTimings: SimulatedTimings = {
   guestShutdownMs: 3_000,
   networkMs: 200,
   imageMs: 200,
+  templateMs: 8_000,
+  identityMs: 500,
 };
 
 /** A host on which nothing takes time, for tests of rules and for fleets. */
@@ -45,4 +50,6 @@ export const instantTimings: SimulatedTimings = {
   guestShutdownMs: 0,
   networkMs: 0,
   imageMs: 0,
+  templateMs: 0,
+  identityMs: 0,
 };

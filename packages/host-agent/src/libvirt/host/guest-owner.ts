@@ -13,3 +13,8 @@ export async function guestOwner(hypervisor: Hypervisor): Promise<GuestOwner> {
   const [, uid = 0, gid = 0] = labels.find((label) => label !== null) ?? [];
   return { uid: Number(uid), gid: Number(gid) };
 }
+
+/** The same where it is somebody else than us, who must be given files; undefined where guests run as we do. */
+export async function otherOwner(hypervisor: Hypervisor): Promise<GuestOwner | undefined> {
+  return process.getuid?.() === 0 ? guestOwner(hypervisor) : undefined;
+}

@@ -5,6 +5,7 @@ import type { AgentContext } from '../agent-context.ts';
 import { findDrivesOf } from '../instances/disc-claims.ts';
 import { findClonesOf } from '../instances/instance-folder.ts';
 import { storageError } from '../storage.ts';
+import { findTemplatesOf } from '../warm/template-store.ts';
 import { findImage, removeImage } from './image-store.ts';
 
 /** Idempotent. @throws InUse an instance's disk rests on it, or it is in a drive */
@@ -17,6 +18,8 @@ export function deleteImage(
     if (image !== undefined && image.cloudId !== cloudId) return;
     const clones = await findClonesOf(storage, id);
     if (clones.length > 0) throw inUse(id, clones);
+    const [template] = await findTemplatesOf(storage, id);
+    if (template !== undefined) throw isKeptWarm(id);
     const [drive] = await findDrivesOf(storage, id);
     if (drive !== undefined) throw isInserted(id, drive);
     await hook('delete-image', id);
@@ -27,6 +30,12 @@ export function deleteImage(
     }
   });
 }
+
+const isKeptWarm = (id: ImageId) =>
+  new VirgaError('InUse', {
+    detail: `A running guest of the image ${id} is kept for instant launches.`,
+    action: 'Drop it first: virga images cool.',
+  });
 
 const isInserted = (id: ImageId, instance: string) =>
   new VirgaError('InUse', {

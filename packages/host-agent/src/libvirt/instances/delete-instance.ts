@@ -4,6 +4,7 @@ import type { InstanceIdentity } from '@virga/contract/agent/desired';
 import type { AgentContext } from '../agent-context.ts';
 import { removeLeases } from '../networks/leases.ts';
 import { storageError } from '../storage.ts';
+import { discardShell, findShell } from '../warm/shells.ts';
 import { undefine } from './domain-definition.ts';
 import { lookAt } from './domain-lookup.ts';
 import { readOwner, removeFolder } from './instance-folder.ts';
@@ -11,6 +12,11 @@ import { cutOff, isOff } from './power.ts';
 
 export function deleteInstance(context: AgentContext, instance: InstanceIdentity): Promise<void> {
   return context.locks.run(instance.id, async () => {
+    // One that was about to begin as a copy.
+    if ((await findShell(context, instance)) !== undefined) {
+      await context.hook('destroy', instance.id);
+      await discardShell(context, instance);
+    }
     await deleteDomain(context, instance);
     await deleteLeases(context, instance);
     await deleteFiles(context, instance);

@@ -25,6 +25,9 @@ import {
   watchdogElement,
 } from './hardware-xml.ts';
 import { type MachineProfile, machineProfile } from './machine-profile.ts';
+import { qemuNamespace, sharedMemory, type WarmStart } from './shared-memory.ts';
+
+export type { WarmStart } from './shared-memory.ts';
 
 export type Architecture = 'x86_64' | 'aarch64';
 
@@ -46,6 +49,9 @@ export type InstanceFiles = {
   nvram: string;
 };
 
+/** A file that a disk rests on, and what that rests on in turn. */
+export type Backing = { path: string; format: 'qcow2' | 'raw'; base?: Backing | undefined };
+
 export type DomainSpec = {
   desired: DesiredInstance;
   record: DomainRecord;
@@ -53,12 +59,16 @@ export type DomainSpec = {
   /** Folder of the volumes. */
   volumesPath: string;
   /** What the root disk rests on; null when it is complete in itself. */
-  image: { path: string; format: 'qcow2' | 'raw' } | null;
+  image: Backing | null;
   /** File of the disc in the drive; null when there is none. */
   disc: string | null;
   /** Name of the libvirt network behind each network id. */
   networkNames: ReadonlyMap<DesiredNic['networkId'], string>;
   host: HostChoices;
+  /** In place of what an instance says of itself. */
+  metadata?: string | undefined;
+  /** Set for a machine that is copied, or is a copy. */
+  warm?: WarmStart | undefined;
 };
 
 /** Beyond this a queue costs more memory than it brings. */
@@ -72,12 +82,13 @@ export function domainXml(spec: DomainSpec): string {
   const sizes = sizesOf(desired, host);
   return element(
     'domain',
-    { type: host.acceleration === 'kvm' ? 'kvm' : 'qemu' },
+    { type: host.acceleration === 'kvm' ? 'kvm' : 'qemu', ...(spec.warm && qemuNamespace) },
     textElement('name', desired.domainName),
     textElement('uuid', desired.uuid),
     textElement('title', desired.name),
     desired.description !== '' && textElement('description', desired.description),
-    element('metadata', {}, prefixedMetadataElement(record)),
+    spec.warm && textElement('genid', spec.warm.genId),
+    element('metadata', {}, spec.metadata ?? prefixedMetadataElement(record)),
     ...sizeElements(sizes, host),
     osElement(desired, host, spec.files.nvram),
     featuresElement(desired, host),
@@ -88,6 +99,7 @@ export function domainXml(spec: DomainSpec): string {
     textElement('on_crash', 'destroy'),
     element('pm', {}, element('suspend-to-mem', { enabled: 'no' }), element('suspend-to-disk', { enabled: 'no' })),
     devices(spec),
+    spec.warm && sharedMemory(desired, spec.warm),
   );
 }
 
@@ -153,26 +165,28 @@ function devices(spec: DomainSpec): string {
 
 function rootDisk({ desired, files, image, host }: DomainSpec, { root }: MachineProfile): string {
   const queues = root.bus === 'virtio' && desired.maxVcpus > 1 ? desired.maxVcpus : undefined;
-  // The base is shared by all clones: no guest's QEMU may own it, and none may guess what it is.
-  const untouched = element('seclabel', { model: 'dac', relabel: 'no' });
   return element(
     'disk',
     { type: 'file', device: 'disk' },
     element('driver', { name: 'qemu', type: 'qcow2', ...diskCache(host.directIo), discard: 'unmap', queues }),
     element('source', { file: files.rootDisk }),
-    image === null
-      ? element('backingStore', {})
-      : element(
-          'backingStore',
-          { type: 'file' },
-          element('format', { type: image.format }),
-          element('source', { file: image.path }, untouched),
-          element('backingStore', {}),
-        ),
+    image === null ? element('backingStore', {}) : backingStore(image),
     element('target', root),
     ioTune(desired.rootDisk.limits),
     textElement('serial', diskSerial(desired.rootDisk.id)),
     bootElement(bootOrderOf(desired)('disk')),
+  );
+}
+
+/** The base is shared by all clones: no guest's QEMU may own it, and none may guess what it is. */
+function backingStore({ path, format, base }: Backing): string {
+  const untouched = element('seclabel', { model: 'dac', relabel: 'no' });
+  return element(
+    'backingStore',
+    { type: 'file' },
+    element('format', { type: format }),
+    element('source', { file: path }, untouched),
+    base === undefined ? element('backingStore', {}) : backingStore(base),
   );
 }
 

@@ -4,7 +4,7 @@ import type { Dirent } from 'node:fs';
 import { access, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredInstance, InstanceIdentity } from '@virga/contract/agent/desired';
-import { type ImageId, isId } from '@virga/contract/ids';
+import { type ImageId, isId, type TemplateId } from '@virga/contract/ids';
 import { flushFolder, writeFileDurably } from '../../durable-file.ts';
 import type { Storage } from '../storage.ts';
 import type { InstanceFiles } from './domain-xml.ts';
@@ -14,6 +14,10 @@ export type FolderOwner = Pick<DesiredInstance, 'id' | 'cloudId' | 'uuid' | 'dom
   imageId: ImageId | null;
   /** Nothing of the domain lies in it. */
   adopted?: true;
+  /** Its root disk rests on the disk of this template, which rests on the image. */
+  templateId?: TemplateId;
+  /** It waits to become an instance, and is none yet. */
+  shell?: true;
   /** The instance was given back: the files are not ours to remove, but still rest on the image. */
   released?: true;
 };
@@ -58,6 +62,12 @@ export async function createFolder(storage: Storage, owner: FolderOwner): Promis
   await flushFolder(storage.instancesPath);
 }
 
+/** Says anew whose a folder is. */
+export async function rewriteOwner(storage: Storage, owner: FolderOwner): Promise<void> {
+  await writeFileDurably(join(folderPath(storage, owner.id), ownerFile), `${JSON.stringify(owner)}\n`, ownerMode);
+  await flushFolder(folderPath(storage, owner.id));
+}
+
 /** The files stay, and are nobody's from now on. */
 export async function disownFolder(storage: Storage, owner: FolderOwner): Promise<void> {
   const text = `${JSON.stringify({ ...owner, released: true } satisfies FolderOwner)}\n`;
@@ -90,7 +100,7 @@ export async function hasLeftovers(
   { id, cloudId }: Pick<FolderOwner, 'id' | 'cloudId'>,
 ): Promise<boolean> {
   const owner = await readOwner(storage, id);
-  if (owner?.cloudId === cloudId && !owner.released) return true;
+  if (owner?.cloudId === cloudId && !owner.released && !owner.shell) return true;
   return access(unfinishedPath(storage, id, cloudId)).then(
     () => true,
     () => false,
@@ -107,7 +117,7 @@ export async function listFolders(
   for (const { name } of entries.filter((entry) => entry.isDirectory())) {
     if (isId('instance', name)) {
       const owner = await readOwner(storage, name);
-      if (owner?.cloudId === cloudId && !owner.released) found.set(name, owner);
+      if (owner?.cloudId === cloudId && !owner.released && !owner.shell) found.set(name, owner);
       continue;
     }
     const id = name.endsWith(`.${cloudId}`) ? name.slice(1, -cloudId.length - 1) : '';

@@ -5,7 +5,13 @@ import { rm } from 'node:fs/promises';
 import { finishFile, partialPath } from '../../durable-file.ts';
 import { runCommand } from '../../run-command.ts';
 
-export type BaseImage = { path: string; format: 'qcow2' | 'raw'; virtualSizeBytes: number };
+export type BaseImage = {
+  path: string;
+  format: 'qcow2' | 'raw';
+  virtualSizeBytes: number;
+  /** What it rests on in turn. */
+  base?: BaseImage | undefined;
+};
 
 const diskMode = 0o600;
 
