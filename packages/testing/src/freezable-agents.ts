@@ -40,6 +40,8 @@ const acts = [
   'deleteNetwork',
   'importImage',
   'deleteImage',
+  'applyVolume',
+  'deleteVolume',
 ] as const;
 
 /** The agent, with points named `after applyInstance` and so on. */

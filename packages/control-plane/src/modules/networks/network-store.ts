@@ -79,6 +79,8 @@ export async function leasesOn(db: Db | Tx, networkId: NetworkId, hostId: HostId
     .where('instances.host_id', '=', hostId)
     // One that is being released keeps its lease, before its row goes and after.
     .where((where) => where.or([where('instances.desired', '!=', 'deleted'), where('instances.released', '=', true)]))
+    // A card that is to go has its address until then, but is given it no more.
+    .where('nics.detaching', '=', false)
     .select([sql<string>`nics.mac::text`.as('mac'), sql<string>`host(nics.address)`.as('address'), 'instances.name'])
     .unionAll(
       db

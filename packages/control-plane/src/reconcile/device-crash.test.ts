@@ -1,0 +1,125 @@
+// The server is killed at every step of every change of a volume and of what an instance has: what was acknowledged happens,
+// once, and nothing leaks.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { InstanceId, OperationId, VolumeId } from '@virga/contract/ids';
+import type { Volume } from '@virga/contract/rest/volumes';
+import { SimulatedCloud } from '@virga/testing/simulated-cloud';
+import { attachVolume, detachVolume } from '../modules/instances/attach-volume.ts';
+import { deleteInstance } from '../modules/instances/instance-operations.ts';
+import { limitDisk, limitNetworkInterface } from '../modules/instances/limit-operations.ts';
+import { addNetworkInterface, removeNetworkInterface } from '../modules/instances/network-interface-operations.ts';
+import { createVolume, deleteVolume, getVolume, resizeVolume } from '../modules/volumes/volume-operations.ts';
+
+let cloud: SimulatedCloud;
+before(async () => {
+  cloud = await SimulatedCloud.start();
+  await cloud.prepare();
+});
+after(() => cloud.close());
+
+/** Asks for something, kills the server when it has come to the point, and starts it anew. */
+async function killedAt<T extends { operationId: OperationId }>(point: string, ask: () => Promise<T>): Promise<T> {
+  const reached = cloud.freezeAt(point);
+  const answer = await ask();
+  await reached;
+  await cloud.kill();
+  await cloud.startAgain();
+  await cloud.succeeded(answer.operationId);
+  return answer;
+}
+
+const create = () => createVolume(cloud.deps, cloud.operator, { name: 'data', sizeGib: 1 });
+const remove = (id: VolumeId) => deleteVolume(cloud.deps, cloud.operator, id);
+const onHost = () => cloud.host().listVolumes(cloud.deps.cloudId);
+const count = async (id: InstanceId, device: string) =>
+  (await cloud.host().domainXml(id)).split(`'ua-${device}'`).length - 1;
+
+async function aVolume(): Promise<Volume> {
+  const { volume, operationId } = await create();
+  await cloud.succeeded(operationId);
+  return volume;
+}
+
+async function endOf(id: InstanceId): Promise<void> {
+  assert.equal(cloud.host().bootCount(id), 1, 'it went on all the while');
+  await cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, id)).operationId);
+  await cloud.assertNothingLeft();
+}
+
+for (const point of ['volume', 'after applyVolume']) {
+  test(`killed at ${point} of a creation`, async () => {
+    const { volume } = await killedAt(point, create);
+    assert.deepEqual(
+      (await onHost()).map(({ id, intact }) => [id, intact]),
+      [[volume.id, true]],
+    );
+    await cloud.succeeded((await remove(volume.id)).operationId);
+    assert.deepEqual(await onHost(), []);
+  });
+}
+
+for (const point of ['delete-volume', 'after deleteVolume']) {
+  test(`killed at ${point} of a deletion`, async () => {
+    const { id } = await aVolume();
+    await killedAt(point, () => remove(id));
+    assert.deepEqual(await onHost(), []);
+  });
+}
+
+for (const point of ['grow-volume', 'after applyVolume']) {
+  test(`killed at ${point} of a growth`, async () => {
+    const { id } = await aVolume();
+    await killedAt(point, () => resizeVolume(cloud.deps, cloud.operator, id, { sizeGib: 2 }));
+    assert.equal((await onHost())[0]?.sizeBytes, 2 * 1024 ** 3);
+    await cloud.succeeded((await remove(id)).operationId);
+  });
+}
+
+test('killed at every step of attaching, limiting and detaching a volume', async () => {
+  const { id } = await cloud.launch('web');
+  const volume = await aVolume();
+  for (const point of ['metadata', 'attach-volume', 'after applyInstance']) {
+    await killedAt(point, () => attachVolume(cloud.deps, cloud.operator, id, { volume: 'data' }));
+    assert.equal(await count(id, volume.id), 1, point);
+    assert.equal((await cloud.instance(id)).volumes[0]?.state, 'attached', point);
+    await killedAt('limit-disk', () => limitDisk(cloud.deps, cloud.operator, id, volume.id, { iops: 100 }));
+    assert.match(await cloud.host().domainXml(id), /<total_iops_sec>100</);
+    const detachAt = point === 'metadata' ? point : point.replace('attach', 'detach');
+    await killedAt(detachAt, () => detachVolume(cloud.deps, cloud.operator, id, volume.id));
+    assert.equal(await count(id, volume.id), 0, detachAt);
+    assert.equal((await getVolume(cloud.deps.db, cloud.operator, volume.id)).state, 'available', detachAt);
+  }
+  await cloud.succeeded((await remove(volume.id)).operationId);
+  await endOf(id);
+});
+
+test('killed at every step of adding, limiting and removing a network interface', async () => {
+  const { id } = await cloud.launch('web');
+  for (const point of ['metadata', 'lease', 'attach-nic', 'after applyInstance']) {
+    const { instance } = await killedAt(point, () =>
+      addNetworkInterface(cloud.deps, cloud.operator, id, { network: 'default' }),
+    );
+    const nic = instance.networkInterfaces[1]!;
+    assert.equal(await count(id, nic.id), 1, point);
+    const leased = async () => (await cloud.host().listNetworks(cloud.deps.cloudId)).flatMap(({ leases }) => leases);
+    assert.deepEqual(new Set((await leased()).map(({ mac }) => mac)).size, 2, point);
+    const limits = { outboundBytesPerSecond: 1_000_000 };
+    await killedAt('limit-nic', () => limitNetworkInterface(cloud.deps, cloud.operator, id, nic.id, limits));
+    const removeAt = point === 'attach-nic' ? 'detach-nic' : point === 'lease' ? 'after applyInstance' : point;
+    await killedAt(removeAt, () => removeNetworkInterface(cloud.deps, cloud.operator, id, nic.id));
+    assert.equal(await count(id, nic.id), 0, removeAt);
+    assert.ok(!(await leased()).some(({ mac }) => mac === nic.mac), removeAt);
+  }
+  await endOf(id);
+});
+
+test('killed while an instance that has a volume is deleted: the volume stays', async () => {
+  const { id } = await cloud.launch('web');
+  const volume = await aVolume();
+  await cloud.succeeded((await attachVolume(cloud.deps, cloud.operator, id, { volume: 'data' })).operationId);
+  await killedAt('undefine', () => deleteInstance(cloud.deps, cloud.operator, id));
+  assert.equal((await getVolume(cloud.deps.db, cloud.operator, volume.id)).state, 'available');
+  assert.equal((await onHost())[0]?.intact, true);
+  await cloud.succeeded((await remove(volume.id)).operationId);
+});
