@@ -108,6 +108,20 @@ export function hardwareContract(test: ContractTest): void {
     assert.match(await xmlOf(world, desired), /device='cdrom'/);
   });
 
+  test('a guest that has locked the tray keeps its disc, unless it is forced', async (world, t) => {
+    const disc = await anImportedDisc(world);
+    const base: DesiredInstance = { ...world.stubbornInstance(t), hardware: 'legacy', cdrom: { imageId: disc.id } };
+    const full = await world.launched(t, base);
+    const empty = changed(full, { cdrom: { imageId: null } });
+    for (let call = 0; call < 2; call++) await rejectsWith('GuestUnavailable', world.agent.applyInstance(empty));
+    assert.match(await xmlOf(world, full), new RegExp(`${disc.id}[^{]*<target`));
+    await rejectsWith('InUse', world.agent.deleteImage(disc));
+    const forced = changed(empty, { cdrom: { imageId: null, forced: true } });
+    assert.equal((await world.agent.applyInstance(forced)).state, 'running');
+    await world.agent.deleteImage(disc);
+    assert.equal(await world.bootCount(full), 1);
+  });
+
   test('says NotFound, and leaves nothing, when the disc is not on the host', async (world, t) => {
     const desired = world.instance(t, { cdrom: { imageId: newId('image') } });
     await rejectsWith('NotFound', world.agent.applyInstance(desired));

@@ -29,9 +29,34 @@ export function tinyGuestDisk({
   disk.write(greets, machineCode.length, 'latin1');
   if (!answersAcpi) disk.writeUInt16LE(0, buttonBitsOffset);
   if (!letsGo) disk.writeUInt16LE(0, slotBitsOffset);
+  if (!letsGo) lockTray(disk);
   disk.writeUInt16BE(0x55aa, signatureOffset);
   return disk;
 }
+
+/** Where the code that locks the tray lies, which comes first and then goes on to the rest. */
+const lockOffset = 0x100;
+
+/** A guest that keeps its devices locks the tray of its drive too, where that is on IDE. */
+function lockTray(disk: Buffer): void {
+  // In place of the first three bytes, which stand at its end too: jmp lock
+  Buffer.from('e9fd00', 'hex').copy(disk);
+  lockCode.copy(disk, lockOffset);
+}
+
+// 16-bit code at 0x7d00. Ports: of the first device of the second IDE channel, data 0x170, select 0x176, command 0x177.
+const lockCode = fromListing(`
+  fa 31c0 8ed8 fc           ; lock:    cli / xor ax,ax / mov ds,ax / cld
+  ba7601 b0a0 ee            ;          out 0x176,0xa0
+  ba7101 30c0 ee            ;          out 0x171,0
+  ba7701 b0a0 ee            ;          out 0x177,0xa0        a packet is to come
+  ec 3cff 7413              ; ready:   in al,0x177 / cmp al,0xff / je done     there is no IDE
+  a880 75f7 a808 74f3       ;          test al,0x80 / jnz ready / test al,8 / jz ready
+  be357d b90600             ;          mov si,packet / mov cx,6
+  ba7001 f36f               ;          mov dx,0x170 / rep outsw
+  31c0 e9cefe               ; done:    xor ax,ax / jmp start+3
+  1e000000 0100 000000000000; packet:  prevent medium removal
+`);
 
 // 16-bit code at 0x7c00. Ports: COM1 is 0x3f8; of the ICH9, as SeaBIOS sets it up, PM1_STS 0x600, PM1_EN 0x602, PM1_CNT
 // 0x604; of QEMU's PCI hot plug, slots to be ejected 0xcc4, eject 0xcc8, bus 0xcd0.
