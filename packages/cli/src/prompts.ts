@@ -32,6 +32,24 @@ export async function confirmDestruction(context: CommandContext, what: string, 
   if (isCancel(answer) || !answer) throw new Interrupted('Nothing was changed.');
 }
 
+/**
+ * Asks before something is done that can be undone.
+ * @throws InvalidArgument nobody can be asked and --yes is missing
+ * @throws Interrupted the answer was no; nothing has changed
+ */
+export async function confirm(context: CommandContext, question: string, yes: boolean): Promise<void> {
+  if (yes) return;
+  if (!canAsk(context)) {
+    throw new VirgaError('InvalidArgument', {
+      detail: `${question} There is no terminal to ask at.`,
+      action: 'Add --yes when you are sure.',
+    });
+  }
+  const clack = await import('@clack/prompts');
+  const answer = await clack.confirm({ message: question, input: context.io.stdin, output: context.io.stderr });
+  if (clack.isCancel(answer) || !answer) throw new Interrupted('Nothing was changed.');
+}
+
 /** Asks for a line of text. @throws InvalidArgument nobody can be asked; `option` names what to give instead */
 export async function askText(context: CommandContext, message: string, option: string): Promise<string> {
   requireTerminal(context, message, option);

@@ -13,6 +13,8 @@ import { copy } from './copy.ts';
 import { deleteInstances } from './delete.ts';
 import { destroy } from './destroy.ts';
 import { detach } from './detach.ts';
+import { drift } from './drift.ts';
+import { edit } from './edit.ts';
 import { events } from './events.ts';
 import { exec } from './exec.ts';
 import { addGuestKey } from './guest/add-guest-key.ts';
@@ -21,6 +23,7 @@ import { setGuestPassword } from './guest/set-guest-password.ts';
 import { showGuest } from './guest/show-guest.ts';
 import { thawGuest } from './guest/thaw-guest.ts';
 import { setHardware } from './hardware/set-hardware.ts';
+import { hibernate } from './hibernate.ts';
 import { listDomains } from './hosts/list-domains.ts';
 import { listHosts } from './hosts/list-hosts.ts';
 import { showHost } from './hosts/show-host.ts';
@@ -61,7 +64,9 @@ import { listProjects } from './projects/list-projects.ts';
 import { reboot } from './reboot.ts';
 import { release } from './release.ts';
 import { rename } from './rename.ts';
+import { reset } from './reset.ts';
 import { resize } from './resize.ts';
+import { resume } from './resume.ts';
 import { addSchedule } from './schedules/add-schedule.ts';
 import { listSchedules } from './schedules/list-schedules.ts';
 import { removeSchedule } from './schedules/remove-schedule.ts';
@@ -73,6 +78,7 @@ import { ssh } from './ssh.ts';
 import { start } from './start.ts';
 import { stats } from './stats.ts';
 import { stop } from './stop.ts';
+import { suspend } from './suspend.ts';
 import { createType } from './types/create-type.ts';
 import { deleteType } from './types/delete-type.ts';
 import { listTypes } from './types/list-types.ts';
@@ -85,6 +91,7 @@ import { deleteVolume } from './volumes/delete-volume.ts';
 import { listVolumes } from './volumes/list-volumes.ts';
 import { resizeVolume } from './volumes/resize-volume.ts';
 import { showVolume } from './volumes/show-volume.ts';
+import { wake } from './wake.ts';
 import { whoami } from './whoami.ts';
 import { xml } from './xml.ts';
 
@@ -94,7 +101,12 @@ export const commandTable: readonly CommandDefinition[] = [
   show,
   start,
   stop,
+  suspend,
+  resume,
+  hibernate,
+  wake,
   reboot,
+  reset,
   resize,
   destroy,
   rename,
@@ -126,6 +138,8 @@ export const commandTable: readonly CommandDefinition[] = [
   sendKey,
   nmi,
   xml,
+  edit,
+  drift,
   showGuest,
   freezeGuest,
   thawGuest,

@@ -1,18 +1,20 @@
 // The whole REST interface as one table of routes. Fronts and clients walk it; nothing else lists routes.
 import { Type } from 'typebox';
 import { route } from '../route.ts';
+import { definitionRoutes } from './definition-routes.ts';
 import { eventRoutes } from './events.ts';
 import { hostRoutes } from './hosts.ts';
 import { identityRoutes } from './identity.ts';
 import { imageRoutes } from './images.ts';
 import { instanceConsoleRoutes } from './instance-consoles.ts';
+import { instanceDeviceRoutes } from './instance-device-changes.ts';
 import { instanceGuestRoutes } from './instance-guest.ts';
 import { instanceHardwareRoutes } from './instance-hardware-change.ts';
 import { instrumentRoutes } from './instance-instruments.ts';
-import { instanceDeviceRoutes } from './instance-device-changes.ts';
+import { instancePowerRoutes } from './instance-power.ts';
+import { instanceResizeRoutes } from './instance-resize.ts';
 import { instanceScheduleRoutes } from './instance-schedules.ts';
 import { instanceUpdateRoutes } from './instance-update.ts';
-import { instanceResizeRoutes } from './instance-resize.ts';
 import { instanceRoutes } from './instances.ts';
 import { interopRoutes } from './interop.ts';
 import { keyPairRoutes } from './key-pairs.ts';
@@ -39,6 +41,7 @@ export const api = {
   ...networkRoutes,
   ...volumeRoutes,
   ...instanceRoutes,
+  ...instancePowerRoutes,
   ...instanceConsoleRoutes,
   ...instanceGuestRoutes,
   ...instanceResizeRoutes,
@@ -48,6 +51,7 @@ export const api = {
   ...instanceUpdateRoutes,
   ...instanceScheduleRoutes,
   ...interopRoutes,
+  ...definitionRoutes,
   ...operationRoutes,
   ...eventRoutes,
 };

@@ -1,10 +1,11 @@
 // Listens to one host for as long as the server runs: writes down whether the host can be used and what it says about
 // itself, and passes on what happens there. A watch that breaks is begun anew; what was missed comes with `ready`.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ObservedDrift } from '@virga/contract/agent/definition';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
 import { VirgaError } from '@virga/contract/errors';
-import type { NetworkId } from '@virga/contract/ids';
+import type { InstanceId, NetworkId } from '@virga/contract/ids';
 import type { SystemAccess } from '../access/authorizer.ts';
 import type { Deps } from '../deps.ts';
 import { recordFacts, recordUnreachable } from '../modules/hosts/host-operations.ts';
@@ -17,6 +18,8 @@ export type HostListener = {
   unreachable(): void;
   facts(facts: HostFacts): void;
   instance(instance: ObservedInstance): void;
+  /** Somebody has changed the definition of an instance. */
+  drift(id: InstanceId, drift: ObservedDrift): void;
   networkChanged(id: NetworkId): void;
 };
 
@@ -80,6 +83,9 @@ export class HostWatcher {
           break;
         case 'instance':
           this.#listener.instance(event.instance);
+          break;
+        case 'drift':
+          this.#listener.drift(event.id, event.drift);
           break;
         case 'network-changed':
           this.#listener.networkChanged(event.id);

@@ -12,6 +12,7 @@ import { deleteImageWorkflow } from '../modules/images/delete-image.workflow.ts'
 import { provideImage } from '../modules/images/image-hosts.ts';
 import { importImage } from '../modules/images/import-image.workflow.ts';
 import { reapImages } from '../modules/images/orphaned-image-reaper.ts';
+import { recordDrift } from '../modules/instances/definition-drift.ts';
 import { followHostBoot } from '../modules/instances/host-restart.ts';
 import { InstanceReconciler } from '../modules/instances/instance-reconciler.ts';
 import { readWake } from '../modules/instances/instance-wake.ts';
@@ -157,6 +158,7 @@ function actOn(
       instances.hostThreads = cpuThreads;
     },
     instance: (instance) => instances.observed(instance),
+    drift: (id, drift) => unwaited(recordDrift({ deps, access }, id, drift)),
     networkChanged: (id) => networks.changed(host, id),
   });
   const resync = async () => {

@@ -183,7 +183,7 @@ export type ComputeTables = {
     overlay: JSONColumnType<OverlayChange[], string | undefined>;
     drift_policy: Generated<DriftPolicy>;
     /** What was last changed outside, and what was done about it. */
-    drift: JSONColumnType<Drift> | null;
+    drift: JSONColumnType<Drift & { hash: string }> | null;
     description: Generated<string>;
     tags: ColumnType<Tags, string | undefined, string>;
     delete_protection: Generated<boolean>;

@@ -8,12 +8,14 @@ import {
   networkHandlers,
   resizeHandlers,
 } from './compute-handlers.ts';
+import { definitionHandlers } from './definition-handlers.ts';
 import { consoleHandlers, guestHandlers } from './guest-handlers.ts';
 import { hardwareHandlers } from './hardware-handlers.ts';
 import { identityHandlers } from './identity-handlers.ts';
 import { instrumentHandlers } from './instrument-handlers.ts';
 import { interopHandlers } from './interop-handlers.ts';
 import { policyHandlers } from './policy-handlers.ts';
+import { powerHandlers } from './power-handlers.ts';
 import { eventHandlers, healthHandlers, operationHandlers } from './record-handlers.ts';
 import { instanceDeviceHandlers, volumeHandlers } from './volume-handlers.ts';
 
@@ -27,6 +29,7 @@ export function createHandlers(deps: FrontDeps): Handlers {
     ...networkHandlers(deps),
     ...volumeHandlers(deps),
     ...instanceHandlers(deps),
+    ...powerHandlers(deps),
     ...instanceDeviceHandlers(deps),
     ...consoleHandlers(deps),
     ...guestHandlers(deps),
@@ -35,6 +38,7 @@ export function createHandlers(deps: FrontDeps): Handlers {
     ...policyHandlers(deps),
     ...instrumentHandlers(deps),
     ...interopHandlers(deps),
+    ...definitionHandlers(deps),
     ...operationHandlers(deps),
     ...eventHandlers(deps),
   };

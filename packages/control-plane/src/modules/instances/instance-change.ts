@@ -1,7 +1,7 @@
 // Writes a change of what is desired: a new generation with an operation of its own, which overtakes what was under way.
 import type { OperationId } from '@virga/contract/ids';
 import type { Updateable } from 'kysely';
-import type { ProjectAccess, SystemAccess } from '../../access/authorizer.ts';
+import type { CloudAccess, ProjectAccess, SystemAccess } from '../../access/authorizer.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import type { Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
@@ -12,7 +12,7 @@ import { wakeInstance } from './instance-wake.ts';
 type Columns = Updateable<Database['instances']>;
 
 /** Somebody of the project, or what acts by itself, such as an expiry. */
-export type Requester = ProjectAccess<'operator'> | SystemAccess;
+export type Requester = ProjectAccess<'operator'> | CloudAccess<'admin'> | SystemAccess;
 
 export type InstanceChange = {
   /** Of the operation, such as instance.stop. */

@@ -13,6 +13,7 @@ import { OperationProgress } from '../../reconcile/operation-progress.ts';
 import type { DesiredState } from '../../store/compute-tables.ts';
 import { storeError } from '../../store/database.ts';
 import { progressOperation } from '../operations/operation-store.ts';
+import { recordDrift } from './definition-drift.ts';
 import { hasDetaching } from './device-store.ts';
 import { type Deviation, deviation } from './instance.ts';
 import { forgetFailure, recordApplied, recordDeleted, recordFailed, recordObserved } from './instance-outcome.ts';
@@ -217,6 +218,11 @@ export class InstanceReconciler {
     const done = await this.#call(row, signal, (context) => this.#host.agent.applyInstance(desired, context));
     if (!done) return false;
     this.#answered(row.id, done.value, askedAt);
+    if (done.value.drift) {
+      await recordDrift(this.#context, row.id, done.value.drift);
+      this.wake(row.id);
+      return false;
+    }
     const isReached = await recordApplied(this.#context, row, done.value);
     if (!isReached && row.desired === 'stopped' && done.value.state === 'hibernated') {
       // Somebody was faster. To stop it now would lose the memory that was saved.

@@ -171,6 +171,7 @@ export function desiredInstanceOf(row: InstanceOrder, cloudId: string): DesiredI
         : { state: row.desired },
     reboot: row.reboot,
     overlay: row.overlay,
+    ...(row.drift && { settledDrift: row.drift.hash }),
     origin: row.origin,
     keepsake: keepsakeOf(row, columns),
   };
