@@ -19,9 +19,11 @@ export type ClientOptions = {
 export type RequestOptions = { signal?: AbortSignal; idempotencyKey?: string; ifMatch?: number };
 
 type JsonRouteName = { [K in RouteName]: Api[K] extends { transport: string } ? never : K }[RouteName];
+/** A body of which nothing must be said can be left out. */
+type Given<A> = A extends { body: infer B } ? (object extends B ? Omit<A, 'body'> & { body?: B } : A) : A;
 type Call<R extends Route> = keyof RouteArguments<R> extends never
   ? (args?: Record<never, never>, options?: RequestOptions) => Promise<RouteResult<R>>
-  : (args: RouteArguments<R>, options?: RequestOptions) => Promise<RouteResult<R>>;
+  : (args: Given<RouteArguments<R>>, options?: RequestOptions) => Promise<RouteResult<R>>;
 
 export type Client = { [K in JsonRouteName]: Call<Api[K]> };
 

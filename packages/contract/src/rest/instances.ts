@@ -109,7 +109,8 @@ export const LaunchInstance = Type.Object(
 );
 export type LaunchInstance = Static<typeof LaunchInstance>;
 
-const act = (verb: string, summary: string, body?: ReturnType<typeof Type.Object>) => ({
+/** A verb that changes an instance. */
+export const act = (verb: string, summary: string, body?: ReturnType<typeof Type.Object>) => ({
   method: 'POST' as const,
   path: `/v1/instances/{id}/${verb}` as const,
   summary,
@@ -129,6 +130,28 @@ const DeadlineBody = Type.Object(
         maximum: 3600,
         default: 60,
         description: 'how long the guest may take before it is cut off',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+const RebootBody = Type.Object(
+  {
+    mode: Type.Optional(
+      Type.Union([Type.Literal('acpi'), Type.Literal('agent'), Type.Literal('reset'), Type.Literal('cycle')], {
+        default: 'acpi',
+        description:
+          'acpi: the guest hears of it as of its power button; agent: its guest agent does it; reset: at once; cycle: a stop and a start, which also brings what a running guest cannot be given',
+      }),
+    ),
+    hard: Type.Optional(Type.Boolean({ description: 'the same as mode reset' })),
+    timeoutSeconds: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 3600,
+        default: 60,
+        description: 'of a cycle: how long the guest may take before it is cut off',
       }),
     ),
   },
@@ -172,16 +195,24 @@ export const instanceRoutes = {
     ok: Changed,
     status: 202,
   }),
-  startInstance: route(act('start', 'Start a stopped instance')),
+  startInstance: route({
+    ...act('start', 'Start a stopped instance, or wake a hibernated one'),
+    body: Type.Object(
+      {
+        paused: Type.Optional(Type.Boolean({ description: 'it stands still then, until it is resumed' })),
+      },
+      { additionalProperties: false },
+    ),
+  }),
   stopInstance: route({
     ...act('stop', 'Shut the guest down by ACPI, and cut it off when the time is over'),
     body: DeadlineBody,
   }),
   rebootInstance: route({
-    ...act('reboot', 'Reboot by ACPI; hard resets at once'),
-    body: Type.Object({ hard: Type.Optional(Type.Boolean()) }, { additionalProperties: false }),
+    ...act('reboot', 'Reboot by ACPI, by the guest agent, by reset, or by a stop and a start'),
+    body: RebootBody,
   }),
-  destroyInstance: route(act('destroy', 'Cut the power at once; the disk stays')),
+  destroyInstance: route(act('destroy', 'Cut the power at once, and give saved memory up; the disk stays')),
   deleteInstance: route({
     method: 'DELETE',
     path: '/v1/instances/{id}',

@@ -84,7 +84,7 @@ export function instanceHandlers(deps: FrontDeps): Pick<Handlers, Exclude<keyof 
     listInstances: ({ access, query }) => listInstances(deps.db, access, query),
     getInstance: ({ access, params }) => getInstance(deps.db, access, params.id),
     launchInstance: ({ access, body, idempotency }) => launchInstance(deps, access, body, idempotency),
-    startInstance: ({ access, params, ifMatch }) => startInstance(deps, access, params.id, ifMatch),
+    startInstance: ({ access, params, body, ifMatch }) => startInstance(deps, access, params.id, ifMatch, body),
     stopInstance: ({ access, params, body, ifMatch }) => stopInstance(deps, access, params.id, body, ifMatch),
     rebootInstance: ({ access, params, body, ifMatch }) => rebootInstance(deps, access, params.id, body, ifMatch),
     destroyInstance: ({ access, params, ifMatch }) => destroyInstance(deps, access, params.id, ifMatch),

@@ -349,8 +349,8 @@ export class InstanceReconciler {
     if (!(await this.#apply(row, signal))) return;
     const now = this.#seen.get(row.id);
     if (now && judge(row, now) === 'none') return recordRepaired(this.#context, row, seen);
-    // It goes on once there is room, which is tried ever less often.
-    if (now?.reason === 'storage-full') return this.wake(row.id);
+    // It goes on once there is room, which is tried ever less often; or more has been lost than could be repaired.
+    if (now && (now.reason === 'storage-full' || judge(row, now) !== 'repair')) return this.wake(row.id);
     const fault = new VirgaError('HypervisorRefused', {
       detail: `Instance ${row.name} lacks a file on host ${this.#host.name} that cannot be made again.`,
       action: 'Bring the file back, or delete the instance.',

@@ -1,6 +1,7 @@
 // What each verb does to an instance in each state, pure: the state machine that docs/reference/instance-states.md is made
 // from. Knows neither database nor host; what a change consists of is the operations'.
 import { VirgaError } from '@virga/contract/errors';
+import type { DesiredState } from '../../store/compute-tables.ts';
 import type { InstanceCondition } from './instance.ts';
 
 export const verbs = [
@@ -15,6 +16,19 @@ export const verbs = [
   'delete',
 ] as const;
 export type Verb = (typeof verbs)[number];
+
+/** What is desired of an instance that a verb has changed. */
+export const goalOf = {
+  start: 'running',
+  stop: 'stopped',
+  destroy: 'stopped',
+  suspend: 'paused',
+  resume: 'running',
+  hibernate: 'hibernated',
+  reboot: 'running',
+  reset: 'running',
+  delete: 'deleted',
+} as const satisfies Record<Verb, DesiredState>;
 
 /**
  * What a verb does to an instance. `change`: a new generation. `join`: it is on its way there already, the request
