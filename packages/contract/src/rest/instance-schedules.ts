@@ -1,4 +1,4 @@
-// Schedules of an instance: starting and stopping it by the clock.
+// Schedules of an instance: what it does by the clock.
 import { type Static, Type } from 'typebox';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
@@ -6,7 +6,14 @@ import { idParams, Nothing, Page, pageQuery, Time } from './shared.ts';
 
 export const maxSchedules = 20;
 
-export const ScheduledAction = Type.Union([Type.Literal('start'), Type.Literal('stop')]);
+export const ScheduledAction = Type.Union([
+  Type.Literal('start'),
+  Type.Literal('stop'),
+  Type.Literal('suspend'),
+  Type.Literal('resume'),
+  Type.Literal('hibernate'),
+  Type.Literal('reboot'),
+]);
 export type ScheduledAction = Static<typeof ScheduledAction>;
 
 const Cron = Type.String({
@@ -54,7 +61,8 @@ export const instanceScheduleRoutes = {
   createSchedule: route({
     method: 'POST',
     path: '/v1/instances/{id}/schedules',
-    summary: 'Start or stop an instance by the clock; the time zone is UTC unless it is named',
+    summary:
+      'Start, stop, suspend, resume, hibernate or reboot an instance by the clock; the time zone is UTC unless it is named',
     access: { scope: 'project', role: 'operator' },
     params: idParams('instance'),
     body: CreateSchedule,

@@ -1,11 +1,14 @@
+import { ScheduledAction } from '@virga/contract/rest/instance-schedules';
 import { defineCommand } from '../../command.ts';
 import { findInstance } from '../../lookup.ts';
 import { formatUntil } from '../../moment.ts';
 
+const actions = ScheduledAction.anyOf.map((action) => action.const);
+
 export const addSchedule = defineCommand({
   meta: {
     path: 'schedule add',
-    summary: 'Start or stop an instance by the clock',
+    summary: 'Start, stop, suspend, resume, hibernate or reboot an instance by the clock',
     details:
       'CRON is minute, hour, day of the month, month and day of the week, in the time zone of this machine unless another ' +
       'is named. It runs with the rights that you have then. What was missed while no server ran is made up for within an hour.',
@@ -13,7 +16,7 @@ export const addSchedule = defineCommand({
   },
   args: {
     instance: { summary: 'name or id', complete: 'instance' },
-    action: { summary: 'what to do', choices: ['start', 'stop'] },
+    action: { summary: 'what to do', choices: actions },
     cron: { summary: 'when, as one word in quotes' },
   },
   options: {
@@ -27,7 +30,7 @@ export const addSchedule = defineCommand({
     const client = await context.client();
     const { id, name } = await findInstance(client, args.instance);
     const timeZone = options.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
-    const body = { action: args.action as 'start' | 'stop', cron: args.cron, timeZone };
+    const body = { action: args.action as ScheduledAction, cron: args.cron, timeZone };
     const schedule = await client.createSchedule({ params: { id }, body });
     const next = `${schedule.nextRunAt} (in ${formatUntil(schedule.nextRunAt, context.nowMs())})`;
     await context.print.result(schedule, [`instance ${name}: ${schedule.action} next at ${next}`], [schedule.id]);

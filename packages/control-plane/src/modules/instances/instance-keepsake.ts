@@ -3,9 +3,9 @@
 // out is what follows from the rest: when an expiry warns, and when a schedule runs next.
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { ScheduledAction } from '@virga/contract/rest/instance-schedules';
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
+import type { Database } from '../../store/schema.ts';
 import type { KeptProject } from '../projects/kept-project.ts';
-import type { InstanceRow } from './instance-store.ts';
 
 export type KeptSchedule = { id: string; action: ScheduledAction; cron: string; timeZone: string; createdBy: string };
 
@@ -16,16 +16,18 @@ const leftOut: ReadonlySet<string> = new Set([
   ...['failure', 'failures', 'retry_at', 'operation_id', 'user_data', 'released'],
 ]);
 
+type KeptRow = Omit<Selectable<Database['instances']>, 'user_data'>;
+
 /** @param columns names of the columns of instances, as a query names them */
 export function keepsakeOf(
-  row: InstanceRow & { schedules: KeptSchedule[]; project: KeptProject },
+  row: KeptRow & { host_name: string; schedules: KeptSchedule[]; project: KeptProject },
   columns: readonly string[],
 ): DesiredInstance['keepsake'] {
   const names = columns.map((column) => column.slice(column.indexOf('.') + 1)).filter((name) => !leftOut.has(name));
   return {
     project: row.project,
     host: { id: row.host_id, name: row.host_name },
-    row: Object.fromEntries(names.map((name) => [name, row[name as keyof InstanceRow]])),
+    row: Object.fromEntries(names.map((name) => [name, row[name as keyof KeptRow]])),
     tags: row.tags,
     deleteProtection: row.delete_protection,
     autostart: row.autostart,

@@ -153,10 +153,13 @@ export async function rebootInstance(
   ifMatch?: number,
 ): Promise<Changed> {
   const forceAt = new Date(deps.clock.now().getTime() + timeoutSeconds * 1000).toISOString();
-  return change(deps, access, id, ifMatch, async (_tx, row) => {
-    if (transition('reboot', conditionOf(row)) === 'refuse') throw refused('reboot', row);
-    return { kind: 'instance.reboot', set: { reboot: newReboot(row, mode, forceAt) } };
-  });
+  return change(deps, access, id, ifMatch, async (_tx, row) => decideReboot(row, mode, forceAt));
+}
+
+/** What a reboot comes to, as {@link decideStart}. */
+export function decideReboot(row: InstanceRow, mode: DesiredReboot['how'], forceAt: string): InstanceChange {
+  if (transition('reboot', conditionOf(row)) === 'refuse') throw refused('reboot', row);
+  return { kind: 'instance.reboot', set: { reboot: newReboot(row, mode, forceAt) } };
 }
 
 /** Another reboot than any before, as the database takes it. */

@@ -95,6 +95,23 @@ test('an instance is stopped in the evening and started in the morning, on worki
   await removed(id);
 });
 
+test('whatever can be done to power can be done by the clock, and what makes no sense then is refused', async () => {
+  await passUntil('09:00');
+  const { id } = await cloud.launch('every-action');
+  for (const [index, action] of (['suspend', 'resume', 'reboot', 'hibernate', 'suspend', 'start'] as const).entries()) {
+    await create(id, { action, cron: `${index + 1} 9 * * *` });
+  }
+  const states = ['paused', 'running', 'running', 'hibernated', 'hibernated', 'running'];
+  for (const [index, state] of states.entries()) {
+    await passUntil(`09:0${index + 1}`);
+    if (index === 2) await told(id, 'instance.rebooted');
+    if (index === 4) await told(id, 'instance.schedule-refused');
+    await settled(id, state);
+  }
+  assert.equal(await count(id, 'instance.schedule-refused'), 1);
+  await removed(id);
+});
+
 test('a line that never fires is refused, and so is one schedule too many', async () => {
   const { id } = await cloud.launch('refused');
   await assert.rejects(create(id, { action: 'stop', cron: '0 0 31 2 *' }), { name: 'InvalidArgument', field: '/cron' });

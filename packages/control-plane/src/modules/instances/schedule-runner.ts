@@ -12,11 +12,12 @@ import type { Database } from '../../store/schema.ts';
 import { operatorAccessOf } from '../projects/access-of-user.ts';
 import { conditionOf } from './instance.ts';
 import type { InstanceChange, Requester } from './instance-change.ts';
-import { carryOut, decideStart, decideStop, defaultStopSeconds } from './instance-operations.ts';
+import { carryOut, decideReboot, decideStart, decideStop, defaultStopSeconds } from './instance-operations.ts';
 import { about } from './instance-outcome.ts';
 import { type DueRun, dueRun } from './instance-schedule.ts';
 import { findInstance, type InstanceRow } from './instance-store.ts';
 import { transition } from './instance-transition.ts';
+import { decidePower } from './power-operations.ts';
 
 type Context = { deps: Deps; access: SystemAccess };
 type ScheduleRow = Selectable<Database['instance_schedules']>;
@@ -26,11 +27,14 @@ const batchSize = 100;
 
 const decisions: Record<ScheduledAction, Decide> = {
   start: decideStart,
-  stop: (deps, tx, access, row) => {
-    const forceAt = new Date(deps.clock.now().getTime() + defaultStopSeconds * 1000);
-    return decideStop(deps, tx, access, row, 'instance.stop', forceAt);
-  },
+  stop: (deps, tx, access, row) => decideStop(deps, tx, access, row, 'instance.stop', forceAt(deps)),
+  suspend: (deps, tx, access, row) => decidePower(deps, tx, access, row, 'suspend'),
+  resume: (deps, tx, access, row) => decidePower(deps, tx, access, row, 'resume'),
+  hibernate: (deps, tx, access, row) => decidePower(deps, tx, access, row, 'hibernate'),
+  reboot: async (deps, _tx, _access, row) => decideReboot(row, 'acpi', forceAt(deps).toISOString()),
 };
+
+const forceAt = ({ clock }: Deps) => new Date(clock.now().getTime() + defaultStopSeconds * 1000);
 
 export async function nextScheduledRun(db: Db): Promise<Date | undefined> {
   const row = await db

@@ -190,20 +190,24 @@ test('among 100,000 instances those with a tag are found in an instant, the rare
     db,
   );
   await sql`vacuum analyze instances`.execute(db);
+  const medianOf = async (count: number, ...tag: string[]) => {
+    const times: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      const started = performance.now();
+      const { items } = await listInstances(db, cloud.operator, { tag });
+      times.push(performance.now() - started);
+      assert.equal(items.length, count, tag.join());
+    }
+    return times.sort((a, b) => a - b)[2]!;
+  };
+  const plainMs = await medianOf(100);
   for (const [tag, count] of [
     ['env=rare', 100],
     ['env=common', 100],
     ['env=none', 0],
   ] as const) {
-    const times: number[] = [];
-    for (let round = 0; round < 5; round++) {
-      const started = performance.now();
-      const { items } = await listInstances(db, cloud.operator, { tag: [tag] });
-      times.push(performance.now() - started);
-      assert.equal(items.length, count, tag);
-    }
-    const medianMs = times.sort((a, b) => a - b)[2]!;
-    t.diagnostic(`100 of 100,000 with ${tag}: ${medianMs.toFixed(1)} ms`);
-    assert.ok(medianMs < 100, `${tag}: ${medianMs} ms`);
+    const ms = await medianOf(count, tag);
+    t.diagnostic(`100 of 100,000 with ${tag}: ${ms.toFixed(1)} ms, without a filter ${plainMs.toFixed(1)} ms`);
+    assert.ok(ms < 10 * plainMs + 20, `${tag}: ${ms} ms`);
   }
 });
