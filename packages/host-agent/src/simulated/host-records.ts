@@ -98,3 +98,9 @@ export type StoredTemplate = DesiredTemplate & { isReady: boolean };
 export type StoredShell = DesiredShell;
 
 export type StoredBoot = { count: number };
+
+/** True when there is something to boot in such a machine. */
+export function isBootable({ rootDisk, cdrom, bootOrder }: DesiredInstance): boolean {
+  const hasDisc = (cdrom?.imageId ?? null) !== null;
+  return (rootDisk.imageId !== null && bootOrder.includes('disk')) || (hasDisc && bootOrder.includes('cdrom'));
+}

@@ -44,9 +44,3 @@ export async function convergeDisc({ host, desired, steps }: Work): Promise<Virg
     action: 'Eject it in the guest, or open the tray with --force; the guest is asked again meanwhile.',
   });
 }
-
-/** True when there is something to boot in such a machine. */
-export function isBootable({ rootDisk, cdrom, bootOrder }: DesiredInstance): boolean {
-  const hasDisc = (cdrom?.imageId ?? null) !== null;
-  return (rootDisk.imageId !== null && bootOrder.includes('disk')) || (hasDisc && bootOrder.includes('cdrom'));
-}

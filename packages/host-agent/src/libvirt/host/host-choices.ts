@@ -1,7 +1,7 @@
 // What this host decides about every guest's domain. Looked at when a domain is defined; owns nothing.
 import { access } from 'node:fs/promises';
 import type { AgentContext } from '../agent-context.ts';
-import type { HostChoices } from '../instances/domain-xml.ts';
+import type { HostChoices } from '../instances/domain-host.ts';
 import { hostArchitecture } from './architecture.ts';
 
 export async function hostChoices({ accelerator, directIo }: AgentContext): Promise<HostChoices> {

@@ -4,7 +4,7 @@
 // @see https://libvirt.org/formatdomain.html#memory-devices
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { element, textElement } from '../xml.ts';
-import type { HostChoices } from './domain-xml.ts';
+import type { HostChoices } from './domain-host.ts';
 
 type Sizes = Pick<DesiredInstance, 'vcpus' | 'maxVcpus' | 'memoryMib' | 'maxMemoryMib'>;
 

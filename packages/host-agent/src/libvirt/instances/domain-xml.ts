@@ -13,6 +13,7 @@ import {
   ioTune,
   volumeDisk,
 } from './device-xml.ts';
+import type { HostChoices } from './domain-host.ts';
 import { type DomainRecord, prefixedMetadataElement } from './domain-metadata.ts';
 import { memoryRoomElement, numaElement, sizeElements } from './domain-sizes.ts';
 import {
@@ -28,18 +29,6 @@ import { type MachineProfile, machineProfile } from './machine-profile.ts';
 import { qemuNamespace, sharedMemory, type WarmStart } from './shared-memory.ts';
 
 export type { WarmStart } from './shared-memory.ts';
-
-export type Architecture = 'x86_64' | 'aarch64';
-
-/** What is the host's to decide, not the instance's. */
-export type HostChoices = {
-  arch: Architecture;
-  acceleration: 'kvm' | 'tcg';
-  /** Guests' network packets pass through the host's kernel: needed for more than one queue a card. */
-  vhostNet: boolean;
-  /** The storage can bypass the host's page cache (O_DIRECT), which native AIO needs. */
-  directIo: boolean;
-};
 
 export type InstanceFiles = {
   rootDisk: string;

@@ -3,7 +3,7 @@
 // @see https://libvirt.org/formatdomain.html#bios-bootloader
 import type { BootDevice, DesiredInstance } from '@virga/contract/agent/desired';
 import { element, textElement } from '../xml.ts';
-import type { HostChoices } from './domain-xml.ts';
+import type { HostChoices } from './domain-host.ts';
 import { type DiskPlace, type MachineProfile, machineProfile } from './machine-profile.ts';
 
 type Machine = Pick<DesiredInstance, 'hardware' | 'firmware' | 'tpm' | 'watchdog' | 'bootOrder' | 'cdrom' | 'nics'>;

@@ -2,7 +2,7 @@
 // others lack: a disk and a card that are fast, the channel of the guest agent, a balloon, memory and devices that come and
 // go while the guest runs.
 import type { DesiredInstance, DesiredVolumeAttachment } from '@virga/contract/agent/desired';
-import type { Architecture } from './domain-xml.ts';
+import type { Architecture } from './domain-host.ts';
 
 export type DiskBus = 'virtio' | 'sata' | 'ide' | 'scsi';
 /** Where a disk or a drive sits. */

@@ -6,8 +6,9 @@ import { type DesiredInstance, instanceDefaults } from '@virga/contract/agent/de
 import type { DesiredTemplate } from '@virga/contract/agent/warm';
 import type { AgentContext } from '../agent-context.ts';
 import { hostChoices } from '../host/host-choices.ts';
+import type { HostChoices } from '../instances/domain-host.ts';
 import { recordOf } from '../instances/domain-metadata.ts';
-import { type Backing, domainXml, type HostChoices, type WarmStart } from '../instances/domain-xml.ts';
+import { type Backing, domainXml, type WarmStart } from '../instances/domain-xml.ts';
 
 type Place = { rootDisk: string; image: Backing | null; seed: string; consoleLog: string };
 type Identity = Pick<DesiredInstance, 'id' | 'cloudId' | 'uuid' | 'domainName'>;
