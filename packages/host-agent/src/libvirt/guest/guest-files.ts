@@ -8,6 +8,8 @@ import type { AgentContext } from '../agent-context.ts';
 import { askGuest } from './guest-agent.ts';
 import { guestExec } from './guest-exec.ts';
 
+/** An emulated guest reads what it is told byte by byte: this much of a file takes it a second on a busy host. */
+const commandBytes = 128 * 1024;
 const programMs = 30_000;
 const typeBits = 0o170000;
 const kinds: Record<number, GuestFileStatus['kind']> = { 16807: 'file', 9604: 'directory' };
@@ -42,9 +44,16 @@ export function guestReadFile(
 ): Promise<{ bytes: Buffer; endOfFile: boolean }> {
   return withFile(context, id, path, 'r', signal, async (ask, handle) => {
     if (offset > 0) await ask('guest-file-seek', { handle, offset, whence: fromStart });
-    const { 'buf-b64': data, eof } = (await ask('guest-file-read', { handle, count: length })) as Read;
-    const bytes = Buffer.from(data, 'base64');
-    return { bytes, endOfFile: eof };
+    const parts: Buffer[] = [];
+    for (let leftBytes = length, endOfFile = false; ; ) {
+      const count = Math.min(leftBytes, commandBytes);
+      const { 'buf-b64': data, eof } = (await ask('guest-file-read', { handle, count })) as Read;
+      const part = Buffer.from(data, 'base64');
+      parts.push(part);
+      leftBytes -= part.length;
+      endOfFile = eof || part.length === 0;
+      if (endOfFile || leftBytes <= 0) return { bytes: Buffer.concat(parts), endOfFile };
+    }
   });
 }
 
@@ -69,17 +78,14 @@ export async function guestWriteFile(
   if (bytes.length === 0 && openMode === 'r+') return;
   await withFile(context, id, path, openMode, signal, async (ask, handle) => {
     if (offset > 0) await ask('guest-file-seek', { handle, offset, whence: fromStart });
-    if (bytes.length === 0) return;
-    const written = (await ask('guest-file-write', { handle, 'buf-b64': bytes.toString('base64') })) as {
-      count: number;
-    };
-    await ask('guest-file-flush', { handle });
-    if (written.count !== bytes.length) {
-      throw new VirgaError('GuestRefused', {
-        detail: `The guest has written ${written.count} of ${bytes.length} bytes to ${path}.`,
-        action: 'Make room in the guest, and copy it again.',
-      });
+    for (let at = 0; at < bytes.length; ) {
+      const part = bytes.subarray(at, at + commandBytes);
+      const answer = await ask('guest-file-write', { handle, 'buf-b64': part.toString('base64') });
+      const { count } = answer as { count: number };
+      if (count < part.length) throw notWritten(path, at + count, bytes.length);
+      at += count;
     }
+    if (bytes.length > 0) await ask('guest-file-flush', { handle });
   });
 }
 
@@ -110,5 +116,12 @@ function programFailed(program: string, stderr: Buffer): VirgaError {
   return new VirgaError('GuestRefused', {
     detail: `The program ${program} failed in the guest: ${words === '' ? 'it said nothing' : words}.`,
     action: 'Mend what it says, and try again.',
+  });
+}
+
+function notWritten(path: string, writtenBytes: number, wantedBytes: number): VirgaError {
+  return new VirgaError('GuestRefused', {
+    detail: `The guest has written ${writtenBytes} of ${wantedBytes} bytes to ${path}.`,
+    action: 'Make room in the guest, and copy it again.',
   });
 }

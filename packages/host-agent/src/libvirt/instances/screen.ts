@@ -1,7 +1,7 @@
 // The screen of an instance: as a picture, and as the VNC connection of QEMU. Owns no viewer. The socket is QEMU's own, in a
 // folder that only libvirt's users can enter, which is all the protection that it has, and all that it needs.
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import type { Duplex, Readable } from 'node:stream';
 import type { ScreenAccess } from '@virga/contract/agent/guest';
 import { VirgaError } from '@virga/contract/errors';
@@ -41,7 +41,7 @@ async function openDisplay(context: AgentContext, id: InstanceId): Promise<Duple
     socket.destroy();
     throw unreachable(name, error);
   }
-  return socket.pause() satisfies Socket;
+  return socket;
 }
 
 /** Where the live XML says that VNC is served. */
