@@ -6,6 +6,7 @@ import { newId } from '@virga/contract/ids';
 import { type ContractTest, rejectsWith } from './contract-test.ts';
 import { type ContractWorld, stopped } from './contract-world.ts';
 import { tinyGuestDisc, tinyInstallerDisc } from './tiny-disc.ts';
+import { aVolume } from './volume-contract.ts';
 
 const kinds = ['virtio', 'emulated', 'legacy'] as const;
 
@@ -44,6 +45,18 @@ export function hardwareContract(test: ContractTest): void {
       const disc = await anImportedDisc(world, tinyInstallerDisc());
       const base = world.instance(t, { hardware, cdrom: { imageId: disc.id }, bootOrder: ['disk', 'cdrom'] });
       await world.launched(t, { ...base, rootDisk: emptyDisk(base) });
+    });
+  }
+
+  for (const hardware of ['emulated', 'legacy'] as const) {
+    test(`a machine of ${hardware} hardware keeps a volume that it was started with`, async (world, t) => {
+      const base = world.instance(t, { hardware, cdrom: { imageId: null } });
+      const volume = aVolume(world, t);
+      await world.agent.applyVolume(volume);
+      const desired = { ...base, volumes: [{ id: volume.id, target: 'vdc', readOnly: false }] };
+      await world.launched(t, desired);
+      assert.equal((await world.agent.applyInstance(changed(desired, {}))).state, 'running');
+      assert.match(await xmlOf(world, desired), new RegExp(`'ua-${volume.id}'`));
     });
   }
 

@@ -19,32 +19,37 @@ export function tinyGuestDisk({
   answersAcpi,
   letsGo = answersAcpi,
   greets = greeting,
+  armsWatchdog = false,
 }: {
   answersAcpi: boolean;
   letsGo?: boolean;
   greets?: string;
+  /** Starts the watchdog of a machine of legacy hardware, and never feeds it: two seconds later it barks. */
+  armsWatchdog?: boolean;
 }): Buffer {
   const disk = Buffer.alloc(tinyGuestDiskBytes);
   machineCode.copy(disk);
   disk.write(greets, machineCode.length, 'latin1');
   if (!answersAcpi) disk.writeUInt16LE(0, buttonBitsOffset);
   if (!letsGo) disk.writeUInt16LE(0, slotBitsOffset);
-  if (!letsGo) lockTray(disk);
+  if (!letsGo) startWith(disk, lockOffset, lockCode);
+  if (armsWatchdog) startWith(disk, watchdogOffset, watchdogCode);
   disk.writeUInt16BE(0x55aa, signatureOffset);
   return disk;
 }
 
-/** Where the code that locks the tray lies, which comes first and then goes on to the rest. */
 const lockOffset = 0x100;
+const watchdogOffset = 0x180;
 
-/** A guest that keeps its devices locks the tray of its drive too, where that is on IDE. */
-function lockTray(disk: Buffer): void {
-  // In place of the first three bytes, which stand at its end too: jmp lock
-  Buffer.from('e9fd00', 'hex').copy(disk);
-  lockCode.copy(disk, lockOffset);
+/** Runs code before all else; it goes on to the rest by itself. */
+function startWith(disk: Buffer, offset: number, code: Buffer): void {
+  // A jump, in place of the first three bytes; what those do, the code has done.
+  disk[0] = 0xe9;
+  disk.writeUInt16LE(offset - 3, 1);
+  code.copy(disk, offset);
 }
 
-// 16-bit code at 0x7d00. Ports: of the first device of the second IDE channel, data 0x170, select 0x176, command 0x177.
+// A guest that keeps its devices locks the tray of its drive too, where that is on IDE. 16-bit code at 0x7d00. Ports: of the first device of the second IDE channel, data 0x170, select 0x176, command 0x177.
 const lockCode = fromListing(`
   fa 31c0 8ed8 fc           ; lock:    cli / xor ax,ax / mov ds,ax / cld
   ba7601 b0a0 ee            ;          out 0x176,0xa0
@@ -56,6 +61,21 @@ const lockCode = fromListing(`
   ba7001 f36f               ;          mov dx,0x170 / rep outsw
   31c0 e9cefe               ; done:    xor ax,ax / jmp start+3
   1e000000 0100 000000000000; packet:  prevent medium removal
+`);
+
+// Starts an i6300esb on the first PCI bus. 16-bit code at 0x7d80. Configuration of PCI: address 0xcf8, data 0xcfc.
+const watchdogCode = fromListing(`
+  fa 66b900000080           ;          cli / mov ecx,0x80000000
+  6689c8 baf80c 66ef        ; next:    out 0xcf8,ecx         which device is it
+  bafc0c 66ed               ;          in eax,0xcfc
+  663d8680ab25 7412         ;          cmp eax,0x25ab8086 / je found
+  6681c100080000            ;          add ecx,0x800
+  6681f900000180 72db eb21  ;          cmp ecx,0x80010000 / jb next / jmp done
+  6689c8 0c60 baf80c 66ef   ; found:   out 0xcf8,ecx+0x60    configuration
+  bafc0c b80400 ef          ;          out 0xcfc,4           by the fast clock
+  6689c8 0c68 baf80c 66ef   ;          out 0xcf8,ecx+0x68    lock
+  bafc0c b002 ee            ;          out 0xcfc,2           go
+  31c0 e92ffe               ; done:    xor ax,ax / jmp start+3
 `);
 
 // 16-bit code at 0x7c00. Ports: COM1 is 0x3f8; of the ICH9, as SeaBIOS sets it up, PM1_STS 0x600, PM1_EN 0x602, PM1_CNT

@@ -1,12 +1,13 @@
 // What only real firmware and real programs can show of a machine: that Secure Boot starts what is signed and nothing else,
-// that a TPM has a process and a state, and that both are gone with the instance.
+// that a TPM has a process and a state, that both are gone with the instance, and that a watchdog bites.
 import assert from 'node:assert/strict';
-import { access, readdir, readFile } from 'node:fs/promises';
+import { access, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { type ImageId, newId } from '@virga/contract/ids';
 import { until } from '@virga/testing/until';
+import { greeting, tinyGuestDisk } from '../contract-suite/tiny-guest.ts';
 import { efiGreeting, makeEfiDisc } from './testing/efi-disc.ts';
 import { openTestHost, type TestHost } from './testing/test-host.ts';
 
@@ -55,6 +56,24 @@ test('with Secure Boot a signed loader starts, an unsigned one is refused, and w
   await says(fromDisc(unsigned, 'uefi'), new RegExp(efiGreeting));
 });
 
+test('every machine starts that is not refused', async () => {
+  for (const hardware of ['virtio', 'emulated', 'legacy'] as const) {
+    for (const firmware of ['bios', 'uefi', 'uefi-secure'] as const) {
+      if (hardware === 'legacy' && firmware === 'uefi-secure') continue;
+      const chosen = {
+        hardware,
+        firmware,
+        tpm: firmware === 'uefi',
+        watchdog: 'reset',
+        cdrom: { imageId: null },
+      } as const;
+      const desired = machine({ ...chosen, bootOrder: ['network', 'cdrom', 'disk'] });
+      assert.equal((await host.agent.applyInstance(desired)).state, 'running', `${hardware} with ${firmware}`);
+      await host.agent.deleteInstance(desired);
+    }
+  }
+});
+
 test('a TPM and the variables of UEFI live with the instance, and go with it', async () => {
   const desired = machine({ firmware: 'uefi-secure', tpm: true });
   await host.agent.applyInstance(desired);
@@ -81,6 +100,25 @@ test('what a TPM held is erased when it is taken away', async () => {
   await host.agent.applyInstance({ ...off, generation: 3, tpm: false });
   assert.equal(await exists(join(tpmStates, desired.uuid)), false);
   await host.agent.deleteInstance(desired);
+});
+
+test('a watchdog that is not fed does what was chosen', async () => {
+  const imageId = newId('image');
+  const path = join(host.storagePath, 'hanging.raw');
+  await writeFile(path, tinyGuestDisk({ answersAcpi: true, armsWatchdog: true }));
+  const source = { kind: 'file' as const, path };
+  await host.agent.importImage({ id: imageId, cloudId: host.cloudId, generation: 1, source, format: 'raw' });
+  const hanging = (watchdog: DesiredInstance['watchdog']) =>
+    host.instance(host.network(), imageId, { nics: [], hardware: 'legacy', watchdog });
+  const [held, restarted] = [hanging('pause'), hanging('reset')];
+  for (const desired of [held, restarted]) await host.agent.applyInstance(desired);
+  await until('one is held', async () => {
+    const seen = await host.agent.listInstances(host.cloudId);
+    return seen.some(({ id, state, reason }) => id === held.id && state === 'paused' && reason === 'suspended');
+  });
+  await until('one is restarted', async () => (await consoleOf(restarted)).split(greeting).length > 2);
+  assert.equal((await consoleOf(held)).split(greeting).length, 2);
+  for (const desired of [held, restarted]) await host.agent.deleteInstance(desired);
 });
 
 /** How many swtpm run for a domain. */
