@@ -1,9 +1,13 @@
 // A real guest that gets other sizes while it runs, and what it makes of them: what only an operating system can show.
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { newId } from '@virga/contract/ids';
 import { until } from '@virga/testing/until';
+import { tinyGuestDisk } from '../contract-suite/tiny-guest.ts';
 import { gibibyte, openTestHost, type TestHost } from './testing/test-host.ts';
 
 let host: TestHost;
@@ -92,6 +96,28 @@ test('a running guest is given vCPUs, memory and disk, gives memory back, and a 
   assert.notEqual(await bootId(id), before.boot);
   // A kernel keeps book of its memory, so a little less than 64 MiB more.
   assert.ok((await memoryMib(id)) > before.memoryMib + 56);
+});
+
+test('a guest under KVM is given vCPUs, and keeps them when it does not let go', {
+  skip: !existsSync('/dev/kvm') && 'there is no /dev/kvm',
+}, async (t) => {
+  const { agent, cloudId } = host;
+  const onKvm = await host.openAgent({ acceleration: 'kvm' });
+  const path = join(host.storagePath, 'tiny.raw');
+  await writeFile(path, tinyGuestDisk({ answersAcpi: true }), { mode: 0o644 });
+  const imageId = newId('image');
+  const source = { kind: 'file' as const, path };
+  await agent.importImage({ id: imageId, cloudId, generation: 1, source, format: 'raw' });
+  const network = host.network({ cidr: '10.77.43.0/24', gateway: '10.77.43.1' });
+  await agent.applyNetwork(network);
+  const two = host.instance(network, imageId, { vcpus: 2, maxVcpus: 3 });
+  t.after(() => agent.deleteInstance(two));
+  assert.equal((await onKvm.applyInstance(two)).sizes?.vcpus, 2);
+  assert.equal((await onKvm.applyInstance({ ...two, generation: 2, vcpus: 3 })).sizes?.vcpus, 3);
+  // A boot sector knows no ACPI, by which a guest is told to take a vCPU out.
+  const kept = await onKvm.applyInstance({ ...two, generation: 3, vcpus: 1 });
+  assert.deepEqual([kept.state, kept.generation, kept.sizes?.vcpus], ['running', 3, 3]);
+  assert.deepEqual(kept.notes, ['The guest did not let go of its vCPUs; it has fewer when it is started again.']);
 });
 
 async function sizes(id: DesiredInstance['id']) {

@@ -4,6 +4,7 @@
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { AgentContext } from '../agent-context.ts';
 import { growFileSystem, useMemory, useVcpus } from '../guest/guest-growth.ts';
+import { isLibvirtError } from '../hypervisor-errors.ts';
 import { childAt, childrenOf, element, parseXml, type XmlElement } from '../xml.ts';
 import { growRunningDisk } from './disk-growth.ts';
 import type { OwnDomain } from './domain-lookup.ts';
@@ -11,6 +12,8 @@ import { memoryDevice, roomAlias, wholeBlocks } from './domain-sizes.ts';
 import { dueReboot } from './reboot.ts';
 
 const kibPerMib = 1024;
+/** It has no ACPI that would hear of it, says no, or says nothing. */
+const unwillingGuest = ['INTERNAL_ERROR', 'OPERATION_FAILED', 'OPERATION_TIMEOUT'] as const;
 
 /** @returns what the guest was asked for in vain, each one sentence */
 export async function convergeSizes(
@@ -23,9 +26,7 @@ export async function convergeSizes(
   if (dueReboot(desired, { record })?.how === 'cycle') return [];
   const { vcpus, memoryMib, rootDisk } = record.desired;
   const notes: (string | undefined)[] = [];
-  if (desired.vcpus !== vcpus && (await convergeVcpus(context, desired, ref))) {
-    notes.push(await useVcpus(context, desired.id, signal));
-  }
+  if (desired.vcpus !== vcpus) notes.push(await convergeVcpus(context, desired, ref, signal));
   if (desired.memoryMib !== memoryMib && (await convergeMemory(context, desired, ref))) {
     notes.push(await useMemory(context, desired.id, signal));
   }
@@ -36,22 +37,39 @@ export async function convergeSizes(
   return notes.filter((note) => note !== undefined);
 }
 
-/** @returns whether the guest is to use what it was given */
-async function convergeVcpus(context: AgentContext, desired: DesiredInstance, ref: OwnDomain['ref']): Promise<boolean> {
+/** @returns what the guest was asked for in vain */
+async function convergeVcpus(
+  context: AgentContext,
+  desired: DesiredInstance,
+  ref: OwnDomain['ref'],
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
   const { hypervisor, accelerator, hook } = context;
   const [present, maximum] = await hypervisor.ask(`count the vCPUs of ${ref.name}`, ({ domains }) =>
     Promise.all([domains.getVcpus(ref, { live: true }), domains.getVcpus(ref, { live: true, maximum: true })]),
   );
   const wanted = Math.min(desired.vcpus, maximum);
-  // An emulated guest takes its vCPU out for ever, and QEMU dies of the next one that is plugged in.
-  const isPossible = wanted > present || (await accelerator.acceleration()).mode === 'kvm';
-  if (wanted !== present && isPossible) {
+  const set = () =>
+    hypervisor.act(`set the vCPUs of ${ref.name}`, async ({ domains }) => {
+      try {
+        await domains.setVcpus(ref, wanted, { live: true });
+      } catch (error) {
+        if (wanted > present || !isLibvirtError(error, ...unwillingGuest)) throw error;
+        return 'The guest did not let go of its vCPUs; it has fewer when it is started again.';
+      }
+    });
+  if (wanted < present) {
+    // An emulated guest takes its vCPU out for ever, and QEMU dies of the next one that is plugged in.
+    if ((await accelerator.acceleration()).mode === 'tcg') return undefined;
     await hook('vcpus', desired.id);
-    await hypervisor.act(`set the vCPUs of ${ref.name}`, ({ domains }) =>
-      domains.setVcpus(ref, wanted, { live: true }),
-    );
+    return set();
   }
-  return wanted >= present;
+  if (wanted > present) {
+    await hook('vcpus', desired.id);
+    await set();
+  }
+  // Also when an earlier call came as far as here.
+  return useVcpus(context, desired.id, signal);
 }
 
 /** Memory above what the guest booted with is of the virtio-mem device; below that, the balloon takes it back. */
