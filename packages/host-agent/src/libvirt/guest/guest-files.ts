@@ -12,7 +12,10 @@ import { guestExec } from './guest-exec.ts';
 const commandBytes = 128 * 1024;
 const programMs = 30_000;
 const typeBits = 0o170000;
-const kinds: Record<number, GuestFileStatus['kind']> = { 16807: 'file', 9604: 'directory' };
+const kinds = new Map<number, GuestFileStatus['kind']>([
+  [0o100000, 'file'],
+  [0o040000, 'directory'],
+]);
 const permissionBits = 0o7777;
 const fromStart = 0;
 
@@ -33,7 +36,7 @@ export async function guestFileStatus(
     throw programFailed('stat', stderr);
   }
   const mode = Number.parseInt(hex, 16);
-  return { kind: kinds[mode & typeBits] ?? 'other', sizeBytes: Number(size), mode: mode & permissionBits };
+  return { kind: kinds.get(mode & typeBits) ?? 'other', sizeBytes: Number(size), mode: mode & permissionBits };
 }
 
 export function guestReadFile(
