@@ -4,10 +4,12 @@ import { after, before, test } from 'node:test';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { createTemporaryDatabase, type TemporaryDatabase } from '@virga/testing/temporary-database';
 import { adoptInstance } from '../modules/instances/adopt-instance.ts';
+import { attachVolume } from '../modules/instances/attach-volume.ts';
 import { getInstance, stopInstance } from '../modules/instances/instance-operations.ts';
 import { releaseInstance } from '../modules/instances/release-instance.ts';
 import { updateInstance } from '../modules/instances/update-instance.ts';
 import { listNetworks } from '../modules/networks/network-operations.ts';
+import { createVolume } from '../modules/volumes/volume-operations.ts';
 import { openStore, type Store } from '../store/database.ts';
 import { recoverCloud } from './recover-cloud.ts';
 
@@ -38,7 +40,17 @@ async function everyRow({ db }: Store) {
   const kept = instances.map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => !lost.includes(name))));
   return {
     instances: kept,
-    nics: await db.selectFrom('nics').selectAll().orderBy('id').execute(),
+    nics: await db
+      .selectFrom('nics')
+      .select(['id', 'instance_id', 'network_id', 'mac', 'address', 'limits', 'position'])
+      .orderBy('id')
+      .execute(),
+    volumes: await db.selectFrom('volumes').selectAll().orderBy('id').execute(),
+    attachments: await db
+      .selectFrom('volume_attachments')
+      .select(['volume_id', 'instance_id', 'target', 'read_only', 'limits', 'delete_with_instance'])
+      .orderBy('volume_id')
+      .execute(),
     networks: await db.selectFrom('networks').selectAll().orderBy('id').execute(),
     images: await db.selectFrom('images').selectAll().orderBy('id').execute(),
     projects: await db.selectFrom('projects').selectAll().orderBy('id').execute(),
@@ -63,6 +75,11 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
     tags: { env: 'test' },
   });
   await cloud.succeeded(described.operationId);
+  const volume = await createVolume(deps, operator, { name: 'data', sizeGib: 1 });
+  await cloud.succeeded(volume.operationId);
+  const attached = await attachVolume(deps, operator, running.id, { volume: 'data', limits: { iops: 100 } });
+  await cloud.succeeded(attached.operationId);
+  await assert.rejects(releaseInstance(deps, operator, running.id), { code: 'Conflict', detail: /volumes attached/ });
   const leaver = await cloud.launch('leaver');
   await cloud.succeeded((await releaseInstance(deps, operator, leaver.id)).operationId);
   cloud.host().defineForeignDomain('win10', { state: 'running', memoryMib: 512 });
@@ -75,7 +92,7 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
   await cloud.stop();
 
   const seen = await recover({ dryRun: true });
-  assert.deepEqual(seen.counts, { projects: 1, hosts: 1, networks: 1, images: 1, volumes: 0, instances: 3 });
+  assert.deepEqual(seen.counts, { projects: 1, hosts: 1, networks: 1, images: 1, volumes: 1, instances: 3 });
   const recovered = await recover();
   assert.deepEqual(recovered, seen);
   assert.deepEqual([recovered.cloudId, recovered.leftAlone], [deps.cloudId, []]);

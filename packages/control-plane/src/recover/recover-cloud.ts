@@ -21,7 +21,7 @@ import { migrate } from '../store/migrate.ts';
 import { type CloudPart, chooseCloud } from './choose-cloud.ts';
 import { recoverReleased } from './recovered-releases.ts';
 import { hostOf, imageRow, instanceRow, keptOf, networkRow, schedulesOf } from './recovered-rows.ts';
-import { recoverVolumes } from './recovered-volumes.ts';
+import { recoverAttachments, recoverVolumes } from './recovered-volumes.ts';
 
 export type RecoverOptions = {
   database: pg.PoolConfig;
@@ -130,7 +130,7 @@ async function write(tx: Tx, cloudId: string, hosts: HostPart[], leftAlone: stri
       imageCount++;
     }
   }
-  const volumes = await recoverVolumes(tx, hosts, leftAlone);
+  let volumes = 0;
   let instances = 0;
   for (const host of hosts) {
     await tx
@@ -146,6 +146,7 @@ async function write(tx: Tx, cloudId: string, hosts: HostPart[], leftAlone: stri
         last_seen_at: null,
       })
       .execute();
+    volumes += await recoverVolumes(tx, host, leftAlone);
     for (const found of host.instances) {
       if (!keptOf(found.desired.keepsake)) {
         leftAlone.push(`Domain ${found.desired.domainName} on ${host.name} does not say enough; it goes on as it is.`);
@@ -199,7 +200,7 @@ async function writeInstance(tx: Tx, found: FoundInstance, host: HostPart, leftA
     row[column] = null;
   }
   await tx.insertInto('instances').values(row).execute();
-  for (const { id, networkId, mac, address } of found.desired.nics) {
+  for (const [position, { id, networkId, mac, address, limits }] of found.desired.nics.entries()) {
     const network = await tx.selectFrom('networks').select('id').where('id', '=', networkId).executeTakeFirst();
     if (!network) {
       leftAlone.push(`Network ${networkId} of instance ${row.name} is on no host; its card there is left out.`);
@@ -207,7 +208,15 @@ async function writeInstance(tx: Tx, found: FoundInstance, host: HostPart, leftA
     }
     await tx
       .insertInto('nics')
-      .values({ id, instance_id: found.desired.id, network_id: networkId, mac, address })
+      .values({
+        id,
+        instance_id: found.desired.id,
+        network_id: networkId,
+        mac,
+        address,
+        limits: limits ? JSON.stringify(limits) : null,
+        position,
+      })
       .execute();
     await tx
       .updateTable('addresses')
@@ -216,6 +225,7 @@ async function writeInstance(tx: Tx, found: FoundInstance, host: HostPart, leftA
       .where('address', '=', address)
       .execute();
   }
+  await recoverAttachments(tx, found, leftAlone);
   await writeSchedules(tx, found);
   await writeKeyPairs(tx, found);
 }

@@ -44,6 +44,8 @@ export function instanceRow({ desired, observed }: FoundInstance, hostId: HostId
     converged_generation: generation,
     observed_state: observed.state,
     observed_reason: observed.reason,
+    observed_vcpus: observed.sizes?.vcpus ?? null,
+    observed_memory_mib: observed.sizes?.memoryMib ?? null,
     allocated: isOn || desired.power.state === 'running' || desired.power.state === 'paused',
     failure: null,
     retry_at: null,

@@ -1,8 +1,63 @@
-// Volumes of a lost database.
+// Volumes of a lost database, and which instance has them.
+import type { FoundInstance } from '@virga/contract/agent/inventory';
+import type { ObservedVolume } from '@virga/contract/agent/volumes';
+import type { HostId, ProjectId } from '@virga/contract/ids';
 import type { Tx } from '../store/database.ts';
-import type { CloudPart } from './choose-cloud.ts';
 
-export async function recoverVolumes(_tx: Tx, hosts: readonly CloudPart[], leftAlone: string[]): Promise<number> {
-  for (const { volumes } of hosts) for (const { name } of volumes) leftAlone.push(`Volume ${name} was not taken.`);
-  return 0;
+/** @returns how many */
+export async function recoverVolumes(
+  tx: Tx,
+  { id: hostId, volumes }: { id: HostId; volumes: readonly ObservedVolume[] },
+  leftAlone: string[],
+): Promise<number> {
+  let count = 0;
+  for (const { id, name, sizeBytes, generation, keepsake, intact } of volumes) {
+    const { projectId, createdAt } = keepsake as { projectId?: ProjectId; createdAt?: string };
+    const project =
+      projectId && (await tx.selectFrom('projects').select('id').where('id', '=', projectId).executeTakeFirst());
+    if (!project || !intact) {
+      const why = intact ? 'belongs to a project that nothing else tells of' : 'has lost its disk';
+      leftAlone.push(`Volume ${name} (${id}) ${why}; its files stay where they are until the server runs.`);
+      continue;
+    }
+    await tx
+      .insertInto('volumes')
+      .values({
+        id,
+        project_id: project.id,
+        name,
+        size_bytes: sizeBytes,
+        host_id: hostId,
+        generation,
+        converged_generation: generation,
+        failure: null,
+        ...(createdAt && { created_at: new Date(createdAt) }),
+      })
+      .execute();
+    count++;
+  }
+  return count;
+}
+
+export async function recoverAttachments(tx: Tx, { desired }: FoundInstance, leftAlone: string[]): Promise<void> {
+  const deletedWith = (desired.keepsake.deletedWith as string[] | undefined) ?? [];
+  for (const { id, target, readOnly, limits } of desired.volumes) {
+    const volume = await tx.selectFrom('volumes').select('id').where('id', '=', id).executeTakeFirst();
+    if (!volume) {
+      leftAlone.push(`Volume ${id} of instance ${desired.name} is on no host; the instance is told not to have it.`);
+      continue;
+    }
+    await tx
+      .insertInto('volume_attachments')
+      .values({
+        volume_id: id,
+        instance_id: desired.id,
+        target,
+        read_only: readOnly,
+        limits: limits ? JSON.stringify(limits) : null,
+        generation: 1,
+        delete_with_instance: deletedWith.includes(id),
+      })
+      .execute();
+  }
 }

@@ -6,6 +6,7 @@ import type { ScheduledAction } from '@virga/contract/rest/instance-schedules';
 import { type Selectable, sql } from 'kysely';
 import type { Database } from '../../store/schema.ts';
 import type { KeptProject } from '../projects/kept-project.ts';
+import type { InstanceVolume } from './device-store.ts';
 
 export type KeptSchedule = { id: string; action: ScheduledAction; cron: string; timeZone: string; createdBy: string };
 
@@ -14,20 +15,31 @@ const leftOut: ReadonlySet<string> = new Set([
   ...['tags', 'delete_protection', 'autostart', 'crash_policy', 'expires_at', 'expiry_action'],
   ...['state', 'converged_generation', 'observed_state', 'observed_reason', 'allocated', 'started_at'],
   ...['failure', 'failures', 'retry_at', 'operation_id', 'user_data', 'released'],
+  ...['observed_vcpus', 'observed_memory_mib'],
 ]);
 
 type KeptRow = Omit<Selectable<Database['instances']>, 'user_data'>;
 
 /** @param columns names of the columns of instances, as a query names them */
 export function keepsakeOf(
-  row: KeptRow & { host_name: string; schedules: KeptSchedule[]; project: KeptProject },
+  row: KeptRow & {
+    host_name: string;
+    schedules: KeptSchedule[];
+    project: KeptProject;
+    volumes: Pick<InstanceVolume, 'id' | 'deleteWithInstance'>[];
+  },
   columns: readonly string[],
 ): DesiredInstance['keepsake'] {
   const names = columns.map((column) => column.slice(column.indexOf('.') + 1)).filter((name) => !leftOut.has(name));
   return {
     project: row.project,
     host: { id: row.host_id, name: row.host_name },
-    row: Object.fromEntries(names.map((name) => [name, row[name as keyof KeptRow]])),
+    row: {
+      ...Object.fromEntries(names.map((name) => [name, row[name as keyof KeptRow]])),
+      // What was made of the definition is in the definition.
+      drift: row.drift && { ...row.drift, diff: '' },
+    },
+    deletedWith: row.volumes.filter(({ deleteWithInstance }) => deleteWithInstance).map(({ id }) => id),
     tags: row.tags,
     deleteProtection: row.delete_protection,
     autostart: row.autostart,

@@ -27,6 +27,10 @@ export async function releaseInstance(
     if (row.converged_generation === 0) {
       throw refused(row.name, 'is not yet what was asked for', 'Wait until its launch or adoption has ended.');
     }
+    if (row.volumes.length > 0) {
+      const names = row.volumes.map(({ name }) => name).join(', ');
+      throw refused(row.name, `has volumes attached (${names})`, 'Detach them first: virga detach INSTANCE VOLUME.');
+    }
     return { kind: 'instance.release', set: { desired: 'deleted', released: true } };
   });
 }

@@ -38,9 +38,12 @@ export async function findDrift(
   if (changes.length === 0) return undefined;
   const hash = createHash('sha256').update(JSON.stringify(changes)).digest('hex');
   if (hash === settled) return undefined;
-  const diff = unifiedDiff(remembered!, found, { before: 'as Virga had defined it', after: 'as it was found' });
+  const diff = unifiedDiff(masked(remembered!), masked(found), { before: 'as Virga had defined it', after: 'as it was found' });
   return { hash, diff, ...(await keptAs(context, record.desired, changes, after)) };
 }
+
+/** A difference is shown to whoever sees the instance; passwords of its screen are not for them. */
+const masked = (xml: string): string => xml.replace(/ passwd='[^']*'/g, " passwd='…'");
 
 /** The overlay that would keep it. */
 async function keptAs(
