@@ -93,6 +93,48 @@ test('an instance is released with its address, runs on, and comes back with bot
   assert.equal(pidOf(web.domainName), pid);
 });
 
+test('a definition is edited as with virsh, checked by libvirt before, and what virsh makes of it is kept or taken back', async () => {
+  const box = await launched('box');
+  const pid = pidOf(box.domainName);
+  const file = join(cloud.folder, 'box.xml');
+  const definition = () => virsh('dumpxml', box.domainName, '--inactive', '--security-info');
+  const write = async (from: string | RegExp, to: string) =>
+    writeFileSync(file, (await definition()).replace(from, to));
+
+  await write('</devices>', '<nonsense/></devices>');
+  const refused = await cloud.cli(['edit', 'box', '--file', file, '--yes']);
+  assert.match(refused.stderr, /does not follow libvirt's schema/);
+  await write('</devices>', "<disk type='file' device='disk'><target dev='vda' bus='virtio'/></disk></devices>");
+  const taken = await cloud.cli(['edit', 'box', '--file', file, '--yes']);
+  assert.match(taken.stderr, /error: .+\n/);
+  assert.equal(taken.exit, 2, taken.stderr);
+  await write('</devices>', "<watchdog model='i6300esb' action='none'/></devices>");
+  await cloud.done(`edit box --file ${file} --yes --wait`);
+  assert.match(await definition(), /<watchdog model='i6300esb'/);
+  assert.equal(pidOf(box.domainName), pid);
+  assert.match(await cloud.done('xml box --diff'), /^\+ +<watchdog model='i6300esb'/m);
+  await cloud.done('stop box --wait');
+  await cloud.done('start box --wait');
+  assert.match(await virsh('dumpxml', box.domainName), /<watchdog model='i6300esb'/);
+
+  await write(/<on_crash>\w+</, '<on_crash>coredump-restart<');
+  await virsh('define', file);
+  await until('it is told', async () => (await cloud.json('drift box')).last !== null);
+  assert.match(await cloud.done('drift box'), /and kept:.*\+ +<on_crash>coredump-restart/s);
+  await cloud.done('stop box --wait');
+  await cloud.done('start box --wait');
+  assert.match(await definition(), /<on_crash>coredump-restart/);
+
+  await cloud.done('drift box --policy revert');
+  await write(/<on_reboot>\w+</, '<on_reboot>destroy<');
+  await virsh('define', file);
+  await until('it is taken back', async () => /<on_reboot>restart/.test(await definition()));
+  await until('it is told', async () => (await cloud.json('drift box')).last.action === 'reverted');
+  await cloud.done('edit box --reset --yes --wait');
+  assert.doesNotMatch(await definition(), /i6300esb|coredump-restart/);
+  await cloud.done('delete box --yes --wait');
+});
+
 test('a database that is lost comes back from the host, with everything as it was', async () => {
   const db = await launched('db');
   await foreignGuest('win10');
