@@ -1,6 +1,6 @@
 // A system is installed from a disc, as a person does it with the command line on a real host, and virsh sees it.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { tinyGuestDisc, tinyInstallerDisc } from '@virga/host-agent/contract-suite/tiny-disc';
@@ -65,9 +65,25 @@ test('a system is installed from a disc, starts from the disk, and discs come an
   const xml = await output('virsh', '-c', 'qemu:///system', 'dumpxml', domainName);
   assert.match(xml, /<watchdog model='i6300esb' action='reset'>/);
   assert.match(xml, /<target dev='sda' bus='sata'\/>/);
+  assert.match(await cloud.done('drift desk'), /Nothing was changed beside Virga/);
   await cloud.done('delete desk --yes --wait');
   assert.doesNotMatch(await output('virsh', '-c', 'qemu:///system', 'list', '--all'), new RegExp(id));
   await cloud.done('images delete tools --yes --wait');
+});
+
+test('a machine with Secure Boot and a TPM stops, starts and goes, and its own devices are nobody’s change', async () => {
+  const chosen = '--firmware uefi-secure --tpm --hardware emulated --watchdog pause';
+  await cloud.done(`launch vault --iso installer --type tiny ${chosen} --wait`);
+  const { domainName } = await cloud.json('show vault');
+  const uuid = (await output('virsh', '-c', 'qemu:///system', 'domuuid', domainName)).trim();
+  assert.match(await cloud.done('show vault'), /emulated, uefi-secure, TPM 2\.0, watchdog \(pause\)/);
+  await cloud.done('cdrom eject vault --wait');
+  await cloud.done('destroy vault --wait');
+  await cloud.done('start vault --wait');
+  assert.match(await cloud.done('drift vault'), /Nothing was changed beside Virga/);
+  assert.ok(existsSync(`/var/lib/libvirt/swtpm/${uuid}`));
+  await cloud.done('delete vault --yes --wait');
+  assert.ok(!existsSync(`/var/lib/libvirt/swtpm/${uuid}`));
 });
 
 test('what makes no sense is refused with what to do, and nothing comes of it', async () => {

@@ -162,7 +162,7 @@ async function turnOff(context: AgentContext, desired: DesiredInstance, domain: 
 async function ejectDisc(context: AgentContext, desired: DesiredInstance, { ref }: OwnDomain): Promise<void> {
   const claims = await readClaims(context.storage, desired.id);
   if (claims.every((claim) => claim === desired.cdrom?.imageId)) return;
-  const locked = await convergeDisc(context, desired, ref, null);
+  const locked = await convergeDisc(context, desired, ref, null, { inDefinition: true });
   if (locked === undefined) await settleClaims(context, desired);
 }
 

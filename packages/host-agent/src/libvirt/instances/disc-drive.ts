@@ -11,12 +11,16 @@ import type { DiskPlace } from './machine-profile.ts';
 
 type SeenDrive = { place: DiskPlace; disc: string | null; bootOrder: number | undefined };
 
-/** @returns why it is not done: the guest keeps the disc */
+/**
+ * @param inDefinition changes the definition too, which has the drive and is not written anew
+ * @returns why it is not done: the guest keeps the disc
+ */
 export async function convergeDisc(
   context: AgentContext,
   desired: DesiredInstance,
   ref: DomainRef,
   disc: string | null,
+  { inDefinition = false }: { inDefinition?: boolean } = {},
 ): Promise<VirgaError | undefined> {
   const drive = await context.hypervisor.ask(`look at ${ref.name}`, async ({ domains }) =>
     readDrive(await domains.xml(ref)),
@@ -27,7 +31,7 @@ export async function convergeDisc(
   await context.hook('change-disc', desired.id);
   return context.hypervisor.act(`change the disc of ${ref.name}`, async ({ domains }) => {
     try {
-      await domains.updateDevice(ref, xml, { live: true, config: true, force });
+      await domains.updateDevice(ref, xml, { live: true, config: inDefinition, force });
       return undefined;
     } catch (error) {
       if (!(error instanceof LibvirtError) || drive.disc === null) throw error;
