@@ -65,6 +65,8 @@ const devices: Partial<DesiredInstance> = {
 };
 const secondNic = { ...desired.nics[0]!, id: 'eni-0123456789abcdef1' as const, mac: '52:54:00:12:34:57' };
 
+const burstLimits = { bytesPerSecond: 10_000_000, burstBytesPerSecond: 50_000_000, burstSeconds: 20 };
+
 const goldens: Record<string, DomainSpec> = {
   'bios-kvm': spec(),
   'uefi-four-processors': spec({ vcpus: 4, maxVcpus: 4, firmware: 'uefi' }),
@@ -76,6 +78,14 @@ const goldens: Record<string, DomainSpec> = {
   'secure-boot-and-tpm': spec({ firmware: 'uefi-secure', tpm: true }, { acceleration: 'tcg', vhostNet: false }),
   'emulated-devices': { ...spec({ ...installing, ...devices, hardware: 'emulated' }), disc: '/srv/images/iso/image' },
   'legacy-devices': { ...spec({ ...installing, ...devices, hardware: 'legacy' }), disc: '/srv/images/iso/image' },
+  'volumes-and-limits': spec({
+    rootDisk: { ...desired.rootDisk, limits: { iops: 300 } },
+    volumes: [
+      { id: 'vol-0123456789abcdef1', target: 'vdc', readOnly: false, limits: burstLimits },
+      { id: 'vol-0123456789abcdef2', target: 'vdd', readOnly: true },
+    ],
+    nics: desired.nics.map((nic) => ({ ...nic, limits: { inboundBytesPerSecond: 1_250_000, burstBytes: 65_536 } })),
+  }),
   watchdog: spec({ watchdog: 'reset' }),
   'network-boot': spec({ bootOrder: ['network', 'disk'], nics: [...desired.nics, secondNic] }),
   'room-to-grow-emulated': spec({ maxVcpus: 4, maxMemoryMib: 1025 }, { acceleration: 'tcg', vhostNet: false }),
