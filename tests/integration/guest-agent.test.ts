@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { InstanceId } from '@virga/contract/ids';
 import type { ConsoleKind } from '@virga/contract/rest/instance-consoles';
-import { RfbClient } from '@virga/host-agent/contract-suite/rfb-client';
 import { isPng } from '@virga/host-agent/picture';
 import { type Hypervisor, startHypervisor } from '@virga/testing/hypervisor';
+import { seenScreen } from '@virga/testing/seen-screen';
 import { until } from '@virga/testing/until';
 import { openWebSocketStream, refusedUpgrade } from '@virga/testing/web-socket-stream';
 import { WholeCloud } from './whole-cloud.ts';
@@ -189,13 +189,9 @@ test('keys are added to those of a user, once', limited, async () => {
 test('the screen is a PNG, and a VNC client that has a ticket shakes hands and gets a picture', limited, async () => {
   const { data } = await cloud.client.getScreenshot(params);
   assert.ok(isPng(Buffer.from(data, 'base64')));
-  const stream = await consoleByTicket('vnc');
-  const client = new RfbClient(stream);
-  const screen = await client.connect();
+  const { picture, ...screen } = await seenScreen(await consoleByTicket('vnc'));
   assert.ok(screen.width >= 640 && screen.height >= 400 && screen.name.includes('web'), JSON.stringify(screen));
-  const { width, height, pixels } = await client.picture(screen);
-  assert.equal(pixels.length, (width * height * screen.bitsPerPixel) / 8);
-  stream.destroy();
+  assert.equal(picture.pixels.length, (picture.width * picture.height * screen.bitsPerPixel) / 8);
 });
 
 test('the command line does the same', limited, async () => {

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { createClient } from '@virga/contract/client';
 import type { InstanceId, OperationId } from '@virga/contract/ids';
 import type { ConsoleKind } from '@virga/contract/rest/instance-consoles';
-import { RfbClient } from '@virga/host-agent/contract-suite/rfb-client';
+import { seenScreen } from '@virga/testing/seen-screen';
 import { SettableClock } from '@virga/testing/settable-clock';
 import { startTemporaryCloud, type TemporaryCloud } from '@virga/testing/temporary-cloud';
 import { until } from '@virga/testing/until';
@@ -71,11 +71,9 @@ test('a ticket opens the serial console, with the subprotocol that viewers ask f
 
 test('a ticket opens the screen: a VNC client shakes hands and gets a picture', async () => {
   const { stream } = await openWebSocketStream(urlOf(await ticketFor('vnc')));
-  const client = new RfbClient(stream);
-  const screen = await client.connect();
-  assert.match(screen.name, /web/);
-  assert.equal((await client.picture(screen)).pixels.length, screen.width * screen.height * 4);
-  stream.destroy();
+  const { name, width, height, picture } = await seenScreen(stream);
+  assert.match(name, /web/);
+  assert.equal(picture.pixels.length, width * height * 4);
 });
 
 test('a second use, a late one and a made-up one are refused in the same words, and the database knows hashes only', async () => {

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { appendFile, mkdir, mkdtemp, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { newId } from '@virga/contract/ids';
+import { pino } from 'pino';
+import type { Storage } from '../storage.ts';
+import { consoleLogLimitBytes, limitConsoleLogsNow } from './console-log-limit.ts';
+
+test('a log that nobody rotates is cut, its end is kept, and who appends to it goes on', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'virga-console-log.'));
+  const storage = { instancesPath: folder } as Storage;
+  const context = { storage, log: pino({ enabled: false }) };
+  const [large, small] = [join(folder, newId('instance')), join(folder, newId('instance'))];
+  for (const path of [large, small, join(folder, '.unfinished')]) await mkdir(path);
+  await appendFile(join(small, 'console.log'), 'login: ');
+  await using writer = await open(join(large, 'console.log'), 'a');
+  await writer.write(Buffer.alloc(consoleLogLimitBytes, 'x'));
+  await limitConsoleLogsNow(context);
+  assert.equal((await stat(join(large, 'console.log'))).size, consoleLogLimitBytes, 'what is within the limit stays');
+  await writer.write('the end');
+  await limitConsoleLogsNow(context);
+  await writer.write('and on');
+  assert.equal(await readFile(join(large, 'console.log'), 'utf8'), 'and on');
+  const rotated = await readFile(join(large, 'console.log.0'), 'latin1');
+  assert.ok(rotated.endsWith('xthe end') && rotated.length === consoleLogLimitBytes / 2);
+  assert.deepEqual((await readdir(large)).sort(), ['console.log', 'console.log.0']);
+  assert.equal(await readFile(join(small, 'console.log'), 'utf8'), 'login: ');
+  await rm(folder, { recursive: true });
+});
