@@ -71,6 +71,20 @@ test('an image that instances are cloned from is not deleted, and the refusal co
   await cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, id)).operationId);
 });
 
+test('a disc is registered as what it is, and what is no disc is refused', async () => {
+  await cloud.registerDisc('tools');
+  const [disc] = (await listImages(cloud.deps.db, cloud.operator, { name: 'tools' })).items;
+  assert.deepEqual([disc?.kind, disc?.format, disc?.state], ['iso', 'raw', 'available']);
+  await assert.rejects(register('cow', { kind: 'iso', format: 'qcow2' }), {
+    code: 'InvalidArgument',
+    field: '/format',
+  });
+  const { operationId } = await register('disk-as-disc', { kind: 'iso' });
+  const { code, detail } = await cloud.failed(operationId);
+  assert.deepEqual([code, /ISO 9660/.test(detail)], ['ImageUnusable', true]);
+  await cloud.succeeded((await remove(disc!.id)).operationId);
+});
+
 test('a name is taken once', async () => {
   await assert.rejects(register('disk'), { code: 'NameTaken', field: '/name' });
 });
