@@ -33,6 +33,7 @@ export const moduleOrder = [
   'placement',
   'key-pairs',
   'images',
+  'templates',
   'volumes',
   'networks',
   'security-groups',

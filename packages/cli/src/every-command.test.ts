@@ -25,6 +25,7 @@ import {
   aSchedule,
   aUser,
   aVolume,
+  aWarmImage,
   exampleNowMs,
 } from '@virga/testing/contract-examples';
 import { type ContractServer, type Handlers, serveContract } from '@virga/testing/contract-server';
@@ -150,6 +151,8 @@ const cases: Record<string, Case> = {
     argv: ['images', 'delete', 'starter', '--yes'],
     json: [{ name: 'starter', image: anImage(), operationId }],
   },
+  'images warm': { argv: ['images', 'warm', 'starter'], json: [aWarmImage()] },
+  'images cool': { argv: ['images', 'cool', 'starter'], json: [aWarmImage()] },
   'networks list': { argv: ['networks'], json: [aNetwork()] },
   'networks show': { argv: ['networks', 'show', 'default'], json: aNetwork() },
   'networks create': {
@@ -262,6 +265,9 @@ const handlers: Required<
   getImage: () => anImage(),
   registerImage: () => ({ image: anImage(), operationId }),
   deleteImage: () => ({ image: anImage(), operationId }),
+  listWarmImages: () => ({ items: [aWarmImage()] }),
+  warmImage: () => ({ items: [aWarmImage()] }),
+  coolImage: () => ({ items: [aWarmImage()] }),
   listNetworks: () => pageOf(aNetwork()),
   getNetwork: () => aNetwork(),
   createNetwork: () => ({ network: aNetwork(), operationId }),

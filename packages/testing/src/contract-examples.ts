@@ -12,6 +12,7 @@ import type { KeyPair } from '@virga/contract/rest/key-pairs';
 import type { Network } from '@virga/contract/rest/networks';
 import type { Operation } from '@virga/contract/rest/operations';
 import type { Volume } from '@virga/contract/rest/volumes';
+import type { WarmImage } from '@virga/contract/rest/warm-images';
 
 const createdAt = '2026-03-01T12:00:00.000Z';
 /** Two hours after every example was made. */
@@ -81,6 +82,7 @@ export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
       limits: { iops: 500 },
     },
   ],
+  launchPath: 'cold',
   createdAt,
   startedAt: createdAt,
   ...fields,
@@ -112,6 +114,25 @@ export const anImage = (fields: Partial<Image> = {}): Image => ({
   sha256: 'ab'.repeat(32),
   defaultUser: 'virga',
   minimumMemoryMib: 64,
+  warmable: true,
+  createdAt,
+  ...fields,
+});
+
+export const aWarmImage = (fields: Partial<WarmImage> = {}): WarmImage => ({
+  id: 'tmpl-00000000000000001',
+  imageId: 'ami-00000000000000001',
+  imageName: 'starter',
+  hostId: 'host-00000000000000001',
+  hostName: 'alpha',
+  type: 'small',
+  vcpus: 1,
+  memoryMib: 256,
+  diskBytes: 1_073_741_824,
+  pool: 1,
+  waiting: 1,
+  state: 'ready',
+  stateReason: null,
   createdAt,
   ...fields,
 });

@@ -27,10 +27,12 @@ import { hibernate } from './hibernate.ts';
 import { listDomains } from './hosts/list-domains.ts';
 import { listHosts } from './hosts/list-hosts.ts';
 import { showHost } from './hosts/show-host.ts';
+import { coolImage } from './images/cool-image.ts';
 import { deleteImage } from './images/delete-image.ts';
 import { listImages } from './images/list-images.ts';
 import { registerImage } from './images/register-image.ts';
 import { showImage } from './images/show-image.ts';
+import { warmImage } from './images/warm-image.ts';
 import { createKey } from './keys/create-key.ts';
 import { deleteKey } from './keys/delete-key.ts';
 import { importKey } from './keys/import-key.ts';
@@ -147,6 +149,8 @@ export const commandTable: readonly CommandDefinition[] = [
   addGuestKey,
   listImages,
   showImage,
+  warmImage,
+  coolImage,
   registerImage,
   deleteImage,
   listVolumes,

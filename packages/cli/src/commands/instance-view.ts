@@ -62,6 +62,7 @@ export function instanceRows(instance: Instance, nowMs: number): [string, string
     ['Expires', expiry(instance, nowMs)],
     ['Generation', String(instance.generation)],
     ['Created', `${instance.createdAt} (${formatAge(instance.createdAt, nowMs)} ago)`],
+    ['Began', instance.launchPath === 'warm' ? 'as a copy of a running guest' : null],
     ['Started', instance.startedAt && `${instance.startedAt} (${formatAge(instance.startedAt, nowMs)} ago)`],
   ];
 }

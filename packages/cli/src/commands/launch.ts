@@ -80,6 +80,12 @@ export const launch = defineCommand({
     ...hardwareOptions,
     tpm: { type: 'flag', summary: 'a TPM 2.0 of its own' },
     cdrom: { type: 'flag', summary: 'an empty CD-ROM drive, for discs to be inserted while it runs' },
+    warm: {
+      type: 'text',
+      value: 'HOW',
+      choices: ['auto', 'never', 'always'],
+      summary: 'begin as a copy of a running guest: where one is kept, never, or not at all without one',
+    },
     ...attributeOptions,
     count: {
       type: 'integer',
@@ -129,6 +135,7 @@ export const launch = defineCommand({
       ...(options.cdrom ? { cdrom: true } : {}),
       type,
       keyPairs,
+      ...(options.warm === undefined ? {} : { warm: options.warm }),
       ...(network === undefined ? {} : { network }),
       ...(userData === undefined ? {} : { userData }),
       ...(disk === undefined ? {} : { diskGib: disk }),

@@ -20,6 +20,7 @@ import { interopRoutes } from './interop.ts';
 import { keyPairRoutes } from './key-pairs.ts';
 import { networkRoutes } from './networks.ts';
 import { operationRoutes } from './operations.ts';
+import { warmRoutes } from './warm-images.ts';
 import { volumeRoutes } from './volumes.ts';
 
 const healthRoutes = {
@@ -38,6 +39,7 @@ export const api = {
   ...hostRoutes,
   ...keyPairRoutes,
   ...imageRoutes,
+  ...warmRoutes,
   ...networkRoutes,
   ...volumeRoutes,
   ...instanceRoutes,

@@ -32,6 +32,7 @@ export const Image = Type.Object(
     sha256: Nullable(Type.String()),
     defaultUser: Type.String({ description: 'who to log in as over SSH' }),
     minimumMemoryMib: Type.Integer(),
+    warmable: Type.Boolean({ description: 'its guests can be copied while they run: see virga images warm' }),
     createdAt: Time,
   },
   { $id: 'Image' },
@@ -74,6 +75,12 @@ export const imageRoutes = {
         visibility: Type.Optional(Type.Union([Type.Literal('private'), Type.Literal('public')])),
         defaultUser: Type.Optional(Type.String({ pattern: '^[a-z_][a-z0-9_-]{0,31}$' })),
         minimumMemoryMib: Type.Optional(Type.Integer({ minimum: 0 })),
+        warmable: Type.Optional(
+          Type.Boolean({
+            default: false,
+            description: 'its guests have /usr/libexec/virga/fork-identity, and can be copied while they run',
+          }),
+        ),
       },
       { additionalProperties: false },
     ),

@@ -65,6 +65,9 @@ export const Instance = Type.Object(
     ]),
     domainName: Type.String({ description: 'name of the libvirt domain, as virsh list shows it' }),
     ...deviceFields,
+    launchPath: Type.Union([Type.Literal('cold'), Type.Literal('warm')], {
+      description: 'warm: it began as a copy of a guest that was running',
+    }),
     createdAt: Time,
     startedAt: Nullable(Time),
   },
@@ -99,6 +102,13 @@ export const LaunchInstance = Type.Object(
         minimum: 64,
         maximum: 16_777_216,
         description: 'up to here memory can be added while it runs; default as much as it has',
+      }),
+    ),
+    warm: Type.Optional(
+      Type.Union([Type.Literal('auto'), Type.Literal('never'), Type.Literal('always')], {
+        default: 'auto',
+        description:
+          'auto: as a copy of a running guest where one of the image and type is kept; always: or not at all; never: by booting',
       }),
     ),
     ...launchHardware,

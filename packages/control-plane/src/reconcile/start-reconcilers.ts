@@ -18,6 +18,7 @@ import { InstanceReconciler } from '../modules/instances/instance-reconciler.ts'
 import { readWake } from '../modules/instances/instance-wake.ts';
 import { reapReleased } from '../modules/instances/released-instances.ts';
 import { NetworkReconciler } from '../modules/networks/network-reconciler.ts';
+import { TemplateReconciler } from '../modules/templates/template-reconciler.ts';
 import { VolumeReconciler } from '../modules/volumes/volume-reconciler.ts';
 import { expireIdempotencyKeys } from '../store/once-only.ts';
 import { WorkflowEngine } from '../workflows/workflow-engine.ts';
@@ -69,6 +70,7 @@ async function act(deps: Deps): Promise<Acting> {
       hosts.get(hostId)?.instances.wake(id);
     }),
     deps.notifications.subscribe('networks', (id) => networks.wake(id as Parameters<typeof networks.wake>[0])),
+    deps.notifications.subscribe('templates', (id) => hosts.get(id as HostId)?.templates.wake()),
     deps.notifications.subscribe('volumes', (id) => volumes.wake(id as Parameters<typeof volumes.wake>[0])),
     deps.notifications.onReconnected(() => {
       engine.wake();
@@ -88,6 +90,7 @@ async function act(deps: Deps): Promise<Acting> {
       networks.close(),
       volumes.close(),
       ...ofHosts.map(({ instances }) => instances.close()),
+      ...ofHosts.map(({ templates }) => templates.close()),
     ]);
     await Promise.all(periodic);
   };
@@ -111,6 +114,7 @@ const hourMs = 3_600_000;
 type ActedOn = {
   id: HostId;
   instances: InstanceReconciler;
+  templates: TemplateReconciler;
   watcher: HostWatcher;
   resync: () => Promise<void>;
 };
@@ -134,6 +138,7 @@ function actOn(
       for (const { networkId } of row.nics) await networks.provide(host, networkId, callSignal);
     },
   });
+  const templates = new TemplateReconciler(deps, access, host);
   const unwaited = (work: Promise<unknown>) => void work.catch((error) => log(deps, error));
   let lastBoot: Promise<unknown> = Promise.resolve();
   const watcher = new HostWatcher(deps, access, host, {
@@ -147,6 +152,7 @@ function actOn(
       unwaited(instances.listed(seen));
       unwaited(reapImages(deps, access, host, signal));
       unwaited(volumes.wakeUnconverged());
+      unwaited(templates.resync());
       unwaited(volumes.resync(host, signal));
       unwaited(reapReleased({ deps, access }, host));
     },
@@ -167,9 +173,10 @@ function actOn(
     await instances.resync(signal);
     await reapImages(deps, access, host, signal);
     await volumes.resync(host, signal);
+    await templates.resync();
     await reapReleased({ deps, access }, host);
   };
-  return { id: host.id, instances, watcher, resync };
+  return { id: host.id, instances, templates, watcher, resync };
 }
 
 /** Instances that are not as they were last asked for and may be tried now. Reads an index of just those. */

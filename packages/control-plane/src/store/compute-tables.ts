@@ -22,6 +22,7 @@ import type {
   OperationId,
   ProjectId,
   ScheduleId,
+  TemplateId,
   UserId,
   VolumeId,
 } from '@virga/contract/ids';
@@ -75,6 +76,8 @@ export type ComputeTables = {
     sha256: string | null;
     default_user: string;
     minimum_memory_mib: number;
+    /** Guests of it can be copied while they run. */
+    warmable: Generated<boolean>;
     /** Where the file was found on the host that it was registered from. */
     source: JSONColumnType<{ kind: 'file'; path: string }>;
     created_at: CreatedAt;
@@ -175,6 +178,9 @@ export type ComputeTables = {
     /** The operation that the current generation belongs to. */
     operation_id: OperationId | null;
     created_at: CreatedAt;
+    /** What it was to begin as a copy of; the template may be gone. */
+    template_id: Generated<TemplateId | null>;
+    launch_path: Generated<'cold' | 'warm'>;
     started_at: Date | null;
     state: GeneratedAlways<InstanceState>;
     origin: Generated<DesiredInstance['origin']>;
@@ -183,7 +189,7 @@ export type ComputeTables = {
     overlay: JSONColumnType<OverlayChange[], string | undefined>;
     drift_policy: Generated<DriftPolicy>;
     /** What was last changed outside, and what was done about it. */
-    drift: JSONColumnType<Drift & { hash: string }> | null;
+    drift: JSONColumnType<Drift & { hash: string /** That the decision belongs to. */; generation: number }> | null;
     description: Generated<string>;
     tags: ColumnType<Tags, string | undefined, string>;
     delete_protection: Generated<boolean>;

@@ -14,6 +14,7 @@ import * as volumes from './migrations/0009-volumes.ts';
 import * as instanceHardware from './migrations/0010-instance-hardware.ts';
 import * as consoleTickets from './migrations/0011-console-tickets.ts';
 import * as interop from './migrations/0012-interop.ts';
+import * as warmImages from './migrations/0013-warm-images.ts';
 
 const migrations: Record<string, Migration> = {
   '0001-foundation': foundation,
@@ -28,6 +29,7 @@ const migrations: Record<string, Migration> = {
   '0010-instance-hardware': instanceHardware,
   '0011-console-tickets': consoleTickets,
   '0012-interop': interop,
+  '0013-warm-images': warmImages,
 };
 
 /** Brings the schema to this version. @throws StoreUnavailable a migration failed; nothing of it remains */

@@ -3,6 +3,7 @@ import type { ComputeTables } from './compute-tables.ts';
 import type { ConsoleTables } from './console-tables.ts';
 import type { FoundationTables } from './foundation-tables.ts';
 import type { InteropTables } from './interop-tables.ts';
+import type { TemplateTables } from './template-tables.ts';
 import type { VolumeTables } from './volume-tables.ts';
 
-export type Database = FoundationTables & ComputeTables & ConsoleTables & InteropTables & VolumeTables;
+export type Database = FoundationTables & ComputeTables & ConsoleTables & InteropTables & TemplateTables & VolumeTables;

@@ -10,7 +10,7 @@ import type { Cloud } from './cloud.ts';
 import type { Phase, Report } from './phase.ts';
 import { imageName, starterFile } from './starter-file.ts';
 
-type Recipe = { defaultUser: string; minimumMemoryMib: number };
+type Recipe = { defaultUser: string; minimumMemoryMib: number; warmable?: boolean };
 
 /** @param given a file to register instead of building one */
 export function imagePhase(folders: Folders, cloud: Cloud, given: string | undefined): Phase {
@@ -31,11 +31,21 @@ export function imagePhase(folders: Folders, cloud: Cloud, given: string | undef
       if (found) await settle(client, cloud, found, report);
       if ((await findStarter(client))?.state === 'available') return;
       const path = await starterFile(folders, given, report);
-      const { defaultUser, minimumMemoryMib } = readRecipe();
+      const { defaultUser, minimumMemoryMib, warmable = false } = readRecipe();
       report('registering');
       const { operationId } = await idempotent((request) =>
         client.registerImage(
-          { body: { name: imageName, path, format: 'qcow2', visibility: 'public', defaultUser, minimumMemoryMib } },
+          {
+            body: {
+              name: imageName,
+              path,
+              format: 'qcow2',
+              visibility: 'public',
+              defaultUser,
+              minimumMemoryMib,
+              warmable,
+            },
+          },
           request,
         ),
       );

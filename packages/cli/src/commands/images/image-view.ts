@@ -34,6 +34,7 @@ export function imageRows(image: Image, nowMs: number): [string, string | null][
     ['SHA-256', image.sha256],
     ['Login user', image.defaultUser],
     ['Memory', `at least ${image.minimumMemoryMib} MiB`],
+    ['Guests', image.warmable ? 'can be copied while they run' : null],
     ['Visibility', image.visibility],
     ['Project', image.projectId],
     ['Created', `${image.createdAt} (${formatAge(image.createdAt, nowMs)} ago)`],

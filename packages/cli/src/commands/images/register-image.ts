@@ -45,6 +45,7 @@ export const registerImage = defineCommand({
       minimum: 0,
       maximum: 16_777_216,
     },
+    warmable: { type: 'flag', summary: 'its guests can be copied while they run: see virga images warm' },
     wait: waitOption,
   },
   examples: [
@@ -69,6 +70,7 @@ export const registerImage = defineCommand({
       path: resolve(args.path),
       ...(visibility === undefined ? {} : { visibility }),
       ...(loginUser === undefined ? {} : { defaultUser: loginUser }),
+      ...(options.warmable ? { warmable: true } : {}),
       ...(minimumMemory === undefined ? {} : { minimumMemoryMib: minimumMemory }),
     };
     const change = {

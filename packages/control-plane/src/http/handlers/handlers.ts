@@ -18,6 +18,7 @@ import { policyHandlers } from './policy-handlers.ts';
 import { powerHandlers } from './power-handlers.ts';
 import { eventHandlers, healthHandlers, operationHandlers } from './record-handlers.ts';
 import { instanceDeviceHandlers, volumeHandlers } from './volume-handlers.ts';
+import { warmHandlers } from './warm-handlers.ts';
 
 export function createHandlers(deps: FrontDeps): Handlers {
   return {
@@ -26,6 +27,7 @@ export function createHandlers(deps: FrontDeps): Handlers {
     ...hostHandlers(deps),
     ...keyPairHandlers(deps),
     ...imageHandlers(deps),
+    ...warmHandlers(deps),
     ...networkHandlers(deps),
     ...volumeHandlers(deps),
     ...instanceHandlers(deps),

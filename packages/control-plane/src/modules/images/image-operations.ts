@@ -22,6 +22,7 @@ type NewImage = {
   visibility?: 'private' | 'public' | undefined;
   defaultUser?: string | undefined;
   minimumMemoryMib?: number | undefined;
+  warmable?: boolean | undefined;
 };
 
 const usualUser = 'root';
@@ -88,6 +89,7 @@ export async function registerImage(
           sha256: null,
           default_user: body.defaultUser ?? usualUser,
           minimum_memory_mib: body.minimumMemoryMib ?? 0,
+          warmable: body.warmable ?? false,
           source: JSON.stringify({ kind: 'file', path: body.path }),
         })
         .returningAll()
@@ -154,6 +156,22 @@ export async function deleteImage(
 }
 
 async function refuseWhileUsed(tx: Tx, row: ImageRow): Promise<void> {
+  const template = await tx
+    .selectFrom('image_templates')
+    .select('desired')
+    .where('image_id', '=', row.id)
+    .orderBy('desired', 'desc')
+    .limit(1)
+    .executeTakeFirst();
+  if (template) {
+    throw new VirgaError('InUse', {
+      detail: `A running guest of image ${row.name} is ${template.desired === 'kept' ? '' : 'still '}kept for instant launches.`,
+      action:
+        template.desired === 'kept'
+          ? `Drop it first: virga images cool ${row.name}.`
+          : 'Delete the instances that began as its copies, and try again in a moment.',
+    });
+  }
   const drive = await tx
     .selectFrom('instances')
     .select('name')

@@ -87,6 +87,7 @@ export function toImage(row: ImageRow): Image {
     sha256: row.sha256,
     defaultUser: row.default_user,
     minimumMemoryMib: row.minimum_memory_mib,
+    warmable: row.warmable,
     createdAt: row.created_at.toISOString(),
   };
 }

@@ -95,6 +95,7 @@ export async function recordApplied(context: Context, row: InstanceRow, observed
         ...(isNew && { failures: 0, retry_at: null }),
         ...(isFreed ? unallocated : left),
         ...(isNew && hasStarted(row, kind) && { started_at: now }),
+        ...(row.template_id && { launch_path: observed.warm ? 'warm' : 'cold' }),
       })
       .where('id', '=', row.id)
       .execute();

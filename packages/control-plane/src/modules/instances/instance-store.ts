@@ -67,6 +67,8 @@ const columns = [
   'instances.operation_id',
   'instances.created_at',
   'instances.started_at',
+  'instances.template_id',
+  'instances.launch_path',
   'instances.state',
   'instances.origin',
   'instances.released',
@@ -171,8 +173,10 @@ export function desiredInstanceOf(row: InstanceOrder, cloudId: string): DesiredI
         : { state: row.desired },
     reboot: row.reboot,
     overlay: row.overlay,
-    ...(row.drift && { settledDrift: row.drift.hash }),
+    // Until the host has done what was decided: the same change made again is another one.
+    ...(row.drift && row.converged_generation < row.drift.generation && { settledDrift: row.drift.hash }),
     origin: row.origin,
+    ...(row.template_id && { warm: { templateId: row.template_id } }),
     keepsake: keepsakeOf(row, columns),
   };
 }
@@ -229,6 +233,7 @@ export function toInstance(row: InstanceRow): Instance {
     rootDiskLimits: row.root_disk_limits,
     volumes: attachedVolumesOf(row),
     networkInterfaces: networkInterfacesOf(row),
+    launchPath: row.launch_path,
     createdAt: row.created_at.toISOString(),
     startedAt: row.started_at?.toISOString() ?? null,
   };
@@ -239,10 +244,9 @@ function stateReason(row: InstanceRow): string | null {
   if (row.host_state === 'unreachable') {
     return `Host ${row.host_name} cannot be reached${row.host_state_reason ? `: ${row.host_state_reason}` : '.'}`;
   }
-  if (row.state !== 'paused') return null;
-  return row.observed_reason === 'storage-full'
-    ? 'The guest was paused because the storage of the host is full; it goes on once there is space and it is resumed.'
-    : 'The guest was paused from outside; virsh resume lets it go on.';
+  return row.state === 'paused' && row.observed_reason === 'storage-full'
+    ? 'The guest stands still because the storage of the host is full; it goes on once there is room.'
+    : null;
 }
 
 /** The error behind a failure that was written down. */

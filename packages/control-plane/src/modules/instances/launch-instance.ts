@@ -14,7 +14,9 @@ import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import type { Database } from '../../store/schema.ts';
 import { leaseAddress } from '../networks/address-store.ts';
 import { createOperation } from '../operations/operation-store.ts';
-import { place } from '../placement/placement.ts';
+import { place, placeOn } from '../placement/placement.ts';
+import { cannotBeginWarm, whyCold } from '../templates/template.ts';
+import { takeWarmOrigin, type WarmOrigin } from '../templates/template-store.ts';
 import { insertNic } from './device-store.ts';
 import { domainNameOf } from './instance.ts';
 import { insertInstance, toInstance } from './instance-store.ts';
@@ -34,20 +36,66 @@ export async function launchInstance(
   body: LaunchInstance,
   idempotency?: Idempotency,
 ): Promise<{ instance: Instance; operationId: OperationId }> {
-  try {
-    return await onceOnly(deps.db, idempotency, async (tx) => {
-      const plan = await planLaunch(tx, access, body, deps.clock.now());
+  let origin: WarmOrigin | undefined;
+  const launch = (asked: LaunchInstance) =>
+    onceOnly(deps.db, idempotency, async (tx) => {
+      const plan = await planLaunch(tx, access, asked, deps.clock.now());
       await refuseTakenName(tx, access, plan.name);
-      return insertLaunch(tx, access, plan);
+      origin = await chooseOrigin(tx, access, plan);
+      return insertLaunch(tx, access, plan, origin);
     });
+  try {
+    try {
+      return await launch(body);
+    } catch (error) {
+      // The host of the copy has filled up in this very moment, and another may have room.
+      const hasNoRoom =
+        error instanceof VirgaError && (error.code === 'NoCapacity' || error.code === 'HostUnavailable');
+      if (!hasNoRoom || origin === undefined || body.warm === 'always') throw error;
+      return await launch({ ...body, warm: 'never' });
+    }
   } catch (error) {
     if (brokenConstraint(error) === 'instances_name_taken') throw nameTaken(body.name);
     throw error;
   }
 }
 
-async function insertLaunch(tx: Tx, access: ProjectAccess<'operator'>, plan: LaunchPlan) {
-  const id = newId('instance');
+/** What the launch begins as a copy of. @throws Conflict it must and cannot */
+async function chooseOrigin(
+  tx: Tx,
+  access: ProjectAccess<'operator'>,
+  plan: LaunchPlan,
+): Promise<WarmOrigin | undefined> {
+  if (plan.warm === 'never') return undefined;
+  const why = whyCold(plan);
+  const origin = why === undefined ? await takeWarmOrigin(tx, access, plan) : undefined;
+  if (origin === undefined && plan.warm === 'always') {
+    throw cannotBeginWarm(
+      why ?? `no running guest of image ${plan.image?.name} and type ${plan.type} is kept on a host with room`,
+    );
+  }
+  return origin;
+}
+
+/** The row of the host comes last, because other launches may have to wait for it. */
+async function placeLaunch(
+  tx: Tx,
+  access: ProjectAccess<'operator'>,
+  plan: LaunchPlan,
+  origin: WarmOrigin | undefined,
+) {
+  if (origin === undefined) return place(tx, access, plan);
+  await placeOn(tx, access, origin.hostId, plan);
+  return tx.selectFrom('hosts').select(['id', 'name']).where('id', '=', origin.hostId).executeTakeFirstOrThrow();
+}
+
+async function insertLaunch(
+  tx: Tx,
+  access: ProjectAccess<'operator'>,
+  plan: LaunchPlan,
+  origin: WarmOrigin | undefined,
+) {
+  const id = origin?.instanceId ?? newId('instance');
   const nicId = newId('networkInterface');
   const operationId = await createOperation(tx, access, {
     kind: 'instance.launch',
@@ -71,8 +119,7 @@ async function insertLaunch(tx: Tx, access: ProjectAccess<'operator'>, plan: Lau
     },
   });
   const address = await leaseAddress(tx, access, plan.network, nicId);
-  // The row of the host comes last, because other launches may have to wait for it.
-  const host = await place(tx, access, plan);
+  const host = await placeLaunch(tx, access, plan, origin);
   const columns: Insertable<Database['instances']> = {
     id,
     project_id: access.projectId,
@@ -107,6 +154,8 @@ async function insertLaunch(tx: Tx, access: ProjectAccess<'operator'>, plan: Lau
     retry_at: null,
     operation_id: operationId,
     started_at: null,
+    template_id: origin?.templateId ?? null,
+    launch_path: origin === undefined ? 'cold' : 'warm',
     ...plan.attributes,
   };
   const row = await insertInstance(tx, columns);

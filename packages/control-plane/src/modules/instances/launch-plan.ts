@@ -38,6 +38,7 @@ export type LaunchPlan = {
   /** What the host must be able to give. */
   features: HostFeature[];
   attributes: LaunchAttributes;
+  warm: NonNullable<LaunchInstance['warm']>;
 };
 
 const bytesPerGib = 1024 ** 3;
@@ -76,6 +77,7 @@ export async function planLaunch(
     hardware,
     features: neededFeatures(hardware),
     attributes,
+    warm: body.warm ?? 'auto',
   };
 }
 
