@@ -7,6 +7,7 @@ import { adoptInstance } from '../modules/instances/adopt-instance.ts';
 import { attachVolume } from '../modules/instances/attach-volume.ts';
 import { getInstance, stopInstance } from '../modules/instances/instance-operations.ts';
 import { releaseInstance } from '../modules/instances/release-instance.ts';
+import { resizeInstance } from '../modules/instances/resize-instance.ts';
 import { updateInstance } from '../modules/instances/update-instance.ts';
 import { listNetworks } from '../modules/networks/network-operations.ts';
 import { createVolume } from '../modules/volumes/volume-operations.ts';
@@ -79,6 +80,8 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
   await cloud.succeeded(volume.operationId);
   const attached = await attachVolume(deps, operator, running.id, { volume: 'data', limits: { iops: 100 } });
   await cloud.succeeded(attached.operationId);
+  cloud.host().keepMemory(true, running.id);
+  await cloud.succeeded((await resizeInstance(deps, operator, running.id, { memoryMib: 128 })).operationId);
   await assert.rejects(releaseInstance(deps, operator, running.id), { code: 'Conflict', detail: /volumes attached/ });
   const leaver = await cloud.launch('leaver');
   await cloud.succeeded((await releaseInstance(deps, operator, leaver.id)).operationId);

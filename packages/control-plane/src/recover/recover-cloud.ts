@@ -268,8 +268,8 @@ async function writeKeyPairs(tx: Tx, { desired }: FoundInstance): Promise<void> 
 
 async function countPromised(tx: Tx, hostId: HostId): Promise<void> {
   await sql`update hosts set
-      allocated_vcpus = (select coalesce(sum(vcpus), 0) from instances where host_id = hosts.id and allocated),
-      allocated_memory_mib = (select coalesce(sum(memory_mib), 0) from instances where host_id = hosts.id and allocated)
+      allocated_vcpus = (select coalesce(sum(vcpus + surplus_vcpus), 0) from instances where host_id = hosts.id and allocated),
+      allocated_memory_mib = (select coalesce(sum(memory_mib + surplus_memory_mib), 0) from instances where host_id = hosts.id and allocated)
     where id = ${hostId}`.execute(tx);
 }
 

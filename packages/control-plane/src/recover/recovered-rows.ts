@@ -31,6 +31,7 @@ export function instanceRow({ desired, observed }: FoundInstance, hostId: HostId
   const { row } = keptOf(keepsake)!;
   const { tags, deleteProtection, autostart, crashPolicy, expiresAt, expiryAction } = keepsake;
   const isOn = observed.state !== 'stopped' && observed.state !== 'hibernated' && observed.state !== 'absent';
+  const { vcpus = desired.vcpus, memoryMib = desired.memoryMib } = observed.sizes ?? {};
   return writable({
     ...row,
     tags,
@@ -46,6 +47,9 @@ export function instanceRow({ desired, observed }: FoundInstance, hostId: HostId
     observed_reason: observed.reason,
     observed_vcpus: observed.sizes?.vcpus ?? null,
     observed_memory_mib: observed.sizes?.memoryMib ?? null,
+    // A guest that was asked for memory may still have it.
+    surplus_vcpus: Math.max(0, vcpus - desired.vcpus),
+    surplus_memory_mib: Math.max(0, memoryMib - desired.memoryMib),
     allocated: isOn || desired.power.state === 'running' || desired.power.state === 'paused',
     failure: null,
     retry_at: null,

@@ -15,7 +15,7 @@ const leftOut: ReadonlySet<string> = new Set([
   ...['tags', 'delete_protection', 'autostart', 'crash_policy', 'expires_at', 'expiry_action'],
   ...['state', 'converged_generation', 'observed_state', 'observed_reason', 'allocated', 'started_at'],
   ...['failure', 'failures', 'retry_at', 'operation_id', 'user_data', 'released'],
-  ...['observed_vcpus', 'observed_memory_mib'],
+  ...['observed_vcpus', 'observed_memory_mib', 'surplus_vcpus', 'surplus_memory_mib'],
 ]);
 
 type KeptRow = Omit<Selectable<Database['instances']>, 'user_data'>;
