@@ -49,8 +49,9 @@ export function instanceRows(instance: Instance, nowMs: number): [string, string
     ...instance.volumes.map((volume): [string, string] => ['Volume', describeVolume(volume)]),
     ['Image', instance.imageName && `${instance.imageName} (${instance.imageId})`],
     ...instance.networkInterfaces.map((nic): [string, string] => ['Address', describeNic(nic)]),
-    ['Hardware', describeHardware(instance)],
-    ['Boots from', instance.bootOrder.join(', ')],
+    // What an adopted one is made of, its own definition says.
+    ['Hardware', instance.origin === 'adopted' ? null : describeHardware(instance)],
+    ['Boots from', instance.origin === 'adopted' ? null : instance.bootOrder.join(', ')],
     ['CD-ROM', describeDrive(instance)],
     ['Login user', instance.loginUser],
     ['Key pairs', instance.keyPairs.join(', ')],
