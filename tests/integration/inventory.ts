@@ -15,9 +15,10 @@ export async function takeInventory(
   { store: { db }, folders }: WholeCloud,
   storage = join(folders.state, 'storage'),
 ): Promise<Inventory> {
-  const [hosts, instances, nics, images, networks, addresses, keyPairs, types, open] = await Promise.all([
+  const [hosts, instances, volumes, nics, images, networks, addresses, keyPairs, types, open] = await Promise.all([
     db.selectFrom('hosts').select(['name', 'allocated_vcpus', 'allocated_memory_mib']).execute(),
     db.selectFrom('instances').select(['id', 'name']).execute(),
+    db.selectFrom('volumes').select(['id', 'name']).execute(),
     db.selectFrom('nics').select(['id', 'address']).execute(),
     db.selectFrom('images').select(['id', 'name']).execute(),
     db.selectFrom('networks').select(['id', 'name']).execute(),
@@ -26,7 +27,7 @@ export async function takeInventory(
     db.selectFrom('instance_types').select(['name']).execute(),
     db.selectFrom('operations').select(['id', 'kind']).where('finished_at', 'is', null).execute(),
   ]);
-  const rows = { hosts, instances, nics, images, networks, addresses, keyPairs, types, open };
+  const rows = { hosts, instances, volumes, nics, images, networks, addresses, keyPairs, types, open };
   return {
     ...Object.fromEntries(Object.entries(rows).map(([name, found]) => [name, found.map(asText).sort()])),
     files: filesBelow(storage),

@@ -80,7 +80,7 @@ export function isLibvirtError(error: unknown, ...codes: LibvirtError['code'][])
 
 /** True when work was cut short and may be gone on with: what it made so far is to stay. */
 export function isInterruption(error: unknown): boolean {
-  if (error instanceof VirgaError) return error.code === 'HostUnavailable';
+  if (error instanceof VirgaError) return error.code === 'HostUnavailable' || error.code === 'GuestUnavailable';
   return error instanceof ConnectFailed || error instanceof ConnectionLost || error instanceof CallTimeout;
 }
 

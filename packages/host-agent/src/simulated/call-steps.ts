@@ -45,7 +45,9 @@ export class Calls {
       return await work(new CallSteps(this, resourceId, context, undo));
     } catch (error) {
       // What was interrupted is gone on with by the next call.
-      const goesOn = context?.signal?.aborted || (error instanceof VirgaError && error.code === 'HostUnavailable');
+      const isWaiting =
+        error instanceof VirgaError && (error.code === 'HostUnavailable' || error.code === 'GuestUnavailable');
+      const goesOn = context?.signal?.aborted || isWaiting;
       if (!goesOn) await undo.unwind(this.options.log);
       throw error;
     }

@@ -57,7 +57,9 @@ export type OutsideControls = {
   letGo(lets: boolean, id: InstanceId): void;
   /** What the host cannot give a machine any more, or can again. It tells when it is looked at anew. */
   lackFeature(feature: HostFeature, lacks?: boolean): void;
+  /** Somebody removes the disk of a volume, or brings it back. */
   removeVolumeOutside(id: VolumeId): void;
+  restoreVolumeOutside(id: VolumeId): void;
   /** Files of somebody else's leave that much free; null takes them away. */
   fillStorage(freeBytes: number | null): void;
   /** How often the guest has booted. */
@@ -93,6 +95,10 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: number): O
     const found = domain(id);
     if (found.savedMemory === undefined) throw new Error(`the domain of ${id} has no saved memory`);
     return found;
+  };
+  const changeVolume = (id: VolumeId, fileBytes: number | null) => {
+    const volume = store.volumes.get(id);
+    if (volume !== undefined) store.volumes.set(id, { ...volume, fileBytes });
   };
   const changeFolder = (id: InstanceId, part: { rootDiskBytes: null } | { hasSeed: false }) => {
     const folder = store.folders.get(id);
@@ -174,10 +180,8 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: number): O
       if (lets) host.clinging.delete(id);
       else host.clinging.add(id);
     },
-    removeVolumeOutside: (id) => {
-      const volume = store.volumes.get(id);
-      if (volume !== undefined) store.volumes.set(id, { ...volume, fileBytes: null });
-    },
+    removeVolumeOutside: (id) => changeVolume(id, null),
+    restoreVolumeOutside: (id) => changeVolume(id, 1),
     keepMemory: (keeps, id) => {
       if (keeps) host.keeping.add(id);
       else if (host.keeping.delete(id)) giveMemoryBack(host, id, active(id));

@@ -111,7 +111,7 @@ export async function deleteProject(db: Db, access: CloudAccess<'admin'>, id: Pr
 function projectInUse(id: ProjectId): VirgaError {
   return new VirgaError('InUse', {
     detail: `Project ${id} still has resources.`,
-    action: 'Delete its instances, images, networks and key pairs first.',
+    action: 'Delete its instances, volumes, images, networks and key pairs first.',
   });
 }
 

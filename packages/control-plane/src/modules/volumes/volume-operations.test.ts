@@ -97,7 +97,7 @@ test('a volume grows, and never shrinks', async () => {
   await remove(volume.id);
 });
 
-test('a lost volume is said to be lost, and is not made anew', async () => {
+test('a lost volume is said to be lost, is not made anew, and is fine when it is back', async () => {
   const { volume, operationId } = await create('lost', { host: 'host-1' });
   await cloud.succeeded(operationId);
   cloud.host(0).removeVolumeOutside(volume.id);
@@ -106,6 +106,9 @@ test('a lost volume is said to be lost, and is not made anew', async () => {
     return now.state === 'error' && now;
   });
   assert.match(lost.stateReason ?? '', /gone from its host/);
+  cloud.host(0).restoreVolumeOutside(volume.id);
+  await until('it is fine', async () => (await get(volume.id)).state === 'available');
+  cloud.host(0).removeVolumeOutside(volume.id);
   const growth = await resizeVolume(cloud.deps, cloud.operator, volume.id, { sizeGib: 2 });
   assert.equal((await cloud.failed(growth.operationId)).code, 'HypervisorRefused');
   assert.equal((await onHost(volume.id))?.intact, false);
