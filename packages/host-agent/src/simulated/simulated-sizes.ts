@@ -1,27 +1,10 @@
-// Sizes of a simulated guest: what it has since it was started, what it was asked to give back, and how large its disk is. The
-// host emulates, so a guest loses no vCPU while it runs.
+// Gives a simulated guest other sizes while it runs, as far as it was started with room for them, and grows its disk. The host
+// emulates, so a guest loses no vCPU while it runs.
 import type { DesiredInstance } from '@virga/contract/agent/desired';
-import type { ObservedInstance } from '@virga/contract/agent/observed';
 import { current, type Work } from './converge-power.ts';
+import { sizesOf } from './guest-sizes.ts';
 import type { GuestSizes, StoredDomain } from './host-records.ts';
 import type { SimulatedHost } from './simulated-host.ts';
-
-/** Of a guest that is started from a definition. */
-export const startingSizes = ({ vcpus, maxVcpus, memoryMib, maxMemoryMib }: DesiredInstance): GuestSizes => ({
-  vcpus,
-  maxVcpus,
-  memoryMib,
-  wantedMemoryMib: memoryMib,
-  maxMemoryMib,
-});
-
-const sizesOf = ({ sizes, record }: StoredDomain): GuestSizes => sizes ?? startingSizes(record.desired);
-
-export function observedSizes(domain: StoredDomain): Pick<ObservedInstance, 'sizes'> {
-  if (domain.power === 'off') return {};
-  const { vcpus, memoryMib } = sizesOf(domain);
-  return { sizes: { vcpus, memoryMib } };
-}
 
 export async function convergeSizes(work: Work): Promise<void> {
   const { desired, steps } = work;
