@@ -94,14 +94,16 @@ export async function openTestHost(octet: number, options: Partial<LibvirtAgentO
       ...changes,
     }),
     close: async () => {
-      for (const { id } of await agents[0]!.listInstances(cloudId)) await removeInstance(outside, id);
-      for (const ref of await outside.networks.list()) {
-        if (!(await outside.networks.xml(ref)).includes(cloudId)) continue;
-        await outside.networks.destroy(ref).catch(() => undefined);
-        await outside.networks.undefine(ref).catch(() => undefined);
+      // The other one is lost when a test ends libvirtd.
+      const fresh = await connect({ transport: { kind: 'unix', path: socketPath } });
+      for (const { id } of await agents[0]!.listInstances(cloudId)) await removeInstance(fresh, id);
+      for (const ref of await fresh.networks.list()) {
+        if (!(await fresh.networks.xml(ref)).includes(cloudId)) continue;
+        await fresh.networks.destroy(ref).catch(() => undefined);
+        await fresh.networks.undefine(ref).catch(() => undefined);
       }
       await Promise.all(agents.map((agent) => agent.close()));
-      await outside.close();
+      await Promise.all([outside.close(), fresh.close()]);
       await rm(storagePath, { recursive: true });
     },
   };
