@@ -64,7 +64,7 @@ export const errorRegistry = {
     'The network has no free address',
     true,
   ),
-  HostIncapable: kind(422, 8, 'Unsupported', 'administrator', 'The host cannot give a machine what was asked for'),
+  HostIncapable: kind(422, 2, 'Unsupported', 'caller', 'The host cannot give a machine what was asked for'),
   HypervisorRefused: kind(500, 8, 'InternalError', 'administrator', 'The hypervisor refused the request'),
   OperationFailed: kind(500, 8, 'InternalError', 'administrator', 'The operation failed'),
   Timeout: kind(504, 8, 'RequestTimeout', 'caller', 'It took longer than it may', true),
