@@ -8,7 +8,7 @@ const tree = buildTree(commandTable, groupSummaries);
 const values = (...words: string[]) => complete(tree, words).candidates.map(({ value }) => value);
 
 test('the first word is a command', () => {
-  assert.deepEqual(values('l'), ['launch', 'list', 'log', 'login', 'logout']);
+  assert.deepEqual(values('l'), ['launch', 'list', 'limit', 'log', 'login', 'logout']);
   assert.ok(values('').includes('images'));
 });
 
