@@ -104,10 +104,13 @@ test('a definition is edited as with virsh, checked by libvirt before, and what 
   await write('</devices>', '<nonsense/></devices>');
   const refused = await cloud.cli(['edit', 'box', '--file', file, '--yes']);
   assert.match(refused.stderr, /does not follow libvirt's schema/);
-  await write('</devices>', "<disk type='file' device='disk'><target dev='vda' bus='virtio'/></disk></devices>");
+  await write('</devices>', "<watchdog model='i6300esb' action='none'/><watchdog model='ib700'/></devices>");
   const taken = await cloud.cli(['edit', 'box', '--file', file, '--yes']);
-  assert.match(taken.stderr, /error: .+\n/);
-  assert.equal(taken.exit, 2, taken.stderr);
+  assert.deepEqual(
+    [taken.exit, taken.stderr.includes('libvirt would not take the definition')],
+    [2, true],
+    taken.stderr,
+  );
   await write('</devices>', "<watchdog model='i6300esb' action='none'/></devices>");
   await cloud.done(`edit box --file ${file} --yes --wait`);
   assert.match(await definition(), /<watchdog model='i6300esb'/);

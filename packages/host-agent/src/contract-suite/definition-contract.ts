@@ -7,7 +7,8 @@ import { type ContractTest, rejectsWith } from './contract-test.ts';
 import { type ContractWorld, stopped } from './contract-world.ts';
 
 const watchdog = /<watchdog model=["']i6300esb["']/;
-const withWatchdog = (xml: string) => xml.replace('</devices>', "<watchdog model='i6300esb' action='pause'/></devices>");
+const withWatchdog = (xml: string) =>
+  xml.replace('</devices>', "<watchdog model='i6300esb' action='pause'/></devices>");
 const crashPreserved = /<on_crash>preserve<\/on_crash>/;
 const preserveOnCrash = (xml: string) => xml.replace(/<on_crash>\w+<\/on_crash>/, '<on_crash>preserve</on_crash>');
 
@@ -55,10 +56,17 @@ export function definitionContract(test: ContractTest): void {
       effective.replaceAll(desired.uuid, '11111111-2222-4333-8444-555555555555'),
       effective.replace(/<metadata>.*<\/metadata>/s, ''),
       effective.replace('</domain>', ''),
+      // A second disk in the place of the first.
+      effective.replace(
+        '</devices>',
+        "<disk type='file' device='disk'><target dev='vda' bus='virtio'/></disk></devices>",
+      ),
       '<network/>',
     ]) {
       await rejectsWith('InvalidArgument', world.agent.planOverlay(desired, { xml }));
     }
+    const lost = { changes: [{ op: 'remove' as const, path: '/domain/devices/tpm' }] };
+    await rejectsWith('InvalidArgument', world.agent.planOverlay(desired, lost));
     const noPath = { changes: [{ op: 'remove' as const, path: 'devices' }] };
     await rejectsWith('InvalidArgument', world.agent.planOverlay(desired, noPath));
     assert.equal((await world.agent.definition(desired.id)).effective, effective);
@@ -98,7 +106,11 @@ export function definitionContract(test: ContractTest): void {
     const drift = await editedOutside(world, t, desired);
     await world.agent.applyInstance({ ...desired, generation: 2, settledDrift: drift.hash });
     // libvirt writes what it adds by itself in an order of its own.
-    const linesOf = (xml: string) => xml.replace(/<metadata>.*<\/metadata>/s, '').split('\n').sort();
+    const linesOf = (xml: string) =>
+      xml
+        .replace(/<metadata>.*<\/metadata>/s, '')
+        .split('\n')
+        .sort();
     assert.deepEqual(linesOf((await world.agent.definition(desired.id)).effective), linesOf(effective));
     // The same again is another change.
     assert.equal((await editedOutside(world, t, desired)).hash, drift.hash);

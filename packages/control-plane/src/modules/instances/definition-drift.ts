@@ -25,7 +25,13 @@ export async function recordDrift({ deps, access }: Context, id: InstanceId, see
     await tx
       .updateTable('instances')
       .set({
-        drift: JSON.stringify({ hash, seenAt: deps.clock.now().toISOString(), action, diff }),
+        drift: JSON.stringify({
+          hash,
+          generation: row.generation + 1,
+          seenAt: deps.clock.now().toISOString(),
+          action,
+          diff,
+        }),
         ...(isKept && { overlay: JSON.stringify(overlay) }),
         generation: row.generation + 1,
         operation_id: (await openOperationOf(tx, row.operation_id)) ?? null,

@@ -38,7 +38,10 @@ export async function findDrift(
   if (changes.length === 0) return undefined;
   const hash = createHash('sha256').update(JSON.stringify(changes)).digest('hex');
   if (hash === settled) return undefined;
-  const diff = unifiedDiff(masked(remembered!), masked(found), { before: 'as Virga had defined it', after: 'as it was found' });
+  const diff = unifiedDiff(masked(remembered!), masked(found), {
+    before: 'as Virga had defined it',
+    after: 'as it was found',
+  });
   return { hash, diff, ...(await keptAs(context, record.desired, changes, after)) };
 }
 

@@ -21,12 +21,14 @@ export function planEdit(
 ): OverlayPlan & { xml: string } {
   const base = parseTree(generated);
   const before = withOverlay(generated, desired.overlay);
-  const { changes, conflicts } =
-    'xml' in edit ? fromXml(desired, base, effective, edit.xml) : fromChanges(desired, edit);
-  const overlay = 'xml' in edit ? compact(base, [...desired.overlay, ...changes]) : changes;
+  const changes = 'xml' in edit ? fromXml(desired, base, effective, edit.xml) : fromChanges(desired, edit);
+  const whole = 'xml' in edit ? [...desired.overlay, ...changes] : changes;
+  const fresh = withOverlay(generated, whole).conflicts.filter((conflict) => !before.conflicts.includes(conflict));
+  if (fresh.length > 0) throw unusable(fresh.join(' '), 'Change that; nothing was changed on the host.');
+  const overlay = 'xml' in edit ? compact(base, whole) : whole;
   const after = withOverlay(generated, overlay);
   const diff = unifiedDiff(before.xml, after.xml, { before: 'as it is', after: 'as it will be' });
-  return { overlay, diff, conflicts: [...conflicts, ...after.conflicts], xml: after.xml };
+  return { overlay, diff, conflicts: after.conflicts, xml: after.xml };
 }
 
 /** What an overlay does to what is generated, as people read it. */
@@ -43,7 +45,7 @@ function fromXml(
   base: XmlNode,
   effective: string,
   xml: string,
-): { changes: OverlayChange[]; conflicts: string[] } {
+): OverlayChange[] {
   try {
     const edited = parseTree(xml);
     // The mark may be that of an earlier generation, as it was when somebody began to edit.
@@ -51,7 +53,7 @@ function fromXml(
     refuseProtected(desired, found);
     const { anchored, conflicts } = anchor(found, { generated: base, edited });
     if (conflicts.length > 0) throw unusable(conflicts.map(({ reason }) => reason).join(' '), 'Leave that as it is.');
-    return { changes: anchored, conflicts: [] };
+    return anchored;
   } catch (error) {
     if (error instanceof SyntaxError) throw unusable(`${sentence(error.message)}`, 'Mend the XML.', error);
     if (error instanceof RootChanged) {
@@ -64,7 +66,7 @@ function fromXml(
 function fromChanges(
   desired: Pick<DesiredInstance, 'origin'>,
   { changes }: { changes: OverlayChange[] },
-): { changes: OverlayChange[]; conflicts: string[] } {
+): OverlayChange[] {
   try {
     for (const change of changes) {
       parsePath(change.path);
@@ -75,7 +77,7 @@ function fromChanges(
     throw error;
   }
   refuseProtected(desired, changes);
-  return { changes, conflicts: [] };
+  return changes;
 }
 
 /** @throws InvalidArgument */

@@ -100,7 +100,8 @@ async function defineAgain(context: AgentContext, desired: DesiredInstance, { re
 
 /** Its definition is written only for what was asked to be different, or was decided about. */
 const isToBeDefined = (desired: DesiredInstance, applied: DesiredInstance): boolean =>
-  !isDeepStrictEqual(desired.overlay, applied.overlay) || desired.settledDrift !== applied.settledDrift;
+  !isDeepStrictEqual(desired.overlay, applied.overlay) ||
+  (desired.settledDrift !== undefined && desired.settledDrift !== applied.settledDrift);
 
 async function defineWithOverlay(context: AgentContext, desired: DesiredInstance, domain: OwnDomain): Promise<void> {
   const original = await originalDefinition(context.storage, desired.id);

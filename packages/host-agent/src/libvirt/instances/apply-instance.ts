@@ -48,7 +48,8 @@ export function applyInstance(
         drift = writes && survey.domain ? await findDrift(context, survey.domain, desired.settledDrift) : undefined;
         if (drift !== undefined) break;
         outcome = await converge(context, desired, survey, undo, { ...call, notes });
-        if (writes) await rememberNow(context, desired);
+        // Discs and devices of a guest that runs are changed in its definition one by one.
+        if (writes && (survey.foreign || survey.domain)) await rememberNow(context, desired);
       }
     } catch (error) {
       if (!signal?.aborted && !isInterruption(error)) await undo.unwind(context.log);
