@@ -1,5 +1,6 @@
 import { defineCommand } from '../command.ts';
 import { changeInstances, findInstances } from './instance-change.ts';
+import { filterOptions, instancesArgument } from './instance-filter.ts';
 import { waitOption } from './shared-options.ts';
 
 export const release = defineCommand({
@@ -12,11 +13,11 @@ export const release = defineCommand({
       'the project.',
     section: 'Instances',
   },
-  args: { instances: { summary: 'names or ids', variadic: true, complete: 'instance' } },
-  options: { wait: waitOption },
+  args: { instances: instancesArgument },
+  options: { ...filterOptions, wait: waitOption },
   examples: [{ command: 'virga release web --wait', explains: 'then virsh list shows it, and virga list does not' }],
   async run(context, { args, options }) {
-    const instances = await findInstances(context, args.instances);
+    const instances = await findInstances(context, args.instances, options);
     return changeInstances(context, instances, {
       requested: 'release requested',
       done: 'released',

@@ -2,6 +2,7 @@ import type { ResizeInstance } from '@virga/contract/rest/instance-resize';
 import { defineCommand } from '../command.ts';
 import { readSize } from '../size.ts';
 import { changeInstances, findInstances } from './instance-change.ts';
+import { filterOptions, instancesArgument } from './instance-filter.ts';
 import { waitForGuestOption } from './shared-options.ts';
 
 export const resize = defineCommand({
@@ -14,8 +15,9 @@ export const resize = defineCommand({
       'shuts it down and starts it with the new size. One that is off changes at its next start. A disk only grows.',
     section: 'Instances',
   },
-  args: { instances: { summary: 'names or ids', variadic: true, complete: 'instance' } },
+  args: { instances: instancesArgument },
   options: {
+    ...filterOptions,
     type: { type: 'text', value: 'TYPE', summary: 'instance type: its vCPUs and memory', complete: 'type' },
     vcpus: { type: 'integer', value: 'N', summary: 'virtual CPUs', minimum: 1, maximum: 512 },
     memory: { type: 'text', value: 'SIZE', summary: 'memory, such as 1GiB; without a unit in MiB' },
@@ -50,7 +52,7 @@ export const resize = defineCommand({
       ...(disk === undefined ? {} : { diskGib: readSize('--disk', disk, 'GiB') }),
       ...(restart ? { restart } : {}),
     };
-    return changeInstances(context, await findInstances(context, args.instances), {
+    return changeInstances(context, await findInstances(context, args.instances, options), {
       requested: 'resize requested',
       wait: options.wait,
       call: (client, { id }) => client.resizeInstance({ params: { id }, body }),

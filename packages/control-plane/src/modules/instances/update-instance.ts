@@ -62,7 +62,7 @@ function changeOf(body: UpdateInstance, row: InstanceRow, now: Date): Change {
   requireNoProtectedExpiry(isProtected, expiry ? expiry.expiry_action : row.expiry_action, field);
   const merged = tags && JSON.stringify(mergeTags(row.tags, tags));
   const change: Change = {
-    ...(name !== undefined && name !== row.name && { name, domain_name: domainNameOf({ id: row.id, name }) }),
+    ...(name !== undefined && name !== row.name && renamed(row, name)),
     ...(description !== undefined && description !== row.description && { description: readDescription(description) }),
     ...(merged !== undefined && merged !== JSON.stringify(mergeTags(row.tags, {})) && { tags: merged }),
     ...(isProtected !== row.delete_protection && { delete_protection: isProtected }),
@@ -72,6 +72,12 @@ function changeOf(body: UpdateInstance, row: InstanceRow, now: Date): Change {
   };
   return change;
 }
+
+/** The domain of an adopted instance keeps the name that it came with. */
+const renamed = ({ id, origin }: InstanceRow, name: string) => ({
+  name,
+  ...(origin === 'launched' && { domain_name: domainNameOf({ id, name }) }),
+});
 
 const isOther = (expiry: Pick<InstanceRow, 'expires_at' | 'expiry_action'>, row: InstanceRow): boolean =>
   expiry.expires_at?.getTime() !== row.expires_at?.getTime() || expiry.expiry_action !== row.expiry_action;
