@@ -208,8 +208,12 @@ test('an instance that is on its way to somewhere else is not resized', async ()
   await cloud.failed(starting.operationId);
   const { operationId: resized } = await ask(id, { type: 'small' });
   cloud.host().stopFailing();
-  await cloud.succeeded(resized);
-  assert.deepEqual(shown(await cloud.instance(id)), [1, 512]);
+  // It may have been tried once more before.
+  await cloud.ended(resized);
+  await until('it has come up with the new size', async () => {
+    const seen = await cloud.instance(id);
+    return seen.state === 'running' && shown(seen).join() === '1,512';
+  });
 });
 
 test('the newest of several sizes is what it comes to', async () => {
