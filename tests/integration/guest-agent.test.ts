@@ -54,9 +54,9 @@ const text = (base64: string) => Buffer.from(base64, 'base64').toString();
 
 async function run(
   command: string[],
-  more: { env?: Record<string, string>; input?: string; timeoutSeconds?: number } = {},
+  more: { env?: Record<string, string>; input?: string; waitSeconds?: number } = {},
 ) {
-  const { stdout, stderr, ...result } = await cloud.client.executeInGuest({
+  const { stdout, stderr, pid, ...result } = await cloud.client.executeInGuest({
     params: { id },
     body: { command, ...more },
   });
@@ -104,10 +104,15 @@ test(
   },
 );
 
-test('of endless output the first part is kept, and of one that does not end it is said', limited, async () => {
+test('of endless output the first part is kept, and one that takes long is waited for again', limited, async () => {
   const { exitCode, stdout, truncated } = await run(['head', '-c', '5000000', '/dev/zero']);
   assert.deepEqual([exitCode, stdout.length, truncated], [0, 1024 ** 2, true]);
-  await assert.rejects(run(['sleep', '30'], { timeoutSeconds: 1 }), { name: 'Timeout' });
+  const sleeping = { command: ['sh', '-c', 'sleep 3; echo late'], waitSeconds: 0 };
+  const { pid, ...running } = await cloud.client.executeInGuest({ params: { id }, body: sleeping });
+  assert.deepEqual(running, { exitCode: null, stdout: '', stderr: '', truncated: false });
+  const ended = await cloud.client.awaitGuestCommand({ params: { id, pid }, query: { waitSeconds: 60 } });
+  assert.deepEqual([ended.exitCode, text(ended.stdout)], [0, 'late\n']);
+  await assert.rejects(cloud.client.awaitGuestCommand({ params: { id, pid }, query: {} }), { name: 'GuestRefused' });
 });
 
 test('a file of 5 MiB goes in and comes back whole, with its mode', limited, async () => {

@@ -46,7 +46,7 @@ const change = { instance: anInstance(), operationId } as const;
 const changed = [{ name: 'web', ...change }];
 const publicKeyFile = 'id_test.pub';
 const base64 = (text: string) => Buffer.from(text).toString('base64');
-const commandResult = { exitCode: 0, stdout: base64('Linux web\n'), stderr: '', truncated: false };
+const commandResult = { pid: 42, exitCode: 0, stdout: base64('Linux web\n'), stderr: '', truncated: false };
 const aTicket = { ticket: 'T1', path: '/v1/consoles?ticket=T1', expiresAt: '2026-03-01T14:00:30.000Z' };
 
 const anIdleUsage = {
@@ -325,6 +325,7 @@ const handlers: Required<
   getScreenshot: () => ({ mediaType: 'image/png', data: base64('PNG') }),
   getGuest: () => aGuest(),
   executeInGuest: () => commandResult,
+  awaitGuestCommand: () => commandResult,
   getGuestFileStatus: () => ({ kind: 'absent', sizeBytes: null, mode: null }),
   readGuestFile: () => ({ data: base64('web\n'), endOfFile: true }),
   writeGuestFile: () => ({}),

@@ -4,8 +4,8 @@ import type { CommandContext } from '../context.ts';
 import { findInstance } from '../lookup.ts';
 
 const maxInputBytes = 1024 ** 2;
-/** Beyond the command's own time: the way to the guest and back. */
-const graceMs = 60_000;
+/** Of one request. */
+const longestWaitSeconds = 20;
 
 export const exec = defineCommand({
   meta: {
@@ -29,8 +29,8 @@ export const exec = defineCommand({
       value: 'SECONDS',
       summary: 'how long to wait; after that it goes on in the guest alone',
       minimum: 1,
-      maximum: 3600,
-      default: 60,
+      maximum: 86_400,
+      default: 600,
     },
   },
   examples: [
@@ -39,18 +39,25 @@ export const exec = defineCommand({
     { command: 'virga exec web -- tar xzf - -C /srv < site.tgz', explains: 'input from a file' },
   ],
   async run(context, { args, options }) {
-    const [connection, { createClient }] = await Promise.all([context.connection(), import('@virga/contract/client')]);
-    const client = createClient({ ...connection, timeoutMs: options.timeout * 1000 + graceMs });
+    const client = await context.client();
     const { id } = await findInstance(client, args.instance);
     const input = options.noInput ? undefined : await pipedInput(context);
     const env = Object.fromEntries(options.env.map(readVariable));
     const body = {
       command: args.command,
-      timeoutSeconds: options.timeout,
+      waitSeconds: Math.min(options.timeout, longestWaitSeconds),
       ...(options.env.length > 0 ? { env } : {}),
       ...(input === undefined || input.length === 0 ? {} : { input: input.toString('base64') }),
     };
-    const result = await client.executeInGuest({ params: { id }, body }, { signal: context.interrupt() });
+    const deadlineMs = performance.now() + options.timeout * 1000;
+    const signal = context.interrupt();
+    let result = await client.executeInGuest({ params: { id }, body }, { signal });
+    while (result.exitCode === null) {
+      const leftSeconds = Math.ceil((deadlineMs - performance.now()) / 1000);
+      if (leftSeconds <= 0) throw stillRuns(args.instance, result.pid);
+      const query = { waitSeconds: Math.min(leftSeconds, longestWaitSeconds) };
+      result = await client.awaitGuestCommand({ params: { id, pid: result.pid }, query }, { signal });
+    }
     if (context.print.format === 'table') {
       context.io.stdout.write(Buffer.from(result.stdout, 'base64'));
       context.io.stderr.write(Buffer.from(result.stderr, 'base64'));
@@ -85,5 +92,12 @@ function readVariable(text: string): [string, string] {
   throw new VirgaError('InvalidArgument', {
     detail: `${text} is no variable.`,
     action: 'Write --env NAME=VALUE, with a name of letters, digits and underscores.',
+  });
+}
+
+function stillRuns(instance: string, pid: number): VirgaError {
+  return new VirgaError('Timeout', {
+    detail: `The command has not ended in time; it goes on in the guest as process ${pid}, and what it prints is lost.`,
+    action: `Give it longer with --timeout, or end it: virga exec ${instance} -- kill ${pid}.`,
   });
 }

@@ -16,12 +16,15 @@ export type GuestCommand = {
   env?: Readonly<Record<string, string>> | undefined;
   /** Standard input, at most {@link maxGuestPieceBytes}. Default empty. */
   input?: Buffer | undefined;
-  timeoutMs: number;
+  /** How long its end is waited for. */
+  waitMs: number;
 };
 
 export type GuestCommandResult = {
-  /** 128 and the number of the signal when one ended it; 127 when there is no such program. */
-  exitCode: number;
+  /** Number of the process in the guest. */
+  pid: number;
+  /** 128 and the number of the signal when one ended it; 127 when there is no such program; null while it runs. */
+  exitCode: number | null;
   stdout: Buffer;
   stderr: Buffer;
   /** Some output was dropped. */
@@ -66,10 +69,16 @@ export type GuestPiece = { path: string; offset: number; bytes: Buffer };
 export interface GuestAccess {
   guestInfo(id: InstanceId, context?: CallContext): Promise<GuestInfo>;
   /**
-   * Runs a program in the guest, as the user that the guest's agent runs as, and waits for its end.
-   * @throws Timeout it goes on in the guest: no agent can end it
+   * Runs a program in the guest, as the user that the guest's agent runs as, and waits for its end. When that takes
+   * longer it goes on: no agent can end it. Output is there once it has ended.
    */
   guestExec(id: InstanceId, command: GuestCommand, context?: CallContext): Promise<GuestCommandResult>;
+  /** Waits on for the end of a program. The guest tells of an end once. @throws GuestRefused it knows no such process */
+  guestAwaitCommand(
+    id: InstanceId,
+    process: { pid: number; waitMs: number },
+    context?: CallContext,
+  ): Promise<GuestCommandResult>;
   guestFileStatus(id: InstanceId, path: string, context?: CallContext): Promise<GuestFileStatus>;
   /** At most `length` bytes from `offset`; fewer only at the end of the file. */
   guestReadFile(

@@ -1,6 +1,7 @@
 // What can be done inside of a guest, through the guest's own agent. Bytes go as base64.
 import { type Static, Type } from 'typebox';
 import { maxGuestPieceBytes } from '../agent/guest.ts';
+import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
 import { idParams, Nothing, Nullable, Time } from './shared.ts';
 
@@ -75,7 +76,9 @@ export const GuestCommand = Type.Object(
       }),
     ),
     input: Type.Optional(Base64(`standard input: ${piece}`)),
-    timeoutSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 3600, default: 60 })),
+    waitSeconds: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 60, default: 30, description: 'how long its end is waited for' }),
+    ),
   },
   { $id: 'GuestCommand', additionalProperties: false },
 );
@@ -83,7 +86,12 @@ export type GuestCommand = Static<typeof GuestCommand>;
 
 export const GuestCommandResult = Type.Object(
   {
-    exitCode: Type.Integer({ description: '128 and the number of the signal when one ended it; 127: no such program' }),
+    pid: Type.Integer({ description: 'number of the process in the guest' }),
+    exitCode: Nullable(
+      Type.Integer({
+        description: '128 and the number of the signal when one ended it; 127: no such program; null: it runs',
+      }),
+    ),
     stdout: Type.String({ description: 'base64' }),
     stderr: Type.String({ description: 'base64' }),
     truncated: Type.Boolean({ description: 'there was more output than 1 MiB of one kind' }),
@@ -117,11 +125,20 @@ export const instanceGuestRoutes = {
   executeInGuest: route({
     method: 'POST',
     path: '/v1/instances/{id}/guest/commands',
-    summary: 'Run a program in the guest and wait for its end',
+    summary: 'Run a program in the guest; one that does not end in time goes on',
     access: operator,
     params,
     body: GuestCommand,
     bodyLimitBytes: pieceBodyBytes,
+    ok: GuestCommandResult,
+  }),
+  awaitGuestCommand: route({
+    method: 'GET',
+    path: '/v1/instances/{id}/guest/commands/{pid}',
+    summary: 'Wait on for the end of a program; its end is told once',
+    access: operator,
+    params: Type.Object({ id: IdSchema('instance'), pid: Type.Integer({ minimum: 1 }) }),
+    query: Type.Object({ waitSeconds: Type.Optional(Type.Integer({ minimum: 0, maximum: 60, default: 0 })) }),
     ok: GuestCommandResult,
   }),
   getGuestFileStatus: route({

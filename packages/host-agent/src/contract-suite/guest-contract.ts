@@ -7,7 +7,8 @@ import { stopped } from './contract-world.ts';
 
 const ways: Record<keyof GuestAccess, (agent: GuestAccess, id: InstanceId) => Promise<unknown>> = {
   guestInfo: (agent, id) => agent.guestInfo(id),
-  guestExec: (agent, id) => agent.guestExec(id, { command: ['true'], timeoutMs: 1_000 }),
+  guestExec: (agent, id) => agent.guestExec(id, { command: ['true'], waitMs: 1_000 }),
+  guestAwaitCommand: (agent, id) => agent.guestAwaitCommand(id, { pid: 1, waitMs: 1_000 }),
   guestFileStatus: (agent, id) => agent.guestFileStatus(id, '/etc/os-release'),
   guestReadFile: (agent, id) => agent.guestReadFile(id, { path: '/etc/os-release', offset: 0, length: 10 }),
   guestWriteFile: (agent, id) => agent.guestWriteFile(id, { path: '/tmp/a', offset: 0, bytes: Buffer.from('a') }),

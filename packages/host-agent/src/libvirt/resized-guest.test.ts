@@ -21,7 +21,7 @@ after(() => host.close());
 async function run(id: DesiredInstance['id'], script: string): Promise<string> {
   const { exitCode, stdout, stderr } = await host.agent.guestExec(id, {
     command: ['sh', '-c', script],
-    timeoutMs: 30_000,
+    waitMs: 30_000,
   });
   assert.equal(exitCode, 0, stderr.toString());
   return stdout.toString().trim();

@@ -10,9 +10,11 @@ import {
   answeringGuest,
   fileStatus,
   isFrozen,
+  programOf,
   readFile,
   refuseIfFrozen,
   runProgram,
+  type SimulatedGuest,
   simulatedInfo,
   writeFile,
 } from './simulated-guest.ts';
@@ -34,18 +36,24 @@ export function simulatedGuestAccess(host: SimulatedHost, calls: Calls, clock: C
       if (!whenFrozen) refuseIfFrozen(answering);
       return work(answering);
     });
+  const awaitProgram = async (guest: SimulatedGuest, pid: number, waitMs: number, signal: AbortSignal | undefined) => {
+    const { endsAtMs, result } = programOf(guest, pid);
+    const leftMs = endsAtMs - clock.now();
+    if (leftMs > 0) await clock.delay(Math.min(leftMs, waitMs), signal);
+    if (leftMs > waitMs) return { ...result, exitCode: null, stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
+    guest.programs.delete(pid);
+    return result;
+  };
   return {
     guestInfo: (id, context) => inGuest('guestInfo', id, context, simulatedInfo, true),
     guestExec: (id, command, context) =>
-      inGuest('guestExec', id, context, async (answering) => {
-        const { ms, pid, result } = runProgram(answering, command);
-        await clock.delay(Math.min(ms, command.timeoutMs), context?.signal);
-        if (ms <= command.timeoutMs) return result;
-        throw new VirgaError('Timeout', {
-          detail: `The command has not ended in time; it goes on in the guest below process ${pid}.`,
-          action: 'Give it longer, or end it in the guest: a guest agent cannot.',
-        });
+      inGuest('guestExec', id, context, ({ guest, domain }) => {
+        const { ms, result } = runProgram({ guest, domain }, command);
+        guest.programs.set(result.pid, { endsAtMs: clock.now() + ms, result });
+        return awaitProgram(guest, result.pid, command.waitMs, context?.signal);
       }),
+    guestAwaitCommand: (id, { pid, waitMs }, context) =>
+      inGuest('guestAwaitCommand', id, context, ({ guest }) => awaitProgram(guest, pid, waitMs, context?.signal)),
     guestFileStatus: (id, path, context) =>
       inGuest('guestFileStatus', id, context, (answering) => fileStatus(answering, path)),
     guestReadFile: (id, { path, offset, length }, context) =>

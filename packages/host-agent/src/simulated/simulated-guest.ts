@@ -14,7 +14,7 @@ import type { SimulatedHost } from './simulated-host.ts';
 
 const defaultFileMode = 0o666;
 const osRelease = 'PRETTY_NAME="Virga simulated guest"\nID=simulated\n';
-const firstPid = 100;
+let nextPid = 100;
 
 type GuestFile = { bytes: Buffer; mode: number };
 
@@ -25,6 +25,8 @@ export type SimulatedGuest = {
   keys: Map<string, string[]>;
   /** The boot in which it was frozen; another boot is not frozen. */
   frozenInBoot: number | null;
+  /** Programs that have not been asked for their end, by number of their process. */
+  programs: Map<number, { endsAtMs: number; result: GuestCommandResult }>;
 };
 
 export type GuestControls = {
@@ -50,6 +52,7 @@ export function insideOf(host: SimulatedHost, id: InstanceId): SimulatedGuest {
     passwords: new Map(),
     keys: new Map(),
     frozenInBoot: null,
+    programs: new Map(),
   };
   inside.set(id, known);
   return known;
@@ -123,7 +126,7 @@ export function simulatedInfo(answering: ReturnType<typeof answeringGuest>): Gue
 export function runProgram(
   { guest, domain }: ReturnType<typeof answeringGuest>,
   { command, env = {}, input = Buffer.alloc(0) }: GuestCommand,
-): { ms: number; pid: number; result: GuestCommandResult } {
+): { ms: number; result: GuestCommandResult } {
   const [program = '', ...rest] = command;
   const hostName = domain.record.desired.seed.hostName;
   const ends = (exitCode: number, stdout: string | Buffer = '', stderr = '') => ({ exitCode, stdout, stderr });
@@ -154,14 +157,21 @@ export function runProgram(
   const bytes = Buffer.from(stdout as Buffer);
   return {
     ms: program === 'sleep' ? Number(rest[0] ?? 0) * 1000 : 0,
-    pid: firstPid + domain.boots,
     result: {
+      pid: nextPid++,
       exitCode,
       stdout: bytes.subarray(0, maxGuestOutputBytes),
       stderr: Buffer.from(stderr),
       truncated: bytes.length > maxGuestOutputBytes,
     },
   };
+}
+
+/** @throws GuestRefused */
+export function programOf(guest: SimulatedGuest, pid: number) {
+  const program = guest.programs.get(pid);
+  if (program === undefined) throw refused(`PID ${pid} does not exist.`, 'Name a process that was started so.');
+  return program;
 }
 
 export function fileStatus({ guest }: ReturnType<typeof answeringGuest>, path: string): GuestFileStatus {

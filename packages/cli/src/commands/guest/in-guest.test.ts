@@ -15,7 +15,7 @@ async function withGuest(files: Map<string, { bytes: Buffer; mode: number }> = n
     listInstances: () => ({ items: [anInstance()] }),
     executeInGuest: ({ body: { command, input = '', env = {} } }) => {
       const shown = `${command.join(' ')}|${Buffer.from(input, 'base64')}|${JSON.stringify(env)}`;
-      return { exitCode: 7, stdout: base64(shown), stderr: base64('oops\n'), truncated: true };
+      return { pid: 42, exitCode: 7, stdout: base64(shown), stderr: base64('oops\n'), truncated: true };
     },
     getGuestFileStatus: ({ query: { path } }) => {
       const file = files.get(path);
@@ -52,6 +52,27 @@ test('exec keeps the outputs apart, passes on input and variables, and ends with
   const json = await cli.run(['exec', '--output', 'json', '--no-input', 'web', '--', 'ls'], { input: 'typed' });
   assert.deepEqual([json.exit, JSON.parse(json.stdout).stdout], [7, base64('ls||{}')]);
   assert.equal((await cli.run(['exec', 'web', '--env', '1=2', '--', 'ls'])).exit, 2);
+});
+
+test('exec waits on for a command that takes long, and no longer than it is told to', async () => {
+  const running = { pid: 42, exitCode: null, stdout: '', stderr: '', truncated: false };
+  let asked = 0;
+  await using server = await serveContract({
+    listInstances: () => ({ items: [anInstance()] }),
+    executeInGuest: () => running,
+    awaitGuestCommand: ({ params: { pid } }) => {
+      assert.equal(pid, 42);
+      asked += 1;
+      return asked < 3 ? running : { ...running, exitCode: 3, stdout: base64('done') };
+    },
+  });
+  await using cli = await captureCli(server.url);
+  const run = await cli.run(['exec', 'web', '--', 'make']);
+  assert.deepEqual([run.exit, run.stdout, asked], [3, 'done', 3]);
+  asked = Number.NEGATIVE_INFINITY;
+  const late = await cli.run(['exec', 'web', '--timeout', '1', '--', 'make']);
+  assert.equal(late.exit, 8);
+  assert.match(late.stderr, /goes on in the guest as process 42.*\n.*virga exec web -- kill 42/);
 });
 
 test('cp brings a file into the guest and back, whole, with its permissions, under its own name in a folder', async () => {

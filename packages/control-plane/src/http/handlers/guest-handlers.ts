@@ -6,6 +6,7 @@ import { createConsoleTicket, redeemConsoleTicket, ticketRefused } from '../../m
 import { freezeGuest, thawGuest } from '../../modules/instances/guest-freeze.ts';
 import { openConsole, screenshot } from '../../modules/instances/instance-console.ts';
 import {
+  awaitGuestCommand,
   executeInGuest,
   getGuest,
   getGuestFileStatus,
@@ -44,6 +45,8 @@ export function guestHandlers(deps: FrontDeps): Pick<Handlers, keyof typeof inst
   return {
     getGuest: ({ access, params, signal }) => getGuest(deps, access, params.id, signal),
     executeInGuest: ({ access, params, body, signal }) => executeInGuest(deps, access, params.id, body, signal),
+    awaitGuestCommand: ({ access, params, query, signal }) =>
+      awaitGuestCommand(deps, access, params.id, params.pid, query.waitSeconds ?? 0, signal),
     getGuestFileStatus: ({ access, params, query, signal }) =>
       getGuestFileStatus(deps, access, params.id, query.path, signal),
     readGuestFile: ({ access, params, query, signal }) => readGuestFile(deps, access, params.id, query, signal),

@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import type { InstanceId } from '@virga/contract/ids';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import {
+  awaitGuestCommand,
   executeInGuest,
   getGuest,
   getGuestFileStatus,
@@ -35,8 +36,9 @@ test('the guest tells of itself', async () => {
   assert.equal(fileSystems[0]?.mountPoint, '/');
 });
 
-test('a command has output, an exit code, input and variables; one that takes too long is not waited for', async () => {
-  assert.deepEqual(await run(['echo', 'a b', 'c']), {
+test('a command has output, an exit code, input and variables; one that takes long is waited for again', async () => {
+  const { pid, ...echoed } = await run(['echo', 'a b', 'c']);
+  assert.deepEqual(echoed, {
     exitCode: 0,
     stdout: base64('a b c\n'),
     stderr: '',
@@ -46,7 +48,13 @@ test('a command has output, an exit code, input and variables; one that takes to
   assert.equal((await run(['nothing-like-that'])).exitCode, 127);
   assert.equal((await run(['cat'], { input: base64('in') })).stdout, base64('in'));
   assert.equal((await run(['env'], { env: { A: '1' } })).stdout, base64('A=1\n'));
-  await assert.rejects(run(['sleep', '5'], { timeoutSeconds: 0.01 }), { name: 'Timeout' });
+  const slow = await run(['sleep', '0.3'], { waitSeconds: 0 });
+  assert.equal(slow.exitCode, null);
+  assert.equal((await awaitGuestCommand(cloud.deps, cloud.operator, id, slow.pid, 0)).exitCode, null);
+  assert.equal((await awaitGuestCommand(cloud.deps, cloud.operator, id, slow.pid, 5)).exitCode, 0);
+  for (const told of [slow.pid, pid]) {
+    await assert.rejects(awaitGuestCommand(cloud.deps, cloud.operator, id, told, 0), { name: 'GuestRefused' });
+  }
 });
 
 test('a file is written and read in pieces', async () => {

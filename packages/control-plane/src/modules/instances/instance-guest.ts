@@ -1,7 +1,7 @@
 // Reaching into the guest of an instance. Nothing of it is desired, so nothing is tried again; what changes or reads the
 // guest is written down as an event before it is done. Passwords, input, variables and contents are in no event and no log.
 import type { HostAgent } from '@virga/contract/agent/agent';
-import { maxGuestPieceBytes } from '@virga/contract/agent/guest';
+import { type GuestCommandResult as AgentCommandResult, maxGuestPieceBytes } from '@virga/contract/agent/guest';
 import type { InstanceId } from '@virga/contract/ids';
 import type { Guest, GuestCommand, GuestCommandResult, GuestFileStatus } from '@virga/contract/rest/instance-guest';
 import type { ProjectAccess } from '../../access/authorizer.ts';
@@ -16,7 +16,7 @@ import type { InstanceRow } from './instance-store.ts';
 type Operator = ProjectAccess<'operator'>;
 type Told = { type: string; message: (name: string) => string; data?: Record<string, unknown> };
 
-const defaultCommandSeconds = 60;
+const defaultWaitSeconds = 30;
 /** What an event keeps of a command line. */
 const keptArguments = 32;
 const keptArgumentLength = 512;
@@ -37,12 +37,12 @@ export async function getGuest(
   };
 }
 
-/** @throws NotFound | GuestUnavailable | GuestRefused | Timeout */
+/** @throws NotFound | GuestUnavailable | GuestRefused */
 export async function executeInGuest(
   deps: Deps,
   access: Operator,
   id: InstanceId,
-  { command, env, input, timeoutSeconds = defaultCommandSeconds }: GuestCommand,
+  { command, env, input, waitSeconds = defaultWaitSeconds }: GuestCommand,
   signal?: AbortSignal,
 ): Promise<GuestCommandResult> {
   const argv = command.slice(0, keptArguments).map((argument) => argument.slice(0, keptArgumentLength));
@@ -52,18 +52,38 @@ export async function executeInGuest(
     data: { argv },
   };
   const agent = await toldAgent(deps, access, id, told);
-  const { stdout, stderr, ...result } = await agent.guestExec(
+  const result = await agent.guestExec(
     id,
     {
       command,
       env,
       input: input === undefined ? undefined : Buffer.from(input, 'base64'),
-      timeoutMs: timeoutSeconds * 1000,
+      waitMs: waitSeconds * 1000,
     },
     { signal },
   );
-  return { ...result, stdout: stdout.toString('base64'), stderr: stderr.toString('base64') };
+  return onWire(result);
 }
+
+/** @throws NotFound | GuestUnavailable | GuestRefused it knows no such process, or has told of its end */
+export async function awaitGuestCommand(
+  deps: Deps,
+  access: Operator,
+  id: InstanceId,
+  pid: number,
+  waitSeconds: number,
+  signal?: AbortSignal,
+): Promise<GuestCommandResult> {
+  const { host_id } = await requireInstance(deps.db, access, id);
+  const process = { pid, waitMs: waitSeconds * 1000 };
+  return onWire(await deps.agents.agentOf(host_id).guestAwaitCommand(id, process, { signal }));
+}
+
+const onWire = ({ stdout, stderr, ...result }: AgentCommandResult): GuestCommandResult => ({
+  ...result,
+  stdout: stdout.toString('base64'),
+  stderr: stderr.toString('base64'),
+});
 
 export async function getGuestFileStatus(
   deps: Deps,

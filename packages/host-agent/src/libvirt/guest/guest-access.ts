@@ -3,7 +3,7 @@
 import type { GuestAccess } from '@virga/contract/agent/guest';
 import type { AgentContext } from '../agent-context.ts';
 import { type AgentCommand, askGuest, isFrozen } from './guest-agent.ts';
-import { guestExec } from './guest-exec.ts';
+import { guestAwaitCommand, guestExec } from './guest-exec.ts';
 import { guestFileStatus, guestReadFile, guestWriteFile } from './guest-files.ts';
 import { guestInfo } from './guest-info.ts';
 
@@ -11,6 +11,7 @@ export function guestAccess(context: AgentContext): GuestAccess {
   return {
     guestInfo: (id, call) => guestInfo(context, id, call),
     guestExec: (id, command, call) => guestExec(context, id, command, call),
+    guestAwaitCommand: (id, process, call) => guestAwaitCommand(context, id, process, call),
     guestFileStatus: (id, path, call) => guestFileStatus(context, id, path, call),
     guestReadFile: (id, piece, call) => guestReadFile(context, id, piece, call),
     guestWriteFile: (id, piece, call) => guestWriteFile(context, id, piece, call),

@@ -44,17 +44,21 @@ export async function guestExec(
   guestCommand: GuestCommand,
   { signal }: CallContext = {},
 ): Promise<GuestCommandResult> {
-  const deadlineMs = performance.now() + guestCommand.timeoutMs;
   const { pid } = await start(context, id, guestCommand, signal);
+  return guestAwaitCommand(context, id, { pid, waitMs: guestCommand.waitMs }, { signal });
+}
+
+export async function guestAwaitCommand(
+  context: AgentContext,
+  id: InstanceId,
+  { pid, waitMs }: { pid: number; waitMs: number },
+  { signal }: CallContext = {},
+): Promise<GuestCommandResult> {
+  const deadlineMs = performance.now() + waitMs;
+  const asked = { execute: 'guest-exec-status', arguments: { pid } };
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, longestPauseMs)) {
-    const status = (await askGuest(
-      context,
-      id,
-      { execute: 'guest-exec-status', arguments: { pid } },
-      signal,
-    )) as Status;
-    if (status.exited) return resultOf(status);
-    if (performance.now() > deadlineMs) throw stillRuns(id, pid);
+    const status = (await askGuest(context, id, asked, signal)) as Status;
+    if (status.exited || performance.now() > deadlineMs) return resultOf(pid, status);
     await delay(pauseMs, undefined, { signal });
   }
 }
@@ -82,21 +86,18 @@ async function start(
   }
 }
 
-function resultOf(status: Status): GuestCommandResult {
+function resultOf(pid: number, status: Status): GuestCommandResult {
   const stdout = Buffer.from(status['out-data'] ?? '', 'base64');
   const stderr = Buffer.from(status['err-data'] ?? '', 'base64');
   const isLong = Math.max(stdout.length, stderr.length) > maxGuestOutputBytes;
   return {
-    exitCode: status.signal === undefined ? (status.exitcode ?? 0) : signalBase + status.signal,
+    pid,
+    exitCode: status.exited ? exitCodeOf(status) : null,
     stdout: stdout.subarray(0, maxGuestOutputBytes),
     stderr: stderr.subarray(0, maxGuestOutputBytes),
     truncated: isLong || status['out-truncated'] === true || status['err-truncated'] === true,
   };
 }
 
-function stillRuns(id: InstanceId, pid: number): VirgaError {
-  return new VirgaError('Timeout', {
-    detail: `The command has not ended in time; it goes on in the guest below process ${pid}.`,
-    action: `Give it longer, or end it in the guest: a guest agent cannot. Its processes: virga exec ${id} -- ps.`,
-  });
-}
+const exitCodeOf = ({ signal, exitcode = 0 }: Status): number =>
+  signal === undefined ? exitcode : signalBase + signal;

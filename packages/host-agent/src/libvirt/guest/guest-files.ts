@@ -28,7 +28,7 @@ export async function guestFileStatus(
   path: string,
   call: CallContext = {},
 ): Promise<GuestFileStatus> {
-  const stat = { command: ['stat', '-L', '-c', '%f %s', '--', path], timeoutMs: programMs };
+  const stat = { command: ['stat', '-L', '-c', '%f %s', '--', path], waitMs: programMs };
   const { exitCode, stdout, stderr } = await guestExec(context, id, stat, call);
   const [, hex, size] = /^([0-9a-f]+) (\d+)\n$/.exec(stdout.toString()) ?? [];
   if (hex === undefined || size === undefined) {
@@ -74,7 +74,7 @@ export async function guestWriteFile(
     openMode = 'r+';
   }
   if (mode !== undefined) {
-    const chmod = { command: ['chmod', mode.toString(8), '--', path], timeoutMs: programMs };
+    const chmod = { command: ['chmod', mode.toString(8), '--', path], waitMs: programMs };
     const { exitCode, stderr } = await guestExec(context, id, chmod, call);
     if (exitCode !== 0) throw programFailed('chmod', stderr);
   }

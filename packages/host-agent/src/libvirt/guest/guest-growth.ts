@@ -80,13 +80,14 @@ export function growFileSystem(
     await context.hook('grow-file-system', id);
     const { exitCode, stdout, stderr } = await runScript(context, id, growRoot, signal);
     if (exitCode === 0) return undefined;
-    const said = firstLine(stderr) || firstLine(stdout) || `its program ended with code ${exitCode}`;
+    const end = exitCode === null ? 'has not ended in time' : `ended with code ${exitCode}`;
+    const said = firstLine(stderr) || firstLine(stdout) || `its program ${end}`;
     return `The guest did not grow its file system: ${said}.`;
   });
 }
 
 const runScript = (context: AgentContext, id: InstanceId, script: string, signal: AbortSignal | undefined) =>
-  guestExec(context, id, { command: ['sh', '-c', script], timeoutMs: scriptMs }, { signal });
+  guestExec(context, id, { command: ['sh', '-c', script], waitMs: scriptMs }, { signal });
 
 const firstLine = (output: Buffer): string => output.toString().trim().split('\n').at(0) ?? '';
 
