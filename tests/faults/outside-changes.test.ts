@@ -40,14 +40,26 @@ const outsideActs: OutsideAct[] = [
   {
     virsh: ['suspend'],
     event: 'instance.paused-outside',
-    outcome: 'shown as paused, and left alone',
-    holds: ({ state, desiredState }) => state === 'paused' && desiredState === 'running',
+    outcome: 'paused for good',
+    holds: ({ state, desiredState }) => state === 'paused' && desiredState === 'paused',
   },
   {
     virsh: ['resume'],
     event: 'instance.resumed-outside',
-    outcome: 'shown as running',
-    holds: ({ state }) => state === 'running',
+    outcome: 'running for good',
+    holds: ({ state, desiredState }) => state === 'running' && desiredState === 'running',
+  },
+  {
+    virsh: ['managedsave'],
+    event: 'instance.hibernated-outside',
+    outcome: 'hibernated for good',
+    holds: ({ state, desiredState }) => state === 'hibernated' && desiredState === 'hibernated',
+  },
+  {
+    virsh: ['start'],
+    event: 'instance.started-outside',
+    outcome: 'woken for good',
+    holds: ({ state, desiredState }) => state === 'running' && desiredState === 'running',
   },
   {
     virsh: ['shutdown'],
@@ -92,6 +104,22 @@ test('what virsh does to an instance is seen within two seconds, and adopted or 
     t.diagnostic(`virsh ${command[0]}: seen after ${seenMs} ms, ${outcome} after ${sinceMs()} ms`);
     assert.ok(seenMs <= seenWithinMs, `virsh ${command[0]} was seen after ${seenMs} ms`);
   }
+});
+
+test('an instance that virsh renamed is called as before again, also when the server was away', async () => {
+  const { cloud, ledger } = setting;
+  const { id, domainName } = await launchOne(setting);
+  const { operationId } = await cloud.client.stopInstance({ params: { id }, body: { timeoutSeconds: 0 } });
+  await cloud.client.getOperation({ params: { id: operationId }, query: { waitSeconds: 30 } });
+  const isCalled = (name: string) => virsh('domuuid', name).then(Boolean, () => false);
+  await virsh('domrename', domainName, 'another');
+  await until('it is called as before', () => isCalled(domainName));
+  await cloud.kill();
+  await virsh('domrename', domainName, 'another');
+  await cloud.start();
+  await until('it is called as before', () => isCalled(domainName));
+  await cloud.client.startInstance({ params: { id } });
+  await ledger.settle();
 });
 
 test('an instance that virsh undefined and destroyed comes back from its disk', async (t) => {

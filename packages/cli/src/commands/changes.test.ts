@@ -255,3 +255,43 @@ test('a list walks every page', async () => {
   await using cli = await captureCli(server.url);
   assert.equal((await cli.run(['list', '-q'])).stdout, `${web.id}\n${db.id}\n`);
 });
+
+test('a reboot is by one of its ways, and says which', async () => {
+  await using server = await serveContract(cloud);
+  await using cli = await captureCli(server.url);
+  const ways: [string[], Record<string, unknown>][] = [
+    [[], { timeoutSeconds: 60 }],
+    [['--mode', 'agent'], { mode: 'agent', timeoutSeconds: 60 }],
+    [['--hard'], { hard: true, timeoutSeconds: 60 }],
+    [['--cycle', '--timeout', '5'], { mode: 'cycle', timeoutSeconds: 5 }],
+  ];
+  for (const [options, body] of ways) {
+    const run = await cli.run(['reboot', 'web', ...options]);
+    assert.equal(run.exit, 0, run.stderr);
+    assert.deepEqual(server.seen.at(-1)?.body, body);
+  }
+  for (const options of [
+    ['--hard', '--cycle'],
+    ['--mode', 'acpi', '--hard'],
+    ['--timeout', '5'],
+  ]) {
+    const run = await cli.run(['reboot', 'web', ...options]);
+    assert.equal(run.exit, 2, options.join(' '));
+  }
+});
+
+test('only what hibernates is woken; anything else is told which verb helps, and nothing is changed', async () => {
+  const instance = (state: 'stopped' | 'paused' | 'hibernated') => anInstance({ state, desiredState: state });
+  for (const [state, exit, help] of [
+    ['stopped', 4, /virga start web/],
+    ['paused', 4, /virga resume web/],
+    ['hibernated', 0, /^/],
+  ] as const) {
+    await using server = await serveContract({ ...cloud, listInstances: () => ({ items: [instance(state)] }) });
+    await using cli = await captureCli(server.url);
+    const run = await cli.run(['wake', 'web']);
+    assert.equal(run.exit, exit, run.stderr);
+    assert.match(run.stderr, help);
+    assert.equal(server.seen.filter(({ route }) => route === 'startInstance').length, state === 'hibernated' ? 1 : 0);
+  }
+});

@@ -91,9 +91,7 @@ async function whenRunning(context: CommandContext, found: Instance, deadlineMs:
       throw new VirgaError('Conflict', {
         detail: `The instance ${name} is in state ${state}${stateReason ? `: ${stateReason}` : ''}.`,
         action:
-          state === 'paused'
-            ? `Resume it with virsh resume ${instance.domainName}.`
-            : `Start it with virga start ${name} --wait.`,
+          state === 'paused' ? `Let it go on: virga resume ${name}.` : `Start it with virga start ${name} --wait.`,
       });
     }
     if (performance.now() > deadlineMs) {

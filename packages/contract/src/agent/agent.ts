@@ -34,7 +34,9 @@ export interface HostAgent
    * @throws HostUnavailable retry later
    * @throws StorageFull | NotFound (image or network not on this host) | HypervisorRefused | Conflict (a newer
    *   generation has been applied, or the domain name belongs to somebody else)
-   * @throws GuestUnavailable the guest has not let go of a device, which it still has; call again later
+   * @throws GuestUnavailable the guest has not let go of a device, which it still has; call again later. Or the guest agent
+   *   that was to reboot it does not answer
+   * @throws SavedMemoryUnusable what it was to be woken from cannot be read and has been discarded; it is off now
    */
   applyInstance(desired: DesiredInstance, context?: CallContext): Promise<ObservedInstance>;
 

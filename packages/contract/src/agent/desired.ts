@@ -54,8 +54,9 @@ export type DesiredVolumeAttachment = Static<typeof DesiredVolumeAttachment>;
 
 /**
  * Power. `running`: also lets a paused guest go on, and wakes a hibernated one. `paused`: stands still with its memory on
- * the host; one that is off is started standing still. `stopped`: by ACPI until `forceAt` (UTC), then cut off.
- * `hibernated`: memory saved to the host's disk; one that is off stays so.
+ * the host; one that is off is started standing still. `stopped`: by ACPI until `forceAt` (UTC), then cut off; one that is
+ * hibernated stays so until then, when its saved memory is given up. `hibernated`: memory saved to the host's disk; one that
+ * is off stays so.
  */
 export const DesiredPower = Type.Union([
   Type.Object({ state: Type.Literal('running') }),
@@ -67,7 +68,8 @@ export type DesiredPower = Static<typeof DesiredPower>;
 
 /**
  * `acpi`: the power button's little brother. `agent`: by the guest agent. `reset`: at once, as the button on the front.
- * `cycle`: off by ACPI until `forceAt`, cut off then, and on again from a fresh definition.
+ * `cycle`: off by ACPI until `forceAt`, at once without one, cut off then, and on again from a fresh definition; one that
+ * is off has had it.
  */
 export const DesiredReboot = Type.Object({
   token: Type.String(),

@@ -150,9 +150,8 @@ const RebootBody = Type.Object(
   {
     mode: Type.Optional(
       Type.Union([Type.Literal('acpi'), Type.Literal('agent'), Type.Literal('reset'), Type.Literal('cycle')], {
-        default: 'acpi',
         description:
-          'acpi: the guest hears of it as of its power button; agent: its guest agent does it; reset: at once; cycle: a stop and a start, which also brings what a running guest cannot be given',
+          'acpi, the default: the guest hears of it as of its power button; agent: its guest agent does it; reset: at once; cycle: a stop and a start, which also brings what a running guest cannot be given',
       }),
     ),
     hard: Type.Optional(Type.Boolean({ description: 'the same as mode reset' })),

@@ -13,6 +13,13 @@ import {
   startInstance,
   stopInstance,
 } from '../modules/instances/instance-operations.ts';
+import {
+  hibernateInstance,
+  resetInstance,
+  resumeInstance,
+  suspendInstance,
+} from '../modules/instances/power-operations.ts';
+import { updateInstance } from '../modules/instances/update-instance.ts';
 import { createNetwork, deleteNetwork } from '../modules/networks/network-operations.ts';
 
 let cloud: SimulatedCloud;
@@ -106,6 +113,52 @@ test('killed at every step of stop, start, reboot and destroy', async () => {
     assert.equal(state, desiredState, point);
     assert.equal(desiredState, instance.desiredState);
   }
+  await cloud.succeeded((await remove(id)).operationId);
+  await cloud.assertNothingLeft();
+});
+
+test('killed at every step of pausing, hibernating, waking, rebooting and renaming', async () => {
+  const { id } = await cloud.launch('kept');
+  const { deps, operator } = { deps: () => cloud.deps, operator: cloud.operator };
+  const boots = () => cloud.host().bootCount(id);
+  const wake = () => startInstance(deps(), operator, id);
+  const hibernate = () => hibernateInstance(deps(), operator, id);
+  const stop = () => stopInstance(deps(), operator, id);
+  const reboot = (mode: 'agent' | 'cycle', timeoutSeconds?: number) =>
+    rebootInstance(deps(), operator, id, { mode, timeoutSeconds });
+  const suspend = () => suspendInstance(deps(), operator, id);
+  const resume = () => resumeInstance(deps(), operator, id);
+  const rename = (name: string) => updateInstance(deps(), operator, id, { name });
+  // Where it is killed, in what, the state afterwards, and how often the guest has booted then.
+  const changes: [string, () => ReturnType<typeof wake>, string, number][] = [
+    ['suspend', suspend, 'paused', 1],
+    ['resume', resume, 'running', 1],
+    ['after applyInstance', suspend, 'paused', 1],
+    ['hibernate', hibernate, 'hibernated', 1],
+    ['start', wake, 'running', 1],
+    ['after applyInstance', hibernate, 'hibernated', 1],
+    ['after applyInstance', wake, 'running', 1],
+    ['reset', () => resetInstance(deps(), operator, id), 'running', 2],
+    ['reboot', () => reboot('agent'), 'running', 3],
+    ['shutdown', () => reboot('cycle'), 'running', 4],
+    ['start', () => reboot('cycle'), 'running', 5],
+    ['force-off', () => reboot('cycle', 0), 'running', 6],
+    ['after applyInstance', () => reboot('cycle'), 'running', 7],
+    ['metadata', () => rename('renamed'), 'running', 7],
+    ['rename', stop, 'stopped', 7],
+    ['after applyInstance', () => rename('renamed-again'), 'stopped', 7],
+    ['start', wake, 'running', 8],
+    ['metadata', hibernate, 'hibernated', 8],
+    ['discard-memory', () => destroyInstance(deps(), operator, id), 'stopped', 8],
+    ['after applyInstance', wake, 'running', 9],
+  ];
+  for (const [point, ask, state, booted] of changes) {
+    await killedAt(point, ask);
+    assert.equal((await cloud.instance(id)).state, state, point);
+    assert.equal(boots(), booted, `boots after ${point}`);
+  }
+  const [seen] = await cloud.host().listInstances(cloud.deps.cloudId);
+  assert.equal(seen?.domainName, (await cloud.instance(id)).domainName);
   await cloud.succeeded((await remove(id)).operationId);
   await cloud.assertNothingLeft();
 });

@@ -149,11 +149,11 @@ export async function rebootInstance(
   deps: Deps,
   access: ProjectAccess<'operator'>,
   id: InstanceId,
-  { hard = false, mode = hard ? 'reset' : 'acpi', timeoutSeconds = defaultStopSeconds }: RebootRequest = {},
+  { hard = false, mode = 'acpi', timeoutSeconds = defaultStopSeconds }: RebootRequest = {},
   ifMatch?: number,
 ): Promise<Changed> {
   const forceAt = new Date(deps.clock.now().getTime() + timeoutSeconds * 1000).toISOString();
-  return change(deps, access, id, ifMatch, async (_tx, row) => decideReboot(row, mode, forceAt));
+  return change(deps, access, id, ifMatch, async (_tx, row) => decideReboot(row, hard ? 'reset' : mode, forceAt));
 }
 
 /** What a reboot comes to, as {@link decideStart}. */

@@ -51,6 +51,8 @@ export class InstanceReconciler {
   /** How many events have come, and which of them was the last of each instance. */
   #eventCount = 0;
   readonly #lastEvent = new Map<InstanceId, number>();
+  /** Generations that came of an adoption. */
+  readonly #adopted = new Map<InstanceId, number>();
   /** Observations that are just being written. */
   readonly #notices = new Map<InstanceId, Promise<void>>();
   /** As the host has reported them. */
@@ -147,6 +149,7 @@ export class InstanceReconciler {
   #forget(id: InstanceId): void {
     this.#seen.delete(id);
     this.#lastEvent.delete(id);
+    this.#adopted.delete(id);
   }
 
   async close(): Promise<void> {
@@ -189,7 +192,7 @@ export class InstanceReconciler {
     if (!row) return this.#reap(id, signal);
     if (row.host_id !== this.#host.id) return;
     const hasConverged = row.desired !== 'deleted' && row.generation === row.converged_generation;
-    if (hasConverged) return this.#compare(row, signal);
+    if (hasConverged || this.#isAdoptedAnew(row)) return this.#compare(row, signal);
     const waitMs = (row.retry_at?.getTime() ?? 0) - this.#context.deps.clock.now().getTime();
     if (waitMs > 0) return this.#queue.wakeAfter(id, waitMs);
     if (row.desired === 'deleted') await this.#delete(row, signal);
@@ -197,6 +200,16 @@ export class InstanceReconciler {
       const seen = this.#seen.get(id);
       if (seen && judge(row, seen) !== 'none') this.wake(id);
     }
+  }
+
+  /**
+   * What was adopted is brought to the host too, which takes a moment. When somebody does the next thing meanwhile, that is
+   * what they want, and nobody here has asked for anything.
+   */
+  #isAdoptedAnew(row: InstanceRow): boolean {
+    const seen = this.#seen.get(row.id);
+    if (this.#adopted.get(row.id) !== row.generation) return false;
+    return seen !== undefined && judge(row, seen) !== 'none';
   }
 
   async #delete(row: InstanceRow, signal: AbortSignal): Promise<void> {
@@ -327,21 +340,27 @@ export class InstanceReconciler {
     switch (deviated) {
       case 'adopt-stop':
         await adoptStop(this.#context, row, seen);
-        return this.wake(row.id);
+        return this.#goOnAdopted(row);
       case 'adopt-start':
-        await adoptStart(this.#context, row, seen);
+        if (await adoptStart(this.#context, row, seen)) return this.#goOnAdopted(row);
         return this.wake(row.id);
       case 'adopt-pause':
       case 'adopt-resume':
       case 'adopt-hibernate':
       case 'adopt-loss':
         await adoptPower(this.#context, row, deviated, seen);
-        return this.wake(row.id);
+        return this.#goOnAdopted(row);
       case 'repair':
         return this.#repair(row, seen, signal);
       case 'none':
         if (row.failure) await forgetFailure(this.#context, row);
+        if (row.generation !== row.converged_generation) this.wake(row.id);
     }
+  }
+
+  #goOnAdopted({ id, generation }: InstanceRow): void {
+    this.#adopted.set(id, generation + 1);
+    this.wake(id);
   }
 
   async #repair(row: InstanceOrder, seen: ObservedInstance, signal: AbortSignal): Promise<void> {

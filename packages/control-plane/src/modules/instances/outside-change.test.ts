@@ -199,6 +199,21 @@ test('virsh managedsave and start are adopted, and the room on the host is given
   assert.equal(cloud.host().bootCount(id), 1);
 });
 
+test('of several things done one after the other, the last one stands', async () => {
+  const { id } = await cloud.launch('hasty');
+  const host = cloud.host();
+  host.suspendOutside(id);
+  await told(id, 'instance.paused-outside');
+  host.saveOutside(id);
+  await told(id, 'instance.hibernated-outside');
+  host.startOutside(id);
+  await told(id, 'instance.started-outside');
+  host.saveOutside(id);
+  await settled(id, 'hibernated');
+  await until('it is what is desired', async () => (await cloud.instance(id)).desiredState === 'hibernated');
+  assert.equal(host.bootCount(id), 1);
+});
+
 test('saved memory that somebody removed is told, and the instance is stopped', async () => {
   const { id } = await cloud.launch('forgotten');
   await cloud.succeeded((await hibernateInstance(cloud.deps, cloud.operator, id)).operationId);

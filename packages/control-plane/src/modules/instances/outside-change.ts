@@ -94,8 +94,11 @@ export async function adoptPower(
   });
 }
 
-/** Somebody started it: it stays on, when the host has room for it. Else it is shut down again. */
-export async function adoptStart(context: Context, row: InstanceRow, seen: ObservedInstance): Promise<void> {
+/**
+ * Somebody started it: it stays on, when the host has room for it. Else it is shut down again.
+ * @returns whether it stays on
+ */
+export async function adoptStart(context: Context, row: InstanceRow, seen: ObservedInstance): Promise<boolean> {
   const { deps, access } = context;
   const now = deps.clock.now();
   const desired = seen.state === 'paused' ? 'paused' : 'running';
@@ -116,9 +119,11 @@ export async function adoptStart(context: Context, row: InstanceRow, seen: Obser
         message: `Instance ${row.name} was started beside Virga; it stays on until it is stopped.`,
       });
     });
+    return true;
   } catch (error) {
     if (!(error instanceof VirgaError) || error.code !== 'NoCapacity') throw error;
     await refuseStart(context, row, error, now);
+    return false;
   }
 }
 

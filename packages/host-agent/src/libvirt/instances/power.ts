@@ -143,12 +143,20 @@ export async function writeRecord(
   const xml = metadataElement(recordOf(desired, rebootToken));
   await context.hook('metadata', desired.id);
   await context.hypervisor.act(`describe ${desired.domainName}`, async ({ domains }) => {
-    const everywhere = { live: true, config: true };
-    if (desired.origin === 'launched') {
-      await domains.setLabel(ref, 'title', desired.name, everywhere);
-      await domains.setLabel(ref, 'description', desired.description || null, everywhere);
+    const write = async (where: { live: boolean; config: boolean }) => {
+      if (desired.origin === 'launched') {
+        await domains.setLabel(ref, 'title', desired.name, where);
+        await domains.setLabel(ref, 'description', desired.description || null, where);
+      }
+      // Last, because it says that this generation was applied.
+      await domains.setMetadata(ref, { uri: domainNamespace, key: domainPrefix, xml }, where);
+    };
+    try {
+      await write({ live: true, config: true });
+    } catch (error) {
+      // It may have gone off meanwhile.
+      if (!isLibvirtError(error, 'OPERATION_INVALID') || (await domains.isActive(ref))) throw error;
+      await write({ live: false, config: true });
     }
-    // Last, because it says that this generation was applied.
-    await domains.setMetadata(ref, { uri: domainNamespace, key: domainPrefix, xml }, everywhere);
   });
 }
