@@ -1,9 +1,10 @@
 // The devices of a domain that come and go, as its XML shows them: volumes and cards that carry our alias, and the limits of
 // all disks. What others have plugged in is not among them. A pure reader.
-import type { NetworkInterfaceId, VolumeId } from '@virga/contract/ids';
-import { isId } from '@virga/contract/ids';
+import type { DesiredInstance } from '@virga/contract/agent/desired';
+import { isId, type NetworkInterfaceId, type VolumeId } from '@virga/contract/ids';
 import { childAt, childrenOf, parseXml, type XmlElement } from '../xml.ts';
 import type { bandwidthValues, ioTuneValues } from './device-xml.ts';
+import { volumePlace } from './machine-profile.ts';
 
 export type SeenVolume = { id: VolumeId; target: string; readOnly: boolean };
 export type SeenNic = { id: NetworkInterfaceId; mac: string; limits: ReturnType<typeof bandwidthValues> };
@@ -60,4 +61,17 @@ function bandwidthOf(card: XmlElement): ReturnType<typeof bandwidthValues> {
     return { average: Number(average ?? 0), burst: Number(burst ?? 0) };
   };
   return { inbound: direction('inbound'), outbound: direction('outbound') };
+}
+
+/** What is to go, or to come back in another way. */
+export function surplusOf(desired: DesiredInstance, seen: SeenDevices): (SeenVolume | SeenNic)[] {
+  const isWanted = ({ id, target, readOnly }: SeenVolume) =>
+    desired.volumes.some(
+      (volume) =>
+        volume.id === id && volumePlace(volume, desired.hardware).dev === target && volume.readOnly === readOnly,
+    );
+  return [
+    ...seen.volumes.filter((volume) => !isWanted(volume)),
+    ...seen.nics.filter(({ id }) => !desired.nics.some((nic) => nic.id === id)),
+  ];
 }
