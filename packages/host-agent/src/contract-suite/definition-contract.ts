@@ -100,6 +100,18 @@ export function definitionContract(test: ContractTest): void {
     assert.equal(await world.bootCount(desired), 1);
   });
 
+  test('virsh edit that began before the last change of ours is told as well', async (world, t) => {
+    const desired = await world.launched(t);
+    const { effective } = await world.agent.definition(desired.id);
+    await world.agent.applyInstance({ ...desired, generation: 2, description: 'newer' });
+    const events = await world.watch(t);
+    const from = events.seen.length;
+    await world.harness.virsh.edit(desired, () => preserveOnCrash(effective));
+    await events.next('the change is told', (it) => it.type === 'drift' && it.id === desired.id, from);
+    const observed = await world.agent.applyInstance({ ...desired, generation: 3 });
+    assert.match(observed.drift?.diff ?? '', /^\+ +<on_crash>preserve<\/on_crash>$/m);
+  });
+
   test('virsh edit can be taken back', async (world, t) => {
     const desired = await world.launched(t);
     const { effective } = await world.agent.definition(desired.id);

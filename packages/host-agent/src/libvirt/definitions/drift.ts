@@ -29,7 +29,8 @@ export async function findDrift(
   ]);
   const after = parseTree(found);
   const before = remembered === undefined ? undefined : parseTree(remembered);
-  if (before === undefined || generationIn(before) !== generationIn(after)) {
+  // Only we write a newer generation. An older one is of somebody who began to edit before we wrote.
+  if (before === undefined || generationIn(after) > generationIn(before)) {
     // Written by us, in a call that ended before it could be remembered, or by an earlier version.
     await rememberDefinition(context, record.instanceId, ref);
     return undefined;
