@@ -177,8 +177,11 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: number): O
       else host.stubborn.add(id);
     },
     letGo: (lets, id) => {
-      if (lets) host.clinging.delete(id);
-      else host.clinging.add(id);
+      if (!lets) host.clinging.add(id);
+      else if (host.clinging.delete(id)) {
+        const found = host.domain(id);
+        if (found !== undefined) host.report(id, found.record.cloudId);
+      }
     },
     removeVolumeOutside: (id) => changeVolume(id, null),
     restoreVolumeOutside: (id) => changeVolume(id, 1),

@@ -121,6 +121,38 @@ test('a guest that does not let go keeps its volume, which its operation says, a
   await remove(id);
 });
 
+test('a guest that lets go late ends the operation then', async () => {
+  const { id } = await cloud.launch('late');
+  const volume = await aVolume('slow', 'late');
+  await done(await attach(id, 'slow'));
+  const host = await hostOf(id);
+  host.letGo(false, id);
+  const { operationId } = await detach(id, volume.id);
+  const message = async () =>
+    (await getOperation(deps(), cloud.operator, operationId, 0, new AbortController().signal)).message;
+  await until('it is waited for', async () => (await message()).includes('waiting for the guest'));
+  host.letGo(true, id);
+  await cloud.succeeded(operationId);
+  await done(await deleteVolume(deps(), cloud.operator, volume.id));
+  assert.equal(host.bootCount(id), 1);
+  await remove(id);
+});
+
+test('an attachment that the host refuses fails its operation, while the guest goes on, and can be taken back', async () => {
+  const { id } = await cloud.launch('refused');
+  const volume = await aVolume('unplugged', 'refused');
+  const host = await hostOf(id);
+  host.failNext('attach-volume', 'HypervisorRefused', { times: 1_000 });
+  const { operationId } = await attach(id, 'unplugged');
+  assert.equal((await cloud.failed(operationId)).code, 'HypervisorRefused');
+  assert.deepEqual([(await cloud.instance(id)).state, host.bootCount(id)], ['error', 1]);
+  await done(await detach(id, volume.id));
+  host.stopFailing();
+  assert.deepEqual([(await cloud.instance(id)).state, (await volumeOf(volume.id)).state], ['running', 'available']);
+  await remove(id);
+  await done(await deleteVolume(deps(), cloud.operator, volume.id));
+});
+
 test('a detachment that is taken back leaves the volume where it is', async () => {
   const { id } = await cloud.launch('again');
   const volume = await aVolume('stays', 'again');

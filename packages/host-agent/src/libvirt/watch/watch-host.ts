@@ -86,6 +86,8 @@ async function followConnection(
       if (event === 'defined' && detail === 'updated') changes.definitionChanged(domain);
     }),
     connection.domains.on('metadata-change', ({ domain }) => changes.domainChanged(domain)),
+    // A guest that took its time has let go of a device: somebody waits for that.
+    connection.domains.on('device-removed', ({ domain }) => changes.domainChanged(domain)),
     connection.domains.on('balloon-change', ({ domain }) => changes.domainChanged(domain)),
     connection.domains.on('memory-device-size-change', ({ domain }) => changes.domainChanged(domain)),
     connection.networks.on(({ network }) => changes.networkChanged(network)),
