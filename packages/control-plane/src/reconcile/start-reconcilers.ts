@@ -144,11 +144,11 @@ function actOn(
   const watcher = new HostWatcher(deps, access, host, {
     ready: (seen, seenNetworks, bootId) => {
       unwaited(networks.listed(host, seenNetworks));
-      instances.shut();
+      instances.gate.shut();
       const follow = () => untilDone(deps, signal, () => followHostBoot({ deps, access }, host.id, bootId));
       const followed = lastBoot.then(follow);
       lastBoot = followed;
-      unwaited(followed.then(() => signal.aborted || lastBoot !== followed || instances.open()));
+      unwaited(followed.then(() => signal.aborted || lastBoot !== followed || instances.gate.open()));
       unwaited(instances.listed(seen));
       unwaited(reapImages(deps, access, host, signal));
       unwaited(volumes.wakeUnconverged());
@@ -157,7 +157,7 @@ function actOn(
       unwaited(reapReleased({ deps, access }, host));
     },
     unreachable: () => {
-      instances.open();
+      instances.gate.open();
       unwaited(onUnreachable());
     },
     facts: ({ cpuThreads }) => {

@@ -8,6 +8,7 @@ import type { CrashPolicy } from '@virga/contract/rest/instance-attributes';
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { RegisteredHost } from '../../agents/agent-registry.ts';
 import type { Deps } from '../../deps.ts';
+import { Gate } from '../../reconcile/gate.ts';
 import { KeyedQueue } from '../../reconcile/keyed-queue.ts';
 import { OperationProgress } from '../../reconcile/operation-progress.ts';
 import type { DesiredState } from '../../store/compute-tables.ts';
@@ -15,6 +16,7 @@ import { storeError } from '../../store/database.ts';
 import { progressOperation } from '../operations/operation-store.ts';
 import { recordDrift } from './definition-drift.ts';
 import { hasDetaching } from './device-store.ts';
+import { HostSight } from './host-sight.ts';
 import { type Deviation, deviation } from './instance.ts';
 import { forgetFailure, recordApplied, recordDeleted, recordFailed, recordObserved } from './instance-outcome.ts';
 import { recordGivenBack, showsSizes } from './instance-room.ts';
@@ -47,25 +49,21 @@ export class InstanceReconciler {
   readonly #host: RegisteredHost;
   readonly #provide: InstanceReconcilerOptions['provide'];
   readonly #queue: KeyedQueue<InstanceId>;
-  readonly #seen = new Map<InstanceId, ObservedInstance>();
-  /** How many events have come, and which of them was the last of each instance. */
-  #eventCount = 0;
-  readonly #lastEvent = new Map<InstanceId, number>();
+  readonly #sight: HostSight;
   /** Generations that came of an adoption. */
   readonly #adopted = new Map<InstanceId, number>();
   /** Observations that are just being written. */
   readonly #notices = new Map<InstanceId, Promise<void>>();
   /** As the host has reported them. */
   hostThreads = 0;
-  /** Until the boot of the host has been looked into, nothing is done there, and nothing is written down of it. */
-  #gate = { ...Promise.withResolvers<void>(), isOpen: false };
-  #list: Promise<unknown> | undefined;
-  #nextList: Promise<Map<InstanceId, ObservedInstance>> | undefined;
+  /** Open once the boot of the host has been looked into: before, nothing is done there, or written down of it. */
+  readonly gate = new Gate();
 
   constructor({ deps, access, host, provide }: InstanceReconcilerOptions) {
     this.#context = { deps, access };
     this.#host = host;
     this.#provide = provide;
+    this.#sight = new HostSight(host.agent, deps.cloudId);
     const concurrency = () => Math.min(deps.settings.reconcileConcurrency, Math.max(fewestAtOnce, this.hostThreads));
     this.#queue = new KeyedQueue({
       get concurrency() {
@@ -80,27 +78,15 @@ export class InstanceReconciler {
     this.#queue.wake(id);
   }
 
-  /** What is asked for waits until {@link open}. */
-  shut(): void {
-    if (this.#gate.isOpen) this.#gate = { ...Promise.withResolvers<void>(), isOpen: false };
-  }
-
-  open(): void {
-    this.#gate.isOpen = true;
-    this.#gate.resolve();
-  }
-
   /** The host has shown something. It is written down at once, before there is room to act on it. */
   observed(instance: ObservedInstance): void {
-    this.#seen.set(instance.id, instance);
-    this.#eventCount += 1;
-    this.#lastEvent.set(instance.id, this.#eventCount);
+    this.#sight.told(instance);
     if (!this.#queue.isRunning(instance.id)) this.#notice(instance);
     this.#queue.wake(instance.id);
   }
 
   /** All that the host has. What differs from what is desired, or from what was seen before, is looked at. */
-  async listed(instances: ObservedInstance[], askedAt = this.#eventCount): Promise<void> {
+  async listed(instances: ObservedInstance[], askedAt = this.#sight.moment): Promise<void> {
     const listed = new Map(instances.map((instance) => [instance.id, instance]));
     const rows = await this.#context.deps.db
       .selectFrom('instances')
@@ -118,51 +104,40 @@ export class InstanceReconciler {
       .where('host_id', '=', this.#host.id)
       .execute();
     for (const row of rows) {
-      const seen = listed.get(row.id) ?? this.#nothingOf(row.id);
+      const seen = listed.get(row.id) ?? this.#sight.nothingOf(row.id);
       listed.delete(row.id);
-      if (!this.#answered(row.id, seen, askedAt)) continue;
+      if (!this.#sight.answered(row.id, seen, askedAt)) continue;
       const hasConverged = row.desired !== 'deleted' && row.generation === row.converged_generation;
       const isKnown = row.observed_state === seen.state && row.observed_reason === seen.reason && showsSizes(row, seen);
       if (!hasConverged || !isKnown || judge(row, seen) !== 'none') this.wake(row.id);
     }
     for (const orphan of listed.values()) {
-      if (this.#answered(orphan.id, orphan, askedAt)) this.wake(orphan.id);
+      if (this.#sight.answered(orphan.id, orphan, askedAt)) this.wake(orphan.id);
     }
   }
 
   /** Asks the host what it has, and looks at it. */
   async resync(signal?: AbortSignal): Promise<void> {
-    const askedAt = this.#eventCount;
+    const askedAt = this.#sight.moment;
     await this.listed(await this.#host.agent.listInstances(this.#context.deps.cloudId, { signal }), askedAt);
   }
 
-  /**
-   * Keeps an answer of the host, unless an event has come since it was asked, which may be newer. Then the event stands, and
-   * has woken the instance.
-   */
-  #answered(id: InstanceId, seen: ObservedInstance, askedAt: number): boolean {
-    if ((this.#lastEvent.get(id) ?? 0) > askedAt) return false;
-    this.#seen.set(id, seen);
-    return true;
-  }
-
   #forget(id: InstanceId): void {
-    this.#seen.delete(id);
-    this.#lastEvent.delete(id);
+    this.#sight.forget(id);
     this.#adopted.delete(id);
   }
 
   async close(): Promise<void> {
     const closing = this.#queue.close();
-    this.open();
+    this.gate.end();
     await closing;
     await Promise.all(this.#notices.values());
   }
 
   #notice(instance: ObservedInstance): void {
     const earlier = this.#notices.get(instance.id) ?? Promise.resolve();
-    const notice = Promise.all([earlier, this.#gate.promise])
-      .then(() => recordObserved(this.#context, instance))
+    const notice = Promise.all([earlier, this.gate.pass()])
+      .then(async ([, isOpen]) => isOpen && recordObserved(this.#context, instance))
       .catch((error) => this.#context.deps.log.warn({ err: error, instance: instance.id }, 'an observation was lost'))
       .then(() => {
         if (this.#notices.get(instance.id) === notice) this.#notices.delete(instance.id);
@@ -170,23 +145,8 @@ export class InstanceReconciler {
     this.#notices.set(instance.id, notice);
   }
 
-  /**
-   * What the host has of the instance, asked after this was called. Who asks meanwhile waits for the next answer and
-   * shares it, so that a hundred guests that end at once cost two questions.
-   */
-  async #lookNow(id: InstanceId): Promise<ObservedInstance> {
-    this.#nextList ??= (this.#list ?? Promise.resolve()).then(() => {
-      const list = this.#host.agent.listInstances(this.#context.deps.cloudId);
-      this.#nextList = undefined;
-      this.#list = list.catch(() => {});
-      return list.then((instances) => new Map(instances.map((instance) => [instance.id, instance])));
-    });
-    return (await this.#nextList).get(id) ?? this.#nothingOf(id);
-  }
-
   async #reconcile(id: InstanceId, signal: AbortSignal): Promise<void> {
-    await this.#gate.promise;
-    signal.throwIfAborted();
+    if (!(await this.gate.pass())) return;
     await this.#notices.get(id);
     const row = await findInstanceOrder(this.#context.deps.db, id);
     if (!row) return this.#reap(id, signal);
@@ -197,7 +157,7 @@ export class InstanceReconciler {
     if (waitMs > 0) return this.#queue.wakeAfter(id, waitMs);
     if (row.desired === 'deleted') await this.#delete(row, signal);
     else if (await this.#apply(row, signal)) {
-      const seen = this.#seen.get(id);
+      const seen = this.#sight.get(id);
       if (seen && judge(row, seen) !== 'none') this.wake(id);
     }
   }
@@ -207,7 +167,7 @@ export class InstanceReconciler {
    * what they want, and nobody here has asked for anything.
    */
   #isAdoptedAnew(row: InstanceRow): boolean {
-    const seen = this.#seen.get(row.id);
+    const seen = this.#sight.get(row.id);
     if (this.#adopted.get(row.id) !== row.generation) return false;
     return seen !== undefined && judge(row, seen) !== 'none';
   }
@@ -227,10 +187,10 @@ export class InstanceReconciler {
   async #apply(row: InstanceOrder, signal: AbortSignal): Promise<boolean> {
     const { deps } = this.#context;
     const desired = desiredInstanceOf(row, deps.cloudId);
-    const askedAt = this.#eventCount;
+    const askedAt = this.#sight.moment;
     const done = await this.#call(row, signal, (context) => this.#host.agent.applyInstance(desired, context));
     if (!done) return false;
-    this.#answered(row.id, done.value, askedAt);
+    this.#sight.answered(row.id, done.value, askedAt);
     if (done.value.drift) {
       await recordDrift(this.#context, row.id, done.value.drift);
       this.wake(row.id);
@@ -320,7 +280,7 @@ export class InstanceReconciler {
 
   /** A converged instance against what its host shows. */
   async #compare(row: InstanceOrder, signal: AbortSignal): Promise<void> {
-    let seen = this.#seen.get(row.id);
+    let seen = this.#sight.get(row.id);
     if (!seen) return;
     const first = judge(row, seen);
     const waitMs = (row.retry_at?.getTime() ?? 0) - this.#context.deps.clock.now().getTime();
@@ -330,9 +290,9 @@ export class InstanceReconciler {
     }
     if (first !== 'none') {
       // An event may be late and tell of what was before the last change: what is acted on is what is so now.
-      const askedAt = this.#eventCount;
-      seen = await this.#lookNow(row.id);
-      this.#answered(row.id, seen, askedAt);
+      const askedAt = this.#sight.moment;
+      seen = await this.#sight.lookNow(row.id);
+      this.#sight.answered(row.id, seen, askedAt);
     }
     await recordObserved(this.#context, seen);
     if (row.surplus_vcpus + row.surplus_memory_mib > 0) await recordGivenBack(this.#context, row, seen);
@@ -366,7 +326,7 @@ export class InstanceReconciler {
   async #repair(row: InstanceOrder, seen: ObservedInstance, signal: AbortSignal): Promise<void> {
     await beginRepair(this.#context, row);
     if (!(await this.#apply(row, signal))) return;
-    const now = this.#seen.get(row.id);
+    const now = this.#sight.get(row.id);
     if (now && judge(row, now) === 'none') return recordRepaired(this.#context, row, seen);
     // It goes on once there is room, which is tried ever less often; or more has been lost than could be repaired.
     if (now && (now.reason === 'storage-full' || judge(row, now) !== 'repair')) return this.wake(row.id);
@@ -379,24 +339,11 @@ export class InstanceReconciler {
 
   async #reap(id: InstanceId, signal: AbortSignal): Promise<void> {
     const isThere = (seen: ObservedInstance | undefined) => seen && (seen.state !== 'absent' || seen.leftovers);
-    if (isThere(this.#seen.get(id))) {
-      const seen = await this.#lookNow(id);
+    if (isThere(this.#sight.get(id))) {
+      const seen = await this.#sight.lookNow(id);
       if (isThere(seen)) await reapInstance(this.#context, this.#host, seen, signal);
     }
     this.#forget(id);
-  }
-
-  #nothingOf(id: InstanceId): ObservedInstance {
-    return {
-      id,
-      cloudId: this.#context.deps.cloudId,
-      generation: 0,
-      state: 'absent',
-      reason: 'undefined',
-      intact: false,
-      leftovers: false,
-      domainName: '',
-    };
   }
 }
 
