@@ -90,15 +90,13 @@ test('memory survives a pause and a hibernation, and nothing else', async (t) =>
   });
 
   await step('a power cycle boots it, by its new name', async () => {
-    await virga.done('rename web shop --wait');
+    await virga.done('rename web web-2');
     assert.equal(await virsh('domstate', domain), 'running');
-    await virga.done('rename shop web --wait');
-    await virga.done('rename web web-2 --wait');
     await virga.done('reboot web-2 --cycle --timeout 120 --wait=ssh');
     ({ domainName: domain } = await virga.json('show web-2'));
     assert.equal(domain, `web-2.${id}`);
     assert.equal(await virsh('domstate', '--reason', domain), 'running (booted)');
-    await virga.done('rename web-2 web --wait');
+    await virga.done('rename web-2 web');
     assert.notEqual(await bootId(), firstBoot);
   });
 
