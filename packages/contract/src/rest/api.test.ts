@@ -29,9 +29,9 @@ test('whatever changes something needs more than the role of a viewer', () => {
   }
 });
 
-test('only health and login are open to strangers', () => {
+test('only health, login and consoles that a ticket opens are open to strangers', () => {
   const open = routes.filter(([, route]) => route.access.scope === 'public').map(([name]) => name);
-  assert.deepEqual(open, ['getHealth', 'login']);
+  assert.deepEqual(open, ['getHealth', 'login', 'openTicketedConsole']);
 });
 
 test('a body refuses fields it does not know', () => {
