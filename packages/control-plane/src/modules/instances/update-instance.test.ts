@@ -40,6 +40,13 @@ test('an instance is renamed and described while it runs, and its domain with it
     ['instance.started'],
     'told once, at the launch',
   );
+  const { data } = await cloud.deps.db
+    .selectFrom('events')
+    .select('data')
+    .where('resource_id', '=', id)
+    .where('type', '=', 'instance.rename-requested')
+    .executeTakeFirstOrThrow();
+  assert.deepEqual(data, { name: 'new-name', description: 'Serves the shop' }, 'the audit says what was asked for');
   const reused = await cloud.launch('old-name');
   assert.notEqual(reused.id, id);
 });

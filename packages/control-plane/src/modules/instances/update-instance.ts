@@ -43,7 +43,7 @@ export async function updateInstance(
       const operationId =
         Object.keys(set).length === 0
           ? await joinOperation(tx, access, row, kind, now)
-          : await amendInstance(tx, access, row, { kind, set });
+          : await amendInstance(tx, access, row, { kind, set, data: body });
       if (set.expiry_due_at !== undefined) await notify(tx, 'due');
       return { instance: toInstance((await findInstance(tx, id))!), operationId };
     });
