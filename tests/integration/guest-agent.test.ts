@@ -2,7 +2,8 @@
 // booted once for all of it.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { InstanceId } from '@virga/contract/ids';
@@ -213,4 +214,13 @@ test('the command line does the same', limited, async () => {
   const picture = join(cloud.folder, 'web.png');
   await cloud.done(`screenshot web ${picture}`);
   assert.ok(isPng(readFileSync(picture)));
+});
+
+test('a viewer of this machine sees the screen through virga vnc', limited, async () => {
+  const path = join(cloud.folder, 'vnc');
+  const running = cloud.cli(['vnc', 'web', '--socket', path, '--once']);
+  await until('it listens', () => existsSync(path), { timeoutMs: 30_000 });
+  const { name, picture } = await seenScreen(connect(path));
+  assert.ok(name.includes('web') && picture.pixels.length > 0);
+  assert.equal((await running).exit, 0);
 });
