@@ -32,7 +32,7 @@ export async function everyStepOf(setting: LibvirtCloud, verb: VerbUnderFault, f
     instance = await prepared(setting, verb, instance);
     const { cloud } = setting;
     const { held } = await cloud.holdAtStep(number);
-    const { operationId } = await verb.ask(cloud.client, instance.id);
+    const { operationId } = await verb.ask(cloud.client, instance);
     const step = await Promise.race([held, ended(setting, operationId).then(() => undefined)]);
     if (step === undefined) {
       cloud.goOn();
@@ -52,7 +52,7 @@ export async function everyStepOf(setting: LibvirtCloud, verb: VerbUnderFault, f
       if (operation.state === 'failed') {
         tally.failedThenDone++;
         await agrees(setting, instance.id);
-        const again = await verb.ask(cloud.client, instance.id).catch((error) => {
+        const again = await verb.ask(cloud.client, instance).catch((error) => {
           // It came true all the same, and there is nothing left to ask for.
           if (error instanceof VirgaError && (error.code === 'NotFound' || error.code === 'Conflict')) return undefined;
           throw error;
@@ -73,16 +73,21 @@ export async function everyStepOf(setting: LibvirtCloud, verb: VerbUnderFault, f
 async function prepared(setting: LibvirtCloud, verb: VerbUnderFault, last: Instance | undefined): Promise<Instance> {
   const { client } = setting.cloud;
   let instance = last && (await find(setting, last.id));
-  if (instance === undefined) instance = await launched(setting);
+  if (instance === undefined) instance = await launched(setting, verb);
+  else if (instance.state === 'paused')
+    await succeed(setting, await client.resumeInstance({ params: { id: instance.id } }));
   else if (instance.state !== 'running')
     await succeed(setting, await client.startInstance({ params: { id: instance.id } }));
-  for (const step of verb.before ?? []) await succeed(setting, await step(client, instance.id));
-  return instance;
+  for (const step of verb.before ?? []) {
+    const change = await step(client, await client.getInstance({ params: { id: instance.id } }));
+    if (change !== undefined) await succeed(setting, change);
+  }
+  return client.getInstance({ params: { id: instance.id } });
 }
 
-async function launched(setting: LibvirtCloud): Promise<Instance> {
+async function launched(setting: LibvirtCloud, { launch: options }: VerbUnderFault): Promise<Instance> {
   const name = `vm-${randomBytes(4).toString('hex')}`;
-  const launch = await setting.cloud.client.launchInstance({ body: { ...setting.spec, name } });
+  const launch = await setting.cloud.client.launchInstance({ body: { ...setting.spec, ...options, name } });
   await succeed(setting, launch);
   return launch.instance;
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type LibvirtCloud, openLibvirtCloud } from '../libvirt-cloud.ts';
+import { registerDisc } from './disc.ts';
 import { everyStepOf, type Fault } from './fault-run.ts';
 import { verbs } from './verbs.ts';
 
@@ -13,6 +14,7 @@ export function testEveryVerb(fault: Fault): void {
   let faults = 0;
   before(async () => {
     setting = await openLibvirtCloud({ storageMib });
+    await registerDisc(setting);
   });
   after(() => setting?.close());
 
