@@ -64,5 +64,6 @@ function withdrawn(row: InstanceRow, current: Held, { code }: VirgaError, now: D
   if (desired === 'hibernated' && observed !== 'absent') {
     return { desired: observed === 'paused' ? 'paused' : 'running' };
   }
-  return code === 'GuestUnavailable' && reboot?.how === 'agent' ? { reboot: null } : undefined;
+  const isGuests = code === 'GuestUnavailable' || code === 'GuestRefused';
+  return isGuests && reboot?.how === 'agent' ? { reboot: null } : undefined;
 }
