@@ -36,6 +36,7 @@ export const freezingHook = async (step: string): Promise<void> => lives.getStor
 const acts = [
   'applyInstance',
   'deleteInstance',
+  'releaseInstance',
   'applyNetwork',
   'deleteNetwork',
   'importImage',

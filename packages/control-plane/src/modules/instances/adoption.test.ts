@@ -165,3 +165,35 @@ test('what is not there yet, or on its way out, is not released', async () => {
   host.stopFailing();
   await cloud.succeeded(deletion.operationId);
 });
+
+for (const point of ['adopt', 'after applyInstance']) {
+  test(`a server that is killed at "${point}" of an adoption leaves one owner, and the next goes on`, async () => {
+    const name = `orphan-${point.replaceAll(/\W/g, '').toLowerCase()}`;
+    cloud.host().defineForeignDomain(name, { state: 'running', boots: 1 });
+    const frozen = cloud.freezeAt(point);
+    const { instance, operationId } = await adopt(name);
+    await frozen;
+    await cloud.kill();
+    await cloud.startAgain();
+    await cloud.succeeded(operationId);
+    assert.equal((await cloud.instance(instance.id)).state, 'running');
+    await assert.rejects(cloud.host().inspectForeignDomain('', name), { code: 'Conflict' });
+    assert.equal(cloud.host().bootsOf(name), 1);
+  });
+}
+
+for (const point of ['release-files', 'release', 'after releaseInstance']) {
+  test(`a server that is killed at "${point}" of a release loses neither the domain nor its address`, async () => {
+    const launched = await cloud.launch(`left-${point.replaceAll(/\W/g, '').toLowerCase()}`);
+    const frozen = cloud.freezeAt(point);
+    const { operationId } = await releaseInstance(cloud.deps, cloud.operator, launched.id);
+    await frozen;
+    await cloud.kill();
+    await cloud.startAgain();
+    await cloud.succeeded(operationId);
+    assert.equal((await cloud.host().inspectForeignDomain('', launched.domainName)).state, 'running');
+    const { reserved } = await networkOf(launched);
+    assert.ok(reserved.some(({ address }) => address === launched.networkInterfaces[0]?.address));
+    cloud.host().undefineForeignDomain(launched.domainName);
+  });
+}
