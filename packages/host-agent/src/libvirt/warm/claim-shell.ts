@@ -5,13 +5,15 @@ import type { CallContext } from '@virga/contract/agent/agent';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { TemplateId } from '@virga/contract/ids';
 import type { Connection } from '@virga/libvirt/connection/connect';
+import { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { hostChoices } from '../host/host-choices.ts';
 import { isInterruption } from '../hypervisor-errors.ts';
 import { requireImage } from '../images/image-store.ts';
+import { define } from '../instances/domain-definition.ts';
 import { lookAt } from '../instances/domain-lookup.ts';
 import { domainNamespace, domainPrefix, metadataElement, recordOf } from '../instances/domain-metadata.ts';
-import { domainXml, networkCard } from '../instances/domain-xml.ts';
+import { networkCard } from '../instances/domain-xml.ts';
 import { instanceFiles, readOwner, rewriteOwner } from '../instances/instance-folder.ts';
 import { startNetworks } from '../instances/instance-networks.ts';
 import { requireNetworks, type Survey } from '../instances/instance-survey.ts';
@@ -124,22 +126,12 @@ async function claim(
   });
   await hook('warm-define', desired.id);
   const base = await templateDisk(storage, { id: record.templateId, cloudId: desired.cloudId }, image);
-  const networkNames = new Map([...networks].map(([id, found]) => [id, found.ref.name]));
-  const named = { ...desired, domainName: ref.name };
+  const seen = await hypervisor.ask(`look at ${ref.name}`, (connection) => lookAt(connection, desired.uuid));
+  if (seen === undefined) throw templateMissing(record.templateId);
   const says = recordOf(desired, desired.reboot?.token ?? null);
-  const { volumesPath } = storage;
-  const xml = domainXml({
-    desired: named,
-    record: says,
-    files,
-    volumesPath,
-    image: base,
-    disc: null,
-    networkNames,
-    host,
-  });
+  const survey = { domain: { ...seen, record: says }, owner, networks };
   await Promise.all([
-    hypervisor.act(`define ${ref.name}`, ({ domains }) => domains.defineXml(xml)),
+    define(context, desired, survey, { image: base, disc: null }, new UndoStack()),
     rewriteOwner(storage, own),
   ]);
   await hook('warm-record', desired.id);
@@ -149,6 +141,7 @@ async function claim(
   });
   // From here on it is the instance, and what is missing is done as for any.
   await hook('warm-card', desired.id);
+  const networkNames = new Map([...networks].map(([id, found]) => [id, found.ref.name]));
   await hypervisor.act(`plug cards into ${ref.name}`, async ({ domains }) => {
     for (const nic of desired.nics) {
       await domains.attachDevice(ref, networkCard(nic, { desired, networkNames, host }), { live: true });

@@ -13,12 +13,13 @@ const randomCount = 64;
 /** An emulated machine boots in seconds, and Debian in a few minutes. */
 const bootMs = 300_000;
 const prepareMs = 120_000;
-const identityMs = 20_000;
-const agentMs = 10_000;
+/** Half a second, or many on a busy host. A boot would take longer yet. */
+const identityMs = 60_000;
+const agentMs = 30_000;
 
 /** Waits until the guest has booted and has nothing that two machines must not share. */
 export async function prepareToBeCopied(connection: Connection, ref: DomainRef, signal: AbortSignal | undefined) {
-  await agentAnswers(connection, ref, bootMs, signal);
+  await agentAnswers(connection, ref, { limitMs: bootMs, pauseMs: 200, signal });
   await run(connection, ref, { arg: ['--prepare'], limitMs: prepareMs, pauseMs: 200, signal });
 }
 
@@ -30,7 +31,7 @@ export async function becomeInstance(
   networks: ReadonlyMap<string, FoundNetwork>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  await agentAnswers(connection, ref, agentMs, signal);
+  await agentAnswers(connection, ref, { limitMs: agentMs, pauseMs: 10, signal });
   const input = identityLines(desired, networks, new Date());
   await run(connection, ref, { arg: [], input, limitMs: identityMs, pauseMs: 25, signal });
 }
@@ -58,8 +59,10 @@ export function identityLines(
   return `${lines.map((line) => line.replaceAll(/[\r\n]+/g, ' ')).join('\n')}\n`;
 }
 
+type Patience = { limitMs: number; pauseMs: number; signal: AbortSignal | undefined };
+
 /** A guest that goes on from memory has an agent at once, but libvirt learns of it a moment later. */
-async function agentAnswers({ domains }: Connection, ref: DomainRef, limitMs: number, signal: AbortSignal | undefined) {
+async function agentAnswers({ domains }: Connection, ref: DomainRef, { limitMs, pauseMs, signal }: Patience) {
   const deadlineMs = performance.now() + limitMs;
   for (;;) {
     try {
@@ -69,7 +72,7 @@ async function agentAnswers({ domains }: Connection, ref: DomainRef, limitMs: nu
       const isAway = isLibvirtError(error, 'AGENT_UNRESPONSIVE', 'AGENT_UNSYNCED', 'OPERATION_TIMEOUT');
       if (!isAway || performance.now() > deadlineMs) throw error;
     }
-    await delay(10, undefined, { signal });
+    await delay(pauseMs, undefined, { signal });
   }
 }
 
@@ -78,7 +81,7 @@ type Status = { exited: boolean; exitcode?: number; 'out-data'?: string; 'err-da
 async function run(
   { domains }: Connection,
   ref: DomainRef,
-  options: { arg: string[]; input?: string; limitMs: number; pauseMs: number; signal: AbortSignal | undefined },
+  options: Patience & { arg: string[]; input?: string },
 ): Promise<void> {
   const { arg, input, limitMs, pauseMs, signal } = options;
   const data = input === undefined ? {} : { 'input-data': Buffer.from(input).toString('base64') };

@@ -1,6 +1,6 @@
 // Templates on the host: a folder each, with the memory of a guest that stands still, the state of its devices and its disk.
 // Owns `templates/`. A folder gets its name once all of it is there; what a crash leaves has its cloud in its name.
-import { access, readdir, readFile, rm } from 'node:fs/promises';
+import { access, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredTemplate } from '@virga/contract/agent/warm';
 import { VirgaError } from '@virga/contract/errors';
@@ -91,11 +91,27 @@ export async function hasMemory(storage: Storage, id: TemplateId): Promise<boole
   );
 }
 
+/**
+ * Gives the memory back. Copies that run keep what they have mapped, and one that was hibernated as a copy looks for a file of
+ * that size when it is woken, whose content does not matter: an empty one stays.
+ */
 export async function removeMemory(storage: Storage, id: TemplateId): Promise<void> {
   const { memory, state, seed } = templateFiles(storage, id);
   // The state first: without it nobody takes the memory for a whole one.
   await rm(state, { force: true });
-  await Promise.all([rm(memory, { force: true }), rm(seed, { force: true })]);
+  await rm(seed, { force: true });
+  const was = await stat(memory).catch(() => undefined);
+  if (was === undefined || was.blocks === 0) return;
+  const empty = `${memory}.empty`;
+  await rm(empty, { force: true });
+  {
+    await using file = await open(empty, 'wx', was.mode & 0o777);
+    await file.truncate(was.size);
+    if (process.getuid?.() === 0) await file.chown(was.uid, was.gid);
+    // Not what the umask left of it.
+    await file.chmod(was.mode & 0o777);
+  }
+  await rename(empty, memory);
 }
 
 /** What the disk of a copy rests on: the template's, which rests on the image. */

@@ -1,124 +1,22 @@
 // Instant launches with real guests of the starter image: one template, its copies, and what each of them has of its own.
 // Times depend on the machine, so cold and warm are measured beside each other.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { promisify } from 'node:util';
-import type { DesiredInstance, DesiredNetwork } from '@virga/contract/agent/desired';
-import type { DesiredTemplate } from '@virga/contract/agent/warm';
 import { VirgaError } from '@virga/contract/errors';
-import { newId } from '@virga/contract/ids';
 import { until } from '@virga/testing/until';
-import { gibibyte, openTestHost, type TestHost } from '../testing/test-host.ts';
+import { greeting, WarmHost } from '../testing/warm-host.ts';
 
-const run = promisify(execFile);
 /** Several boots, on a machine that may be busy. */
-const testMs = 400_000;
-const imageId = newId('image');
-let host: TestHost;
-let network: DesiredNetwork;
-let template: DesiredTemplate;
-let folder: string;
-let publicKey: string;
-let lastOctet = 20;
-/** Step at which a call fails, and with what. */
-let failing: { step: string; error: Error } | undefined;
+const testMs = 280_000;
+let warm: WarmHost;
 
 before(async () => {
-  host = await openTestHost(61, {
-    hook: (step) => {
-      if (failing?.step === step) throw failing.error;
-    },
-  });
-  const path = process.env.VIRGA_TEST_STARTER_IMAGE;
-  assert.ok(path, 'script/test names the starter image');
-  folder = await mkdtemp(join(tmpdir(), 'virga-warm-test.'));
-  await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(folder, 'key')]);
-  publicKey = (await readFile(join(folder, 'key.pub'), 'utf8')).trim();
-  const { agent, cloudId } = host;
-  await agent.importImage({ id: imageId, cloudId, generation: 1, source: { kind: 'file', path }, format: 'qcow2' });
-  network = host.network();
-  await agent.applyNetwork(network);
-  const domainName = `vt${randomBytes(5).toString('hex')}`;
-  const sizes = { vcpus: 1, memoryMib: 256, diskBytes: gibibyte };
-  template = { id: newId('template'), cloudId, uuid: randomUUID(), domainName, imageId, ...sizes };
+  warm = await WarmHost.open(61);
 });
 
-after(async () => {
-  await host.close();
-  await rm(folder, { recursive: true });
-});
-
-function instance(name: string, changes: Partial<DesiredInstance> = {}): DesiredInstance {
-  const desired = host.instance(network, imageId);
-  const address = desired.nics[0]!.address.replace(/\d+$/, String(lastOctet++));
-  return {
-    ...desired,
-    name,
-    memoryMib: template.memoryMib,
-    maxMemoryMib: template.memoryMib,
-    nics: [{ ...desired.nics[0]!, address }],
-    seed: { hostName: name, publicKeys: [publicKey], userData: null },
-    warm: { templateId: template.id },
-    ...changes,
-  };
-}
-
-const shellOf = ({ id, cloudId, uuid, domainName }: DesiredInstance) => ({
-  ...{ id, cloudId, uuid, domainName },
-  templateId: template.id,
-});
-
-/** Seconds until the SSH server of the instance greets. */
-async function greeting({ nics }: DesiredInstance): Promise<void> {
-  await until(
-    'the SSH server greets',
-    () =>
-      new Promise<boolean>((resolve) => {
-        const socket = connect({ host: nics[0]!.address, port: 22, timeout: 300 });
-        const end = (isThere: boolean) => {
-          socket.destroy();
-          resolve(isThere);
-        };
-        socket.once('data', (bytes) => end(bytes.toString().startsWith('SSH-')));
-        socket.once('error', () => end(false)).once('timeout', () => end(false));
-      }),
-    { timeoutMs: 120_000, intervalMs: 10 },
-  );
-}
-
-async function secondsToSsh(desired: DesiredInstance): Promise<number> {
-  const startedMs = performance.now();
-  const applied = host.agent.applyInstance(desired);
-  await Promise.all([applied, greeting(desired)]);
-  assert.equal((await applied).state, 'running');
-  return (performance.now() - startedMs) / 1000;
-}
-
-async function ssh({ nics }: DesiredInstance, command: string): Promise<string> {
-  const settings = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'BatchMode=yes', 'LogLevel=ERROR'];
-  const options = settings.flatMap((setting) => ['-o', setting]);
-  const target = ['-F', '/dev/null', '-i', join(folder, 'key'), `root@${nics[0]!.address}`, command];
-  return (await run('ssh', [...options, ...target], { timeout: 60_000 })).stdout.trim();
-}
-
-/** What two machines must never have in common, and their names. */
-async function identityOf(desired: DesiredInstance) {
-  const scan = await run('ssh-keyscan', ['-t', 'ed25519', desired.nics[0]!.address]);
-  const random = 'head -c 16 /dev/urandom | hexdump -v -e \'1/1 "%02x"\'';
-  const [hostName, machineId, drawn, uuid, mac] = (
-    await ssh(
-      desired,
-      `hostname; cat /etc/machine-id; ${random}; echo; cat /proc/sys/kernel/random/uuid /sys/class/net/eth0/address`,
-    )
-  ).split('\n');
-  return { hostKey: scan.stdout.trim().split(' ')[2], hostName, machineId, drawn, uuid, mac };
-}
+after(() => warm.close());
 
 async function memoryOf(domainName: string): Promise<{ residentMib: number; sharedMib: number }> {
   const pid = Number(await readFile(`/run/libvirt/qemu/${domainName}.pid`, 'utf8'));
@@ -132,9 +30,10 @@ async function memoryOf(domainName: string): Promise<{ residentMib: number; shar
 test('copies of one guest begin in a fraction of a boot, share its memory, and have nothing in common but that', {
   timeout: testMs,
 }, async (t) => {
+  const { host, template } = warm;
   const { agent, cloudId, storagePath } = host;
-  const { warm: _, ...cold } = instance('cold');
-  const coldSeconds = await secondsToSsh(cold);
+  const { warm: _, ...cold } = warm.instance('cold');
+  const coldSeconds = await warm.secondsToSsh(cold);
   const made = await agent.applyTemplate(template);
   assert.deepEqual(made, { id: template.id, cloudId, state: 'ready', clones: 0 });
   assert.deepEqual(await agent.listTemplates(cloudId), [made]);
@@ -144,18 +43,18 @@ test('copies of one guest begin in a fraction of a boot, share its memory, and h
     'a template is no instance',
   );
 
-  const copies = ['web-1', 'web-2', 'web-3'].map((name) => instance(name));
+  const copies = ['web-1', 'web-2', 'web-3'].map((name) => warm.instance(name));
   const warmSeconds: number[] = [];
   for (const copy of copies) {
-    const shell = await agent.applyShell(shellOf(copy));
-    assert.deepEqual(shell, { ...shellOf(copy), isReady: true });
+    const shell = await agent.applyShell(warm.shellOf(copy));
+    assert.deepEqual(shell, { ...warm.shellOf(copy), isReady: true });
     assert.deepEqual(await agent.listShells(cloudId), [shell]);
     assert.equal(
       (await agent.listInstances(cloudId)).some(({ id }) => id === copy.id),
       false,
       'a shell is no instance',
     );
-    warmSeconds.push(await secondsToSsh(copy));
+    warmSeconds.push(await warm.secondsToSsh(copy));
     const [observed] = (await agent.listInstances(cloudId)).filter(({ id }) => id === copy.id);
     assert.deepEqual([observed?.state, observed?.intact, observed?.warm], ['running', true, true]);
     assert.deepEqual(await agent.listShells(cloudId), []);
@@ -166,7 +65,7 @@ test('copies of one guest begin in a fraction of a boot, share its memory, and h
   );
   assert.ok(median < coldSeconds / 3, 'a copy is not much faster than a boot');
 
-  const identities = await Promise.all([cold, ...copies].map(identityOf));
+  const identities = await Promise.all([cold, ...copies].map((one) => warm.identityOf(one)));
   assert.deepEqual(
     identities.map(({ hostName }) => hostName),
     ['cold', 'web-1', 'web-2', 'web-3'],
@@ -187,7 +86,7 @@ test('copies of one guest begin in a fraction of a boot, share its memory, and h
     );
     assert.ok(sharedMib > residentMib / 4, `only ${sharedMib} of ${residentMib} MiB are shared`);
   }
-  const clock = Number(await ssh(copies[0]!, 'date +%s'));
+  const clock = Number(await warm.ssh(copies[0]!, 'date +%s'));
   assert.ok(Math.abs(clock - Date.now() / 1000) < 30, 'the clock of the copy stands where the template was made');
 
   await t.test('which are ordinary instances from then on: stopped, started, the same', async () => {
@@ -202,20 +101,32 @@ test('copies of one guest begin in a fraction of a boot, share its memory, and h
     assert.doesNotMatch(xml, /qemu:commandline|genid/);
     assert.equal((await agent.applyInstance({ ...copy, generation: 3 })).warm, true);
     await greeting(copy);
-    const [before, now] = [identities[1]!, await identityOf(copy)];
+    const [before, now] = [identities[1]!, await warm.identityOf(copy)];
     assert.deepEqual({ ...now, drawn: before.drawn, uuid: before.uuid }, before);
+  });
+
+  const asleep = copies[1]!;
+  await t.test('which hibernate, also when they have never been off', async () => {
+    await warm.ssh(asleep, 'echo 42 >/run/remembered');
+    const hibernated = { ...asleep, generation: 2, power: { state: 'hibernated' as const } };
+    assert.equal((await agent.applyInstance(hibernated)).state, 'hibernated');
   });
 
   await t.test('and whose template goes with the last of them, its memory at once', async () => {
     const inUse = (error: unknown) => error instanceof VirgaError && error.code === 'InUse';
-    await assert.rejects(agent.deleteImage({ id: imageId, cloudId }), inUse);
+    await assert.rejects(agent.deleteImage({ id: template.imageId, cloudId }), inUse);
     await assert.rejects(agent.deleteTemplate(template), inUse);
-    await assert.rejects(stat(join(storagePath, 'templates', template.id, 'memory')), /ENOENT/);
+    assert.equal((await stat(join(storagePath, 'templates', template.id, 'memory'))).blocks, 0);
+    assert.equal(
+      (await agent.applyInstance({ ...asleep, generation: 3, power: { state: 'running' } })).reason,
+      'restored',
+    );
+    assert.equal(await warm.ssh(asleep, 'cat /run/remembered'), '42');
     assert.deepEqual(
       (await agent.listTemplates(cloudId)).map(({ state, clones }) => [state, clones]),
       [['stale', 3]],
     );
-    const late = instance('late');
+    const late = warm.instance('late');
     assert.equal((await agent.applyInstance(late)).warm, undefined, 'what cannot begin as a copy begins cold');
     for (const one of [cold, late, ...copies]) await agent.deleteInstance(one);
     await agent.deleteTemplate(template);
