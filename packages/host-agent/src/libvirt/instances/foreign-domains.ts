@@ -6,6 +6,7 @@ import type { Connection } from '@virga/libvirt/connection/connect';
 import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import type { AgentContext } from '../agent-context.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
+import { readShellRecord } from '../warm/shell-record.ts';
 import { childAt, childrenOf, parseXml, type XmlElement } from '../xml.ts';
 import { findByName, findByUuid } from './domain-lookup.ts';
 import { domainNamespace } from './domain-metadata.ts';
@@ -14,20 +15,21 @@ import { observedState } from './observed-state.ts';
 const kibPerMib = 1024;
 const uuidForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-export async function listForeignDomains({ domains, ...rest }: Connection): Promise<ForeignDomain[]> {
-  const found = await Promise.all((await domains.list()).map((ref) => describe({ domains, ...rest }, ref)));
+export async function listForeignDomains(connection: Connection): Promise<ForeignDomain[]> {
+  const refs = await connection.domains.list();
+  const found = await Promise.all(refs.map((ref) => describe(connection, ref)));
   return found.filter((domain) => domain !== undefined);
 }
 
-/** True when the domain says that it is an instance of some cloud, in whatever words. */
-export async function isMarked({ domains }: Connection, ref: DomainRef): Promise<boolean> {
+/** True when the domain says that it is an instance of some cloud, in whatever words, or is to become one. */
+export async function isMarked(connection: Connection, ref: DomainRef): Promise<boolean> {
   try {
-    await domains.getMetadata(ref, domainNamespace);
+    await connection.domains.getMetadata(ref, domainNamespace);
     return true;
   } catch (error) {
-    if (isLibvirtError(error, 'NO_DOMAIN_METADATA')) return false;
-    throw error;
+    if (!isLibvirtError(error, 'NO_DOMAIN_METADATA')) throw error;
   }
+  return (await readShellRecord(connection, ref)) !== undefined;
 }
 
 /** Undefined: it is an instance, or gone. */
