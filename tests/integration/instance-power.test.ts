@@ -100,13 +100,15 @@ test('memory survives a pause and a hibernation, and nothing else', async (t) =>
     assert.notEqual(await bootId(), firstBoot);
   });
 
-  await step('reset boots it in the same domain', async () => {
-    const [earlier, domainId] = [await bootId(), await virsh('domid', domain)];
-    await virga.done('reset web --wait=ssh');
-    const isAnother = async () => (await bootId()) !== earlier;
-    await until('another boot', isAnother, { timeoutMs: 120_000, intervalMs: 500 });
-    assert.equal(await virsh('domid', domain), domainId);
-  });
+  for (const command of ['reboot web --mode agent', 'reset web']) {
+    await step(`${command} boots it in the same domain`, async () => {
+      const [earlier, domainId] = [await bootId(), await virsh('domid', domain)];
+      await virga.done(`${command} --wait=ssh`);
+      const isAnother = async () => (await bootId()) !== earlier;
+      await until('another boot', isAnother, { timeoutMs: 120_000, intervalMs: 500 });
+      assert.equal(await virsh('domid', domain), domainId);
+    });
+  }
 
   await step('what is destroyed while it hibernates has nothing to be woken from, and boots', async () => {
     await virga.done('hibernate web --wait');
@@ -127,7 +129,7 @@ test('memory survives a pause and a hibernation, and nothing else', async (t) =>
     const events = await virga.json(`events --limit 1000 --resource ${id}`);
     const types: string[] = events.map(({ type }: { type: string }) => type.replace('instance.', ''));
     const told = types.filter((type) => !type.endsWith('-requested') && type !== 'changed');
-    const first = ['started', 'paused', 'resumed', 'hibernated', 'started', 'rebooted', 'reset'];
+    const first = ['started', 'paused', 'resumed', 'hibernated', 'started', 'rebooted', 'rebooted', 'reset'];
     assert.deepEqual(told, [...first, 'hibernated', 'stopped', 'started', 'hibernated', 'deleted']);
   });
 });
