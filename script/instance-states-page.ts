@@ -38,6 +38,7 @@ const sights: [string, Pick<ObservedInstance, 'state' | 'reason'>][] = [
   ['off: `virsh destroy`, or the host restarted', { state: 'stopped', reason: 'destroyed' }],
   ['off: crashed', { state: 'stopped', reason: 'crashed' }],
   ['off, memory saved: `virsh managedsave`', { state: 'hibernated', reason: 'suspended' }],
+  ['off, memory saved by the host when it went down', { state: 'hibernated', reason: 'unknown' }],
   ['no domain: `virsh undefine`', { state: 'absent', reason: 'undefined' }],
 ];
 

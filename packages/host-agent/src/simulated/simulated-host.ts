@@ -69,7 +69,11 @@ export class SimulatedHost {
     this.store.boots.set(self, { count: (this.store.boots.get(self)?.count ?? 1) + 1 });
     for (const domain of this.store.domains.all()) {
       const id = domain.record.instanceId;
-      if (domain.power === 'off') continue;
+      // Saved memory outlives it; why a guest is off does not.
+      if (domain.power === 'off') {
+        if (domain.savedMemory) this.store.domains.set(id, { ...domain, reason: 'unknown' });
+        continue;
+      }
       const off = { power: 'off', reason: 'unknown', askedToStopUntilMs: null, offAtMs: null } as const;
       if (domain.isDefined) this.store.domains.set(id, { ...domain, ...off });
       else this.store.domains.delete(id);

@@ -90,6 +90,7 @@ test('deliberate changes are adopted, loss is repaired, and what shows is what i
     for (const reason of ['destroyed', 'crashed', 'failed', 'unknown'] as const)
       assert.equal(deviation(desired, seen('stopped', reason)), 'repair', reason);
     assert.equal(deviation(desired, seen('hibernated', 'suspended')), 'adopt-hibernate');
+    assert.equal(deviation(desired, seen('hibernated', 'unknown')), 'repair', 'as after a restart of the host');
   }
   assert.equal(deviation('running', seen('running', 'booted')), 'none');
   assert.equal(deviation('running', seen('running', 'booted', false)), 'repair');
@@ -101,7 +102,8 @@ test('deliberate changes are adopted, loss is repaired, and what shows is what i
   assert.equal(deviation('paused', seen('running', 'booted')), 'adopt-resume');
   assert.equal(deviation('stopped', seen('stopped', 'destroyed')), 'none');
   assert.equal(deviation('stopped', seen('hibernated', 'suspended')), 'adopt-hibernate');
-  assert.equal(deviation('hibernated', seen('hibernated', 'suspended')), 'none');
+  for (const reason of ['suspended', 'unknown'] as const)
+    assert.equal(deviation('hibernated', seen('hibernated', reason)), 'none');
   assert.equal(deviation('hibernated', seen('stopped', 'unknown')), 'adopt-loss');
   for (const desired of ['stopped', 'hibernated'] as const) {
     assert.equal(deviation(desired, seen('running', 'booted')), 'adopt-start');

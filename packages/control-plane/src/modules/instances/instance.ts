@@ -86,7 +86,11 @@ export function deviation(
   const { state, reason, intact } = seen;
   if (state === 'absent') return 'repair';
   const isToBeOn = desired === 'running' || desired === 'paused';
-  if (state === 'hibernated') return desired === 'hibernated' ? lossless(intact) : 'adopt-hibernate';
+  if (state === 'hibernated') {
+    if (desired === 'hibernated') return lossless(intact);
+    // Hosts save the memory of their guests when they go down. It is not known who did, and then it is a loss of power.
+    return isToBeOn && reason === 'unknown' ? 'repair' : 'adopt-hibernate';
+  }
   if (state === 'stopped') {
     if (isToBeOn) return staysOff(reason, crashPolicy) ? 'adopt-stop' : 'repair';
     if (desired === 'hibernated') return 'adopt-loss';

@@ -214,6 +214,18 @@ test('of several things done one after the other, the last one stands', async ()
   assert.equal(host.bootCount(id), 1);
 });
 
+test('a guest that its host saved when it went down is woken when the host is back', async () => {
+  const { id } = await cloud.launch('carried');
+  const host = cloud.host();
+  host.goUnreachable();
+  host.saveOutside(id);
+  host.rebootHost();
+  host.comeBack();
+  await told(id, 'instance.repaired');
+  await settled(id, 'running');
+  assert.equal(host.bootCount(id), 1);
+});
+
 test('saved memory that somebody removed is told, and the instance is stopped', async () => {
   const { id } = await cloud.launch('forgotten');
   await cloud.succeeded((await hibernateInstance(cloud.deps, cloud.operator, id)).operationId);

@@ -22,7 +22,8 @@ export async function observe(context: AgentContext, domain: OwnDomain): Promise
     cloudId,
     generation,
     state: isHibernated ? 'hibernated' : state === 'running' && context.shutdowns.isPending(id) ? 'stopping' : state,
-    reason: isHibernated ? 'suspended' : reason,
+    // After a restart of the host, or of libvirtd, nobody knows who saved it.
+    reason: isHibernated && reason !== 'unknown' ? 'suspended' : reason,
     intact: domain.isPersistent && (isAdopted || (await hasFiles(context, id))),
     leftovers: false,
     domainName: domain.ref.name,
