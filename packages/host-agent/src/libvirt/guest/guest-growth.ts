@@ -48,7 +48,8 @@ export function useMemory(context: AgentContext, id: InstanceId, signal?: AbortS
     let note: string | undefined;
     await untilSeen(signal, async () => {
       const { exitCode, stdout, stderr } = await runScript(context, id, switchOnMemory, signal);
-      if (exitCode !== 0) note = `The guest did not take all of its new memory: ${firstLine(stderr)}.`;
+      if (exitCode !== 0)
+        note = `The guest did not take all of its new memory: ${firstLine(stderr) || 'it has not ended in time'}.`;
       return note !== undefined || Number(stdout) > 0;
     });
     return note;
