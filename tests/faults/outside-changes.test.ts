@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Instance } from '@virga/contract/rest/instances';
+import { greeting } from '@virga/host-agent/contract-suite/tiny-guest';
 import { until } from '@virga/testing/until';
 import { type LibvirtCloud, launchOne, openLibvirtCloud, virsh } from './libvirt-cloud.ts';
 
@@ -120,6 +121,24 @@ test('an instance that virsh renamed is called as before again, also when the se
   await until('it is called as before', () => isCalled(domainName));
   await cloud.client.startInstance({ params: { id } });
   await ledger.settle();
+});
+
+test('a guest that was saved by a host that went down is woken where it was', async () => {
+  const { cloud, hypervisor, ledger } = setting;
+  const { id, domainName } = await launchOne(setting);
+  const boots = async () => {
+    const { text } = await cloud.client.getConsoleLog({ params: { id }, query: {} });
+    return text.split(greeting.trim()).length - 1;
+  };
+  await until('it has booted', async () => (await boots()) === 1);
+  await cloud.kill();
+  await virsh('managedsave', domainName);
+  await hypervisor.stop();
+  await hypervisor.start();
+  await cloud.start();
+  await until('it is woken', async () => /^running/.test(await virsh('domstate', domainName)));
+  await ledger.settle();
+  assert.equal(await boots(), 1);
 });
 
 test('an instance that virsh undefined and destroyed comes back from its disk', async (t) => {
