@@ -14,10 +14,10 @@ const lookAgainMs = 3;
 const patienceMs = 30_000;
 const connectTries = 200;
 
-const ignoreShared = {
+const ignoreShared = (state: boolean) => ({
   execute: 'migrate-set-capabilities',
-  arguments: { capabilities: [{ capability: 'x-ignore-shared', state: true }] },
-};
+  arguments: { capabilities: [{ capability: 'x-ignore-shared', state }] },
+});
 
 /** Writes the state of a paused guest. */
 export function saveState(
@@ -26,7 +26,7 @@ export function saveState(
   { file, owner }: { file: string; owner: GuestOwner | undefined },
 ): Promise<void> {
   return withSocket(owner, async (socket) => {
-    await domains.monitorCommand(ref, ignoreShared);
+    await domains.monitorCommand(ref, ignoreShared(true));
     await using target = await open(file, 'wx', 0o600);
     const written = Promise.withResolvers<void>();
     written.promise.catch(() => undefined);
@@ -58,7 +58,7 @@ export function loadState(
   { file, owner }: { file: string; owner: GuestOwner | undefined },
 ): Promise<void> {
   return withSocket(owner, async (socket) => {
-    await domains.monitorCommand(ref, ignoreShared);
+    await domains.monitorCommand(ref, ignoreShared(true));
     await domains.monitorCommand(ref, { execute: 'migrate-incoming', arguments: { uri: `unix:${socket}` } });
     // A megabyte or less.
     const state = await readFile(file);
@@ -69,6 +69,8 @@ export function loadState(
       if (status !== 'inmigrate' && status !== 'paused' && status !== 'prelaunch') throw new Error(`QEMU is ${status}`);
       return status === 'paused';
     });
+    // From now on its memory is its own: whoever saves it, as for a hibernation, saves all of it.
+    await domains.monitorCommand(ref, ignoreShared(false));
   });
 }
 
