@@ -30,39 +30,44 @@ import { volumeContract } from './volume-contract.ts';
 import { warmContract } from './warm-contract.ts';
 import { watchContract } from './watch-contract.ts';
 
-const parts = [
-  adoptionContract,
-  hostContract,
-  imageContract,
-  networkContract,
-  launchContract,
-  labelContract,
-  powerContract,
-  rebootContract,
-  pauseContract,
-  hibernateContract,
-  renameContract,
-  deleteContract,
-  volumeContract,
-  deviceContract,
-  hardwareContract,
-  failureContract,
-  outsideContract,
-  consoleContract,
-  definitionContract,
-  guestContract,
-  screenContract,
-  instrumentsContract,
-  resizeContract,
-  warmContract,
-  watchContract,
-];
+/** By theme, so that a suite that takes long can be several files, which run at the same time. */
+const themes = {
+  /** What a host has, and what others do there. */
+  hosts: [
+    adoptionContract,
+    hostContract,
+    imageContract,
+    networkContract,
+    failureContract,
+    outsideContract,
+    watchContract,
+    consoleContract,
+    guestContract,
+    screenContract,
+    instrumentsContract,
+  ],
+  /** Instances from their launch to their end. */
+  lives: [
+    launchContract,
+    labelContract,
+    powerContract,
+    rebootContract,
+    pauseContract,
+    hibernateContract,
+    renameContract,
+    deleteContract,
+  ],
+  /** What instances are made of. */
+  machines: [volumeContract, deviceContract, hardwareContract, resizeContract, definitionContract, warmContract],
+};
+type Theme = keyof typeof themes;
+const allThemes = Object.keys(themes) as Theme[];
 
 /**
  * Registers the suite.
  * @param name of the implementation, for the report
  */
-export function hostAgentContract(name: string, open: OpenHarness): void {
+export function hostAgentContract(name: string, open: OpenHarness, chosen: readonly Theme[] = allThemes): void {
   describe(`a host agent: ${name}`, () => {
     let world: ContractWorld | undefined;
     before(async () => {
@@ -72,6 +77,6 @@ export function hostAgentContract(name: string, open: OpenHarness): void {
     const test: ContractTest = (sentence, body) => {
       it(sentence, (t) => body(world!, t));
     };
-    for (const part of parts) part(test);
+    for (const theme of chosen) for (const part of themes[theme]) part(test);
   });
 }

@@ -16,7 +16,7 @@ const tpmStates = '/var/lib/libvirt/swtpm';
 
 let host: TestHost;
 before(async () => {
-  host = await openTestHost(13);
+  host = await openTestHost(23);
 });
 after(() => host.close());
 
