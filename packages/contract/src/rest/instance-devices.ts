@@ -4,8 +4,10 @@ import { DiskLimits, NicLimits } from '../agent/desired.ts';
 import { IdSchema } from '../ids.ts';
 import { Name, Nullable } from './shared.ts';
 
-/** Volumes and network interfaces together: as many as a guest can be given while it runs. */
+/** Volumes and network interfaces together. */
 export const maxDevices = 16;
+/** As many more of them as a guest can be given between two starts: each takes a port, which costs at every boot. */
+export const maxHotPlugged = 6;
 
 export const DeviceState = Type.Union([
   Type.Literal('attaching', { description: 'asked for, not in the guest yet' }),

@@ -302,6 +302,20 @@ test('what an instance cannot take or give now is refused, with what to do', asy
   await done(await deleteVolume(deps(), cloud.operator, volume.id));
 });
 
+test('a guest is given as many devices as it has ports, and more once it has been started again', async () => {
+  const { id } = await cloud.launch('many');
+  const add = () => addNetworkInterface(deps(), cloud.operator, id, { network: 'default' });
+  for (let number = 0; number < 6; number++) await done(await add());
+  await assert.rejects(add(), { code: 'Conflict', action: /virga stop many --wait && virga start many/ } as object);
+  await done(await destroyInstance(deps(), cloud.operator, id));
+  await done(await startInstance(deps(), cloud.operator, id));
+  for (let number = 0; number < 6; number++) await done(await add());
+  await done(await destroyInstance(deps(), cloud.operator, id));
+  for (let number = 0; number < 3; number++) await done(await add());
+  await assert.rejects(add(), { code: 'Conflict', detail: /has 16 volumes and network interfaces/ } as object);
+  await remove(id);
+});
+
 test('places are given from the third on, and a free one is used again', () => {
   const has = (...targets: string[]) =>
     ({ volumes: targets.map((target) => ({ target })) }) as Parameters<typeof freeTarget>[0];

@@ -1,11 +1,12 @@
 // The rules of devices that come and go, pure: when an instance can be given one or lose one, and where it gets its place.
 import { VirgaError } from '@virga/contract/errors';
-import { maxDevices } from '@virga/contract/rest/instance-devices';
+import { maxDevices, maxHotPlugged } from '@virga/contract/rest/instance-devices';
 import type { InstanceRow } from './instance-store.ts';
 
 type Row = Pick<
   InstanceRow,
-  'name' | 'desired' | 'state' | 'observed_state' | 'origin' | 'hardware' | 'nics' | 'volumes' | 'domain_name'
+  | ('name' | 'desired' | 'state' | 'observed_state' | 'origin' | 'hardware' | 'nics' | 'volumes' | 'domain_name')
+  | 'power_generation'
 >;
 
 const places = [...'cdefghijklmnopqrstuvwxyz'].map((letter) => `vd${letter}`);
@@ -40,10 +41,18 @@ export function requireChangeable(row: Row): void {
 export function requireRoom(row: Row): void {
   requireChangeable(row);
   refuseFixedHardware(row);
-  if (row.nics.length + row.volumes.length < maxDevices) return;
+  const devices = [...row.nics, ...row.volumes];
+  if (devices.length >= maxDevices) {
+    throw conflict(
+      `Instance ${row.name} has ${maxDevices} volumes and network interfaces, which is as many as one can have.`,
+      'Take one out first.',
+    );
+  }
+  if (isOff(row) || devices.filter(({ generation }) => generation > row.power_generation).length < maxHotPlugged)
+    return;
   throw conflict(
-    `Instance ${row.name} has ${maxDevices} volumes and network interfaces, which is as many as one can have.`,
-    'Take one out first.',
+    `Instance ${row.name} was given ${maxHotPlugged} devices since it was started, which is as many as it has ports for.`,
+    `Stop it and start it again, then it can have more: virga stop ${row.name} --wait && virga start ${row.name}`,
   );
 }
 

@@ -8,7 +8,7 @@ import type {
   Hardware,
   NicLimits,
 } from '@virga/contract/agent/desired';
-import { maxDevices } from '@virga/contract/rest/instance-devices';
+import { maxHotPlugged } from '@virga/contract/rest/instance-devices';
 import { element, textElement } from '../xml.ts';
 import { volumePlace } from './machine-profile.ts';
 
@@ -83,11 +83,11 @@ export function bandwidth(limits: NicLimits | undefined): string | false {
 }
 
 /**
- * Ports for all cards and volumes that an instance can have, because a guest takes none where there was no port before.
- * @param others how many devices of other kinds sit at such ports: libvirt fills them in the order of the definition
+ * Ports for what is there and for what may come, because a guest takes no device where there was no port when it started.
+ * @param taken how many devices sit at such ports: libvirt fills them in the order of the definition
  */
-export function hotPlugPortElements(others: number): string[] {
-  return Array.from({ length: others + maxDevices }, (_, port) =>
+export function hotPlugPortElements(taken: number): string[] {
+  return Array.from({ length: taken + maxHotPlugged }, (_, port) =>
     element('controller', { type: 'pci', index: port + 1, model: 'pcie-root-port' }),
   );
 }

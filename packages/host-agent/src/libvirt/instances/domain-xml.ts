@@ -129,7 +129,7 @@ function devices(spec: DomainSpec): string {
     ...desired.volumes.map((volume) =>
       volumeDisk(volume, volumeFile(spec.volumesPath, volume.id), { ...host, hardware: desired.hardware }),
     ),
-    ...(isParavirtual ? hotPlugPortElements(otherPortDevices) : []),
+    ...(isParavirtual ? hotPlugPortElements(otherPortDevices + desired.volumes.length + desired.nics.length) : []),
     profile.cdrom.bus === 'scsi' &&
       desired.cdrom !== null &&
       element('controller', { type: 'scsi', model: 'virtio-scsi' }),

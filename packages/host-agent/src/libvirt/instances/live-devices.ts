@@ -6,6 +6,7 @@ import { VirgaError } from '@virga/contract/errors';
 import { LibvirtError } from '@virga/libvirt/errors';
 import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import type { AgentContext } from '../agent-context.ts';
+import { hostArchitecture } from '../host/architecture.ts';
 import { hostChoices } from '../host/host-choices.ts';
 import { volumeFile } from '../volumes/volume-folder.ts';
 import { requireVolume } from '../volumes/volumes.ts';
@@ -15,6 +16,7 @@ import { networkCard } from './domain-xml.ts';
 import { removeGoneLeases } from './gone-devices.ts';
 import type { Survey } from './instance-survey.ts';
 import { limitDevices } from './live-limits.ts';
+import { machineProfile } from './machine-profile.ts';
 import { readDevices, type SeenDevices, type SeenNic, type SeenVolume, surplusOf } from './seen-devices.ts';
 
 /** How long a guest may take to let go before others get their turn; after that it is asked again. */
@@ -37,6 +39,8 @@ export async function convergeDevices(
     domain.record.desired.nics.filter(({ id }) => kept.some((device) => device.id === id)),
   );
   await removeGoneLeases(context, { ...desired, nics: left }, domain);
+  const { isParavirtual } = machineProfile(desired.hardware, hostArchitecture());
+  if (isParavirtual) requirePorts(desired, seen, surplus.length - kept.length);
   const volumes = await plugVolumes(context, desired, ref, seen, kept);
   const cards = await plugCards(context, desired, ref, { seen, kept, networks });
   await limitDevices(context, desired, ref, volumes + cards === 0 ? seen : await look(context, ref));
@@ -75,6 +79,17 @@ async function pull(
     if (kept.length === 0 || clock.now() >= deadlineMs) return kept;
     await clock.delay(lookAgainMs, signal);
   }
+}
+
+/** @throws HypervisorRefused the guest has no port for them; nothing was plugged */
+function requirePorts({ name, volumes, nics }: DesiredInstance, seen: SeenDevices, pulled: number): void {
+  const there = new Set<string>([...seen.volumes, ...seen.nics].map(({ id }) => id));
+  const missing = [...volumes, ...nics].filter(({ id }) => !there.has(id)).length;
+  if (missing <= seen.freePorts + pulled) return;
+  throw new VirgaError('HypervisorRefused', {
+    detail: `The guest of ${name} has no port left for a device more: it has as many as when it was started.`,
+    action: 'Stop the instance and start it: it gets new ones then.',
+  });
 }
 
 /** @returns how many were plugged */

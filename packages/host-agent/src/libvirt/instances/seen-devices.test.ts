@@ -44,6 +44,17 @@ test('what somebody else plugged in is not ours', () => {
   assert.deepEqual([seen.volumes, seen.nics], [[], []]);
 });
 
+test('a port is free when no device has its bus', () => {
+  const port = (index: number) =>
+    element(
+      'controller',
+      { type: 'pci', index, model: 'pcie-root-port' },
+      element('address', { type: 'pci', bus: '0x00', slot: '0x02', function: '0x0' }),
+    );
+  const disk = element('disk', {}, element('address', { type: 'pci', bus: '0x0a', slot: '0x00', function: '0x0' }));
+  assert.equal(readDevices(domain(port(9), port(10), port(11), disk)).freePorts, 2);
+});
+
 test('a length that libvirt shows without a burst is no limit', () => {
   const tune =
     '<iotune><total_bytes_sec>5</total_bytes_sec><total_bytes_sec_max_length>1</total_bytes_sec_max_length></iotune>';

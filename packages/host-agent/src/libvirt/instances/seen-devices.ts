@@ -15,6 +15,8 @@ export type SeenDevices = {
   ioTunes: ReadonlyMap<string, ReturnType<typeof ioTuneValues>>;
   /** Target of each disk by serial. */
   targets: ReadonlyMap<string, string>;
+  /** Ports where devices can be plugged in. */
+  freePorts: number;
 };
 
 export function readDevices(xml: string): SeenDevices {
@@ -34,7 +36,16 @@ export function readDevices(xml: string): SeenDevices {
     }),
     ioTunes: new Map(disks.map((disk) => [targetOf(disk), ioTuneOf(disk)])),
     targets: new Map(disks.map((disk) => [childAt(disk, 'serial')?.text ?? '', targetOf(disk)])),
+    freePorts: freePortsOf(devices),
   };
+}
+
+/** Each port is a bus of its own, with one place. */
+function freePortsOf(devices: XmlElement | undefined): number {
+  const all = [...(devices?.children.values() ?? [])].flat();
+  const taken = new Set(all.map((device) => Number(childAt(device, 'address')?.attributes.bus ?? -1)));
+  const ports = childrenOf(devices, 'controller').filter(({ attributes }) => attributes.model === 'pcie-root-port');
+  return ports.filter(({ attributes }) => !taken.has(Number(attributes.index))).length;
 }
 
 const ownId = (device: XmlElement): string => childAt(device, 'alias')?.attributes.name?.replace(/^ua-/, '') ?? '';
