@@ -239,3 +239,20 @@ test('a network that cannot start is not left defined', async () => {
   await rejectsWith('HypervisorRefused', host.agent.applyNetwork(desired));
   await assert.rejects(host.outside.networks.lookupByUuid(desired.uuid), { code: 'NO_NETWORK' });
 });
+
+test('a guest without a port left is given nothing, and gets it when it is started again', async () => {
+  const { agent, cloudId } = host;
+  const desired = instance();
+  await agent.applyInstance(desired);
+  const ids = Array.from({ length: 12 }, () => newId('volume'));
+  const volume = { cloudId, generation: 1, name: 'data', sizeBytes: 1024 * 1024, mustExist: false, keepsake: {} };
+  for (const id of ids) await agent.applyVolume({ ...volume, id });
+  const volumes = ids.map((id, index) => ({ id, target: `vd${'cdefghijklmn'[index]}`, readOnly: false }));
+  await rejectsWith('HypervisorRefused', agent.applyInstance({ ...desired, generation: 2, volumes }));
+  assert.doesNotMatch(await agent.domainXml(desired.id), /ua-vol/);
+  await agent.applyInstance(off({ ...desired, generation: 2, volumes }));
+  await agent.applyInstance({ ...desired, generation: 4, volumes });
+  assert.equal((await agent.domainXml(desired.id)).match(/'ua-vol-/g)?.length, ids.length);
+  await leavesNothing(desired);
+  for (const id of ids) await agent.deleteVolume({ id, cloudId });
+});
