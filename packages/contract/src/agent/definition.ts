@@ -40,6 +40,8 @@ export type ObservedDrift = Static<typeof ObservedDrift>;
 export interface DefinitionKeeping {
   /** @throws NotFound there is no domain */
   definition(id: InstanceId, context?: CallContext): Promise<Definition>;
+  /** Changes that `watch` has not told, because nothing told the host; nobody has decided about them. */
+  findDrifts(cloudId: string, context?: CallContext): Promise<{ id: InstanceId; drift: ObservedDrift }[]>;
   /**
    * What an edit comes to, checked by libvirt's schema and by libvirt itself. Changes nothing.
    * @throws InvalidArgument it cannot be read, it changes what is Virga's to say, or libvirt would not take it | NotFound

@@ -175,6 +175,9 @@ function actOn(
     await volumes.resync(host, signal);
     await templates.resync();
     await reapReleased({ deps, access }, host);
+    for (const { id, drift } of await host.agent.findDrifts(deps.cloudId, { signal })) {
+      await recordDrift({ deps, access }, id, drift);
+    }
   };
   return { id: host.id, instances, templates, watcher, resync };
 }

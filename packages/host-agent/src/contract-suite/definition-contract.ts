@@ -112,6 +112,20 @@ export function definitionContract(test: ContractTest): void {
     assert.match(observed.drift?.diff ?? '', /^\+ +<on_crash>preserve<\/on_crash>$/m);
   });
 
+  test('what is attached to a definition only is found when it is looked for, once', async (world, t) => {
+    const desired = await world.launched(t);
+    await world.agent.applyInstance({ ...desired, generation: 2, description: 'newer' });
+    const of = async () => (await world.agent.findDrifts(world.cloudId)).find(({ id }) => id === desired.id)?.drift;
+    assert.equal(await of(), undefined);
+    await world.harness.virsh.attachWatchdog(desired);
+    const drift = await of();
+    assert.match(drift?.diff ?? '', /^\+ +<watchdog/m);
+    const { hash, overlay } = drift!;
+    await world.agent.applyInstance({ ...desired, generation: 3, settledDrift: hash, overlay });
+    assert.match((await world.agent.definition(desired.id)).effective, watchdog);
+    assert.equal(await of(), undefined);
+  });
+
   test('virsh edit can be taken back', async (world, t) => {
     const desired = await world.launched(t);
     const { effective } = await world.agent.definition(desired.id);

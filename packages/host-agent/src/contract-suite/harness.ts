@@ -41,6 +41,8 @@ export type Harness = {
     undefineForeign(name: string): Promise<void>;
     /** `virsh edit`. */
     edit(target: Target, edit: (xml: string) => string): Promise<void>;
+    /** `virsh attach-device --config` of a watchdog, which libvirt makes no event of. */
+    attachWatchdog(target: Target): Promise<void>;
     startForeign(name: string): Promise<void>;
     /** What was released goes: domain, and what is left of its files. */
     removeReleased(target: Target): Promise<void>;

@@ -2,7 +2,7 @@
 // parts together; each part is its own file. Opening asks nothing of libvirt, so it works while libvirtd is down.
 import type { Duplex } from 'node:stream';
 import type { CallContext, HostAgent } from '@virga/contract/agent/agent';
-import type { Definition, DefinitionEdit, OverlayPlan } from '@virga/contract/agent/definition';
+import type { Definition, DefinitionEdit, ObservedDrift, OverlayPlan } from '@virga/contract/agent/definition';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
@@ -19,6 +19,7 @@ import { KeyedLock } from '../keyed-lock.ts';
 import type { StepHook } from '../step-hook.ts';
 import type { AgentContext } from './agent-context.ts';
 import { planOverlay, readWholeDefinition } from './definitions/definitions.ts';
+import { findDrifts } from './definitions/quiet-drift.ts';
 import { guestAccess } from './guest/guest-access.ts';
 import { type AccelerationSetting, Accelerator } from './host/acceleration.ts';
 import { hostFacts } from './host/host-facts.ts';
@@ -123,6 +124,10 @@ class LibvirtAgent
 
   definition(id: InstanceId): Promise<Definition> {
     return readWholeDefinition(this.context, id);
+  }
+
+  findDrifts(cloudId: string): Promise<{ id: InstanceId; drift: ObservedDrift }[]> {
+    return findDrifts(this.context, cloudId);
   }
 
   planOverlay(desired: DesiredInstance, edit: DefinitionEdit): Promise<OverlayPlan> {

@@ -45,8 +45,8 @@ export type OutsideControls = {
   removeReleased(name: string, id: InstanceId): void;
   /** How often the guest of any domain has booted. */
   bootsOf(name: string): number;
-  /** `virsh edit`: what it makes of the definition. */
-  editOutside(id: InstanceId, edit: (xml: string) => string): void;
+  /** `virsh edit`: what it makes of the definition. Quietly: nothing is told of it. */
+  editOutside(id: InstanceId, edit: (xml: string) => string, quietly?: 'quietly'): void;
   /** Whether the guest answers the power button; without an id, every guest. Default true. */
   answerAcpi(answers: boolean, id?: InstanceId): void;
   /** Whether the guest keeps the memory that it is asked to give back. It gives it back once it does not. Default false. */
@@ -163,11 +163,11 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: number): O
       const ours = store.domains.all().find(({ record }) => record.desired.domainName === name);
       return ours?.boots ?? store.foreignDomains.get(name)?.boots ?? 0;
     },
-    editOutside: (id, edit) => {
+    editOutside: (id, edit, quietly) => {
       const found = domain(id);
       const changedTo = edit(simulatedDefinition(host, id).effective);
       store.domains.set(id, { ...found, changedTo });
-      const drift = simulatedDrift(host, id);
+      const drift = quietly ? undefined : simulatedDrift(host, id);
       if (drift !== undefined)
         host.tell(found.record.cloudId, { type: 'drift', id, cloudId: found.record.cloudId, drift });
     },

@@ -49,6 +49,12 @@ hostAgentContract('simulated', async (hook): Promise<Harness> => {
       defineForeign: async (name) => agent.defineForeignDomain(name),
       undefineForeign: async (name) => agent.undefineForeignDomain(name),
       edit: async (target, edit) => agent.editOutside(target.id, edit),
+      attachWatchdog: async ({ id }) =>
+        agent.editOutside(
+          id,
+          (xml) => xml.replace('</devices>', "<watchdog model='i6300esb' action='pause'/></devices>"),
+          'quietly',
+        ),
       startForeign: async (name) => agent.startForeignDomain(name),
       removeReleased: async (target) => agent.removeReleased(target.domainName, target.id),
       networkDestroy: async ({ id }) => agent.destroyNetworkOutside(id),

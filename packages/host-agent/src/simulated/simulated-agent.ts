@@ -3,7 +3,7 @@
 // host outlives a SIGKILL of the process, and its guests go on meanwhile.
 import type { Duplex } from 'node:stream';
 import type { CallContext, HostAgent } from '@virga/contract/agent/agent';
-import type { Definition, DefinitionEdit, OverlayPlan } from '@virga/contract/agent/definition';
+import type { Definition, DefinitionEdit, ObservedDrift, OverlayPlan } from '@virga/contract/agent/definition';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
@@ -172,6 +172,15 @@ class Agent
 
   definition(id: InstanceId, context?: CallContext): Promise<Definition> {
     return this.calls.run('definition', id, context, () => simulatedDefinition(this.host, id));
+  }
+
+  findDrifts(cloudId: string, context?: CallContext): Promise<{ id: InstanceId; drift: ObservedDrift }[]> {
+    return this.calls.run('findDrifts', this.name, context, () =>
+      this.host.observeAll(cloudId).flatMap(({ id }) => {
+        const drift = simulatedDrift(this.host, id);
+        return drift ? [{ id, drift }] : [];
+      }),
+    );
   }
 
   planOverlay(desired: DesiredInstance, edit: DefinitionEdit, context?: CallContext): Promise<OverlayPlan> {

@@ -9,7 +9,7 @@ import { startInstance, stopInstance } from './instance-operations.ts';
 
 let cloud: SimulatedCloud;
 before(async () => {
-  cloud = await SimulatedCloud.start();
+  cloud = await SimulatedCloud.start({ settings: { resyncPeriodMs: 200 } });
   await cloud.prepare();
 });
 after(() => cloud.close());
@@ -96,5 +96,13 @@ test('what was changed while nobody looked is found before the next change write
   await cloud.hostsAreReady();
   await cloud.succeeded((await setDriftPolicy(cloud.deps, cloud.operator, instance.id, 'keep')).operationId);
   await told(instance);
+  assert.match((await definitionOf(instance)).effective, /<on_crash>preserve</);
+});
+
+test('a change that nothing tells of is found when hosts are asked what they have', async () => {
+  const instance = await cloud.launch('quiet');
+  cloud.host().editOutside(instance.id, preserved, 'quietly');
+  await told(instance);
+  await converged(instance);
   assert.match((await definitionOf(instance)).effective, /<on_crash>preserve</);
 });

@@ -13,7 +13,9 @@ import type { Storage } from '../storage.ts';
 
 const mode = 0o600;
 
-const pathOf = (storage: Storage, id: InstanceId): string => join(folderPath(storage, id), 'definition.xml');
+/** Written whenever we have written the definition. */
+export const definitionPath = (storage: Storage, id: InstanceId): string =>
+  join(folderPath(storage, id), 'definition.xml');
 const originalPath = (storage: Storage, id: InstanceId): string => join(folderPath(storage, id), 'original.xml');
 
 /** The definition as libvirt has it now, with secrets. */
@@ -24,7 +26,7 @@ export function readDefinition({ domains }: Connection, ref: DomainRef): Promise
 /** To be called, with the lock of the instance, after each change of ours to the definition of its domain. */
 export async function rememberDefinition(context: AgentContext, id: InstanceId, ref: DomainRef): Promise<void> {
   const [xml, version] = await readNow(context, ref);
-  await writeFileDurably(pathOf(context.storage, id), `${versionLine(version)}\n${xml}`, mode);
+  await writeFileDurably(definitionPath(context.storage, id), `${versionLine(version)}\n${xml}`, mode);
 }
 
 /** How the domain of an adopted instance was defined when it came. What is known already stays. */
@@ -44,7 +46,7 @@ export const originalDefinition = (storage: Storage, id: InstanceId): Promise<st
 
 /** Undefined when none was remembered, or by another version of libvirt, which may say the same in other words. */
 export async function rememberedDefinition(context: AgentContext, id: InstanceId): Promise<string | undefined> {
-  const text = await readIfThere(pathOf(context.storage, id));
+  const text = await readIfThere(definitionPath(context.storage, id));
   if (text === undefined) return undefined;
   const version = await context.hypervisor.ask('read the version of libvirt', libvirtVersion);
   return text.startsWith(`${versionLine(version)}\n`) ? withoutVersion(text) : undefined;
@@ -52,7 +54,7 @@ export async function rememberedDefinition(context: AgentContext, id: InstanceId
 
 /** Whatever libvirt wrote it. */
 export async function lastDefinition(storage: Storage, id: InstanceId): Promise<string | undefined> {
-  const text = await readIfThere(pathOf(storage, id));
+  const text = await readIfThere(definitionPath(storage, id));
   return text === undefined ? undefined : withoutVersion(text);
 }
 

@@ -72,6 +72,8 @@ async function open(octet: number, hook: StepHook): Promise<Harness> {
         const xml = await domains.xml(await find(target), { inactive: true, secure: true });
         await domains.defineXml(edit(xml));
       },
+      attachWatchdog: async (target) =>
+        domains.attachDevice(await find(target), "<watchdog model='i6300esb' action='pause'/>", { config: true }),
       startForeign: async (domainName) => void (await domains.create(await find({ domainName }))),
       removeReleased: async (target) => {
         const domain = await find(target);
