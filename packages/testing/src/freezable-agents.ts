@@ -43,6 +43,8 @@ const acts = [
   'deleteImage',
   'applyVolume',
   'deleteVolume',
+  'applyTemplate',
+  'applyShell',
 ] as const;
 
 /** The agent, with points named `after applyInstance` and so on. */

@@ -127,10 +127,35 @@ test('a template outlives its end for as long as disks rest on it', async () => 
   await until('it is gone', async () => (await kept()).length === 0);
 });
 
-test('everything goes on after the server was killed', async () => {
-  await warm(2);
-  await cloud.kill();
-  await cloud.startAgain();
-  await until('the copies wait', async () => (await kept())[0]?.waiting === 2);
-  assert.equal((await launch('after')).launchPath, 'warm');
-});
+for (const point of ['template-start', 'template-name', 'shell-start', 'after applyTemplate', 'after applyShell']) {
+  test(`the server is killed at ${point} while a guest is made ready to be copied`, async () => {
+    const reached = cloud.freezeAt(point);
+    await warmImage(cloud.deps, cloud.administrator, imageId, { type: 'tiny', pool: 2 });
+    await reached;
+    await cloud.kill();
+    await cloud.startAgain();
+    await until('the copies wait', async () => (await kept())[0]?.waiting === 2);
+    assert.equal((await cloud.host().listTemplates(cloud.deps.cloudId)).length, 1);
+    assert.equal((await launch('after')).launchPath, 'warm');
+  });
+}
+
+for (const point of ['warm-take', 'define', 'start', 'lease', 'after applyInstance']) {
+  test(`the server is killed at ${point} of a launch that begins as a copy`, async () => {
+    await warm(1);
+    const reached = cloud.freezeAt(point);
+    const { instance, operationId } = await launchInstance(cloud.deps, cloud.operator, launchOf('killed'));
+    await reached;
+    await cloud.kill();
+    await cloud.startAgain();
+    await cloud.succeeded(operationId);
+    assert.equal((await cloud.instance(instance.id)).launchPath, 'warm');
+    assert.equal(cloud.host().bootCount(instance.id), 1);
+    await until('another copy waits', async () => (await kept())[0]?.waiting === 1);
+    const domains = await cloud.host().listInstances(cloud.deps.cloudId);
+    assert.deepEqual(
+      domains.map(({ id, state }) => [id, state]),
+      [[instance.id, 'running']],
+    );
+  });
+}
