@@ -146,11 +146,18 @@ function devices(spec: DomainSpec): string {
     element('graphics', { type: 'vnc' }, element('listen', { type: 'socket' })),
     element('video', {}, element('model', { type: profile.videoModel, heads: 1 })),
     watchdogElement(desired),
-    element('memballoon', isParavirtual ? { model: 'virtio', freePageReporting: 'on' } : { model: 'none' }),
+    element('memballoon', balloonOf(spec, isParavirtual)),
     isParavirtual && memoryRoomElement(desired),
     isParavirtual && element('rng', { model: 'virtio' }, textElement('backend', '/dev/urandom', { model: 'random' })),
   );
 }
+
+/**
+ * What a balloon takes from a guest, or a guest reports to it as free, QEMU punches out of the file that the memory is mapped
+ * from, also when the mapping is private: other copies would find zeros there. So a machine with such memory has none.
+ */
+const balloonOf = ({ warm }: DomainSpec, isParavirtual: boolean) =>
+  isParavirtual && !warm ? { model: 'virtio', freePageReporting: 'on' } : { model: 'none' };
 
 function rootDisk({ desired, files, image, host }: DomainSpec, { root }: MachineProfile): string {
   const queues = root.bus === 'virtio' && desired.maxVcpus > 1 ? desired.maxVcpus : undefined;

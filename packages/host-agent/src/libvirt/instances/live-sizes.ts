@@ -27,8 +27,9 @@ export async function convergeSizes(
   const { vcpus, memoryMib, rootDisk } = record.desired;
   const notes: (string | undefined)[] = [];
   if (desired.vcpus !== vcpus) notes.push(await convergeVcpus(context, desired, ref, signal));
-  if (desired.memoryMib !== memoryMib && (await convergeMemory(context, desired, ref))) {
-    notes.push(await useMemory(context, desired.id, signal));
+  if (desired.memoryMib !== memoryMib) {
+    const outcome = await convergeMemory(context, desired, ref);
+    notes.push(outcome === 'grown' ? await useMemory(context, desired.id, signal) : noteOf[outcome]);
   }
   if (desired.rootDisk.sizeBytes > rootDisk.sizeBytes) {
     await growRunningDisk(context, desired, ref);
@@ -72,12 +73,17 @@ async function convergeVcpus(
   return useVcpus(context, desired.id, signal);
 }
 
+const noteOf = {
+  shrunk: undefined,
+  kept: 'The guest has no balloon that could give memory back; it has less when it is started again.',
+} as const;
+
 /** Memory above what the guest booted with is of the virtio-mem device; below that, the balloon takes it back. */
 async function convergeMemory(
   context: AgentContext,
   desired: DesiredInstance,
   ref: OwnDomain['ref'],
-): Promise<boolean> {
+): Promise<'grown' | 'shrunk' | 'kept'> {
   const { hypervisor, hook } = context;
   const xml = parseXml(await hypervisor.ask(`look at ${ref.name}`, ({ domains }) => domains.xml(ref)));
   const room = findRoom(xml);
@@ -86,6 +92,9 @@ async function convergeMemory(
   const presentMib = mibAt(xml, 'currentMemory') - (room?.currentMib ?? 0);
   const requestedMib = Math.min(wholeBlocks(desired.memoryMib - bootedMib), room?.sizeMib ?? 0);
   const isRequested = requestedMib === (room?.requestedMib ?? 0);
+  // Nor is there one for what began as a copy of a running guest.
+  const hasBalloon = childAt(childAt(xml, 'devices'), 'memballoon')?.attributes.model === 'virtio';
+  if (!hasBalloon && presentMib !== balloonMib) return 'kept';
   if (!isRequested || presentMib !== balloonMib) {
     await hook('memory', desired.id);
     await hypervisor.act(`set the memory of ${ref.name}`, async ({ domains }) => {
@@ -94,7 +103,7 @@ async function convergeMemory(
     });
   }
   // Also when an earlier call came as far as here.
-  return requestedMib > 0 && requestedMib >= (room?.requestedMib ?? 0);
+  return requestedMib > 0 && requestedMib >= (room?.requestedMib ?? 0) ? 'grown' : 'shrunk';
 }
 
 type Room = { sizeMib: number; requestedMib: number; currentMib: number; xml: (requestedMib: number) => string };

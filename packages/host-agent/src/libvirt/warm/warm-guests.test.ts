@@ -1,6 +1,7 @@
 // Instant launches with real guests of the starter image: one template, its copies, and what each of them has of its own.
 // Times depend on the machine, so they are told and not judged: bench/warm.ts does that.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -17,6 +18,11 @@ before(async () => {
 });
 
 after(() => warm.close());
+
+const hashOf = async (path: string) =>
+  createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex');
 
 async function memoryOf(domainName: string): Promise<{ residentMib: number; sharedMib: number }> {
   const pid = Number(await readFile(`/run/libvirt/qemu/${domainName}.pid`, 'utf8'));
@@ -42,6 +48,9 @@ test('copies of one guest begin in a fraction of a boot, share its memory, and h
     [cold.id],
     'a template is no instance',
   );
+
+  const memory = join(storagePath, 'templates', template.id, 'memory');
+  const kept = await hashOf(memory);
 
   const copies = ['web-1', 'web-2', 'web-3'].map((name) => warm.instance(name));
   const warmSeconds: number[] = [];
@@ -85,6 +94,7 @@ test('copies of one guest begin in a fraction of a boot, share its memory, and h
     );
     assert.ok(sharedMib > residentMib / 4, `only ${sharedMib} of ${residentMib} MiB are shared`);
   }
+  assert.equal(await hashOf(memory), kept, 'a copy has changed what others see');
   const clock = Number(await warm.ssh(copies[0]!, 'date +%s'));
   assert.ok(Math.abs(clock - Date.now() / 1000) < 30, 'the clock of the copy stands where the template was made');
 
