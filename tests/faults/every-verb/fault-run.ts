@@ -18,6 +18,8 @@ export type Fault = {
   strike(setting: LibvirtCloud, instance: Instance): Promise<boolean>;
   /** Takes the damage away, after the step went on. */
   heal(setting: LibvirtCloud, ended: Promise<unknown>): Promise<void>;
+  /** What the guest had in its memory is gone. */
+  takesMemory?: true;
   /** The damage ends the server itself. */
   endsServer?: true;
 };
@@ -29,41 +31,43 @@ export async function everyStepOf(setting: LibvirtCloud, verb: VerbUnderFault, f
   const tally: Tally = { faults: 0, failedThenDone: 0, steps: [] };
   let instance: Instance | undefined;
   for (let number = 1; ; number++) {
-    instance = await prepared(setting, verb, instance);
     const { cloud } = setting;
+    const before = verb.creates ? undefined : await prepared(setting, verb, instance);
+    const ask = () => verb.ask(cloud.client, before as Instance);
     const { held } = await cloud.holdAtStep(number);
-    const { operationId } = await verb.ask(cloud.client, instance);
-    const step = await Promise.race([held, ended(setting, operationId).then(() => undefined)]);
+    const asked = await ask();
+    // What is made by a verb that creates is another one each time; a failed one is gone.
+    instance = before ?? asked.instance!;
+    const step = await Promise.race([held, ended(setting, asked.operationId).then(() => undefined)]);
     if (step === undefined) {
       cloud.goOn();
       await settled(setting, verb, instance.id);
       await cleanUp(setting, instance.id);
       return tally;
     }
-    const context = `${verb.name}, ${fault.name} at ${step} (${number})`;
     try {
       if (await fault.strike(setting, instance)) {
         tally.faults++;
         tally.steps.push(step);
       }
       if (!fault.endsServer) cloud.goOn();
-      await fault.heal(setting, fault.endsServer ? Promise.resolve() : ended(setting, operationId));
-      const operation = await ended(setting, operationId);
+      await fault.heal(setting, fault.endsServer ? Promise.resolve() : ended(setting, asked.operationId));
+      const operation = await ended(setting, asked.operationId);
       if (operation.state === 'failed') {
         tally.failedThenDone++;
         await agrees(setting, instance.id);
-        const again = await verb.ask(cloud.client, instance).catch((error) => {
+        const again = await ask().catch((error) => {
           // It came true all the same, and there is nothing left to ask for.
           if (error instanceof VirgaError && (error.code === 'NotFound' || error.code === 'Conflict')) return undefined;
           throw error;
         });
-        if (again !== undefined) {
-          const second = await ended(setting, again.operationId);
-          if (second.state === 'failed') throw new Error(`asked for again: ${second.error?.detail}`);
-        }
+        if (again !== undefined) await succeed(setting, again);
+        if (verb.creates && again?.instance) instance = again.instance;
       }
-      await settled(setting, verb, instance.id);
+      await settled(setting, verb, instance.id, fault);
+      if (verb.creates) await cleanUp(setting, instance.id);
     } catch (error) {
+      const context = `${verb.name}, ${fault.name} at ${step} (${number})`;
       throw new Error(`${context}: ${error instanceof Error ? error.message : error}`, { cause: error });
     }
   }
@@ -111,10 +115,11 @@ async function find(setting: LibvirtCloud, id: InstanceId): Promise<Instance | u
   return (await setting.cloud.client.listInstances({ query: {} })).items.find((instance) => instance.id === id);
 }
 
-async function settled(setting: LibvirtCloud, verb: VerbUnderFault, id: InstanceId): Promise<void> {
+async function settled(setting: LibvirtCloud, verb: VerbUnderFault, id: InstanceId, fault?: Fault): Promise<void> {
   let seen: Instance | undefined;
   await until('what was asked for holds', async () => {
     seen = await find(setting, id);
+    if (fault?.takesMemory && verb.withoutMemory?.(seen)) return true;
     return verb.holds(seen);
   }).catch((error) => {
     throw new Error(`it is ${seen?.state} (${seen?.observedState}): ${seen?.stateReason ?? error.message}`);

@@ -33,6 +33,7 @@ export const libvirtdKilled: Fault = {
 
 export const qemuKilled: Fault = {
   name: 'QEMU killed',
+  takesMemory: true,
   async strike(_setting, { domainName }) {
     const pid = qemuOf(domainName);
     if (pid === undefined) return false;

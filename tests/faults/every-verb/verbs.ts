@@ -4,7 +4,7 @@ import type { OperationId } from '@virga/contract/ids';
 import type { Instance, LaunchInstance } from '@virga/contract/rest/instances';
 import { virsh } from '../libvirt-cloud.ts';
 
-type Changed = { operationId: OperationId };
+type Changed = { operationId: OperationId; instance?: Instance };
 type Ask = (client: Client, instance: Instance) => Promise<Changed>;
 
 export type VerbUnderFault = {
@@ -13,7 +13,11 @@ export type VerbUnderFault = {
   launch?: Partial<LaunchInstance>;
   /** Bring a running instance to where the verb makes sense; what answers nothing had nothing to do. */
   before?: readonly ((client: Client, instance: Instance) => Promise<Changed | undefined>)[];
+  /** What it makes is what it is about, and nothing has to be there before. */
+  creates?: true;
   ask: Ask;
+  /** What may be true instead when QEMU was killed, and the guest's memory went with it. */
+  withoutMemory?: (instance: Instance | undefined) => boolean;
   /** What is true once it has succeeded, by the API and by libvirt. */
   holds(instance: Instance | undefined): boolean | Promise<boolean>;
 };
@@ -81,7 +85,12 @@ export const verbs: readonly VerbUnderFault[] = [
     ask: (client, it) => client.resumeInstance(params(it)),
     holds: state('running'),
   },
-  { name: 'hibernate', ask: (client, it) => client.hibernateInstance(params(it)), holds: state('hibernated') },
+  {
+    name: 'hibernate',
+    ask: (client, it) => client.hibernateInstance(params(it)),
+    holds: state('hibernated'),
+    withoutMemory: state('stopped'),
+  },
   {
     name: 'wake',
     before: [(client, it) => client.hibernateInstance(params(it))],
@@ -147,9 +156,22 @@ export const verbs: readonly VerbUnderFault[] = [
   {
     name: 'inserting a disc',
     launch: { cdrom: true },
+    before: [
+      async (client, it) =>
+        it.cdrom?.imageId ? client.changeCdrom({ ...params(it), body: { image: null } }) : undefined,
+    ],
     ask: (client, it) => client.changeCdrom({ ...params(it), body: { image: 'disc' } }),
     holds: async (it) =>
       it?.cdrom?.imageName === 'disc' && (await virsh('domblklist', it.domainName)).includes(it.cdrom.imageId!),
+  },
+  {
+    name: 'launch',
+    creates: true,
+    ask: (client) =>
+      client.launchInstance({
+        body: { name: `vm-launched-${++names}`, image: 'guest', type: 'nano', network: 'default' },
+      }),
+    holds: state('running'),
   },
   {
     name: 'delete',

@@ -17,7 +17,7 @@ import { convergeAdopted } from './adopted-instance.ts';
 import { claimDisc, readClaims, settleClaims } from './disc-claims.ts';
 import { convergeDisc } from './disc-drive.ts';
 import { define } from './domain-definition.ts';
-import { findByUuid, type OwnDomain } from './domain-lookup.ts';
+import { findByUuid, lookAt, type OwnDomain } from './domain-lookup.ts';
 import { renameDomain } from './domain-rename.ts';
 import { forgetDevices, removeGoneLeases } from './gone-devices.ts';
 import { prepareDisk, prepareFolder, prepareSeed } from './instance-disks.ts';
@@ -40,6 +40,7 @@ export function applyInstance(
     const undo = new UndoStack();
     const notes: string[] = [];
     let drift: ObservedDrift | undefined;
+    let hasEnded = false;
     try {
       // What was cut off to come on again, or may now be renamed, is seen to at once.
       for (let outcome: 'done' | 'again' = 'again'; outcome === 'again'; ) {
@@ -48,7 +49,13 @@ export function applyInstance(
         // What somebody has changed is not written over before it has been decided about.
         drift = writes && survey.domain ? await findDrift(context, survey.domain, desired.settledDrift) : undefined;
         if (drift !== undefined) break;
-        outcome = await converge(context, desired, survey, undo, { ...call, notes });
+        outcome = await converge(context, desired, survey, undo, { ...call, notes }).catch(
+          async (error): Promise<'again'> => {
+            if (hasEnded || !(await endedMeanwhile(context, desired, survey))) throw error;
+            hasEnded = true;
+            return 'again';
+          },
+        );
         // Discs and devices of a guest that runs are changed in its definition one by one.
         if (writes && (survey.foreign || survey.domain)) await rememberNow(context, desired);
       }
@@ -61,6 +68,13 @@ export function applyInstance(
     );
     return { ...observed, ...(notes.length > 0 && { notes }), ...(drift && { drift }) };
   });
+}
+
+/** True when a guest that ran has died while it was worked on: then that is what is wrong, and not what was asked of it. */
+async function endedMeanwhile(context: AgentContext, { uuid }: DesiredInstance, { domain }: Survey): Promise<boolean> {
+  if (domain === undefined || isOff(domain)) return false;
+  const now = await context.hypervisor.ask(`look at ${domain.ref.name}`, (connection) => lookAt(connection, uuid));
+  return now !== undefined && isOff({ ...domain, ...now, record: domain.record });
 }
 
 /** True when the definition of the domain is going to be written. */
