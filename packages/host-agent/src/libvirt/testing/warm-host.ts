@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import type { DesiredInstance, DesiredNetwork } from '@virga/contract/agent/desired';
 import type { DesiredTemplate } from '@virga/contract/agent/warm';
 import { newId } from '@virga/contract/ids';
-import { until } from '@virga/testing/until';
+import { eventually } from '../../contract-suite/eventually.ts';
 import { gibibyte, openTestHost, type TestHost } from './test-host.ts';
 
 const run = promisify(execFile);
@@ -128,5 +128,5 @@ export async function greeting(desired: DesiredInstance): Promise<void> {
       socket.once('data', (bytes) => end(bytes.toString().startsWith('SSH-')));
       socket.once('error', () => end(false)).once('timeout', () => end(false));
     });
-  await until('the SSH server greets', greets, { timeoutMs: 120_000, intervalMs: 10 });
+  await eventually('the SSH server greets', async () => (await greets()) || undefined, 120_000);
 }
