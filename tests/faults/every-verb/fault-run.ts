@@ -133,7 +133,7 @@ async function agrees(setting: LibvirtCloud, id: InstanceId): Promise<void> {
   let said = '';
   await until('the API says what libvirt says', async () => {
     const instance = await find(setting, id);
-    const domain = await domainState(id);
+    const domain = await domainState(id, instance?.domainName);
     said = `${instance?.observedState ?? 'nothing'}, libvirt ${domain}`;
     return (instance?.observedState ?? 'absent') === domain;
   }).catch(() => {
@@ -141,8 +141,9 @@ async function agrees(setting: LibvirtCloud, id: InstanceId): Promise<void> {
   });
 }
 
-async function domainState(id: InstanceId): Promise<string> {
-  const names = (await virsh('list', '--all', '--name')).split('\n').filter((name) => name.endsWith(id));
+async function domainState(id: InstanceId, domainName: string | undefined): Promise<string> {
+  const isIt = (name: string) => name.endsWith(id) || name === domainName;
+  const names = (await virsh('list', '--all', '--name')).split('\n').filter(isIt);
   if (names.length > 1) throw new Error(`${id} is there ${names.length} times`);
   const [name] = names;
   if (name === undefined) return 'absent';

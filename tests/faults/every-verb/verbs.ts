@@ -3,6 +3,7 @@ import type { Client } from '@virga/contract/client';
 import type { OperationId } from '@virga/contract/ids';
 import type { Instance, LaunchInstance } from '@virga/contract/rest/instances';
 import { virsh } from '../libvirt-cloud.ts';
+import { foreignDomain } from './foreign-domain.ts';
 
 type Changed = { operationId: OperationId; instance?: Instance };
 type Ask = (client: Client, instance: Instance) => Promise<Changed>;
@@ -34,6 +35,7 @@ const start: Ask = (client, it) => client.startInstance(params(it));
 const bytesPerGib = 1024 ** 3;
 const grownGib = ({ diskBytes }: Instance) => diskBytes / bytesPerGib + 1;
 const otherVcpus = ({ vcpus }: Instance) => 3 - vcpus;
+const otherIops = ({ rootDiskLimits }: Instance) => (rootDiskLimits?.iops === 500 ? 600 : 500);
 /** Fresh names: what is asked for again must not be there already by accident. */
 let names = 0;
 
@@ -163,6 +165,37 @@ export const verbs: readonly VerbUnderFault[] = [
     ask: (client, it) => client.changeCdrom({ ...params(it), body: { image: 'disc' } }),
     holds: async (it) =>
       it?.cdrom?.imageName === 'disc' && (await virsh('domblklist', it.domainName)).includes(it.cdrom.imageId!),
+  },
+  {
+    name: 'limit of a disk',
+    ask: (client, it) =>
+      client.limitDisk({ params: { id: it.id, volumeId: it.rootDiskId }, body: { iops: otherIops(it) } }),
+    holds: async (it) =>
+      it !== undefined &&
+      (await virsh('blkdeviotune', it.domainName, 'vda')).includes(`: ${it.rootDiskLimits?.iops}\n`),
+  },
+  {
+    name: 'edit',
+    ask: async (client, it) => {
+      const { effective } = await client.getDefinition(params(it));
+      const isKept = effective.includes('<on_crash>preserve');
+      const xml = effective.replace(/<on_crash>\w+/, isKept ? '<on_crash>restart' : '<on_crash>preserve');
+      const { operationId } = await client.setOverlay({ ...params(it), body: { xml } });
+      return operationId ? { operationId } : start(client, it);
+    },
+    holds: async (it) =>
+      it !== undefined &&
+      /<on_crash>(preserve|restart)/.test(await virsh('dumpxml', '--inactive', it.domainName)) &&
+      it.state === 'running',
+  },
+  {
+    name: 'adopt',
+    creates: true,
+    ask: async (client) => {
+      const domain = await foreignDomain();
+      return client.adoptInstance({ body: { domain } });
+    },
+    holds: (it) => it?.state === 'running' && it.origin === 'adopted',
   },
   {
     name: 'launch',
