@@ -13,7 +13,7 @@ export const adopt = defineCommand({
     details:
       'The domain becomes an instance of the project as it is: its guest goes on, and its definition and its disks stay as ' +
       'they came. virga hosts domains shows what there is. Needs the cloud role admin. virga release gives it back.',
-    section: 'Instances',
+    section: 'Beside virsh',
   },
   args: { domain: { summary: 'name or UUID, as virsh list --all shows it' } },
   options: {

@@ -10,7 +10,7 @@ export const attach = defineCommand({
     details:
       'The guest finds the disk by its serial: /dev/disk/by-id/virtio-vol…, the id of the volume without its dash. A volume ' +
       'is in one instance only.',
-    section: 'Instances',
+    section: 'Devices',
   },
   args: {
     instance: { summary: 'name or id', complete: 'instance' },

@@ -16,7 +16,7 @@ export const consoleCommand = defineCommand({
     details:
       'On a terminal, what was printed last is shown first, and Ctrl-] leaves. Input from a pipe is typed into the guest; after its end the console is left as soon as ' +
       'the guest has been quiet for two seconds, or has printed what --until says.',
-    section: 'Instances',
+    section: 'Consoles and guests',
   },
   args: { instance: { summary: 'name or id', complete: 'instance' } },
   options: {

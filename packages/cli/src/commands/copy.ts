@@ -12,7 +12,7 @@ export const copy = defineCommand({
     details:
       'The guest agent of the instance reads and writes it, as root. A file of a guest is written INSTANCE:/PATH, and - is ' +
       'standard input or output. The permissions are kept. For directories use tar through virga exec.',
-    section: 'Instances',
+    section: 'Consoles and guests',
   },
   args: {
     source: { summary: 'INSTANCE:/PATH, a file of this machine, or -', complete: 'file' },

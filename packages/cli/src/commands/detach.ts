@@ -10,7 +10,7 @@ export const detach = defineCommand({
     details:
       'Unmount it in the guest first. The guest decides when it lets go: until then the volume stays with it, and the ' +
       'guest is asked again; virga attach takes the request back.',
-    section: 'Instances',
+    section: 'Devices',
   },
   args: {
     instance: { summary: 'name or id', complete: 'instance' },

@@ -8,7 +8,7 @@ export const drift = defineCommand({
     details:
       'virsh and virt-manager keep working on instances. What they change in a definition is kept over what Virga generates; ' +
       'with --policy revert it is taken back at once. Either way it is told in the events, with its difference.',
-    section: 'Instances',
+    section: 'Beside virsh',
   },
   args: { instance: { summary: 'name or id', complete: 'instance' } },
   options: {

@@ -21,7 +21,7 @@ export const edit = defineCommand({
       'Opens the definition in the editor that VISUAL or EDITOR names, else vi. libvirt checks the outcome, with its schema ' +
       'and by itself, before anything is changed; then the difference is shown, and you are asked. It is in the definition at ' +
       'once, and in the guest when it starts next. Needs the cloud role admin: a definition can reach every file of the host.',
-    section: 'Instances',
+    section: 'Beside virsh',
   },
   args: { instance: { summary: 'name or id', complete: 'instance' } },
   options: {

@@ -15,7 +15,7 @@ export const exec = defineCommand({
       'The guest agent of the instance runs it, as root. No shell takes it apart: for pipes and variables run sh -c. What is ' +
       'piped in is its input, up to 1 MiB. Output comes at the end, up to 1 MiB of each kind. The exit code is that of the ' +
       'command.',
-    section: 'Instances',
+    section: 'Consoles and guests',
   },
   args: {
     instance: { summary: 'name or id', complete: 'instance' },

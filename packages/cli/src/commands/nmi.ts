@@ -6,7 +6,7 @@ export const nmi = defineCommand({
     path: 'nmi',
     summary: 'Send a non-maskable interrupt to an instance that hangs',
     details: 'Most guests dump what they were doing, and many restart.',
-    section: 'Instances',
+    section: 'Consoles and guests',
   },
   args: { instance: { summary: 'name or id', complete: 'instance' } },
   options: {},

@@ -11,7 +11,7 @@ export const release = defineCommand({
       'Nothing is restarted and no file is moved: from then on virsh alone looks after the domain. Its addresses stay ' +
       'reserved, and its image in use, for as long as the domain exists. virga adopt takes it back. Needs the role admin in ' +
       'the project.',
-    section: 'Instances',
+    section: 'Beside virsh',
   },
   args: { instances: instancesArgument },
   options: { ...filterOptions, wait: waitOption },

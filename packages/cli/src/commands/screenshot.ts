@@ -5,7 +5,7 @@ import { findInstance } from '../lookup.ts';
 import { formatBytes } from '../output/format.ts';
 
 export const screenshot = defineCommand({
-  meta: { path: 'screenshot', summary: 'Take a picture of the screen of an instance', section: 'Instances' },
+  meta: { path: 'screenshot', summary: 'Take a picture of the screen of an instance', section: 'Consoles and guests' },
   args: {
     instance: { summary: 'name or id', complete: 'instance' },
     file: { summary: 'where to write the PNG; default standard output', optional: true, complete: 'file' },

@@ -9,7 +9,7 @@ export const sendKey = defineCommand({
     path: 'send-key',
     summary: 'Press keys on the keyboard of an instance',
     details: 'Keys joined by + are held together. Text is typed as on a keyboard of the United States.',
-    section: 'Instances',
+    section: 'Consoles and guests',
   },
   args: {
     instance: { summary: 'name or id', complete: 'instance' },

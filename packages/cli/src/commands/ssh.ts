@@ -21,7 +21,7 @@ export const ssh = defineCommand({
       'Waits until the instance runs and its SSH server answers. Uses the private key that belongs to a key pair of the ' +
       'instance, if virga keys create or import remembered one, else the agent and keys that ssh itself finds. The exit ' +
       'code is that of the command.',
-    section: 'Instances',
+    section: 'Consoles and guests',
   },
   args: {
     instance: { summary: 'name or id', complete: 'instance' },

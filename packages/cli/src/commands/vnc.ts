@@ -22,7 +22,7 @@ export const vnc = defineCommand({
       'Listens where only this machine can connect, prints the address for a viewer, and passes what it says to the ' +
       'instance, until Ctrl-C. One viewer at a time. Nobody asks for a password: whoever can log in to this machine can ' +
       'connect; with --socket only you can.',
-    section: 'Instances',
+    section: 'Consoles and guests',
   },
   args: { instance: { summary: 'name or id', complete: 'instance' } },
   options: {

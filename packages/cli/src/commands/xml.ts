@@ -2,7 +2,7 @@ import { defineCommand } from '../command.ts';
 import { findInstance } from '../lookup.ts';
 
 export const xml = defineCommand({
-  meta: { path: 'xml', summary: 'Show the domain XML of an instance, as libvirt has it now', section: 'Instances' },
+  meta: { path: 'xml', summary: 'Show the domain XML of an instance, as libvirt has it now', section: 'Beside virsh' },
   args: { instance: { summary: 'name or id', complete: 'instance' } },
   options: {
     generated: { type: 'flag', summary: 'what Virga generates, without the changes of virga edit' },

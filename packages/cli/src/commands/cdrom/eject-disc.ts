@@ -10,7 +10,7 @@ export const ejectDisc = defineCommand({
     details:
       'The drive stays. A guest that has mounted the disc locks the tray: the operation then waits until it lets go, or ' +
       '--force opens the tray under it.',
-    section: 'Instances',
+    section: 'Devices',
   },
   args: { instances: { summary: 'names or ids', variadic: true, complete: 'instance' } },
   options: { force: forceOption, wait: waitOption },

@@ -11,7 +11,7 @@ export const insertDisc = defineCommand({
     details:
       'What lies in the drive is taken out. An instance that was launched with a drive gets the disc while it runs; ' +
       'another one gets a drive when it is stopped, or with --restart.',
-    section: 'Instances',
+    section: 'Devices',
   },
   args: {
     instance: { summary: 'name or id', complete: 'instance' },

@@ -7,7 +7,7 @@ export const addGuestKey = defineCommand({
   meta: {
     path: 'guest add-key',
     summary: 'Let SSH keys log in to an instance that runs already',
-    section: 'Guests',
+    section: 'Consoles and guests',
   },
   args: {
     instance: { summary: 'name or id', complete: 'instance' },

@@ -8,7 +8,7 @@ export const freezeGuest = defineCommand({
     details:
       'What is on its disks is consistent meanwhile, for a copy by other means. It goes on when it is thawed, and in any ' +
       'case when the time is over, also when the server was stopped.',
-    section: 'Guests',
+    section: 'Consoles and guests',
   },
   args: { instance: { summary: 'name or id', complete: 'instance' } },
   options: {

@@ -7,7 +7,7 @@ export const setGuestPassword = defineCommand({
     path: 'guest set-password',
     summary: 'Set the password of a user of a guest',
     details: 'The password is asked for, or read from standard input. It is kept nowhere but in the guest.',
-    section: 'Guests',
+    section: 'Consoles and guests',
   },
   args: {
     instance: { summary: 'name or id', complete: 'instance' },

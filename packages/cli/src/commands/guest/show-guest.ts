@@ -7,7 +7,7 @@ export const showGuest = defineCommand({
   meta: {
     path: 'guest info',
     summary: 'Show what a guest says of itself: system, addresses, file systems',
-    section: 'Guests',
+    section: 'Consoles and guests',
     groupDefault: true,
   },
   args: { instance: { summary: 'name or id', complete: 'instance' } },

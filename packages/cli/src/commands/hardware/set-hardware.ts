@@ -13,7 +13,7 @@ export const setHardware = defineCommand({
       'What is left out stays as it is. A machine is made when it starts: one that runs is refused, unless --restart lets ' +
       'it be shut down and started again. A system that was installed with BIOS does not start with UEFI, nor the other ' +
       'way round. What a TPM holds is erased when it is taken away.',
-    section: 'Instances',
+    section: 'Devices',
   },
   args: { instances: { summary: 'names or ids', variadic: true, complete: 'instance' } },
   options: {

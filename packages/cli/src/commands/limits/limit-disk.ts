@@ -9,7 +9,7 @@ export const limitDiskCommand = defineCommand({
     path: 'limit disk',
     summary: 'Limit the rate of a disk of an instance, while it runs',
     details: 'Reading and writing count together. What is given replaces all limits that the disk has.',
-    section: 'Instances',
+    section: 'Devices',
   },
   args: {
     instance: { summary: 'name or id', complete: 'instance' },

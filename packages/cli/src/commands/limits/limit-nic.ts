@@ -9,7 +9,7 @@ export const limitNic = defineCommand({
     path: 'limit nic',
     summary: 'Limit the rate of a network interface of an instance, while it runs',
     details: 'What is given replaces all limits that it has. A host whose kernel cannot do it refuses.',
-    section: 'Instances',
+    section: 'Devices',
   },
   args: {
     instance: { summary: 'name or id', complete: 'instance' },

@@ -8,7 +8,7 @@ export const addNic = defineCommand({
     path: 'nics add',
     summary: 'Add a network interface to an instance, while it runs',
     details: 'The guest gets its address by DHCP; systems that ask only at boot want to be told.',
-    section: 'Instances',
+    section: 'Devices',
   },
   args: {
     instance: { summary: 'name or id', complete: 'instance' },

@@ -14,7 +14,7 @@ const columns: Column<NetworkInterface>[] = [
 ];
 
 export const listNics = defineCommand({
-  meta: { path: 'nics list', summary: 'List the network interfaces of an instance', section: 'Instances' },
+  meta: { path: 'nics list', summary: 'List the network interfaces of an instance', section: 'Devices' },
   args: { instance: { summary: 'name or id', complete: 'instance' } },
   options: {},
   examples: [{ command: 'virga nics list web', explains: 'their networks, addresses and limits' }],

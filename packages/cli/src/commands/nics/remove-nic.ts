@@ -8,7 +8,7 @@ export const removeNic = defineCommand({
     path: 'nics remove',
     summary: 'Remove a network interface from an instance, while it runs',
     details: 'Its address is free again once the guest has let go. The last one can go too: virga console still works.',
-    section: 'Instances',
+    section: 'Devices',
   },
   args: {
     instance: { summary: 'name or id', complete: 'instance' },
