@@ -129,9 +129,7 @@ export const verbs: readonly VerbUnderFault[] = [
     before: [offAndBare, detachAll, startIfOff, freeVolume],
     ask: attach,
     holds: async (it) =>
-      it !== undefined &&
-      it.volumes.every(({ state: is }) => is === 'attached') &&
-      hasDomainDisks(it, it.volumes.length),
+      it?.volumes.every(({ state: is }) => is === 'attached') === true && hasDomainDisks(it, it.volumes.length),
   },
   {
     name: 'detach of a volume from a stopped one',

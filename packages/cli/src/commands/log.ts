@@ -4,7 +4,11 @@ import { followConsoleLog, printConsoleLog } from '../streams/console-log.ts';
 import { tailOption } from './shared-options.ts';
 
 export const log = defineCommand({
-  meta: { path: 'log', summary: 'Print what the serial console of an instance has printed', section: 'Consoles and guests' },
+  meta: {
+    path: 'log',
+    summary: 'Print what the serial console of an instance has printed',
+    section: 'Consoles and guests',
+  },
   args: { instance: { summary: 'name or id', complete: 'instance' } },
   options: {
     follow: { type: 'flag', summary: 'go on printing what comes' },

@@ -13,7 +13,7 @@ test('the first word is a command', () => {
 });
 
 test('the second word of a group is one of its commands', () => {
-  assert.deepEqual(values('images', ''), ['list', 'show', 'register', 'delete']);
+  assert.deepEqual(values('images', ''), ['list', 'show', 'warm', 'cool', 'register', 'delete']);
 });
 
 test('options are those of the command and of all, and none is offered twice unless it may be repeated', () => {

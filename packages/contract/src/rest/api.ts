@@ -20,8 +20,8 @@ import { interopRoutes } from './interop.ts';
 import { keyPairRoutes } from './key-pairs.ts';
 import { networkRoutes } from './networks.ts';
 import { operationRoutes } from './operations.ts';
-import { warmRoutes } from './warm-images.ts';
 import { volumeRoutes } from './volumes.ts';
+import { warmRoutes } from './warm-images.ts';
 
 const healthRoutes = {
   getHealth: route({
