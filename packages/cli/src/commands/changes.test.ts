@@ -202,6 +202,7 @@ test('launch sends what was asked for, and invents a name from the image', async
     diskGib: 8,
     firmware: 'uefi',
     userData: Buffer.from('#!/bin/sh\n').toString('base64'),
+    warm: 'auto', // the contract's default
   });
 });
 
