@@ -29,12 +29,15 @@ export function useVcpus(context: AgentContext, id: InstanceId, signal?: AbortSi
 
 /**
  * Linux may give memory back that it holds movable pages in, and no other. Its policy auto-movable keeps a sound share of
- * the rest. Prints how much was switched on.
+ * the rest. Memory comes block by block, so what comes later is to be switched on by itself. Prints whether it will be, or how
+ * much was switched on.
  * @see https://docs.kernel.org/admin-guide/mm/memory-hotplug.html
  */
 const switchOnMemory = `
 policy=/sys/module/memory_hotplug/parameters/online_policy
 [ ! -w $policy ] || echo auto-movable >$policy
+automatic=/sys/devices/system/memory/auto_online_blocks
+[ ! -w $automatic ] || { echo online >$automatic && echo automatic; }
 count=0
 for state in /sys/devices/system/memory/memory*/state; do
   [ "$(cat "$state")" = offline ] || continue
@@ -50,7 +53,8 @@ export function useMemory(context: AgentContext, id: InstanceId, signal?: AbortS
       const { exitCode, stdout, stderr } = await runScript(context, id, switchOnMemory, signal);
       if (exitCode !== 0)
         note = `The guest did not take all of its new memory: ${firstLine(stderr) || 'it has not ended in time'}.`;
-      return note !== undefined || Number(stdout) > 0;
+      const said = stdout.toString().trim();
+      return note !== undefined || said.startsWith('automatic') || Number(said) > 0;
     });
     return note;
   });
