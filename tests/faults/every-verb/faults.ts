@@ -50,6 +50,8 @@ export const qemuKilled: Fault = {
 };
 
 const longEnoughMs = 2_000;
+/** For a few guests. */
+const enoughBytes = 32 * 1024 ** 2;
 const ballast = ({ folder }: LibvirtCloud) => join(folder, 'storage', 'ballast');
 
 export const storageFull: Fault = {
@@ -68,6 +70,11 @@ export const storageFull: Fault = {
     // Either it was done all the same, or it failed; what is tried again and again meets it for long enough.
     await Promise.race([ended, setTimeout(longEnoughMs)]);
     rmSync(ballast(setting), { force: true });
+    const { client } = setting.cloud;
+    await until('the host is known to have room', async () => {
+      const [host] = (await client.listHosts({ query: {} })).items;
+      return (host?.facts?.storageFreeBytes ?? 0) > enoughBytes;
+    });
   },
 };
 
