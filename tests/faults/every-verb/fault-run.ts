@@ -24,12 +24,27 @@ export type Fault = {
   endsServer?: true;
 };
 
-export type Tally = { faults: number; failedThenDone: number; steps: string[] };
+export type Tally = {
+  faults: number;
+  failedThenDone: number;
+  steps: string[];
+  /** What the next verb may be asked of. */
+  instance: Instance | undefined;
+};
 
-/** @throws Error something was lost, left behind, or untrue */
-export async function everyStepOf(setting: LibvirtCloud, verb: VerbUnderFault, fault: Fault): Promise<Tally> {
-  const tally: Tally = { faults: 0, failedThenDone: 0, steps: [] };
-  let instance: Instance | undefined;
+/**
+ * @param last an instance that another verb has left, to spare a launch
+ * @throws Error something was lost, left behind, or untrue
+ */
+export async function everyStepOf(
+  setting: LibvirtCloud,
+  verb: VerbUnderFault,
+  fault: Fault,
+  last?: Instance | undefined,
+): Promise<Tally> {
+  const tally: Tally = { faults: 0, failedThenDone: 0, steps: [], instance: undefined };
+  const isOfItsOwn = verb.creates || verb.launch !== undefined;
+  let instance = isOfItsOwn ? undefined : last;
   for (let number = 1; ; number++) {
     const { cloud } = setting;
     const before = verb.creates ? undefined : await prepared(setting, verb, instance);
@@ -42,8 +57,8 @@ export async function everyStepOf(setting: LibvirtCloud, verb: VerbUnderFault, f
     if (step === undefined) {
       cloud.goOn();
       await settled(setting, verb, instance.id);
-      await cleanUp(setting, instance.id);
-      return tally;
+      if (isOfItsOwn) await cleanUp(setting, instance.id);
+      return { ...tally, instance: isOfItsOwn ? last : instance };
     }
     try {
       if (await fault.strike(setting, instance)) {

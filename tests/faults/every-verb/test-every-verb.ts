@@ -1,6 +1,7 @@
 // One fault, every verb, every step: a test for each verb, on one cloud.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { Instance } from '@virga/contract/rest/instances';
 import { type LibvirtCloud, openLibvirtCloud } from '../libvirt-cloud.ts';
 import { registerDisc } from './disc.ts';
 import { everyStepOf, type Fault } from './fault-run.ts';
@@ -12,6 +13,7 @@ const storageMib = 96;
 export function testEveryVerb(fault: Fault, verbs: readonly VerbUnderFault[] = allVerbs): void {
   let setting: LibvirtCloud;
   let faults = 0;
+  let instance: Instance | undefined;
   before(async () => {
     setting = await openLibvirtCloud({ storageMib });
     await registerDisc(setting);
@@ -20,7 +22,8 @@ export function testEveryVerb(fault: Fault, verbs: readonly VerbUnderFault[] = a
 
   for (const verb of verbs) {
     test(`${fault.name} at every step of ${verb.name}: it ends as it was asked for, and nothing is left`, async (t) => {
-      const tally = await everyStepOf(setting, verb, fault);
+      const tally = await everyStepOf(setting, verb, fault, instance);
+      instance = tally.instance;
       faults += tally.faults;
       t.diagnostic(
         `${verb.name}: ${tally.faults} faults at ${tally.steps.join(', ')}; ${tally.failedThenDone} failed and was done when asked for again`,

@@ -23,10 +23,19 @@ export function readDefinition({ domains }: Connection, ref: DomainRef): Promise
   return domains.xml(ref, { inactive: true, secure: true });
 }
 
-/** To be called, with the lock of the instance, after each change of ours to the definition of its domain. */
+/**
+ * To be called, with the lock of the instance, after each change of ours to the definition of its domain. On a storage that is
+ * full nothing is remembered, which must keep nobody from stopping a guest: the definition has a newer generation than the one
+ * that is remembered, by which it is known as ours until it can be written down.
+ */
 export async function rememberDefinition(context: AgentContext, id: InstanceId, ref: DomainRef): Promise<void> {
   const [xml, version] = await readNow(context, ref);
-  await writeFileDurably(definitionPath(context.storage, id), `${versionLine(version)}\n${xml}`, mode);
+  try {
+    await writeFileDurably(definitionPath(context.storage, id), `${versionLine(version)}\n${xml}`, mode);
+  } catch (error) {
+    if (!isStorageFull(error)) throw error;
+    context.log.warn({ err: error, instance: id }, 'the definition could not be remembered');
+  }
 }
 
 /** How the domain of an adopted instance was defined when it came. What is known already stays. */
@@ -57,6 +66,9 @@ export async function lastDefinition(storage: Storage, id: InstanceId): Promise<
   const text = await readIfThere(definitionPath(storage, id));
   return text === undefined ? undefined : withoutVersion(text);
 }
+
+const isStorageFull = (error: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 const versionLine = (version: string): string => `<!-- as libvirt ${version} writes it -->`;
 const withoutVersion = (text: string): string => text.slice(text.indexOf('\n') + 1);
