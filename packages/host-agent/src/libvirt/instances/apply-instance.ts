@@ -57,7 +57,7 @@ export function applyInstance(
           },
         );
         // Discs and devices of a guest that runs are changed in its definition one by one.
-        if (writes && (survey.foreign || survey.domain)) await rememberNow(context, desired);
+        if (writes) await rememberNow(context, desired);
       }
     } catch (error) {
       if (!signal?.aborted && !isInterruption(error)) await undo.unwind(context.log);

@@ -5,7 +5,6 @@ import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import type { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { withOverlay } from '../definitions/effective-definition.ts';
-import { rememberDefinition } from '../definitions/remembered-definition.ts';
 import { hostChoices } from '../host/host-choices.ts';
 import { tolerate } from '../hypervisor-errors.ts';
 import type { StoredImage } from '../images/image-store.ts';
@@ -64,9 +63,7 @@ export async function define(
   if (!isOn) await eraseTpm(desired);
   const { uuid } = desired;
   if (domain === undefined) undo.add('definition', () => undefine(context, { name, uuid, id: -1 }));
-  const ref = await context.hypervisor.act(`define ${name}`, ({ domains }) => domains.defineXml(xml));
-  await rememberDefinition(context, desired.id, ref);
-  return ref;
+  return context.hypervisor.act(`define ${name}`, ({ domains }) => domains.defineXml(xml));
 }
 
 /** Removes a definition; of an adopted domain nothing else that can be kept. One that is gone is no error. */
