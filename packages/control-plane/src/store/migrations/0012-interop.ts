@@ -38,7 +38,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
 
     -- Hosts get to know what they are to keep of what they have already.
     update networks set generation = generation + 1;
-    update instances set generation = generation + 1, operation_id = null
+    update instances set generation = generation + 1, operation_id = null, reboot = null
       where desired <> 'deleted' and converged_generation = generation;
   `.execute(db);
 }
