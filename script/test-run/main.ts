@@ -56,10 +56,11 @@ async function main(): Promise<number> {
   }
 
   const results: FileResult[] = [];
-  const limit = availableParallelism();
+  // What runs alone waits more than it works: for servers, daemons and guests that it has killed.
+  const lanes = { shared: availableParallelism(), alone: availableParallelism() + 1 };
   const runAll = async (kind: TestFile['kind'], env: NodeJS.ProcessEnv, timeouts: { test: number; file: number }) => {
     const wanted = files.filter((file) => file.kind === kind);
-    await inParallel(wanted, limit, async ({ path }) => {
+    await inParallel(wanted, lanes[kind], async ({ path }) => {
       // A folder for each file: a run of its own must not find what another left.
       const folder = join(namespaceFolder, 'alone', path.replaceAll('/', '-').replace(/\.test\.ts$/, ''));
       const result = await runFile({
