@@ -48,7 +48,7 @@ export async function everyStepOf(
   for (let number = 1; ; number++) {
     const { cloud } = setting;
     const before = verb.creates ? undefined : await prepared(setting, verb, instance);
-    const ask = () => verb.ask(cloud.client, before as Instance);
+    const ask = () => patiently(() => verb.ask(cloud.client, before as Instance));
     const { held } = await cloud.holdAtStep(number);
     const asked = await ask();
     // What is made by a verb that creates is another one each time; a failed one is gone.
@@ -91,22 +91,39 @@ export async function everyStepOf(
 /** A running instance that the verb can be asked of, made anew when the last one is gone. */
 async function prepared(setting: LibvirtCloud, verb: VerbUnderFault, last: Instance | undefined): Promise<Instance> {
   const { client } = setting.cloud;
-  let instance = last && (await find(setting, last.id));
-  if (instance === undefined) instance = await launched(setting, verb);
+  const found = last && (await find(setting, last.id));
+  const instance = found ?? (await launched(setting, verb));
+  const { id } = instance;
+  if (found === undefined) await until('it runs', async () => (await find(setting, id))?.state === 'running');
   else if (instance.state === 'paused')
-    await succeed(setting, await client.resumeInstance({ params: { id: instance.id } }));
+    await succeed(setting, await patiently(() => client.resumeInstance({ params: { id } })));
   else if (instance.state !== 'running')
-    await succeed(setting, await client.startInstance({ params: { id: instance.id } }));
+    await succeed(setting, await patiently(() => client.startInstance({ params: { id } })));
   for (const step of verb.before ?? []) {
-    const change = await step(client, await client.getInstance({ params: { id: instance.id } }));
+    const change = await patiently(async () => step(client, await client.getInstance({ params: { id } })));
     if (change !== undefined) await succeed(setting, change);
   }
-  return client.getInstance({ params: { id: instance.id } });
+  return client.getInstance({ params: { id } });
+}
+
+/** A host that was away a moment ago may be told of as away only now: what is refused for that is asked for again. */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  const answer = await until('the host takes requests', async () => {
+    try {
+      return { value: await ask() };
+    } catch (error) {
+      if (error instanceof VirgaError && error.code === 'HostUnavailable') return undefined;
+      return { error };
+    }
+  });
+  if ('error' in answer) throw answer.error;
+  return answer.value;
 }
 
 async function launched(setting: LibvirtCloud, { launch: options }: VerbUnderFault): Promise<Instance> {
   const name = `vm-${randomBytes(4).toString('hex')}`;
-  const launch = await setting.cloud.client.launchInstance({ body: { ...setting.spec, ...options, name } });
+  const body = { ...setting.spec, ...options, name };
+  const launch = await patiently(() => setting.cloud.client.launchInstance({ body }));
   await succeed(setting, launch);
   return launch.instance;
 }
