@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { tinyGuestDisk } from '@virga/host-agent/contract-suite/tiny-guest';
 import { type Hypervisor, startHypervisor } from '@virga/testing/hypervisor';
 import { until } from '@virga/testing/until';
-import { output } from './run-program.ts';
+import { virsh } from './virsh.ts';
 import { WholeCloud } from './whole-cloud.ts';
 
 /** Told at once as a rule; what libvirt's event did not tell is found by looking, once a minute. */
@@ -30,7 +30,6 @@ after(async () => {
   await hypervisor?.close();
 });
 
-const virsh = async (...words: string[]) => (await output('virsh', '-c', 'qemu:///system', ...words)).trim();
 /** The process of a guest: another one after a restart. */
 const pidOf = (domain: string) => readFileSync(`/run/libvirt/qemu/${domain}.pid`, 'utf8');
 const launched = async (name: string) => {

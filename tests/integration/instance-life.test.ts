@@ -9,6 +9,8 @@ import { type Hypervisor, startHypervisor } from '@virga/testing/hypervisor';
 import { until } from '@virga/testing/until';
 import { type Inventory, takeInventory } from './inventory.ts';
 import { output } from './run-program.ts';
+import { stepsOf } from './steps.ts';
+import { virsh } from './virsh.ts';
 import { WholeCloud } from './whole-cloud.ts';
 
 let hypervisor: Hypervisor;
@@ -24,7 +26,6 @@ after(async () => {
   await hypervisor?.close();
 });
 
-const virsh = async (...words: string[]) => (await output('virsh', '-c', 'qemu:///system', ...words)).trim();
 const domains = async (...which: string[]) =>
   (await virsh('list', '--name', ...which)).split('\n').filter((line) => line !== '');
 const inGuest = async (name: string, ...command: string[]) =>
@@ -35,14 +36,7 @@ test('an instance lives as the command line says, and virsh sees the same', asyn
   let empty: Inventory;
   let domain = '';
   let id = '';
-  let isBroken = false;
-  /** What comes after a step that failed would only tell of that again. */
-  const step = (name: string, work: () => Promise<void>) =>
-    t.test(name, { skip: isBroken }, async () => {
-      isBroken = true;
-      await work();
-      isBroken = false;
-    });
+  const step = stepsOf(t);
 
   await step('a cloud gets an image, a network and a key', async () => {
     assert.ok(image && existsSync(image), 'VIRGA_TEST_STARTER_IMAGE names an image');

@@ -10,6 +10,7 @@ import { childAt, parseXml } from '@virga/host-agent/libvirt/xml';
 import { type Hypervisor, startHypervisor } from '@virga/testing/hypervisor';
 import { until } from '@virga/testing/until';
 import { output } from './run-program.ts';
+import { virsh } from './virsh.ts';
 import { WholeCloud } from './whole-cloud.ts';
 
 let hypervisor: Hypervisor;
@@ -31,7 +32,6 @@ after(async () => {
   await hypervisor?.close();
 });
 
-const virsh = async (...words: string[]) => (await output('virsh', '-c', 'qemu:///system', ...words)).trim();
 const launch = (name: string, options = '') =>
   cloud.done(`launch ${name} --image guest --type tiny --no-key --wait ${options}`.trim());
 const stateOf = async (name: string): Promise<string> => (await cloud.json(`show ${name}`)).state;

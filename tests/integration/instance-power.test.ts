@@ -6,7 +6,8 @@ import { after, before, test } from 'node:test';
 import { type Hypervisor, startHypervisor } from '@virga/testing/hypervisor';
 import { until } from '@virga/testing/until';
 import { type Inventory, takeInventory } from './inventory.ts';
-import { output } from './run-program.ts';
+import { stepsOf } from './steps.ts';
+import { virsh } from './virsh.ts';
 import { WholeCloud } from './whole-cloud.ts';
 
 let hypervisor: Hypervisor;
@@ -22,7 +23,6 @@ after(async () => {
   await hypervisor?.close();
 });
 
-const virsh = async (...words: string[]) => (await output('virsh', '-c', 'qemu:///system', ...words)).trim();
 const inGuest = async (...command: string[]) => (await cloud.done(['ssh', 'web', '--', ...command].join(' '))).trim();
 const bootId = () => inGuest('cat', '/proc/sys/kernel/random/boot_id');
 /** In a file system that is memory only. */
@@ -34,13 +34,7 @@ test('memory survives a pause and a hibernation, and nothing else', async (t) =>
   let domain = '';
   let id = '';
   let firstBoot = '';
-  let isBroken = false;
-  const step = (name: string, work: () => Promise<void>) =>
-    t.test(name, { skip: isBroken }, async () => {
-      isBroken = true;
-      await work();
-      isBroken = false;
-    });
+  const step = stepsOf(t);
   const allocated = async () => (await virga.json('hosts'))[0].allocatedMemoryMib;
 
   await step('a guest runs and remembers something', async () => {

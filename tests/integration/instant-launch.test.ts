@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { type Hypervisor, startHypervisor } from '@virga/testing/hypervisor';
 import { until } from '@virga/testing/until';
 import { type Inventory, takeInventory } from './inventory.ts';
-import { output } from './run-program.ts';
+import { virsh } from './virsh.ts';
 import { WholeCloud } from './whole-cloud.ts';
 
 let hypervisor: Hypervisor;
@@ -21,8 +21,6 @@ after(async () => {
   await cloud?.close();
   await hypervisor?.close();
 });
-
-const virsh = async (...words: string[]) => (await output('virsh', '-c', 'qemu:///system', ...words)).trim();
 
 test('an image is kept warm, a launch begins as a copy, and nothing stays of either', async (t) => {
   const image = process.env.VIRGA_TEST_STARTER_IMAGE;

@@ -6,7 +6,8 @@ import { after, before, test } from 'node:test';
 import { type Hypervisor, startHypervisor } from '@virga/testing/hypervisor';
 import { until } from '@virga/testing/until';
 import { type Inventory, takeInventory } from './inventory.ts';
-import { output } from './run-program.ts';
+import { stepsOf } from './steps.ts';
+import { virsh } from './virsh.ts';
 import { WholeCloud } from './whole-cloud.ts';
 
 let hypervisor: Hypervisor;
@@ -22,21 +23,13 @@ after(async () => {
   await hypervisor?.close();
 });
 
-const virsh = async (...words: string[]) => (await output('virsh', '-c', 'qemu:///system', ...words)).trim();
 const inGuest = async (name: string, command: string) => (await cloud.done(`ssh ${name} -- ${command}`)).trim();
 const gibibyte = 1024 ** 3;
 
 test('volumes and network interfaces come and go while guests run, and virsh sees the same', async (t) => {
   const { virga, image } = { virga: cloud, image: process.env.VIRGA_TEST_STARTER_IMAGE };
   let empty: Inventory;
-  let isBroken = false;
-  /** What comes after a step that failed would only tell of that again. */
-  const step = (name: string, work: () => Promise<void>) =>
-    t.test(name, { skip: isBroken }, async () => {
-      isBroken = true;
-      await work();
-      isBroken = false;
-    });
+  const step = stepsOf(t);
   const domainOf = async (name: string): Promise<string> => (await virga.json(`show ${name}`)).domainName;
   const disksOf = async (name: string, ...which: string[]) =>
     virsh('domblklist', await domainOf(name), '--details', ...which);

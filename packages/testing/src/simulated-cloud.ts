@@ -235,6 +235,17 @@ export class SimulatedCloud {
     this.#server = await startServer(this.#database, this.#hosts, this.#options);
   }
 
+  /** Asks for something, kills the server when it has come to the point, starts it anew, and waits for what was asked for. */
+  async killedAt<T extends { operationId: OperationId }>(point: string, ask: () => Promise<T>): Promise<T> {
+    const reached = this.freezeAt(point);
+    const answer = await ask();
+    await reached;
+    await this.kill();
+    await this.startAgain();
+    await this.succeeded(answer.operationId);
+    return answer;
+  }
+
   async close(): Promise<void> {
     await this.stop();
     for (const folder of this.#folders) await rm(folder, { recursive: true });

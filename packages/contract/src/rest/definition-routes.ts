@@ -4,7 +4,7 @@ import { OverlayChange } from '../agent/desired.ts';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
 import { Drift, DriftPolicy } from './definitions.ts';
-import { Instance } from './instances.ts';
+import { InstanceChanged } from './instances.ts';
 import { idParams, Nullable } from './shared.ts';
 
 /** As large as a definition can reasonably be. */
@@ -64,7 +64,7 @@ export const definitionRoutes = {
     access: { scope: 'project', role: 'admin' },
     params: idParams('instance'),
     body: Type.Object({ policy: DriftPolicy }, { additionalProperties: false }),
-    ok: Type.Object({ instance: Instance, operationId: IdSchema('operation') }),
+    ok: InstanceChanged,
     status: 202,
   }),
 };

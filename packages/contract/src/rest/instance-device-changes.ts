@@ -3,12 +3,12 @@ import { Type } from 'typebox';
 import { DiskLimits, NicLimits } from '../agent/desired.ts';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
-import { Instance } from './instances.ts';
+import { InstanceChanged } from './instances.ts';
 import { idParams } from './shared.ts';
 
 const change = {
   access: { scope: 'project', role: 'operator' },
-  ok: Type.Object({ instance: Instance, operationId: IdSchema('operation') }),
+  ok: InstanceChanged,
   status: 202,
   ifMatch: true,
 } as const;

@@ -1,16 +1,14 @@
 // Changing what the machine of an instance is made of, and what lies in its drive. What a running guest cannot have is
 // refused before anything changes, unless a restart was asked for with it.
-import { Type } from 'typebox';
-import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
 import { ChangeCdrom, ChangeHardware } from './instance-hardware.ts';
-import { Instance } from './instances.ts';
+import { InstanceChanged } from './instances.ts';
 import { idParams } from './shared.ts';
 
 const change = {
   access: { scope: 'project', role: 'operator' } as const,
   params: idParams('instance'),
-  ok: Type.Object({ instance: Instance, operationId: IdSchema('operation') }),
+  ok: InstanceChanged,
   status: 202 as const,
   ifMatch: true as const,
 };

@@ -1,9 +1,8 @@
 // Other sizes for an instance that exists. What the running guest cannot take is refused before anything changes, unless
 // a restart was asked for with it.
 import { type Static, Type } from 'typebox';
-import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
-import { Instance } from './instances.ts';
+import { InstanceChanged } from './instances.ts';
 import { idParams, Name } from './shared.ts';
 
 const Vcpus = Type.Integer({ minimum: 1, maximum: 512, description: 'instead of those of the type' });
@@ -41,7 +40,7 @@ export const instanceResizeRoutes = {
     access: { scope: 'project', role: 'operator' },
     params: idParams('instance'),
     body: ResizeInstance,
-    ok: Type.Object({ instance: Instance, operationId: IdSchema('operation') }),
+    ok: InstanceChanged,
     status: 202,
     ifMatch: true,
   }),

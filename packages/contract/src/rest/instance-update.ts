@@ -1,9 +1,7 @@
 // Changing what an instance is called and what becomes of it, while it goes on as it is.
-import { Type } from 'typebox';
-import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
 import { UpdateInstance } from './instance-attributes.ts';
-import { Instance } from './instances.ts';
+import { InstanceChanged } from './instances.ts';
 import { idParams } from './shared.ts';
 
 export const instanceUpdateRoutes = {
@@ -14,7 +12,7 @@ export const instanceUpdateRoutes = {
     access: { scope: 'project', role: 'operator' },
     params: idParams('instance'),
     body: UpdateInstance,
-    ok: Type.Object({ instance: Instance, operationId: IdSchema('operation') }),
+    ok: InstanceChanged,
     status: 202,
     ifMatch: true,
   }),

@@ -75,7 +75,8 @@ export const Instance = Type.Object(
 );
 export type Instance = Static<typeof Instance>;
 
-const Changed = Type.Object({ instance: Instance, operationId: IdSchema('operation') });
+/** What every change of an instance answers: it as it is now, and the operation to follow. */
+export const InstanceChanged = Type.Object({ instance: Instance, operationId: IdSchema('operation') });
 
 export const LaunchInstance = Type.Object(
   {
@@ -127,7 +128,7 @@ export const act = (verb: string, summary: string, body?: ReturnType<typeof Type
   access: { scope: 'project', role: 'operator' } as const,
   params: idParams('instance'),
   ...(body ? { body } : {}),
-  ok: Changed,
+  ok: InstanceChanged,
   status: 202 as const,
   ifMatch: true as const,
 });
@@ -201,7 +202,7 @@ export const instanceRoutes = {
     summary: 'Launch an instance',
     access: { scope: 'project', role: 'operator' },
     body: LaunchInstance,
-    ok: Changed,
+    ok: InstanceChanged,
     status: 202,
   }),
   startInstance: route({
@@ -229,7 +230,7 @@ export const instanceRoutes = {
     access: { scope: 'project', role: 'operator' },
     params: idParams('instance'),
     query: Type.Object({ withVolumes: Type.Optional(Type.Boolean()) }),
-    ok: Changed,
+    ok: InstanceChanged,
     status: 202,
     ifMatch: true,
   }),

@@ -1,12 +1,9 @@
 // What Virga and virsh have in common: domains of somebody else, taken over and given back without a restart.
 import { Type } from 'typebox';
 import { ForeignDomain } from '../agent/foreign.ts';
-import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
-import { Instance } from './instances.ts';
+import { InstanceChanged } from './instances.ts';
 import { idParams, Name, Page } from './shared.ts';
-
-const Changed = Type.Object({ instance: Instance, operationId: IdSchema('operation') });
 
 export const interopRoutes = {
   listForeignDomains: route({
@@ -36,7 +33,7 @@ export const interopRoutes = {
       },
       { additionalProperties: false },
     ),
-    ok: Changed,
+    ok: InstanceChanged,
     status: 202,
   }),
   releaseInstance: route({
@@ -45,7 +42,7 @@ export const interopRoutes = {
     summary: 'Give an instance back: its domain runs on with its disks, and is no longer an instance',
     access: { scope: 'project', role: 'admin' },
     params: idParams('instance'),
-    ok: Changed,
+    ok: InstanceChanged,
     status: 202,
     ifMatch: true,
   }),

@@ -2,7 +2,7 @@
 // once, and nothing leaks.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { InstanceId, OperationId } from '@virga/contract/ids';
+import type { InstanceId } from '@virga/contract/ids';
 import { launchOf, SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { deleteImage, registerImage } from '../modules/images/image-operations.ts';
 import {
@@ -29,17 +29,6 @@ before(async () => {
 });
 after(() => cloud.close());
 
-/** Asks for something, kills the server when it has come to the point, and starts it anew. */
-async function killedAt<T extends { operationId: OperationId }>(point: string, ask: () => Promise<T>): Promise<T> {
-  const reached = cloud.freezeAt(point);
-  const answer = await ask();
-  await reached;
-  await cloud.kill();
-  await cloud.startAgain();
-  await cloud.succeeded(answer.operationId);
-  return answer;
-}
-
 const launch = (name: string) => launchInstance(cloud.deps, cloud.operator, launchOf(name));
 const remove = (id: InstanceId) => deleteInstance(cloud.deps, cloud.operator, id);
 
@@ -55,7 +44,7 @@ async function assertRunsOnce(id: InstanceId): Promise<void> {
 
 for (const point of ['folder', 'root-disk', 'seed', 'lease', 'define', 'start', 'after applyInstance']) {
   test(`killed at ${point} of a launch`, async () => {
-    const { instance } = await killedAt(point, () => launch('launched'));
+    const { instance } = await cloud.killedAt(point, () => launch('launched'));
     await assertRunsOnce(instance.id);
     await cloud.succeeded((await remove(instance.id)).operationId);
     await cloud.assertNothingLeft();
@@ -65,7 +54,7 @@ for (const point of ['folder', 'root-disk', 'seed', 'lease', 'define', 'start', 
 for (const point of ['destroy', 'undefine', 'delete-leases', 'delete-files', 'after deleteInstance']) {
   test(`killed at ${point} of a delete`, async () => {
     const { id } = await cloud.launch('deleted');
-    await killedAt(point, () => remove(id));
+    await cloud.killedAt(point, () => remove(id));
     await cloud.assertNothingLeft();
   });
 }
@@ -108,7 +97,7 @@ test('killed at every step of stop, start, reboot and destroy', async () => {
     ['after applyInstance', () => startInstance(deps(), operator, id)],
   ] as const;
   for (const [point, ask] of changes) {
-    const { instance } = await killedAt(point, ask);
+    const { instance } = await cloud.killedAt(point, ask);
     const { state, desiredState } = await cloud.instance(id);
     assert.equal(state, desiredState, point);
     assert.equal(desiredState, instance.desiredState);
@@ -153,7 +142,7 @@ test('killed at every step of pausing, hibernating, waking, rebooting and renami
     ['after applyInstance', wake, 'running', 9],
   ];
   for (const [point, ask, state, booted] of changes) {
-    await killedAt(point, ask);
+    await cloud.killedAt(point, ask);
     assert.equal((await cloud.instance(id)).state, state, point);
     assert.equal(boots(), booted, `boots after ${point}`);
   }
@@ -165,7 +154,7 @@ test('killed at every step of pausing, hibernating, waking, rebooting and renami
 
 test('killed at every step of creating and deleting a network', async () => {
   for (const point of ['define-network', 'start-network', 'after applyNetwork']) {
-    const { network } = await killedAt(point, () =>
+    const { network } = await cloud.killedAt(point, () =>
       createNetwork(cloud.deps, cloud.administrator, { name: 'second', cidr: '10.88.0.0/24' }),
     );
     const there = await cloud.host().listNetworks(cloud.deps.cloudId);
@@ -175,7 +164,7 @@ test('killed at every step of creating and deleting a network', async () => {
   for (const point of ['stop-network', 'undefine-network', 'after deleteNetwork']) {
     const created = await createNetwork(cloud.deps, cloud.administrator, { name: 'second', cidr: '10.88.0.0/24' });
     await cloud.succeeded(created.operationId);
-    await killedAt(point, () => deleteNetwork(cloud.deps, cloud.operator, created.network.id));
+    await cloud.killedAt(point, () => deleteNetwork(cloud.deps, cloud.operator, created.network.id));
     assert.equal((await cloud.host().listNetworks(cloud.deps.cloudId)).length, 1, point);
   }
 });
@@ -183,8 +172,10 @@ test('killed at every step of creating and deleting a network', async () => {
 test('killed while an image is imported and deleted', async () => {
   const { source } = await cloud.deps.db.selectFrom('images').selectAll().executeTakeFirstOrThrow();
   const request = { name: 'second', path: source.path, format: 'raw' as const };
-  const { image } = await killedAt('after importImage', () => registerImage(cloud.deps, cloud.administrator, request));
+  const { image } = await cloud.killedAt('after importImage', () =>
+    registerImage(cloud.deps, cloud.administrator, request),
+  );
   assert.equal((await cloud.host().listImages(cloud.deps.cloudId)).length, 2);
-  await killedAt('after deleteImage', () => deleteImage(cloud.deps, cloud.operator, image.id));
+  await cloud.killedAt('after deleteImage', () => deleteImage(cloud.deps, cloud.operator, image.id));
   assert.equal((await cloud.host().listImages(cloud.deps.cloudId)).length, 1);
 });

@@ -2,7 +2,7 @@
 // once, and nothing leaks.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import type { InstanceId, OperationId, VolumeId } from '@virga/contract/ids';
+import type { InstanceId, VolumeId } from '@virga/contract/ids';
 import type { Volume } from '@virga/contract/rest/volumes';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { attachVolume, detachVolume } from '../modules/instances/attach-volume.ts';
@@ -17,17 +17,6 @@ before(async () => {
   await cloud.prepare();
 });
 after(() => cloud.close());
-
-/** Asks for something, kills the server when it has come to the point, and starts it anew. */
-async function killedAt<T extends { operationId: OperationId }>(point: string, ask: () => Promise<T>): Promise<T> {
-  const reached = cloud.freezeAt(point);
-  const answer = await ask();
-  await reached;
-  await cloud.kill();
-  await cloud.startAgain();
-  await cloud.succeeded(answer.operationId);
-  return answer;
-}
 
 const create = () => createVolume(cloud.deps, cloud.operator, { name: 'data', sizeGib: 1 });
 const remove = (id: VolumeId) => deleteVolume(cloud.deps, cloud.operator, id);
@@ -49,7 +38,7 @@ async function endOf(id: InstanceId): Promise<void> {
 
 for (const point of ['volume', 'after applyVolume']) {
   test(`killed at ${point} of a creation`, async () => {
-    const { volume } = await killedAt(point, create);
+    const { volume } = await cloud.killedAt(point, create);
     assert.deepEqual(
       (await onHost()).map(({ id, intact }) => [id, intact]),
       [[volume.id, true]],
@@ -62,7 +51,7 @@ for (const point of ['volume', 'after applyVolume']) {
 for (const point of ['delete-volume', 'after deleteVolume']) {
   test(`killed at ${point} of a deletion`, async () => {
     const { id } = await aVolume();
-    await killedAt(point, () => remove(id));
+    await cloud.killedAt(point, () => remove(id));
     assert.deepEqual(await onHost(), []);
   });
 }
@@ -70,7 +59,7 @@ for (const point of ['delete-volume', 'after deleteVolume']) {
 for (const point of ['grow-volume', 'after applyVolume']) {
   test(`killed at ${point} of a growth`, async () => {
     const { id } = await aVolume();
-    await killedAt(point, () => resizeVolume(cloud.deps, cloud.operator, id, { sizeGib: 2 }));
+    await cloud.killedAt(point, () => resizeVolume(cloud.deps, cloud.operator, id, { sizeGib: 2 }));
     assert.equal((await onHost())[0]?.sizeBytes, 2 * 1024 ** 3);
     await cloud.succeeded((await remove(id)).operationId);
   });
@@ -80,13 +69,13 @@ test('killed at every step of attaching, limiting and detaching a volume', async
   const { id } = await cloud.launch('web');
   const volume = await aVolume();
   for (const point of ['metadata', 'attach-volume', 'after applyInstance']) {
-    await killedAt(point, () => attachVolume(cloud.deps, cloud.operator, id, { volume: 'data' }));
+    await cloud.killedAt(point, () => attachVolume(cloud.deps, cloud.operator, id, { volume: 'data' }));
     assert.equal(await count(id, volume.id), 1, point);
     assert.equal((await cloud.instance(id)).volumes[0]?.state, 'attached', point);
-    await killedAt('limit-disk', () => limitDisk(cloud.deps, cloud.operator, id, volume.id, { iops: 100 }));
+    await cloud.killedAt('limit-disk', () => limitDisk(cloud.deps, cloud.operator, id, volume.id, { iops: 100 }));
     assert.match(await cloud.host().domainXml(id), /<total_iops_sec>100</);
     const detachAt = point === 'metadata' ? point : point.replace('attach', 'detach');
-    await killedAt(detachAt, () => detachVolume(cloud.deps, cloud.operator, id, volume.id));
+    await cloud.killedAt(detachAt, () => detachVolume(cloud.deps, cloud.operator, id, volume.id));
     assert.equal(await count(id, volume.id), 0, detachAt);
     assert.equal((await getVolume(cloud.deps.db, cloud.operator, volume.id)).state, 'available', detachAt);
   }
@@ -97,7 +86,7 @@ test('killed at every step of attaching, limiting and detaching a volume', async
 test('killed at every step of adding, limiting and removing a network interface', async () => {
   const { id } = await cloud.launch('web');
   for (const point of ['metadata', 'lease', 'attach-nic', 'after applyInstance']) {
-    const { instance } = await killedAt(point, () =>
+    const { instance } = await cloud.killedAt(point, () =>
       addNetworkInterface(cloud.deps, cloud.operator, id, { network: 'default' }),
     );
     const nic = instance.networkInterfaces[1]!;
@@ -105,9 +94,9 @@ test('killed at every step of adding, limiting and removing a network interface'
     const leased = async () => (await cloud.host().listNetworks(cloud.deps.cloudId)).flatMap(({ leases }) => leases);
     assert.deepEqual(new Set((await leased()).map(({ mac }) => mac)).size, 2, point);
     const limits = { outboundBytesPerSecond: 1_000_000 };
-    await killedAt('limit-nic', () => limitNetworkInterface(cloud.deps, cloud.operator, id, nic.id, limits));
+    await cloud.killedAt('limit-nic', () => limitNetworkInterface(cloud.deps, cloud.operator, id, nic.id, limits));
     const removeAt = point === 'attach-nic' ? 'detach-nic' : point === 'lease' ? 'after applyInstance' : point;
-    await killedAt(removeAt, () => removeNetworkInterface(cloud.deps, cloud.operator, id, nic.id));
+    await cloud.killedAt(removeAt, () => removeNetworkInterface(cloud.deps, cloud.operator, id, nic.id));
     assert.equal(await count(id, nic.id), 0, removeAt);
     assert.ok(!(await leased()).some(({ mac }) => mac === nic.mac), removeAt);
   }
@@ -118,7 +107,7 @@ test('killed while an instance that has a volume is deleted: the volume stays', 
   const { id } = await cloud.launch('web');
   const volume = await aVolume();
   await cloud.succeeded((await attachVolume(cloud.deps, cloud.operator, id, { volume: 'data' })).operationId);
-  await killedAt('undefine', () => deleteInstance(cloud.deps, cloud.operator, id));
+  await cloud.killedAt('undefine', () => deleteInstance(cloud.deps, cloud.operator, id));
   assert.equal((await getVolume(cloud.deps.db, cloud.operator, volume.id)).state, 'available');
   assert.equal((await onHost())[0]?.intact, true);
   await cloud.succeeded((await remove(volume.id)).operationId);

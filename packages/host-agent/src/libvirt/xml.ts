@@ -108,7 +108,8 @@ function toElement(node: Parsed): XmlElement {
 
 const named: Record<string, string> = { amp: '&', lt: '<', gt: '>', apos: "'", quot: '"' };
 
-function decodeEntities(text: string): string {
+/** The built-in entities; others stay as they are. */
+export function decodeEntities(text: string): string {
   return text.replace(
     /&(?:#x([0-9a-fA-F]{1,6})|#([0-9]{1,7})|(amp|lt|gt|apos|quot));/g,
     (whole, hex, decimal, name) => {

@@ -1,7 +1,8 @@
 // What a simulated host refuses, before anything is done: what is somebody else's, and what does not fit.
 import type { InstanceIdentity } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
-import { nameOf } from './host-records.ts';
+import type { InstanceId } from '@virga/contract/ids';
+import { nameOf, type StoredDomain } from './host-records.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 /** @throws Conflict the id, the name or the UUID of the domain is taken by somebody else */
@@ -33,5 +34,28 @@ export function requireSpace(host: SimulatedHost, neededBytes: number): void {
   throw new VirgaError('StorageFull', {
     detail: `The storage of the host is full: ${freeBytes} bytes are free, ${neededBytes} are needed.`,
     action: 'Delete instances or images that are no longer needed, or add storage.',
+  });
+}
+
+const whereToLook = 'Look at the state of the instance: virga show.';
+
+/** The domain of an instance. @throws NotFound */
+export function requireDomain(host: SimulatedHost, id: InstanceId, action = whereToLook): StoredDomain {
+  const domain = host.domain(id);
+  if (domain !== undefined) return domain;
+  throw new VirgaError('NotFound', { detail: `There is no domain of ${id} on the host.`, action });
+}
+
+/**
+ * The same for what can only be done to one that is on.
+ * @param so what follows from its being off
+ * @throws NotFound | Conflict
+ */
+export function requireRunning(host: SimulatedHost, id: InstanceId, so = ''): StoredDomain {
+  const domain = requireDomain(host, id);
+  if (domain.power !== 'off') return domain;
+  throw new VirgaError('Conflict', {
+    detail: `${domain.record.desired.domainName} does not run${so}.`,
+    action: 'Start it first.',
   });
 }

@@ -2,10 +2,10 @@
 // host, so that it takes its time and fails where faults are injected.
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
-import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId } from '@virga/contract/ids';
 import type { Clock } from '../clock.ts';
 import type { Calls } from './call-steps.ts';
+import { requireRunning } from './host-rules.ts';
 import {
   answeringGuest,
   fileStatus,
@@ -102,21 +102,7 @@ export function simulatedScreenAccess(
   const hangUp = (id: InstanceId) => {
     for (const end of open.get(id) ?? []) end();
   };
-  const runningName = (id: InstanceId) => {
-    const domain = host.domain(id);
-    if (domain === undefined) {
-      throw new VirgaError('NotFound', {
-        detail: `There is no domain of ${id} on the host.`,
-        action: 'Look at the state of the instance: virga show.',
-      });
-    }
-    const { domainName } = domain.record.desired;
-    if (domain.power !== 'off') return domainName;
-    throw new VirgaError('Conflict', {
-      detail: `${domainName} does not run, so it has no screen.`,
-      action: 'Start it first.',
-    });
-  };
+  const runningName = (id: InstanceId) => requireRunning(host, id, ', so it has no screen').record.desired.domainName;
   return {
     openDisplay: (id) =>
       calls.run('openDisplay', id, undefined, () => {

@@ -1,10 +1,10 @@
 // The domain XML that a real host would have for an instance, made by the same function.
 import type { DesiredInstance } from '@virga/contract/agent/desired';
-import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId } from '@virga/contract/ids';
 import { withOverlay } from '../libvirt/definitions/effective-definition.ts';
 import { domainXml } from '../libvirt/instances/domain-xml.ts';
 import { devicesOf } from './host-records.ts';
+import { requireDomain } from './host-rules.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 /** @throws NotFound there is no domain */
@@ -15,13 +15,11 @@ export function simulatedDomainXml(host: SimulatedHost, id: InstanceId): string 
 
 /** Without the overlay of the instance. @throws NotFound there is no domain */
 export function generatedDomainXml(host: SimulatedHost, id: InstanceId): string {
-  const domain = host.domain(id);
-  if (domain === undefined) {
-    throw new VirgaError('NotFound', {
-      detail: `There is no domain of ${id} on the host.`,
-      action: 'Look at what the instance is doing; its domain is made when it is next looked after.',
-    });
-  }
+  const domain = requireDomain(
+    host,
+    id,
+    'Look at what the instance is doing; its domain is made when it is next looked after.',
+  );
   const { record } = domain;
   const { volumes, nics, rootDiskLimits, cdrom = null } = devicesOf(domain);
   const rootDisk = { ...record.desired.rootDisk, limits: rootDiskLimits };

@@ -10,6 +10,7 @@ import {
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId } from '@virga/contract/ids';
 import type { StoredDomain } from './host-records.ts';
+import { requireDomain } from './host-rules.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 const defaultFileMode = 0o666;
@@ -68,13 +69,7 @@ export function guestControls(host: SimulatedHost): GuestControls {
 
 /** The guest behind an agent that answers. @throws NotFound | GuestUnavailable */
 export function answeringGuest(host: SimulatedHost, id: InstanceId): { guest: SimulatedGuest; domain: StoredDomain } {
-  const domain = host.domain(id);
-  if (domain === undefined) {
-    throw new VirgaError('NotFound', {
-      detail: `There is no domain of ${id} on the host.`,
-      action: 'Look at the state of the instance: virga show.',
-    });
-  }
+  const domain = requireDomain(host, id);
   const { domainName } = domain.record.desired;
   const unavailable = (detail: string, action: string) => new VirgaError('GuestUnavailable', { detail, action });
   if (domain.power !== 'running') {

@@ -2,11 +2,11 @@
 // show on its serial console, as a guest that listens would show them.
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { InstrumentAccess } from '@virga/contract/agent/instruments';
-import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId } from '@virga/contract/ids';
 import type { Clock } from '../clock.ts';
 import type { Calls } from './call-steps.ts';
 import type { StoredDomain } from './host-records.ts';
+import { requireRunning } from './host-rules.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 /** A guest that does nothing costs about this much of a core. */
@@ -53,19 +53,4 @@ export function simulatedInstruments(host: SimulatedHost, calls: Calls, clock: C
       ),
     injectNmi: (id, context) => ofRunning('injectNmi', id, context, () => host.print(id, '[nmi]\r\n')),
   };
-}
-
-function requireRunning(host: SimulatedHost, id: InstanceId): StoredDomain {
-  const domain = host.domain(id);
-  if (domain === undefined) {
-    throw new VirgaError('NotFound', {
-      detail: `There is no domain of ${id} on the host.`,
-      action: 'Look at the state of the instance: virga show.',
-    });
-  }
-  if (domain.power !== 'off') return domain;
-  throw new VirgaError('Conflict', {
-    detail: `${domain.record.desired.domainName} does not run.`,
-    action: 'Start it first.',
-  });
 }

@@ -2,6 +2,7 @@
 import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
 import { VirgaError } from '@virga/contract/errors';
 import type { VolumeId } from '@virga/contract/ids';
+import { volumeNotOurs, volumeOvertaken } from '../volume-conflicts.ts';
 import type { CallSteps } from './call-steps.ts';
 import { devicesOf, type StoredVolume } from './host-records.ts';
 import { requireSpace } from './host-rules.ts';
@@ -17,8 +18,9 @@ export async function applyVolume(
 ): Promise<ObservedVolume> {
   const { volumes } = host.store;
   const present = volumes.get(desired.id);
-  if (present !== undefined && present.cloudId !== desired.cloudId) throw notOurs(desired.id);
-  if (present !== undefined && present.generation > desired.generation) throw overtaken(present, desired);
+  if (present !== undefined && present.cloudId !== desired.cloudId) throw volumeNotOurs(desired.id);
+  if (present !== undefined && present.generation > desired.generation)
+    throw volumeOvertaken(present.generation, desired);
   if (present === undefined) {
     if (mustExist) throw gone(desired.id);
     await steps.take('volume', 20, steps.timings.rootDiskMs, () => {
@@ -67,15 +69,3 @@ const gone = (id: VolumeId) =>
 
 const inUse = (id: VolumeId, domainName: string) =>
   new VirgaError('InUse', { detail: `The domain ${domainName} has the volume ${id}.`, action: 'Take it out first.' });
-
-const notOurs = (id: VolumeId) =>
-  new VirgaError('Conflict', {
-    detail: `The volume ${id} on the host belongs to another cloud.`,
-    action: 'Create another one.',
-  });
-
-const overtaken = (present: StoredVolume, { id, generation }: Pick<DesiredVolume, 'id' | 'generation'>) =>
-  new VirgaError('Conflict', {
-    detail: `The volume ${id} is at generation ${present.generation} already; ${generation} is older.`,
-    action: 'Nothing: the newer request holds.',
-  });

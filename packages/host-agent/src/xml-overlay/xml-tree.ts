@@ -1,7 +1,7 @@
 // XML as a tree that can be changed and written again: names with their prefixes, order kept, white space between elements
 // dropped. Comments and processing instructions are not kept, as libvirt keeps none either.
 import { XMLParser } from 'fast-xml-parser';
-import { escapeXml } from '../libvirt/xml.ts';
+import { decodeEntities, escapeXml } from '../libvirt/xml.ts';
 
 export type XmlNode = {
   name: string;
@@ -48,8 +48,8 @@ function toNode(parsed: Parsed): XmlNode | undefined {
   const text = content.map((child) => (typeof child['#text'] === 'string' ? child['#text'] : '')).join('');
   return {
     name,
-    attributes: Object.fromEntries(attributes.map(([key, value]) => [key, decode(value)])),
-    text: children.length > 0 ? '' : decode(text.trim() === '' ? '' : text),
+    attributes: Object.fromEntries(attributes.map(([key, value]) => [key, decodeEntities(value)])),
+    text: children.length > 0 ? '' : decodeEntities(text.trim() === '' ? '' : text),
     children,
   };
 }
@@ -106,16 +106,3 @@ export function sameHead(one: XmlNode, other: XmlNode): boolean {
 
 const ownAttributes = ({ attributes }: XmlNode) =>
   Object.entries(attributes).filter(([key]) => !key.startsWith(namespacePrefix));
-
-const named: Record<string, string> = { amp: '&', lt: '<', gt: '>', apos: "'", quot: '"' };
-
-function decode(text: string): string {
-  return text.replace(
-    /&(?:#x([0-9a-fA-F]{1,6})|#([0-9]{1,7})|(amp|lt|gt|apos|quot));/g,
-    (whole, hex, decimal, name) => {
-      if (name !== undefined) return named[name]!;
-      const point = hex === undefined ? Number.parseInt(decimal, 10) : Number.parseInt(hex, 16);
-      return point <= 0x10ffff ? String.fromCodePoint(point) : whole;
-    },
-  );
-}

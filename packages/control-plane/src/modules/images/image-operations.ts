@@ -9,6 +9,7 @@ import { brokenConstraint, type Db, inTransaction, type Tx } from '../../store/d
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
+import { openOperationsOf } from '../operations/operation-store.ts';
 import { deleteImageKind } from './delete-image.workflow.ts';
 import { type ImageRow, imageNotFound, toImage, visibleImages } from './image-store.ts';
 import { importImageKind } from './import-image.workflow.ts';
@@ -131,7 +132,7 @@ export async function deleteImage(
         action: 'Leave out the condition.',
       });
     }
-    const open = await openOperation(tx, id);
+    const [open] = await openOperationsOf(tx, id);
     if (row.state === 'deleting' && open) return { image: toImage(row), operationId: open };
     if (row.state === 'pending') {
       throw new VirgaError('Conflict', {
@@ -208,16 +209,6 @@ async function refuseWhileReleased(tx: Tx, row: ImageRow): Promise<void> {
     detail: `The disk of ${released.domain_name}, which was released, rests on image ${row.name}.`,
     action: 'Undefine that domain with virsh and remove its files, or adopt it and delete it.',
   });
-}
-
-async function openOperation(tx: Tx, id: ImageId): Promise<OperationId | undefined> {
-  const row = await tx
-    .selectFrom('operations')
-    .select('id')
-    .where('resource_id', '=', id)
-    .where('state', 'in', ['queued', 'running'])
-    .executeTakeFirst();
-  return row?.id;
 }
 
 const resourceOf = (row: ImageRow) => ({

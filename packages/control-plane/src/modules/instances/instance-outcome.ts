@@ -8,6 +8,7 @@ import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { backOffMs } from '../../reconcile/back-off.ts';
 import { inTransaction, type Tx } from '../../store/database.ts';
+import { failureOf } from '../../store/failure.ts';
 import { releaseAddresses } from '../networks/address-store.ts';
 import { endOperation, progressOperation } from '../operations/operation-store.ts';
 import { release } from '../placement/placement.ts';
@@ -205,8 +206,8 @@ async function tellGone(tx: Tx, access: SystemAccess, row: InstanceRow, failed: 
  */
 export async function recordFailed({ deps, access }: Context, row: InstanceRow, error: VirgaError): Promise<number> {
   const now = deps.clock.now();
-  const { code, detail, action } = error;
-  const failure = JSON.stringify({ code, detail, action });
+  const { detail } = error;
+  const failure = failureOf(error);
   const failures = row.failures + 1;
   const delayMs = backOffMs(failures);
   return inTransaction(deps.db, async (tx) => {

@@ -10,7 +10,7 @@ import { brokenConstraint, type Db, inTransaction, type Tx } from '../../store/d
 import { notify } from '../../store/notifications.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
-import { createOperation, overtakeOperations } from '../operations/operation-store.ts';
+import { createOperation, openOperationsOf, overtakeOperations } from '../operations/operation-store.ts';
 import { addressRange } from './address-pool.ts';
 import { insertAddresses } from './address-store.ts';
 import { bridgeNameOf } from './network.ts';
@@ -130,13 +130,8 @@ export async function deleteNetwork(deps: Deps, access: ProjectAccess<'admin'>, 
     await refuseWhileUsed(tx, row);
     const now = deps.clock.now();
     if (row.desired !== 'deleted' || row.failure) await overtakeOperations(tx, access, id, 'network.delete', now);
-    const open = await tx
-      .selectFrom('operations')
-      .select('id')
-      .where('resource_id', '=', id)
-      .where('state', 'in', ['queued', 'running'])
-      .executeTakeFirst();
-    if (open) return { network: toNetwork(row), operationId: open.id };
+    const [open] = await openOperationsOf(tx, id);
+    if (open) return { network: toNetwork(row), operationId: open };
     const resource = { projectId: row.project_id, resourceId: id, resourceName: row.name };
     const generation = row.generation + 1;
     const operationId = await createOperation(tx, access, { kind: 'network.delete', ...resource, generation });

@@ -4,7 +4,8 @@ import type { SystemAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { inTransaction, type Tx } from '../../store/database.ts';
-import { endOperation, progressOperation } from '../operations/operation-store.ts';
+import { failureOf } from '../../store/failure.ts';
+import { endOperation, openOperationsOf, progressOperation } from '../operations/operation-store.ts';
 import type { NetworkRow } from './network-store.ts';
 
 type Context = { deps: Deps; access: SystemAccess };
@@ -19,7 +20,7 @@ export async function recordNetworkReached({ deps, access }: Context, row: Netwo
       .set({ converged_generation: row.generation, failure: null })
       .where('id', '=', row.id)
       .execute();
-    for (const id of await openOperations(tx, row)) await endOperation(tx, access, id, {}, deps.clock.now());
+    for (const id of await openOperationsOf(tx, row.id)) await endOperation(tx, access, id, {}, deps.clock.now());
     await appendEvent(tx, access, { ...about(row, 'network.active'), message: `Network ${row.name} is active.` });
     return true;
   });
@@ -29,7 +30,8 @@ export async function recordNetworkDeleted({ deps, access }: Context, row: Netwo
   return inTransaction(deps.db, async (tx) => {
     if (!(await hold(tx, row))) return false;
     const error = row.failure ? fromProblem(row.failure) : undefined;
-    for (const id of await openOperations(tx, row)) await endOperation(tx, access, id, { error }, deps.clock.now());
+    for (const id of await openOperationsOf(tx, row.id))
+      await endOperation(tx, access, id, { error }, deps.clock.now());
     await tx.deleteFrom('networks').where('id', '=', row.id).execute();
     await appendEvent(tx, access, {
       ...about(row, error ? 'network.create-failed' : 'network.deleted'),
@@ -53,7 +55,7 @@ export async function recordNetworkFailed(
     if (!(await hold(tx, row))) return false;
     if (isWaiting) {
       const message = `waiting: ${error.detail}`;
-      for (const id of await openOperations(tx, row)) await progressOperation(tx, access, id, { message }, now);
+      for (const id of await openOperationsOf(tx, row.id)) await progressOperation(tx, access, id, { message }, now);
       return false;
     }
     if (row.failure) return false;
@@ -61,7 +63,7 @@ export async function recordNetworkFailed(
     await tx
       .updateTable('networks')
       .set({
-        failure: JSON.stringify({ code: error.code, detail: error.detail, action: error.action }),
+        failure: failureOf(error),
         ...(isNew && { desired: 'deleted' as const, generation: row.generation + 1 }),
       })
       .where('id', '=', row.id)
@@ -88,16 +90,6 @@ async function hold(tx: Tx, row: NetworkRow): Promise<boolean> {
     .forUpdate()
     .executeTakeFirst();
   return current?.generation === row.generation;
-}
-
-async function openOperations(tx: Tx, row: NetworkRow) {
-  const rows = await tx
-    .selectFrom('operations')
-    .select('id')
-    .where('resource_id', '=', row.id)
-    .where('state', 'in', ['queued', 'running'])
-    .execute();
-  return rows.map(({ id }) => id);
 }
 
 const about = (row: NetworkRow, type: string) => ({

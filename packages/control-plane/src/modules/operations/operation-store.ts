@@ -97,6 +97,17 @@ export async function endOperation(
   return numUpdatedRows > 0n;
 }
 
+/** Operations of a resource that have not ended. */
+export async function openOperationsOf(tx: Tx, resourceId: string): Promise<OperationId[]> {
+  const rows = await tx
+    .selectFrom('operations')
+    .select('id')
+    .where('resource_id', '=', resourceId)
+    .where('state', 'in', open)
+    .execute();
+  return rows.map(({ id }) => id);
+}
+
 /** Ends every open operation of a resource, because a newer request has taken over. */
 export async function overtakeOperations(
   tx: Tx,
@@ -105,15 +116,10 @@ export async function overtakeOperations(
   by: string,
   now: Date,
 ): Promise<void> {
-  const rows = await tx
-    .selectFrom('operations')
-    .select('id')
-    .where('resource_id', '=', resourceId)
-    .where('state', 'in', open)
-    .execute();
+  const ids = await openOperationsOf(tx, resourceId);
   const error = new VirgaError('Conflict', {
     detail: `The operation was overtaken by ${by}.`,
     action: 'Nothing needs to be done; ask again if you still want it.',
   });
-  for (const { id } of rows) await endOperation(tx, access, id, { error }, now);
+  for (const id of ids) await endOperation(tx, access, id, { error }, now);
 }

@@ -10,6 +10,7 @@ import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { backOffMs } from '../../reconcile/back-off.ts';
 import { inTransaction, storeError } from '../../store/database.ts';
+import { failureOf } from '../../store/failure.ts';
 import { provideImage } from '../images/image-hosts.ts';
 import { templateDomain } from './template.ts';
 import { desiredShellOf, desiredTemplateOf, type TemplateRow } from './template-store.ts';
@@ -138,7 +139,7 @@ export class TemplateReconciler {
     if (known.code === 'HostUnavailable' || known.code === 'StoreUnavailable') throw error;
     const failures = row.failures + 1;
     const retryMs = backOffMs(failures);
-    const failure = JSON.stringify({ code: known.code, detail: known.detail, action: known.action });
+    const failure = failureOf(known);
     const retry_at = new Date(this.#deps.clock.now().getTime() + retryMs);
     this.#deps.log.warn({ err: error, template: row.id, host: this.#host.name }, 'a guest cannot be kept');
     await this.#deps.db
@@ -186,7 +187,7 @@ export class TemplateReconciler {
   async #recordShellFailure(row: TemplateRow, error: unknown): Promise<void> {
     if (this.#ending.signal.aborted || !(error instanceof VirgaError) || error.code === 'HostUnavailable') throw error;
     this.#deps.log.warn({ err: error, template: row.id, host: this.#host.name }, 'a copy cannot be prepared');
-    const failure = JSON.stringify({ code: error.code, detail: error.detail, action: error.action });
+    const failure = failureOf(error);
     await this.#deps.db.updateTable('image_templates').set({ failure }).where('id', '=', row.id).execute();
     this.#wakeAfter(backOffMs(1));
   }

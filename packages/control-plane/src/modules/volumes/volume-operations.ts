@@ -8,7 +8,7 @@ import { appendEvent } from '../../events/event-log.ts';
 import { brokenConstraint, type Db, inTransaction, type Tx } from '../../store/database.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
-import { createOperation, endOperation, overtakeOperations } from '../operations/operation-store.ts';
+import { createOperation, endOperation, openOperationsOf, overtakeOperations } from '../operations/operation-store.ts';
 import {
   deleteVolumeRow,
   findVolume,
@@ -209,7 +209,7 @@ export async function deleteVolume(
         action: `Detach it first: virga detach ${row.attachment.instanceName} ${row.name}`,
       });
     }
-    const open = await openOperation(tx, id);
+    const [open] = await openOperationsOf(tx, id);
     if (row.desired === 'deleted' && open) return { volume: toVolume(row), operationId: open };
     await overtakeOperations(tx, access, id, 'volume.delete', deps.clock.now());
     const operationId = await deleteVolumeRow(tx, access, row);
@@ -220,16 +220,6 @@ export async function deleteVolume(
     });
     return { volume: toVolume((await findVolume(tx, id))!), operationId };
   });
-}
-
-async function openOperation(tx: Tx, id: VolumeId): Promise<OperationId | undefined> {
-  const row = await tx
-    .selectFrom('operations')
-    .select('id')
-    .where('resource_id', '=', id)
-    .where('state', 'in', ['queued', 'running'])
-    .executeTakeFirst();
-  return row?.id;
 }
 
 /** Its saved memory knows the disk as it was. */

@@ -5,7 +5,8 @@ import type { SystemAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { inTransaction, type Tx } from '../../store/database.ts';
-import { endOperation, progressOperation } from '../operations/operation-store.ts';
+import { failureOf } from '../../store/failure.ts';
+import { endOperation, openOperationsOf, progressOperation } from '../operations/operation-store.ts';
 import { resourceOf, type VolumeRow } from './volume-store.ts';
 
 type Context = { deps: Deps; access: SystemAccess };
@@ -19,7 +20,7 @@ export async function recordVolumeReached({ deps, access }: Context, row: Volume
       .set({ converged_generation: row.generation, failure: null })
       .where('id', '=', row.id)
       .execute();
-    for (const id of await openOperations(tx, row)) await endOperation(tx, access, id, {}, deps.clock.now());
+    for (const id of await openOperationsOf(tx, row.id)) await endOperation(tx, access, id, {}, deps.clock.now());
     const isNew = row.converged_generation === 0;
     await appendEvent(tx, access, {
       type: isNew ? 'volume.created' : 'volume.resized',
@@ -36,7 +37,8 @@ export async function recordVolumeDeleted({ deps, access }: Context, row: Volume
   return inTransaction(deps.db, async (tx) => {
     if (!(await hold(tx, row))) return false;
     const error = row.failure ? fromProblem(row.failure) : undefined;
-    for (const id of await openOperations(tx, row)) await endOperation(tx, access, id, { error }, deps.clock.now());
+    for (const id of await openOperationsOf(tx, row.id))
+      await endOperation(tx, access, id, { error }, deps.clock.now());
     await tx.deleteFrom('volumes').where('id', '=', row.id).execute();
     await appendEvent(tx, access, {
       type: error ? 'volume.create-failed' : 'volume.deleted',
@@ -63,7 +65,7 @@ export async function recordVolumeFailed(
     if (!(await hold(tx, row))) return false;
     if (isWaiting) {
       const message = `waiting: ${error.detail}`;
-      for (const id of await openOperations(tx, row)) await progressOperation(tx, access, id, { message }, now);
+      for (const id of await openOperationsOf(tx, row.id)) await progressOperation(tx, access, id, { message }, now);
       return false;
     }
     if (row.failure) return false;
@@ -77,7 +79,7 @@ export async function recordVolumeFailed(
       return true;
     }
     await tx.updateTable('volumes').set({ failure }).where('id', '=', row.id).execute();
-    for (const id of await openOperations(tx, row)) await endOperation(tx, access, id, { error }, now);
+    for (const id of await openOperationsOf(tx, row.id)) await endOperation(tx, access, id, { error }, now);
     await appendEvent(tx, access, {
       type: 'volume.failed',
       ...resourceOf(row),
@@ -109,8 +111,6 @@ export async function recordVolumeSeen({ deps, access }: Context, row: VolumeRow
   });
 }
 
-const failureOf = ({ code, detail, action }: VirgaError): string => JSON.stringify({ code, detail, action });
-
 async function hold(tx: Tx, row: VolumeRow): Promise<boolean> {
   const current = await tx
     .selectFrom('volumes')
@@ -119,14 +119,4 @@ async function hold(tx: Tx, row: VolumeRow): Promise<boolean> {
     .forUpdate()
     .executeTakeFirst();
   return current?.generation === row.generation;
-}
-
-async function openOperations(tx: Tx, row: VolumeRow) {
-  const rows = await tx
-    .selectFrom('operations')
-    .select('id')
-    .where('resource_id', '=', row.id)
-    .where('state', 'in', ['queued', 'running'])
-    .execute();
-  return rows.map(({ id }) => id);
 }

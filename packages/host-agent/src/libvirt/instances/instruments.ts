@@ -1,13 +1,12 @@
 // What libvirt measures of an instance, its keyboard, and the button that a machine has for those who debug it. Keeps
 // nothing; asks libvirt each time.
 import { type InstanceStatistics, type InstrumentAccess, keyHoldMs } from '@virga/contract/agent/instruments';
-import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId } from '@virga/contract/ids';
 import type { DomainStatistics } from '@virga/libvirt/api/domain/statistics';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import type { AgentContext } from '../agent-context.ts';
-import { requireDomain } from './require-domain.ts';
+import { requireRunning } from './require-domain.ts';
 
 const groups = ['state', 'cpu', 'balloon', 'vcpu', 'interface', 'block'] as const;
 
@@ -69,10 +68,4 @@ export function statisticsOf(record: DomainStatistics['parameters'], at: Date): 
       sentDropped: count(`${prefix}.tx.drop`),
     })),
   };
-}
-
-async function requireRunning(context: AgentContext, connection: Connection, id: InstanceId): Promise<DomainRef> {
-  const domain = await requireDomain(context, connection, id);
-  if (await connection.domains.isActive(domain)) return domain;
-  throw new VirgaError('Conflict', { detail: `${domain.name} does not run.`, action: 'Start it first.' });
 }

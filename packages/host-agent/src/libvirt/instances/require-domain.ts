@@ -21,3 +21,19 @@ export async function requireDomain(context: AgentContext, connection: Connectio
     action: 'Look at the state of the instance: virga show.',
   });
 }
+
+/**
+ * The same for what can only be done to a domain that is on.
+ * @param so what follows from its being off, such as `, so it has no screen`
+ * @throws NotFound | Conflict
+ */
+export async function requireRunning(
+  context: AgentContext,
+  connection: Connection,
+  id: InstanceId,
+  so = '',
+): Promise<DomainRef> {
+  const domain = await requireDomain(context, connection, id);
+  if (await connection.domains.isActive(domain)) return domain;
+  throw new VirgaError('Conflict', { detail: `${domain.name} does not run${so}.`, action: 'Start it first.' });
+}

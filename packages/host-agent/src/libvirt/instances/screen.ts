@@ -6,17 +6,16 @@ import type { Duplex, Readable } from 'node:stream';
 import type { ScreenAccess } from '@virga/contract/agent/guest';
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId } from '@virga/contract/ids';
-import type { Connection } from '@virga/libvirt/connection/connect';
-import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import { isPng, readPixmap, writePng } from '../../picture.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
 import { childAt, childrenOf, parseXml } from '../xml.ts';
-import { requireDomain } from './require-domain.ts';
+import { requireRunning } from './require-domain.ts';
 
 /** More than the pixels of two 4K screens, as a pixmap. */
 const maxPictureBytes = 64 * 1024 ** 2;
 const connectMs = 5_000;
+const withoutScreen = ', so it has no screen';
 const anyAddress: Record<string, string> = { '0.0.0.0': '127.0.0.1', '::': '::1' };
 
 type DisplayAddress = { path: string } | { host: string; port: number };
@@ -30,7 +29,7 @@ export function screenAccess(context: AgentContext): ScreenAccess {
 
 async function openDisplay(context: AgentContext, id: InstanceId): Promise<Duplex> {
   const { name, address } = await context.hypervisor.ask(`look at the screen of ${id}`, async (connection) => {
-    const domain = await requireRunning(context, connection, id);
+    const domain = await requireRunning(context, connection, id, withoutScreen);
     return { name: domain.name, address: displayAddress(await connection.domains.xml(domain)) };
   });
   if (address === undefined) throw noScreen(name);
@@ -59,13 +58,13 @@ export function displayAddress(xml: string): DisplayAddress | undefined {
 
 function screenshot(context: AgentContext, id: InstanceId): Promise<Buffer> {
   return context.hypervisor.act(`take a picture of the screen of ${id}`, async (connection) => {
-    const domain = await requireRunning(context, connection, id);
+    const domain = await requireRunning(context, connection, id, withoutScreen);
     try {
       const { stream } = await connection.domains.screenshot(domain);
       const bytes = await readAll(stream, domain.name);
       return isPng(bytes) ? bytes : writePng(readPixmap(bytes));
     } catch (error) {
-      if (isLibvirtError(error, 'OPERATION_INVALID')) await requireRunning(context, connection, id);
+      if (isLibvirtError(error, 'OPERATION_INVALID')) await requireRunning(context, connection, id, withoutScreen);
       // There is no video device.
       if (isLibvirtError(error, 'INTERNAL_ERROR', 'INVALID_ARG', 'OPERATION_UNSUPPORTED')) {
         const devices = childAt(parseXml(await connection.domains.xml(domain)), 'devices');
@@ -90,16 +89,6 @@ async function readAll(stream: Readable, name: string): Promise<Buffer> {
     parts.push(part);
   }
   return Buffer.concat(parts);
-}
-
-/** @throws NotFound | Conflict */
-async function requireRunning(context: AgentContext, connection: Connection, id: InstanceId): Promise<DomainRef> {
-  const domain = await requireDomain(context, connection, id);
-  if (await connection.domains.isActive(domain)) return domain;
-  throw new VirgaError('Conflict', {
-    detail: `${domain.name} does not run, so it has no screen.`,
-    action: 'Start it first.',
-  });
 }
 
 function noScreen(name: string): VirgaError {

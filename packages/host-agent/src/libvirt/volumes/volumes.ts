@@ -7,6 +7,7 @@ import type { VolumeId } from '@virga/contract/ids';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import { CommandFailed, runCommand } from '../../run-command.ts';
+import { volumeNotOurs, volumeOvertaken } from '../../volume-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
 import { makeDisk } from '../instances/root-disk.ts';
@@ -33,8 +34,9 @@ export function applyVolume(
   const { id, cloudId } = record;
   return context.locks.run(id, async () => {
     const present = await readVolume(storage, id);
-    if (present !== undefined && present.cloudId !== cloudId) throw notOurs(id);
-    if (present !== undefined && present.generation > record.generation) throw overtaken(present.generation, record);
+    if (present !== undefined && present.cloudId !== cloudId) throw volumeNotOurs(id);
+    if (present !== undefined && present.generation > record.generation)
+      throw volumeOvertaken(present.generation, record);
     try {
       if (present === undefined) {
         if (mustExist) throw volumeGone(id, volumeFile(storage.volumesPath, id));
@@ -164,16 +166,4 @@ const inUse = (id: VolumeId, { name }: DomainRef) =>
   new VirgaError('InUse', {
     detail: `The domain ${name} has the volume ${id}.`,
     action: `Take it out first: virsh domblklist ${name}, virsh detach-disk ${name} TARGET --persistent`,
-  });
-
-const notOurs = (id: VolumeId) =>
-  new VirgaError('Conflict', {
-    detail: `The volume ${id} on the host belongs to another cloud.`,
-    action: 'Create another one.',
-  });
-
-const overtaken = (applied: number, { id, generation }: Pick<DesiredVolume, 'id' | 'generation'>) =>
-  new VirgaError('Conflict', {
-    detail: `The volume ${id} is at generation ${applied} already; ${generation} is older.`,
-    action: 'Nothing: the newer request holds.',
   });
