@@ -56,7 +56,7 @@ export function applyInstance(
             return 'again';
           },
         );
-        // Discs and devices of a guest that runs are changed in its definition one by one.
+        // Once, after all: discs and devices of a guest that runs are changed in its definition one by one.
         if (writes) await rememberNow(context, desired);
       }
     } catch (error) {

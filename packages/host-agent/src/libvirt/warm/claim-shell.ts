@@ -7,6 +7,7 @@ import type { TemplateId } from '@virga/contract/ids';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
+import { rememberDefinition } from '../definitions/remembered-definition.ts';
 import { hostChoices } from '../host/host-choices.ts';
 import { isInterruption } from '../hypervisor-errors.ts';
 import { requireImage } from '../images/image-store.ts';
@@ -142,12 +143,15 @@ async function claim(
   // From here on it is the instance, and what is missing is done as for any.
   await hook('warm-card', desired.id);
   const networkNames = new Map([...networks].map(([id, found]) => [id, found.ref.name]));
-  await hypervisor.act(`plug cards into ${ref.name}`, async ({ domains }) => {
-    for (const nic of desired.nics) {
-      await domains.attachDevice(ref, networkCard(nic, { desired, networkNames, host }), { live: true });
-    }
-    await domains.setLabel(ref, 'title', desired.name, { live: true });
-  });
+  await Promise.all([
+    hypervisor.act(`plug cards into ${ref.name}`, async ({ domains }) => {
+      for (const nic of desired.nics) {
+        await domains.attachDevice(ref, networkCard(nic, { desired, networkNames, host }), { live: true });
+      }
+      await domains.setLabel(ref, 'title', desired.name, { live: true });
+    }),
+    rememberDefinition(context, desired.id, ref),
+  ]);
   await finish(context, { ref, record });
 }
 

@@ -67,6 +67,8 @@ test('copies of one guest begin in a fraction of a boot, share its memory, and h
     const [observed] = (await agent.listInstances(cloudId)).filter(({ id }) => id === copy.id);
     assert.deepEqual([observed?.state, observed?.intact, observed?.warm], ['running', true, true]);
     assert.deepEqual(await agent.listShells(cloudId), []);
+    // What others make of its definition is told from now on.
+    await stat(join(storagePath, 'instances', copy.id, 'definition.xml'));
   }
   const median = [...warmSeconds].sort((a, b) => a - b)[1]!;
   t.diagnostic(
