@@ -39,9 +39,10 @@ async function fill({ pool }: Store): Promise<void> {
       select ${id('ami', '1')}, id, 'starter', 'public', 'available', 'qcow2', '{}', 'virga', 0 from projects;
     insert into networks (id, project_id, name, visibility, cidr, gateway, bridge, uuid)
       select ${id('net', '1')}, id, 'default', 'public', '10.0.0.0/8', '10.0.0.1', 'vg0', gen_random_uuid() from projects;
-    insert into instances (id, project_id, name, uuid, host_id, image_id, type, vcpus, memory_mib, disk_bytes, root_disk_id,
+    insert into instances (id, project_id, name, domain_name, guest_host_name, uuid, host_id, image_id, type, vcpus, memory_mib, disk_bytes, root_disk_id,
         firmware, key_pairs, desired, converged_generation, allocated, observed_state, created_at)
-      select ${id('i', 'n')}, projects.id, 'web-' || n, gen_random_uuid(), ${id('host', '1 + n % 100')}, ${id('ami', '1')}, 'small',
+      select ${id('i', 'n')}, projects.id, 'web-' || n, 'web-' || n || '.' || ${id('i', 'n')}, 'web-' || n, gen_random_uuid(),
+        ${id('host', '1 + n % 100')}, ${id('ami', '1')}, 'small',
         1, 512, 4294967296, ${id('vol', 'n')}, 'bios', '[{"name":"ada","publicKey":"ssh-ed25519 AAAA"}]', 'running', 1, true,
         'running', timestamptz '2030-01-01Z' + n * interval '1 s'
       from projects, generate_series(1, ${instanceCount}) n;
