@@ -63,6 +63,25 @@ test('a download ends only after the server has confirmed the end', async () => 
   await end;
 });
 
+test('data may come ahead of the answer that opens the stream, more than is ever held back', async () => {
+  const piece = Buffer.alloc(256 * 1024, 7);
+  const connection = await connectTo((message, peer) => {
+    if (message.procedure !== download) return false;
+    if (message.type === 0) {
+      for (let i = 0; i < 16; i++) peer.stream(message, piece);
+      setTimeout(() => {
+        peer.reply(message);
+        peer.stream(message, Buffer.alloc(0));
+      }, 50);
+    } else if (message.status === 0) {
+      peer.stream(message);
+    }
+    return true;
+  });
+  const data = await buffer(await connection.volumes.download(volume, { timeoutMs: 5000 }));
+  assert.ok(data.equals(Buffer.concat(Array.from({ length: 16 }, () => piece))));
+});
+
 test('an error in place of the confirmation fails the download, although all data came', async () => {
   const connection = await connectTo((message, peer) => {
     if (message.procedure !== download) return false;

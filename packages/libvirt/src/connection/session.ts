@@ -84,6 +84,7 @@ export class Session {
         return stream;
       };
       const answer = await rpc.callWithStream(procedure, args, sink, options);
+      stream.opened();
       stream.once('close', () => setImmediate(release));
       if (stream.closed) release();
       return { answer, stream };

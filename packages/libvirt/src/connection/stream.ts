@@ -1,7 +1,8 @@
 // A libvirt data stream as a Node stream. Owns the hand-shakes around the data: end of data, finish, abort. The end is
 // reported only after libvirt has confirmed it, so a stream that ended well was complete. Fails with LibvirtError or
 // ConnectionLost. The protocol has no window per stream: a reader that stops makes us stop reading the whole transport,
-// which is why streams normally ride a connection of their own.
+// which is why streams normally ride a connection of their own. libvirt may send data ahead of the answer that opens the
+// stream: reading goes on up to that answer, or it would never come.
 import { Duplex } from 'node:stream';
 import { LibvirtError, ProtocolError } from '../errors.ts';
 import { remoteError } from '../protocol/objects.ts';
@@ -24,6 +25,8 @@ export interface StreamKind {
   sparse: boolean;
 }
 
+/** What a peer may send ahead of its answer before it counts as one that never answers. */
+const maxEarlyBytes = 256 * 1024 * 1024;
 const holeMessage = struct({ length: hyper, flags: uint });
 type State = 'open' | 'finishing' | 'ended';
 
@@ -32,6 +35,8 @@ export class LibvirtStream extends Duplex implements StreamSink {
   private readonly procedure: Procedure<unknown, unknown>;
   private readonly serial: number;
   private state: State = 'open';
+  private answered = false;
+  private earlyBytes = 0;
   private paused = false;
   private finished: ((error?: Error | null) => void) | undefined;
 
@@ -44,6 +49,12 @@ export class LibvirtStream extends Duplex implements StreamSink {
     this.rpc = rpc;
     this.procedure = procedure;
     this.serial = serial;
+  }
+
+  /** The call that opened the stream was answered: from here on a slow reader holds the peer back. */
+  opened(): void {
+    this.answered = true;
+    if (this.state === 'open' && this.readableLength >= this.readableHighWaterMark) this.holdBack();
   }
 
   packet(status: number, reader: XdrReader): void {
@@ -107,6 +118,17 @@ export class LibvirtStream extends Duplex implements StreamSink {
 
   private deliver(data: Buffer | StreamHole): void {
     if (this.push(data)) return;
+    if (this.answered) {
+      this.holdBack();
+      return;
+    }
+    this.earlyBytes += Buffer.isBuffer(data) ? data.length : 0;
+    if (this.earlyBytes > maxEarlyBytes) {
+      throw new ProtocolError(`the peer sent ${maxEarlyBytes} bytes of a stream without an answer to what opened it`);
+    }
+  }
+
+  private holdBack(): void {
     this.paused = true;
     this.rpc.pauseReading();
   }
