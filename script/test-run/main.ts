@@ -1,5 +1,5 @@
-// Runs the tests, inside the namespaces that `script/test` has made: first those that share one set of them, with a
-// database server and a libvirtd, then each of the others in a set of its own. Ends with one line of sums.
+// Runs the tests, inside the namespaces that `script/test` has made: those that share one set of them, with a database
+// server and a libvirtd, and each of the others in a set of its own. Ends with one line of sums.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -20,9 +20,10 @@ function required(name: string): string {
   return value;
 }
 
-/** Runs the jobs in order, so many at a time. */
-async function inParallel<T>(items: readonly T[], limit: number, run: (item: T) => Promise<void>): Promise<void> {
-  const queue = [...items];
+type Timeouts = { test: number; file: number };
+
+/** Takes one job after the other from the queue, which others may take from too, so many at a time. */
+async function work<T>(queue: T[], limit: number, run: (item: T) => Promise<void>): Promise<void> {
   const worker = async () => {
     for (let item = queue.shift(); item !== undefined; item = queue.shift()) await run(item);
   };
@@ -56,33 +57,35 @@ async function main(): Promise<number> {
   }
 
   const results: FileResult[] = [];
-  // What runs alone waits more than it works: for servers, daemons and guests that it has killed.
-  const lanes = { shared: availableParallelism(), alone: availableParallelism() + 1 };
-  const runAll = async (kind: TestFile['kind'], env: NodeJS.ProcessEnv, timeouts: { test: number; file: number }) => {
-    const wanted = files.filter((file) => file.kind === kind);
-    await inParallel(wanted, lanes[kind], async ({ path }) => {
+  const run = async (path: string, prefix: string[], env: NodeJS.ProcessEnv, timeouts: Timeouts) => {
+    const { test: testTimeoutMs, file: fileTimeoutMs } = timeouts;
+    const result = await runFile({ root, path, prefix, env: { ...process.env, ...env }, testTimeoutMs, fileTimeoutMs });
+    results.push(result);
+    console.log(fileLine(result));
+    if (result.failures.length > 0) console.log(failureText(result));
+  };
+  const runShared = async (queue: string[]) => {
+    if (queue.length === 0) return;
+    const services = await startSharedServices();
+    const timeouts = { test: 2 * minute, file: 5 * minute };
+    await work(queue, availableParallelism(), (path) => run(path, [], services.env, timeouts));
+    await services.close();
+  };
+  const runAlone = (queue: string[], limit: number) =>
+    work(queue, limit, (path) => {
       // A folder for each file: a run of its own must not find what another left.
       const folder = join(namespaceFolder, 'alone', path.replaceAll('/', '-').replace(/\.test\.ts$/, ''));
-      const result = await runFile({
-        root,
-        path,
-        prefix: kind === 'alone' ? [join(root, 'script/namespace'), folder] : [],
-        env: { ...process.env, ...env },
-        testTimeoutMs: timeouts.test,
-        fileTimeoutMs: timeouts.file,
-      });
-      results.push(result);
-      console.log(fileLine(result));
-      if (result.failures.length > 0) console.log(failureText(result));
+      return run(path, [join(root, 'script/namespace'), folder], {}, { test: 10 * minute, file: 20 * minute });
     });
-  };
 
-  if (files.some((file) => file.kind === 'shared')) {
-    const services = await startSharedServices();
-    await runAll('shared', services.env, { test: 2 * minute, file: 5 * minute });
-    await services.close();
-  }
-  await runAll('alone', {}, { test: 10 * minute, file: 20 * minute });
+  const pathsOf = (kind: TestFile['kind']) => files.filter((file) => file.kind === kind).map(({ path }) => path);
+  // What runs alone waits more than it works, for servers, daemons and guests that it has killed: one of them runs beside
+  // what is shared, and one more than there are processors after that.
+  const alone = pathsOf('alone');
+  await Promise.all([
+    runAlone(alone, 1),
+    runShared(pathsOf('shared')).then(() => runAlone(alone, availableParallelism())),
+  ]);
 
   saveDurations(results, durationsMs);
   const failed = results.filter((result) => result.failures.length > 0);
