@@ -34,6 +34,63 @@ export const NicLimits = Type.Object(
 );
 export type NicLimits = Static<typeof NicLimits>;
 
+/**
+ * Where vCPUs run. `shared`: on the host CPUs that nobody has for himself. `dedicated`: each vCPU on a host CPU of its own,
+ * whose hyper-thread siblings no other instance uses. `numa`: shared, but all in one node with its memory. `isolated`:
+ * dedicated, on CPUs that the kernel gives no other work, the emulator kept away from them too.
+ */
+export const CpuPolicy = Type.Union([
+  Type.Literal('shared'),
+  Type.Literal('dedicated'),
+  Type.Literal('numa'),
+  Type.Literal('isolated'),
+]);
+export type CpuPolicy = Static<typeof CpuPolicy>;
+
+export const CpuTuning = Type.Object({
+  policy: CpuPolicy,
+  /**
+   * Host CPUs that its vCPUs have for themselves, chosen by placement: vCPU i runs on the i-th. Empty unless dedicated or
+   * isolated; then it runs where the host's shared ones are, within `node` when that is given.
+   */
+  hostCpus: Type.Array(Type.Integer({ minimum: 0 })),
+  /** NUMA node of its memory and vCPUs; null: anywhere. */
+  node: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
+  /** Weight against other instances when CPUs are short; null: 100 a vCPU, what all have by default. */
+  shares: Type.Union([Type.Integer({ minimum: 1, maximum: 10_000 }), Type.Null()]),
+  /** At most this much of a host CPU for each vCPU, in percent; null: no limit. */
+  capPercent: Type.Union([Type.Integer({ minimum: 1, maximum: 100 }), Type.Null()]),
+});
+export type CpuTuning = Static<typeof CpuTuning>;
+
+export const MemoryBacking = Type.Object({
+  /** Static huge pages of this size, reserved on the host; null: ordinary pages. */
+  hugePageKib: Type.Union([Type.Literal(2048), Type.Literal(1_048_576), Type.Null()]),
+  /** KSM may merge its pages with those of others. As the guest was started. */
+  mergeable: Type.Boolean(),
+});
+export type MemoryBacking = Static<typeof MemoryBacking>;
+
+/** How QEMU reads and writes a disk's file; what is absent is as the host does it best and safely. */
+export const DiskDriver = Type.Object(
+  {
+    cache: Type.Optional(
+      Type.Union([
+        Type.Literal('none'),
+        Type.Literal('writethrough'),
+        Type.Literal('writeback'),
+        Type.Literal('directsync'),
+        Type.Literal('unsafe'),
+      ]),
+    ),
+    aio: Type.Optional(Type.Union([Type.Literal('threads'), Type.Literal('native'), Type.Literal('io_uring')])),
+    discard: Type.Optional(Type.Union([Type.Literal('unmap'), Type.Literal('ignore')])),
+    ioThread: Type.Optional(Type.Boolean({ description: 'a thread of its own for this disk' })),
+  },
+  { additionalProperties: false },
+);
+export type DiskDriver = Static<typeof DiskDriver>;
+
 export const DesiredNic = Type.Object({
   id: IdSchema('networkInterface'),
   networkId: IdSchema('network'),
@@ -49,6 +106,7 @@ export const DesiredVolumeAttachment = Type.Object({
   target: Type.String({ pattern: '^[vs]d[a-z]$' }),
   readOnly: Type.Boolean(),
   limits: Type.Optional(DiskLimits),
+  driver: Type.Optional(DiskDriver),
 });
 export type DesiredVolumeAttachment = Static<typeof DesiredVolumeAttachment>;
 
@@ -121,6 +179,8 @@ export const DesiredInstance = Type.Object({
   memoryMib: Type.Integer(),
   /** Up to here memory can be added while it runs; at least `memoryMib`. */
   maxMemoryMib: Type.Integer(),
+  cpu: CpuTuning,
+  memoryBacking: MemoryBacking,
   hardware: Hardware,
   firmware: Firmware,
   /** A TPM 2.0 of its own, emulated by swtpm. */
@@ -138,6 +198,7 @@ export const DesiredInstance = Type.Object({
     imageId: Type.Union([IdSchema('image'), Type.Null()]),
     sizeBytes: Type.Integer({ description: 'at least the virtual size of the image' }),
     limits: Type.Optional(DiskLimits),
+    driver: Type.Optional(DiskDriver),
   }),
   volumes: Type.Array(DesiredVolumeAttachment),
   nics: Type.Array(DesiredNic),
@@ -168,6 +229,8 @@ export type DesiredInstance = Static<typeof DesiredInstance>;
 /** What an instance is unless it says otherwise: also how records of earlier versions are read. */
 export const instanceDefaults = {
   description: '',
+  cpu: { policy: 'shared', hostCpus: [], node: null, shares: null, capPercent: null },
+  memoryBacking: { hugePageKib: null, mergeable: true },
   hardware: 'virtio',
   tpm: false,
   watchdog: null,

@@ -8,6 +8,23 @@ export const Acceleration = Type.Object({
 });
 export type Acceleration = Static<typeof Acceleration>;
 
+export const HostCpu = Type.Object({
+  id: Type.Integer(),
+  node: Type.Integer({ description: 'NUMA node' }),
+  socket: Type.Integer(),
+  core: Type.Integer({ description: 'within the socket; CPUs of one core are hyper-thread siblings' }),
+  isolated: Type.Boolean({ description: 'the kernel gives it no work by itself (isolcpus)' }),
+});
+export type HostCpu = Static<typeof HostCpu>;
+
+export const NumaNode = Type.Object({
+  id: Type.Integer(),
+  memoryMib: Type.Integer(),
+  /** Static huge pages by size. */
+  hugePages: Type.Array(Type.Object({ sizeKib: Type.Integer(), total: Type.Integer(), free: Type.Integer() })),
+});
+export type NumaNode = Static<typeof NumaNode>;
+
 export const HostFacts = Type.Object({
   name: Type.String(),
   arch: Type.String({ description: 'as libvirt names it, such as x86_64' }),
@@ -23,6 +40,8 @@ export const HostFacts = Type.Object({
   kernelVersion: Type.String(),
   features: Type.Array(HostFeature),
   bootId: Type.String({ description: 'another one after each start of the host' }),
+  cpus: Type.Array(HostCpu, { description: 'online, by id' }),
+  numaNodes: Type.Array(NumaNode, { description: 'at least one' }),
   nicLimits: Type.Boolean({ description: 'its kernel can limit the rate of a network interface' }),
 });
 export type HostFacts = Static<typeof HostFacts>;

@@ -1,6 +1,8 @@
 // What the parts of the libvirt agent share. Owns nothing by itself; the agent makes it and closes it.
 import type { Logger } from 'pino';
 import type { Clock } from '../clock.ts';
+import type { HostChanges } from '../host-changes/host-changes.ts';
+import type { HostSystem } from '../host-system/host-system.ts';
 import type { KeyedLock } from '../keyed-lock.ts';
 import type { StepHook } from '../step-hook.ts';
 import type { Accelerator } from './host/acceleration.ts';
@@ -12,6 +14,10 @@ import type { Storage } from './storage.ts';
 
 export type AgentContext = {
   hypervisor: Hypervisor;
+  /** The files and programs of the host. */
+  system: HostSystem;
+  /** What is changed on the host itself. */
+  changes: HostChanges;
   storage: Storage;
   log: Logger;
   clock: Clock;

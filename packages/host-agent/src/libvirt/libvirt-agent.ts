@@ -1,5 +1,6 @@
 // The real host agent: the contract of `HostAgent` over libvirt, QEMU's programs and a storage folder. Owns putting the
 // parts together; each part is its own file. Opening asks nothing of libvirt, so it works while libvirtd is down.
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { CallContext, HostAgent } from '@virga/contract/agent/agent';
 import type { Definition, DefinitionEdit, ObservedDrift, OverlayPlan } from '@virga/contract/agent/definition';
@@ -15,6 +16,8 @@ import type { WarmKeeping } from '@virga/contract/agent/warm';
 import type { ImageId, InstanceId, NetworkId, VolumeId } from '@virga/contract/ids';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../clock.ts';
+import { HostChanges } from '../host-changes/host-changes.ts';
+import { type HostSystem, realHostSystem } from '../host-system/host-system.ts';
 import { KeyedLock } from '../keyed-lock.ts';
 import type { StepHook } from '../step-hook.ts';
 import type { AgentContext } from './agent-context.ts';
@@ -60,6 +63,8 @@ export type LibvirtAgentOptions = {
   savedMemoryPath?: string | undefined;
   /** How `auto` proves KVM. */
   probe?: KvmProbe | undefined;
+  /** Default the host's own files and programs. */
+  system?: HostSystem | undefined;
   log: Logger;
   clock?: Clock | undefined;
   hook?: StepHook | undefined;
@@ -69,11 +74,13 @@ const systemSavedMemoryPath = '/var/lib/libvirt/qemu/save';
 
 /** @throws InvalidArgument | HostUnavailable the storage folder cannot be used */
 export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<HostAgent> {
-  const { log, clock = systemClock, hook = () => undefined, probe = {} } = options;
+  const { log, clock = systemClock, hook = () => undefined, probe = {}, system = realHostSystem } = options;
   const storage = await openStorage(options.storagePath);
   const hypervisor = new Hypervisor(options);
   const context: AgentContext = {
     hypervisor,
+    system,
+    changes: new HostChanges({ system, recordPath: join(storage.path, 'host-changes.json'), hook }),
     storage,
     log,
     clock,

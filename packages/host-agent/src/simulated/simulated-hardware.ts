@@ -2,7 +2,15 @@
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { HostFeature } from '@virga/contract/agent/host-features';
 
-export type SimulatedHardware = { cpuThreads: number; memoryMib: number; storageBytes: number };
+export type SimulatedHardware = {
+  cpuThreads: number;
+  memoryMib: number;
+  storageBytes: number;
+  /** Default 1. CPUs and memory are spread over them evenly. */
+  numaNodes?: number | undefined;
+  /** Default 1. */
+  threadsPerCore?: number | undefined;
+};
 
 export function hostFacts(
   name: string,
@@ -22,8 +30,26 @@ export function hostFacts(
     hypervisorVersion: '9.2.0',
     libvirtVersion: '11.3.0',
     kernelVersion: '6.12.0',
+    ...topologyOf(hardware),
     nicLimits: true,
     features: host.features,
     bootId: host.bootId,
   };
+}
+
+/** As many real machines number their CPUs: first one thread of each core, then their siblings. */
+function topologyOf({ cpuThreads, memoryMib, numaNodes = 1, threadsPerCore = 1 }: SimulatedHardware) {
+  const cores = Math.ceil(cpuThreads / threadsPerCore);
+  const coresPerNode = Math.ceil(cores / numaNodes);
+  const cpus = Array.from({ length: cpuThreads }, (_, id) => {
+    const core = id % cores;
+    const node = Math.floor(core / coresPerNode);
+    return { id, node, socket: node, core: core % coresPerNode, isolated: false };
+  });
+  const nodes = Array.from({ length: numaNodes }, (_, id) => ({
+    id,
+    memoryMib: Math.floor(memoryMib / numaNodes),
+    hugePages: [2048, 1_048_576].map((sizeKib) => ({ sizeKib, total: 0, free: 0 })),
+  }));
+  return { cpus, numaNodes: nodes };
 }

@@ -29,6 +29,8 @@ const facts = (name: string, memoryMib: number, storageFreeBytes = 1e12): HostFa
   hypervisorVersion: '7.2.0',
   libvirtVersion: '9.0.0',
   kernelVersion: '6.1',
+  cpus: [0, 1, 2, 3].map((id) => ({ id, node: 0, socket: 0, core: id, isolated: false })),
+  numaNodes: [{ id: 0, memoryMib, hugePages: [] }],
   nicLimits: true,
   features: [],
   bootId: 'boot-1',

@@ -2,6 +2,7 @@
 import { cpus, release } from 'node:os';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { Version } from '@virga/libvirt/api/node';
+import { hostTopology } from '../../host-topology/host-topology.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { storageSpace } from '../storage.ts';
 import { hostArchitecture } from './architecture.ts';
@@ -11,8 +12,14 @@ import { hostFeatures } from './host-features.ts';
 const kibPerMib = 1024;
 
 /** @throws HostUnavailable libvirt does not answer */
-export async function hostFacts({ hypervisor, storage, accelerator, nicLimits }: AgentContext): Promise<HostFacts> {
-  const [[info, name, hypervisorVersion, libvirtVersion, features], space, acceleration, canLimitNics] =
+export async function hostFacts({
+  hypervisor,
+  storage,
+  accelerator,
+  nicLimits,
+  system,
+}: AgentContext): Promise<HostFacts> {
+  const [[info, name, hypervisorVersion, libvirtVersion, features], space, acceleration, canLimitNics, topology] =
     await Promise.all([
       hypervisor.ask('look at the host', (connection) => {
         const { node } = connection;
@@ -22,6 +29,7 @@ export async function hostFacts({ hypervisor, storage, accelerator, nicLimits }:
       storageSpace(storage),
       accelerator.acceleration({ again: true }),
       nicLimits.canLimit(),
+      hostTopology(system),
     ]);
   return {
     name,
@@ -36,6 +44,7 @@ export async function hostFacts({ hypervisor, storage, accelerator, nicLimits }:
     hypervisorVersion: versionText(hypervisorVersion),
     libvirtVersion: versionText(libvirtVersion),
     kernelVersion: release(),
+    ...topology,
     nicLimits: canLimitNics,
     features,
     bootId: hostBootId(),
