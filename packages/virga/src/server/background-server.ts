@@ -5,7 +5,6 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fromProblem, type Problem, VirgaError } from '@virga/contract/errors';
-import { buildId } from '../build-info.ts';
 import { lastWords, runCommand } from '../machine/run-command.ts';
 import { hasSystemd } from '../machine/services.ts';
 import { installUnit, unitIsCurrent, unitIsInstalled, unitName, unitText } from '../machine/systemd-unit.ts';
@@ -25,8 +24,7 @@ export const isUnit = (folders: Folders) => hasSystemd() && folders.state === de
 function serverCommand(folders: Folders): string[] {
   const program = process.argv[1] ?? '';
   // Node would let short-lived objects take 64 MiB more before it looks for what can go, and idle with them.
-  const options = ['--max-semi-space-size=4', ...(buildId ? ['--enable-source-maps'] : [])];
-  const node = [process.execPath, ...process.execArgv, ...options];
+  const node = [process.execPath, ...process.execArgv, '--max-semi-space-size=4'];
   return [...node, program, 'server', '--state', folders.state, '--run', folders.run];
 }
 
@@ -62,12 +60,13 @@ async function startDetached(folders: Folders): Promise<ServerRecord> {
   // Holds what the server says before its log is open, and what Node says when it breaks down.
   const path = join(folders.log, 'server.stderr');
   const output = openSync(path, 'w', 0o640);
-  const { PATH, HOME, LANG, NODE_COMPILE_CACHE } = process.env;
+  // With NODE_OPTIONS=--enable-source-maps stacks lead to the sources, for 45 MiB; without, to the bundle.
+  const { PATH, HOME, LANG, NODE_COMPILE_CACHE, NODE_OPTIONS } = process.env;
   const child = spawn(program, [...args, '--log', 'file', '--output', 'json'], {
     cwd: '/',
     detached: true,
     stdio: ['ignore', output, output],
-    env: JSON.parse(JSON.stringify({ PATH, HOME, LANG, NODE_COMPILE_CACHE })) as NodeJS.ProcessEnv,
+    env: JSON.parse(JSON.stringify({ PATH, HOME, LANG, NODE_COMPILE_CACHE, NODE_OPTIONS })) as NodeJS.ProcessEnv,
   });
   closeSync(output);
   let spawnError: Error | undefined;
