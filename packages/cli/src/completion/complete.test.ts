@@ -16,6 +16,12 @@ test('the second word of a group is one of its commands', () => {
   assert.deepEqual(values('images', ''), ['list', 'show', 'warm', 'cool', 'register', 'delete']);
 });
 
+test('the singular of a group leads to the same, and is not offered besides', () => {
+  assert.deepEqual(values('image', ''), values('images', ''));
+  assert.deepEqual(values('api-k'), ['api-keys']);
+  assert.deepEqual(complete(tree, ['host', 'show', '']).names, { kind: 'host', joined: '' });
+});
+
 test('options are those of the command and of all, and none is offered twice unless it may be repeated', () => {
   assert.deepEqual(values('list', '--s'), ['--state', '--server']);
   assert.ok(!values('list', '--state', 'running', '--s').includes('--state'));

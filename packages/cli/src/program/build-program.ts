@@ -37,6 +37,7 @@ export function buildProgram(deps: ProgramDeps): VirgaCommand {
     }
     const { group } = node;
     const parent = new VirgaCommand(group.name, group.name);
+    if (group.alias !== undefined) parent.alias(group.alias);
     setUp(parent, deps, () => groupHelp(group, terminal));
     for (const command of group.commands) {
       const leaf = leafOf(command, wordsOf(command.meta.path)[1], deps);

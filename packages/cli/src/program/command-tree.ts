@@ -3,6 +3,8 @@ import type { CommandDefinition } from '../command.ts';
 
 export type CommandGroup = {
   name: string;
+  /** Another word for it: its singular, unless that is a command of its own. */
+  alias: string | undefined;
   summary: string;
   commands: readonly CommandDefinition[];
   /** Runs when only the group is named. */
@@ -28,8 +30,10 @@ export function buildTree(
     if (members.length === 1 && first.meta.path === name) {
       return { kind: 'command', name, section, summary, command: first };
     }
+    const singular = singularOf(name);
     const group = {
       name,
+      alias: names.includes(singular) ? undefined : singular,
       summary: groupSummaries[name] ?? summary,
       commands: members,
       default: members.find(({ meta }) => meta.groupDefault),
@@ -40,8 +44,13 @@ export function buildTree(
 }
 
 export function findNode(tree: CommandTree, word: string): CommandNode | undefined {
-  return tree.nodes.find((node) => node.name === word || (node.kind === 'command' && node.command.meta.alias === word));
+  return tree.nodes.find((node) => node.name === word || aliasOf(node) === word);
 }
+
+const aliasOf = (node: CommandNode) => (node.kind === 'command' ? node.command.meta.alias : node.group.alias);
+
+/** Of the names that groups have: plain nouns. */
+const singularOf = (noun: string): string => noun.replace(/ies$/, 'y').replace(/s$/, '');
 
 /** First and second word of a path; the second is empty for a command of one word. */
 export function wordsOf(path: string): [string, string] {

@@ -113,6 +113,25 @@ test('--help lists every section, and help COMMAND is COMMAND --help', async () 
   assert.equal(both.stdout, other.stdout);
 });
 
+test('every group goes by its singular too, with the same help', async () => {
+  await using cli = await captureCli(nowhere);
+  for (const [plural, singular] of [
+    ['images', 'image'],
+    ['hosts', 'host'],
+    ['api-keys', 'api-key'],
+  ] as const) {
+    const [long, short, leaf] = await Promise.all([
+      cli.run([plural, '--help']),
+      cli.run([singular, '--help']),
+      cli.run([singular, 'list', '--help']),
+    ]);
+    assert.equal(short.exit, 0);
+    assert.equal(short.stdout, long.stdout);
+    assert.equal(leaf.stdout, (await cli.run([plural, 'list', '--help'])).stdout);
+  }
+  assert.match((await cli.run(['image', 'lst'])).stderr, /no command virga images lst\.\n.*virga images list\?/);
+});
+
 test('help fits a narrow terminal', async () => {
   await using cli = await captureCli(nowhere);
   const run = await cli.run(['launch', '--help', '--no-color'], { columns: 60 });
