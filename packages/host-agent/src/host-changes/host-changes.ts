@@ -2,8 +2,6 @@
 // so that everything can be undone exactly, whenever the process dies. Owns the record and the making of settings. Each
 // place of the host has the settings of its owners in the order in which they came; the last one is in force, and without
 // any the place is as it was before the first. A call that fails has changed nothing.
-import { mkdir, readFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { conforms } from '@virga/contract/agent/conforms';
 import {
   ChangedPlaces,
@@ -12,19 +10,19 @@ import {
   type WantedSetting,
 } from '@virga/contract/agent/host-changes';
 import { VirgaError } from '@virga/contract/errors';
-import { flushName, writeFileDurably } from '../durable-file.ts';
 import type { HostSystem } from '../host-system/host-system.ts';
 import { KeyedLock } from '../keyed-lock.ts';
 import type { StepHook } from '../step-hook.ts';
-import { readSetting, sameSetting, settingText, writeSetting } from './setting.ts';
+import { type ChangeRecord, recordFile } from './change-record.ts';
+import { makeSetting, readSetting, SettingNotTaken, sameSetting, settingText } from './setting.ts';
 
 type Places = ChangedPlaces;
 type Place = Places[string];
 
 export type HostChangesOptions = {
   system: HostSystem;
-  /** The file of the record, on this process's own file system; its folder is made. */
-  recordPath: string;
+  /** The file of the record, on this process's own file system; its folder is made. Or where else it is kept. */
+  recordPath: string | ChangeRecord;
   /** Called as `record` before the record is written, and as `set` before each setting is made. */
   hook?: StepHook | undefined;
 };
@@ -33,10 +31,13 @@ const keyOf = ({ kind, path }: Pick<HostSetting, 'kind' | 'path'>): string => `$
 
 export class HostChanges {
   private readonly options: HostChangesOptions;
+  private readonly record: ChangeRecord;
   private readonly lock = new KeyedLock();
 
   constructor(options: HostChangesOptions) {
     this.options = options;
+    const { recordPath } = options;
+    this.record = typeof recordPath === 'string' ? recordFile(recordPath) : recordPath;
   }
 
   /** What `apply` would change now. @throws HostSettingRefused the host has no such place */
@@ -132,7 +133,7 @@ export class HostChanges {
   private async make(place: Place): Promise<void> {
     const target = inForce(place);
     try {
-      await writeSetting(this.options.system, target);
+      await makeSetting(this.options.system, target);
     } catch (cause) {
       throw refused(target, cause);
     }
@@ -144,7 +145,7 @@ export class HostChanges {
     try {
       for (const change of [...made].reverse()) {
         const place = places[keyOf(change)] ?? { before: record[keyOf(change)]!.before, layers: [] };
-        await writeSetting(this.options.system, inForce(place)).catch((cause) => {
+        await makeSetting(this.options.system, inForce(place)).catch((cause) => {
           throw refused(inForce(place), cause);
         });
       }
@@ -155,23 +156,17 @@ export class HostChanges {
   }
 
   private async read(): Promise<Places> {
-    const text = await readFile(this.options.recordPath, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
-      throw error;
-    });
+    const text = await this.record.read();
     if (text === undefined) return {};
     const places: unknown = JSON.parse(text);
-    if (!conforms(ChangedPlaces, places)) throw new Error(`${this.options.recordPath} is not a record of host changes`);
+    if (!conforms(ChangedPlaces, places)) throw new Error(`${this.record.name} is not a record of host changes`);
     return places;
   }
 
   private async write(places: Places): Promise<void> {
-    const { recordPath, hook } = this.options;
-    await hook?.('record', recordPath);
+    await this.options.hook?.('record', this.record.name);
     const kept = Object.fromEntries(Object.entries(places).filter(([, { layers }]) => layers.length > 0));
-    await mkdir(dirname(recordPath), { recursive: true, mode: 0o755 });
-    await writeFileDurably(recordPath, `${JSON.stringify(kept, null, 1)}\n`, 0o644);
-    await flushName(recordPath);
+    await this.record.write(`${JSON.stringify(kept, null, 1)}\n`);
   }
 }
 
@@ -187,9 +182,13 @@ const noSuchPlace = (path: string): VirgaError =>
   });
 
 function refused({ path }: HostSetting, cause: unknown): VirgaError {
-  const { code, message } = cause as NodeJS.ErrnoException;
+  const notTaken = cause instanceof SettingNotTaken ? cause : undefined;
+  const { code, message } = (notTaken?.cause ?? cause) as NodeJS.ErrnoException;
   return new VirgaError('HostSettingRefused', {
-    detail: `The kernel of the host refused ${path}: ${code ?? message}.`,
+    detail:
+      typeof notTaken?.instead === 'string'
+        ? `The kernel of the host made ${notTaken.instead} of ${settingText(notTaken.setting)} in ${path}.`
+        : `The kernel of the host refused ${path}: ${code ?? message}.`,
     action: 'Leave this setting out, or set by hand what it rests on.',
     cause,
   });

@@ -21,7 +21,32 @@ export async function readSetting(system: HostSystem, { kind, path }: HostSettin
   }
 }
 
-export async function writeSetting(system: HostSystem, setting: HostSetting): Promise<void> {
+/** The host did not take a setting, or made something else of it. */
+export class SettingNotTaken extends Error {
+  override readonly name = 'SettingNotTaken';
+  readonly setting: HostSetting;
+  /** What is there instead; null: the kernel refused to be asked. */
+  readonly instead: string | null;
+
+  constructor(setting: HostSetting, instead: string | null, cause?: unknown) {
+    super(`${setting.path} was not set`, { cause });
+    this.setting = setting;
+    this.instead = instead;
+  }
+}
+
+/** Makes a setting and reads it back. @throws SettingNotTaken */
+export async function makeSetting(system: HostSystem, setting: HostSetting): Promise<void> {
+  try {
+    await writeSetting(system, setting);
+  } catch (cause) {
+    throw new SettingNotTaken(setting, null, cause);
+  }
+  const made = await readSetting(system, setting);
+  if (!sameSetting(made, setting)) throw new SettingNotTaken(setting, settingText(made) ?? 'nothing');
+}
+
+async function writeSetting(system: HostSystem, setting: HostSetting): Promise<void> {
   switch (setting.kind) {
     case 'value':
       return system.writeValue(setting.path, setting.value);
