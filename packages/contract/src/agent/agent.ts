@@ -8,6 +8,7 @@ import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } 
 import type { ForeignDomain, ForeignDomainDetails } from './foreign.ts';
 import type { GuestAccess, ScreenAccess } from './guest.ts';
 import type { HostFacts } from './host-facts.ts';
+import type { HostMeasuring } from './host-usage.ts';
 import type { InstrumentAccess } from './instruments.ts';
 import type { Inventory } from './inventory.ts';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from './observed.ts';
@@ -21,6 +22,7 @@ export interface HostAgent
     GuestAccess,
     ScreenAccess,
     InstrumentAccess,
+    HostMeasuring,
     VolumeKeeping,
     WarmKeeping {
   /** Facts about the host, read now. @throws HostUnavailable the hypervisor does not answer */

@@ -18,6 +18,8 @@ export type Harness = {
   makeStubborn?(target: Target): void;
   /** Makes a guest keep the memory that it is asked to give back, when the one it boots would not. */
   keepMemory?(target: Target): void;
+  /** Makes a guest compute all the time, when the image it boots cannot do that by itself. */
+  makeBusy?(target: Target): void;
   /** What a guest sees of the size of its root disk. */
   diskBytes(target: Target): Promise<number>;
 

@@ -26,6 +26,7 @@ import { rebootContract } from './reboot-contract.ts';
 import { renameContract } from './rename-contract.ts';
 import { resizeContract } from './resize-contract.ts';
 import { screenContract } from './screen-contract.ts';
+import { usageContract } from './usage-contract.ts';
 import { volumeContract } from './volume-contract.ts';
 import { warmContract } from './warm-contract.ts';
 import { watchContract } from './watch-contract.ts';
@@ -45,6 +46,7 @@ const themes = {
     guestContract,
     screenContract,
     instrumentsContract,
+    usageContract,
   ],
   /** Instances from their launch to their end. */
   lives: [

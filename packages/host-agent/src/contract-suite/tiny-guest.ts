@@ -20,12 +20,15 @@ export function tinyGuestDisk({
   letsGo = answersAcpi,
   greets = greeting,
   armsWatchdog = false,
+  spins = false,
 }: {
   answersAcpi: boolean;
   letsGo?: boolean;
   greets?: string;
   /** Starts the watchdog of a machine of legacy hardware, and never feeds it: two seconds later it barks. */
   armsWatchdog?: boolean;
+  /** Never sleeps. */
+  spins?: boolean;
 }): Buffer {
   const disk = Buffer.alloc(tinyGuestDiskBytes);
   machineCode.copy(disk);
@@ -34,9 +37,14 @@ export function tinyGuestDisk({
   if (!letsGo) disk.writeUInt16LE(0, slotBitsOffset);
   if (!letsGo) startWith(disk, lockOffset, lockCode);
   if (armsWatchdog) startWith(disk, watchdogOffset, watchdogCode);
+  if (spins) disk[machineCode.indexOf(sleepCode) + 1] = doNothing;
   disk.writeUInt16BE(0x55aa, signatureOffset);
   return disk;
 }
+
+/** Allows interrupts, and halts until the next one. */
+const sleepCode = Buffer.from([0xfb, 0xf4]);
+const doNothing = 0x90;
 
 const lockOffset = 0x100;
 const watchdogOffset = 0x180;

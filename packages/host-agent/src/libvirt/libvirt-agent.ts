@@ -8,6 +8,7 @@ import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } 
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
+import type { HostMeasuring } from '@virga/contract/agent/host-usage';
 import type { InstrumentAccess } from '@virga/contract/agent/instruments';
 import type { Inventory } from '@virga/contract/agent/inventory';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
@@ -26,6 +27,7 @@ import { findDrifts } from './definitions/quiet-drift.ts';
 import { guestAccess } from './guest/guest-access.ts';
 import { type AccelerationSetting, Accelerator } from './host/acceleration.ts';
 import { hostFacts } from './host/host-facts.ts';
+import { hostMeasuring } from './host/host-usage.ts';
 import type { KvmProbe } from './host/kvm-probe.ts';
 import { NicLimitsProbe } from './host/nic-limits.ts';
 import { Hypervisor } from './hypervisor.ts';
@@ -98,12 +100,17 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
     guestAccess(context),
     screenAccess(context),
     instrumentAccess(context),
+    hostMeasuring(context),
     warmKeeping(context),
   );
 }
 
 class LibvirtAgent
-  implements Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | keyof InstrumentAccess | keyof WarmKeeping>
+  implements
+    Omit<
+      HostAgent,
+      keyof GuestAccess | keyof ScreenAccess | keyof InstrumentAccess | keyof HostMeasuring | keyof WarmKeeping
+    >
 {
   private readonly context: AgentContext;
   private readonly consoleLogs: { stop(): void };

@@ -30,6 +30,7 @@ hostAgentContract('simulated', async (hook): Promise<Harness> => {
     network: { name: 'contract', bridge: 'contract0', cidr: '10.77.0.0/24', gateway: '10.77.0.1' },
     bootMark: '[boot ',
     keepMemory: ({ id }) => agent.keepMemory(true, id),
+    makeBusy: ({ id }) => agent.setLoad(id, { cpus: 1 }),
     diskBytes: async ({ id }) => agent.diskSizeBytes(id),
     muteGuestAgent: ({ id }) => agent.muteGuestAgent(true, id),
     makeStubborn: ({ id }) => {

@@ -8,6 +8,7 @@ import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } 
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
+import type { HostMeasuring } from '@virga/contract/agent/host-usage';
 import type { InstrumentAccess } from '@virga/contract/agent/instruments';
 import type { Inventory } from '@virga/contract/agent/inventory';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
@@ -36,8 +37,10 @@ import { type HostListener, SimulatedHost } from './simulated-host.ts';
 import { importImage, removeImage, toObservedImage } from './simulated-images.ts';
 import { simulatedInstruments } from './simulated-instruments.ts';
 import { takeInventory } from './simulated-inventory.ts';
+import type { LoadControls } from './simulated-load.ts';
 import { applyNetwork, observeNetwork, removeNetwork } from './simulated-networks.ts';
 import { defaultTimings, type SimulatedTimings } from './simulated-timings.ts';
+import { loadControls, simulatedMeasuring } from './simulated-usage.ts';
 import { applyVolume, observeVolume, removeVolume } from './simulated-volumes.ts';
 import { beginWarm, simulatedWarm } from './simulated-warm.ts';
 
@@ -67,6 +70,7 @@ export type FailureControls = {
 export type SimulatedAgent = HostAgent &
   OutsideControls &
   GuestControls &
+  LoadControls &
   FailureControls & {
     /** Another agent for the same host, as after a restart of its process. The host ends with the last one. */
     reopen(): SimulatedAgent;
@@ -105,6 +109,8 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
     simulatedGuestAccess(host, agent.calls, options.clock ?? systemClock),
     screens,
     simulatedInstruments(host, agent.calls, options.clock ?? systemClock),
+    simulatedMeasuring(host, agent.calls, options.clock ?? systemClock, agent.hardware),
+    loadControls(host, options.clock ?? systemClock),
     simulatedWarm(host, agent.calls),
     outsideControls(host, timings.guestShutdownMs),
     guestControls(host),
@@ -115,12 +121,20 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
 
 class Agent
   implements
-    Omit<HostAgent, keyof GuestAccess | keyof ScreenAccess | keyof InstrumentAccess | keyof WarmKeeping | 'close'>
+    Omit<
+      HostAgent,
+      | keyof GuestAccess
+      | keyof ScreenAccess
+      | keyof InstrumentAccess
+      | keyof HostMeasuring
+      | keyof WarmKeeping
+      | 'close'
+    >
 {
   readonly host: SimulatedHost;
   readonly calls: Calls;
   private readonly name: string;
-  private readonly hardware: SimulatedHardware;
+  readonly hardware: SimulatedHardware;
   private readonly clock: Clock;
   private readonly locks = new KeyedLock();
   private readonly feeds = new Set<EventFeed>();

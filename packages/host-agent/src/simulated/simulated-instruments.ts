@@ -1,4 +1,4 @@
-// What is measured of a simulated guest: it uses a little of everything for every moment that it is on. Keys and interrupts
+// What is measured of a simulated guest, which uses what its load says for every moment that it is on. Keys and interrupts
 // show on its serial console, as a guest that listens would show them.
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { InstrumentAccess } from '@virga/contract/agent/instruments';
@@ -8,9 +8,8 @@ import type { Calls } from './call-steps.ts';
 import type { StoredDomain } from './host-records.ts';
 import { requireRunning } from './host-rules.ts';
 import type { SimulatedHost } from './simulated-host.ts';
-
-/** A guest that does nothing costs about this much of a core. */
-const idleShare = 0.01;
+import { loadOf, usedByGuest } from './simulated-load.ts';
+import { disksOf } from './simulated-usage.ts';
 
 export function simulatedInstruments(host: SimulatedHost, calls: Calls, clock: Clock): InstrumentAccess {
   const ofRunning = <T>(
@@ -21,32 +20,39 @@ export function simulatedInstruments(host: SimulatedHost, calls: Calls, clock: C
   ) => calls.run(method, id, context, () => work(requireRunning(host, id)));
   return {
     statistics: (id, context) =>
-      ofRunning('statistics', id, context, ({ record: { desired }, boots }) => ({
-        at: new Date(clock.now()),
-        cpuTimeNs: Math.round(clock.now() * 1e6 * idleShare),
-        vcpus: desired.vcpus,
-        memory: { currentKib: desired.memoryMib * 1024, residentKib: desired.memoryMib * 512, usableKib: null },
-        disks: [
-          {
-            target: 'vda',
-            readBytes: boots * 4096,
-            readRequests: boots,
-            writtenBytes: 0,
-            writeRequests: 0,
-            capacityBytes: desired.rootDisk.sizeBytes,
-            allocatedBytes: host.store.folders.get(id)?.rootDiskBytes ?? null,
+      ofRunning('statistics', id, context, ({ record: { desired }, boots }) => {
+        const nowMs = clock.now();
+        const used = usedByGuest(host, id, nowMs);
+        const { usedMemoryMib } = loadOf(host, id);
+        const usableMib = usedMemoryMib === null ? null : Math.max(0, desired.memoryMib - usedMemoryMib);
+        return {
+          at: new Date(nowMs),
+          cpuTimeNs: Math.round(used.cpuTimeMs * 1e6),
+          vcpus: desired.vcpus,
+          memory: {
+            currentKib: desired.memoryMib * 1024,
+            residentKib: desired.memoryMib * 512,
+            usableKib: usableMib === null ? null : usableMib * 1024,
           },
-        ],
-        networkInterfaces: desired.nics.map((_nic, index) => ({
-          device: `vnet${index}`,
-          receivedBytes: 0,
-          receivedPackets: 0,
-          receivedDropped: 0,
-          sentBytes: 0,
-          sentPackets: 0,
-          sentDropped: 0,
-        })),
-      })),
+          disks: [
+            {
+              target: 'vda',
+              ...disksOf(used, boots),
+              capacityBytes: desired.rootDisk.sizeBytes,
+              allocatedBytes: host.store.folders.get(id)?.rootDiskBytes ?? null,
+            },
+          ],
+          networkInterfaces: desired.nics.map((_nic, index) => ({
+            device: `vnet${index}`,
+            receivedBytes: index === 0 ? Math.round(used.receivedBytes) : 0,
+            receivedPackets: 0,
+            receivedDropped: 0,
+            sentBytes: index === 0 ? Math.round(used.sentBytes) : 0,
+            sentPackets: 0,
+            sentDropped: 0,
+          })),
+        };
+      }),
     sendKeys: (id, chords, context) =>
       ofRunning('sendKeys', id, context, () =>
         host.print(id, `[keys ${chords.map((chord) => chord.join('+')).join(' ')}]\r\n`),
