@@ -66,6 +66,7 @@ export const errorRegistry = {
   ),
   HostIncapable: kind(422, 2, 'Unsupported', 'caller', 'The host cannot give a machine what was asked for'),
   HostSettingRefused: kind(422, 2, 'Unsupported', 'caller', 'The host cannot be set like that'),
+  VolatileWriteCache: kind(422, 2, 'Unsupported', 'caller', 'A power cut could take acknowledged data back'),
   HypervisorRefused: kind(500, 8, 'InternalError', 'administrator', 'The hypervisor refused the request'),
   OperationFailed: kind(500, 8, 'InternalError', 'administrator', 'The operation failed'),
   Timeout: kind(504, 8, 'RequestTimeout', 'caller', 'It took longer than it may', true),

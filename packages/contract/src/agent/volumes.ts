@@ -10,6 +10,8 @@ export const DesiredVolume = Type.Object({
   generation: Type.Integer(),
   name: Type.String(),
   sizeBytes: Type.Integer({ description: 'only ever grows' }),
+  /** What is on it may be lost: no backups, and any cache mode. Default false. */
+  scratch: Type.Optional(Type.Boolean()),
   /** It has been made before: when it is gone, an empty one in its place would hide the loss. */
   mustExist: Type.Boolean(),
   /** What the control plane needs to rebuild its row from the host; agents keep it and look at nothing of it. */
@@ -24,6 +26,7 @@ export const ObservedVolume = Type.Object({
   generation: Type.Integer(),
   name: Type.String(),
   sizeBytes: Type.Integer({ description: 'what the guest sees' }),
+  scratch: Type.Optional(Type.Boolean()),
   keepsake: Type.Record(Type.String(), Type.Unknown()),
   /** False when its disk is missing. */
   intact: Type.Boolean(),

@@ -26,7 +26,8 @@ export async function blockDevices(system: HostSystem): Promise<BlockDevice[]> {
 
 async function readDevice(system: HostSystem, name: string, usedBy: string[]): Promise<BlockDevice | undefined> {
   const read = (file: string): Promise<string | undefined> => readLine(system, `${blockFolder}/${name}/${file}`);
-  const [sectors, hidden, rotational, scheduler, model, vendor, driver, cache, controller] = await Promise.all([
+  const [id, sectors, hidden, rotational, scheduler, model, vendor, driver, cache, controller] = await Promise.all([
+    stableId(system, name),
     read('size'),
     // One path of several to an NVMe namespace.
     read('hidden'),
@@ -45,6 +46,7 @@ async function readDevice(system: HostSystem, name: string, usedBy: string[]): P
   const isRotational = rotational === '1';
   return {
     name,
+    id,
     class: classOf(name, `${driver ?? ''} ${vendorName ?? ''} ${model ?? ''}`, isRotational),
     sizeBytes,
     vendor: vendorName,
@@ -55,6 +57,15 @@ async function readDevice(system: HostSystem, name: string, usedBy: string[]): P
     controller,
     usedBy,
   };
+}
+
+/** Of NVMe, SCSI and virtio, in this order. */
+async function stableId(system: HostSystem, name: string): Promise<string | null> {
+  for (const file of ['wwid', 'device/wwid', 'serial', 'device/serial']) {
+    const id = await readLine(system, `${blockFolder}/${name}/${file}`);
+    if (id !== undefined) return id.replace(/\s+/g, ' ');
+  }
+  return null;
 }
 
 function classOf(name: string, says: string, isRotational: boolean): BlockDeviceClass {
