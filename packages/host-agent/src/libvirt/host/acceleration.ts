@@ -35,6 +35,10 @@ export class Accelerator {
     this.options = options;
   }
 
+  get setting(): AccelerationSetting {
+    return this.options.setting;
+  }
+
   /**
    * The decision, made when it is first needed.
    * @param options.again decides once more what the host may have been mended for meanwhile
