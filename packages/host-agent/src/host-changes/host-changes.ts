@@ -95,6 +95,11 @@ export class HostChanges {
     return owners;
   }
 
+  /** What was at the places that are changed now, before the first change. */
+  async originals(): Promise<HostSetting[]> {
+    return Object.values(await this.read()).map(({ before }) => before);
+  }
+
   /** The places as they should become; those with no owner left are as before and then leave the record. */
   private async wish(places: Places, owner: string, wanted: readonly WantedSetting[]): Promise<Places> {
     const next: Places = {};
@@ -145,8 +150,11 @@ export class HostChanges {
     try {
       for (const change of [...made].reverse()) {
         const place = places[keyOf(change)] ?? { before: record[keyOf(change)]!.before, layers: [] };
-        await makeSetting(this.options.system, inForce(place)).catch((cause) => {
-          throw refused(inForce(place), cause);
+        const target = inForce(place);
+        // What the kernel refused is as it was, and may be refused again.
+        if (sameSetting(await readSetting(this.options.system, target), target)) continue;
+        await makeSetting(this.options.system, target).catch((cause) => {
+          throw refused(target, cause);
         });
       }
       await this.write(places);
