@@ -11,7 +11,7 @@ const hugePages: HostCheck = {
     const { numaNodes } = await hostTopology(look.system);
     const pools = numaNodes.flatMap(({ id, hugePages }) => hugePages.map((pool) => ({ node: id, ...pool })));
     const reserved = pools.filter(({ total }) => total > 0);
-    for (const { node, sizeKib, total, free } of reserved) {
+    for (const { node, sizeKib, total, free } of pools) {
       look.note(`node ${node}, pages of ${sizeKib} KiB`, `${total} reserved, ${free} free`);
     }
     if (reserved.length === 0) return { verdict: 'ok', seen: 'None are reserved; guests use ordinary memory.' };

@@ -1,4 +1,5 @@
 // The disks of the host and the folder that images and instances lie in.
+import { randomBytes } from 'node:crypto';
 import { blockDevices } from '../block-devices/block-devices.ts';
 import type { HostCheck } from './host-check.ts';
 import { sysctlRepair, sysfsRepair } from './repairs.ts';
@@ -29,11 +30,12 @@ const schedulers: HostCheck = {
       const better = rule.better.find((scheduler) => available.includes(scheduler));
       return better === undefined ? [] : [{ name, kind, chosen, better }];
     });
-    if (wrong.length === 0)
+    if (wrong.length === 0) {
       return {
         verdict: 'ok',
-        seen: `${disks.length} ${disks.length === 1 ? 'disk has one' : 'disks have ones'} that suit.`,
+        seen: disks.length === 1 ? 'The disk has one that suits it.' : 'Each disk has one that suits it.',
       };
+    }
     return {
       verdict: 'advice',
       seen: `${wrong.map(({ name, kind, chosen }) => `${name} (${kind}) has ${chosen}`).join(', ')}.`,
@@ -49,14 +51,13 @@ const schedulers: HostCheck = {
   },
 };
 
-const probeName = '.reflink-probe';
-
 const reflink: HostCheck = {
   name: 'reflink',
   title: 'Copies that share their blocks (reflink)',
   why: 'With them a full copy of a disk takes milliseconds and no room; without, it is written out.',
   async look(look, { storagePath }) {
-    const probe = `${storagePath}/${probeName}`;
+    // Several may try at the same time.
+    const probe = `${storagePath}/.reflink-probe-${randomBytes(4).toString('hex')}`;
     const { system } = look;
     try {
       await system.replaceFile(probe, 'x'.repeat(64 * 1024));
