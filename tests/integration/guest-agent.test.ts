@@ -31,7 +31,7 @@ before(async () => {
   ]);
   await cloud.done('launch web --image starter --type tiny --no-key --wait');
   id = (await cloud.json('show web')).id;
-  await until('the agent answers', () => cloud.client.getGuest({ params: { id } }).catch(() => undefined), {
+  await until('the agent answers', () => cloud.client.getGuest({ params: { id } }), {
     timeoutMs: 180_000,
     intervalMs: 500,
   });
