@@ -17,10 +17,11 @@ export type TuningProfile = Static<typeof TuningProfile>;
 /** Leaves a knob as the host has it, whatever the profile says. */
 export const keep = 'keep';
 
-const oneOf = (...values: string[]) => Type.Union([...values, keep].map((value) => Type.Literal(value)));
+const oneOf = <const V extends readonly string[]>(...values: V) =>
+  Type.Unsafe<V[number] | typeof keep>(Type.Union([...values, keep].map((value) => Type.Literal(value))));
 const count = (minimum: number, maximum: number) =>
   Type.Union([Type.Integer({ minimum, maximum }), Type.Literal(keep)]);
-const schedulers = ['none', 'mq-deadline', 'bfq', 'kyber', 'noop', 'deadline', 'cfq'];
+const schedulers = ['none', 'mq-deadline', 'bfq', 'kyber', 'noop', 'deadline', 'cfq'] as const;
 const mostPages = 2 ** 31;
 const pages = Type.Union([
   Type.Integer({ minimum: 0, maximum: mostPages }),
