@@ -2,12 +2,17 @@
 // held to one test suite. Errors are `VirgaError`s of the registry; anything else is a bug of the agent.
 import type { Duplex } from 'node:stream';
 import type { ImageId, InstanceId, NetworkId } from '../ids.ts';
+import type { DiskLooking } from './block-devices.ts';
 import type { CallContext } from './call-context.ts';
+import type { CpuKeeping } from './cpu-map.ts';
 import type { DefinitionKeeping } from './definition.ts';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from './desired.ts';
 import type { ForeignDomain, ForeignDomainDetails } from './foreign.ts';
 import type { GuestAccess, ScreenAccess } from './guest.ts';
+import type { HostChecking } from './host-checks.ts';
 import type { HostFacts } from './host-facts.ts';
+import type { MemoryKeeping } from './host-memory.ts';
+import type { HostTuning } from './host-tuning.ts';
 import type { HostMeasuring } from './host-usage.ts';
 import type { InstrumentAccess } from './instruments.ts';
 import type { Inventory } from './inventory.ts';
@@ -18,11 +23,16 @@ import type { WarmKeeping } from './warm.ts';
 export type { CallContext, OnProgress } from './call-context.ts';
 
 export interface HostAgent
-  extends DefinitionKeeping,
+  extends CpuKeeping,
+    DefinitionKeeping,
+    DiskLooking,
     GuestAccess,
     ScreenAccess,
     InstrumentAccess,
+    MemoryKeeping,
+    HostChecking,
     HostMeasuring,
+    HostTuning,
     VolumeKeeping,
     WarmKeeping {
   /** Facts about the host, read now. @throws HostUnavailable the hypervisor does not answer */

@@ -56,7 +56,7 @@ export const CpuTuning = Type.Object({
   hostCpus: Type.Array(Type.Integer({ minimum: 0 })),
   /** NUMA node of its memory and vCPUs; null: anywhere. */
   node: Type.Union([Type.Integer({ minimum: 0 }), Type.Null()]),
-  /** Weight against other instances when CPUs are short; null: 100 a vCPU, what all have by default. */
+  /** Weight against other guests when CPUs are short; null: 100, what the kernel gives every guest. */
   shares: Type.Union([Type.Integer({ minimum: 1, maximum: 10_000 }), Type.Null()]),
   /** At most this much of a host CPU for each vCPU, in percent; null: no limit. */
   capPercent: Type.Union([Type.Integer({ minimum: 1, maximum: 100 }), Type.Null()]),
@@ -218,6 +218,8 @@ export const DesiredInstance = Type.Object({
   settledDrift: Type.Optional(Type.String()),
   /** What the control plane needs to rebuild its row from the host; agents keep it and look at nothing of it. */
   keepsake: Type.Record(Type.String(), Type.Unknown()),
+  /** Devices of the host, by key, on which an administrator allows the cache mode writeback in spite of what they say. */
+  volatileWriteback: Type.Optional(Type.Array(Type.String())),
   /**
    * It may begin as a copy of this template, from the shell that has its id or one that is made for it. Where that fails it
    * begins cold. Of no meaning once it has begun.

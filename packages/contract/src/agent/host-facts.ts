@@ -1,5 +1,6 @@
 // What a host says about itself: capacity, versions, and how it runs guests. Facts are observed, never configured.
 import { type Static, Type } from 'typebox';
+import { DiskAbilities, StorageDevice } from './block-devices.ts';
 import { HostFeature } from './host-features.ts';
 
 export const Acceleration = Type.Object({
@@ -31,9 +32,12 @@ export const HostFacts = Type.Object({
   cpuModel: Type.String(),
   cpuThreads: Type.Integer(),
   memoryMib: Type.Integer(),
+  memoryAvailableMib: Type.Optional(Type.Integer({ description: 'what could be given to somebody without swapping' })),
   storagePath: Type.String(),
   storageTotalBytes: Type.Integer(),
   storageFreeBytes: Type.Integer(),
+  storageDevices: Type.Array(StorageDevice, { description: 'disks that it lies on; none when that is unknown' }),
+  diskAbilities: DiskAbilities,
   acceleration: Acceleration,
   hypervisorVersion: Type.String({ description: 'QEMU, such as 7.2.22' }),
   libvirtVersion: Type.String(),

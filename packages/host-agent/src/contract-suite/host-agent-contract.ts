@@ -8,6 +8,7 @@ import { ContractWorld } from './contract-world.ts';
 import { definitionContract } from './definition-contract.ts';
 import { deleteContract } from './delete-contract.ts';
 import { deviceContract } from './device-contract.ts';
+import { diskContract } from './disk-contract.ts';
 import { failureContract } from './failure-contract.ts';
 import { guestContract } from './guest-contract.ts';
 import { hardwareContract } from './hardware-contract.ts';
@@ -61,6 +62,8 @@ const themes = {
   ],
   /** What instances are made of. */
   machines: [volumeContract, deviceContract, hardwareContract, resizeContract, definitionContract, warmContract],
+  /** How their disks are driven. */
+  disks: [diskContract],
 };
 type Theme = keyof typeof themes;
 const allThemes = Object.keys(themes) as Theme[];

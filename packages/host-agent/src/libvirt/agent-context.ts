@@ -1,11 +1,13 @@
 // What the parts of the libvirt agent share. Owns nothing by itself; the agent makes it and closes it.
 import type { Logger } from 'pino';
+import type { DiskWatch } from '../block-devices/disk-watch.ts';
 import type { Clock } from '../clock.ts';
 import type { HostChanges } from '../host-changes/host-changes.ts';
 import type { HostSystem } from '../host-system/host-system.ts';
 import type { KeyedLock } from '../keyed-lock.ts';
 import type { StepHook } from '../step-hook.ts';
 import type { Accelerator } from './host/acceleration.ts';
+import type { CpuPoolRecord } from './host/cpu-pool-record.ts';
 import type { NicLimitsProbe } from './host/nic-limits.ts';
 import type { Hypervisor } from './hypervisor.ts';
 import type { ShutdownRequests } from './instances/shutdown-requests.ts';
@@ -25,6 +27,8 @@ export type AgentContext = {
   /** One act at a time for each instance, network or image, by id. */
   locks: KeyedLock;
   accelerator: Accelerator;
+  /** How the CPUs of the host are divided. */
+  cpuPools: CpuPoolRecord;
   nicLimits: NicLimitsProbe;
   networkNames: NetworkNames;
   shutdowns: ShutdownRequests;
@@ -32,4 +36,6 @@ export type AgentContext = {
   savedMemoryPath: string;
   /** The storage can bypass the host's page cache. */
   directIo: boolean;
+  /** The disks under the storage. */
+  disks: DiskWatch;
 };

@@ -1,13 +1,17 @@
 // The real host agent: the contract of `HostAgent` over libvirt, QEMU's programs and a storage folder. Owns putting the
 // parts together; each part is its own file. Opening asks nothing of libvirt, so it works while libvirtd is down.
-import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { CallContext, HostAgent } from '@virga/contract/agent/agent';
+import type { DiskLooking } from '@virga/contract/agent/block-devices';
+import type { CpuKeeping } from '@virga/contract/agent/cpu-map';
 import type { Definition, DefinitionEdit, ObservedDrift, OverlayPlan } from '@virga/contract/agent/definition';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
+import type { HostChecking } from '@virga/contract/agent/host-checks';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
+import type { MemoryKeeping } from '@virga/contract/agent/host-memory';
+import type { HostTuning } from '@virga/contract/agent/host-tuning';
 import type { HostMeasuring } from '@virga/contract/agent/host-usage';
 import type { InstrumentAccess } from '@virga/contract/agent/instruments';
 import type { Inventory } from '@virga/contract/agent/inventory';
@@ -16,8 +20,10 @@ import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volume
 import type { WarmKeeping } from '@virga/contract/agent/warm';
 import type { ImageId, InstanceId, NetworkId, VolumeId } from '@virga/contract/ids';
 import type { Logger } from 'pino';
+import { DiskWatch } from '../block-devices/disk-watch.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { HostChanges } from '../host-changes/host-changes.ts';
+import { hostChangesPath } from '../host-changes/record-path.ts';
 import { type HostSystem, realHostSystem } from '../host-system/host-system.ts';
 import { KeyedLock } from '../keyed-lock.ts';
 import type { StepHook } from '../step-hook.ts';
@@ -26,9 +32,15 @@ import { planOverlay, readWholeDefinition } from './definitions/definitions.ts';
 import { findDrifts } from './definitions/quiet-drift.ts';
 import { guestAccess } from './guest/guest-access.ts';
 import { type AccelerationSetting, Accelerator } from './host/acceleration.ts';
+import { cpuKeeping } from './host/cpu-keeping.ts';
+import { CpuPoolRecord } from './host/cpu-pool-record.ts';
+import { canUseIoUring } from './host/disk-abilities.ts';
+import { hostChecking } from './host/host-checking.ts';
 import { hostFacts } from './host/host-facts.ts';
+import { hostTuning } from './host/host-tuning.ts';
 import { hostMeasuring } from './host/host-usage.ts';
 import type { KvmProbe } from './host/kvm-probe.ts';
+import { memoryKeeping } from './host/memory-keeping.ts';
 import { NicLimitsProbe } from './host/nic-limits.ts';
 import { Hypervisor } from './hypervisor.ts';
 import { deleteImage } from './images/delete-image.ts';
@@ -79,28 +91,38 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
   const { log, clock = systemClock, hook = () => undefined, probe = {}, system = realHostSystem } = options;
   const storage = await openStorage(options.storagePath);
   const hypervisor = new Hypervisor(options);
+  const directIo = await probeDirectIo(storage);
+  const findAbilities = async () => ({ directIo, ioUring: await canUseIoUring({ hypervisor, storage, log }) });
+  const disks = new DiskWatch({ system, clock, storagePath: storage.path, findAbilities });
   const context: AgentContext = {
     hypervisor,
     system,
-    changes: new HostChanges({ system, recordPath: join(storage.path, 'host-changes.json'), hook }),
+    changes: new HostChanges({ system, recordPath: hostChangesPath(storage.path), hook }),
     storage,
     log,
     clock,
     hook,
     locks: new KeyedLock(),
     accelerator: new Accelerator({ setting: options.acceleration, probe, storage, hypervisor, log }),
+    cpuPools: new CpuPoolRecord(storage),
     nicLimits: new NicLimitsProbe(log),
     networkNames: new NetworkNames(),
     shutdowns: new ShutdownRequests(),
     savedMemoryPath: options.savedMemoryPath ?? systemSavedMemoryPath,
-    directIo: await probeDirectIo(storage),
+    directIo,
+    disks,
   };
   return Object.assign(
     new LibvirtAgent(context),
+    { hostDisks: () => disks.disks() },
     guestAccess(context),
     screenAccess(context),
     instrumentAccess(context),
+    memoryKeeping(context),
+    cpuKeeping(context),
+    hostChecking(context),
     hostMeasuring(context),
+    hostTuning(context),
     warmKeeping(context),
   );
 }
@@ -109,7 +131,16 @@ class LibvirtAgent
   implements
     Omit<
       HostAgent,
-      keyof GuestAccess | keyof ScreenAccess | keyof InstrumentAccess | keyof HostMeasuring | keyof WarmKeeping
+      | keyof DiskLooking
+      | keyof GuestAccess
+      | keyof ScreenAccess
+      | keyof InstrumentAccess
+      | keyof MemoryKeeping
+      | keyof CpuKeeping
+      | keyof HostChecking
+      | keyof HostMeasuring
+      | keyof HostTuning
+      | keyof WarmKeeping
     >
 {
   private readonly context: AgentContext;

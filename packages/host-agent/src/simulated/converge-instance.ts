@@ -10,7 +10,9 @@ import { requireNoStranger, requireSpace } from './host-rules.ts';
 import { addLease, findNetwork, removeLease } from './network-leases.ts';
 import { convergeDevices, removeGoneLeases, requireVolumes } from './simulated-devices.ts';
 import { convergeDisc, requireDisc, requireFeatures } from './simulated-disc.ts';
+import { requireDrivers } from './simulated-disks.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+import { requireHugePages } from './simulated-memory.ts';
 import { convergeSizes, growDisk } from './simulated-sizes.ts';
 
 /** What an overlay and a seed take before the guest writes. */
@@ -31,6 +33,8 @@ export async function convergeInstance(work: Work): Promise<void> {
     return rename(work);
   }
   requireFeatures(host, desired);
+  requireDrivers(host, desired, isOn || domain?.savedMemory ? domain?.record.desired : undefined);
+  if (!isOn && isToBeOn(desired) && domain?.savedMemory === undefined) requireHugePages(host, desired);
   if (domain === undefined) requireImage(host, desired);
   requireDisc(host, desired);
   for (const nic of desired.nics) findNetwork(host, nic.networkId, desired.cloudId);

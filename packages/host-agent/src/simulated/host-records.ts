@@ -4,6 +4,7 @@ import type {
   DesiredNetwork,
   DesiredNic,
   DesiredVolumeAttachment,
+  DiskDriver,
   DiskLimits,
 } from '@virga/contract/agent/desired';
 import type { ForeignDomainDetails } from '@virga/contract/agent/foreign';
@@ -37,6 +38,7 @@ export type GuestDevices = {
   volumes: DesiredVolumeAttachment[];
   nics: DesiredNic[];
   rootDiskLimits?: DiskLimits | undefined;
+  rootDiskDriver?: DiskDriver | undefined;
   /** Absent in what an earlier version wrote down. */
   cdrom?: DesiredInstance['cdrom'] | undefined;
 };
@@ -82,6 +84,7 @@ export const desiredDevices = ({ volumes, nics, rootDisk, cdrom }: DesiredInstan
   volumes,
   nics,
   rootDiskLimits: rootDisk.limits,
+  rootDiskDriver: rootDisk.driver,
   cdrom,
 });
 

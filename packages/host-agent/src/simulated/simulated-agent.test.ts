@@ -20,6 +20,7 @@ const timings = {
 
 hostAgentContract('simulated', async (hook): Promise<Harness> => {
   const agent = openSimulatedAgent({ name: 'host-1', hook, timings });
+  agent.setDiskCache('volatile');
   const on =
     (act: (id: InstanceId) => void) =>
     async ({ id }: Pick<Target, 'id'>): Promise<void> =>

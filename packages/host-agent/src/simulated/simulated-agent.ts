@@ -3,11 +3,15 @@
 // host outlives a SIGKILL of the process, and its guests go on meanwhile.
 import type { Duplex } from 'node:stream';
 import type { CallContext, HostAgent } from '@virga/contract/agent/agent';
+import type { DiskLooking } from '@virga/contract/agent/block-devices';
 import type { Definition, DefinitionEdit, ObservedDrift, OverlayPlan } from '@virga/contract/agent/definition';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
+import type { HostChecking } from '@virga/contract/agent/host-checks';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
+import type { MemoryKeeping } from '@virga/contract/agent/host-memory';
+import type { HostTuning } from '@virga/contract/agent/host-tuning';
 import type { HostMeasuring } from '@virga/contract/agent/host-usage';
 import type { InstrumentAccess } from '@virga/contract/agent/instruments';
 import type { Inventory } from '@virga/contract/agent/inventory';
@@ -19,6 +23,7 @@ import type { ImageId, InstanceId, VolumeId } from '@virga/contract/ids';
 import { type Logger, pino } from 'pino';
 import { type Clock, systemClock } from '../clock.ts';
 import { KeyedLock } from '../keyed-lock.ts';
+import { pendingDriverNotes } from '../pending-drivers.ts';
 import type { StepHook } from '../step-hook.ts';
 import { type CallSteps, Calls, unreachable } from './call-steps.ts';
 import { convergeInstance } from './converge-instance.ts';
@@ -29,7 +34,9 @@ import { type OutsideControls, outsideControls } from './outside-controls.ts';
 import { removeInstance } from './remove-instance.ts';
 import { SerialConsole } from './serial-console.ts';
 import { simulatedGuestAccess, simulatedScreenAccess } from './simulated-access.ts';
+import { type CheckControls, checkControls, simulatedChecks } from './simulated-checks.ts';
 import { forgetChange, planSimulatedOverlay, simulatedDefinition, simulatedDrift } from './simulated-definitions.ts';
+import { type DiskControls, diskControls, simulatedDiskLooking } from './simulated-disks.ts';
 import { simulatedDomainXml } from './simulated-domain-xml.ts';
 import { type GuestControls, guestControls } from './simulated-guest.ts';
 import { hostFacts, type SimulatedHardware } from './simulated-hardware.ts';
@@ -38,8 +45,10 @@ import { importImage, removeImage, toObservedImage } from './simulated-images.ts
 import { simulatedInstruments } from './simulated-instruments.ts';
 import { takeInventory } from './simulated-inventory.ts';
 import type { LoadControls } from './simulated-load.ts';
+import { type MemoryControls, memoryControls, memoryFacts, simulatedMemory } from './simulated-memory.ts';
 import { applyNetwork, observeNetwork, removeNetwork } from './simulated-networks.ts';
 import { defaultTimings, type SimulatedTimings } from './simulated-timings.ts';
+import { type HostFileControls, simulatedTuning } from './simulated-tuning.ts';
 import { loadControls, simulatedMeasuring } from './simulated-usage.ts';
 import { applyVolume, observeVolume, removeVolume } from './simulated-volumes.ts';
 import { beginWarm, simulatedWarm } from './simulated-warm.ts';
@@ -70,7 +79,11 @@ export type FailureControls = {
 export type SimulatedAgent = HostAgent &
   OutsideControls &
   GuestControls &
+  CheckControls &
+  DiskControls &
+  HostFileControls &
   LoadControls &
+  MemoryControls &
   FailureControls & {
     /** Another agent for the same host, as after a restart of its process. The host ends with the last one. */
     reopen(): SimulatedAgent;
@@ -108,7 +121,14 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
     agent,
     simulatedGuestAccess(host, agent.calls, options.clock ?? systemClock),
     screens,
+    simulatedChecks(host, agent.calls),
+    simulatedDiskLooking(host, agent.calls, options.name),
+    diskControls(host),
+    checkControls(host),
+    simulatedTuning(host, agent.hardware, agent.calls, options.hook),
     simulatedInstruments(host, agent.calls, options.clock ?? systemClock),
+    simulatedMemory(host, agent.calls, agent.hardware),
+    memoryControls(host),
     simulatedMeasuring(host, agent.calls, options.clock ?? systemClock, agent.hardware),
     loadControls(host, options.clock ?? systemClock),
     simulatedWarm(host, agent.calls),
@@ -123,10 +143,14 @@ class Agent
   implements
     Omit<
       HostAgent,
+      | keyof DiskLooking
       | keyof GuestAccess
       | keyof ScreenAccess
       | keyof InstrumentAccess
+      | keyof MemoryKeeping
+      | keyof HostChecking
       | keyof HostMeasuring
+      | keyof HostTuning
       | keyof WarmKeeping
       | 'close'
     >
@@ -160,7 +184,9 @@ class Agent
   }
 
   facts(context?: CallContext): Promise<HostFacts> {
-    return this.calls.run('facts', this.name, context, () => hostFacts(this.name, this.hardware, this.host));
+    return this.calls.run('facts', this.name, context, () =>
+      hostFacts(this.name, this.hardware, this.host, memoryFacts(this.host, this.hardware)),
+    );
   }
 
   applyInstance(desired: DesiredInstance, context?: CallContext): Promise<ObservedInstance> {
@@ -172,7 +198,10 @@ class Agent
       const begun = await beginWarm(this.host, desired, steps);
       await convergeInstance({ host: this.host, desired: begun, steps, now: () => this.clock.now() });
       if (writes) forgetChange(this.host, desired.id);
-      return this.host.observe(desired.id)!;
+      const goesOn =
+        before !== undefined && before.power !== 'off' && this.host.domain(desired.id)?.boots === before.boots;
+      const notes = goesOn ? pendingDriverNotes(before.record.desired, desired) : [];
+      return { ...this.host.observe(desired.id)!, ...(notes.length > 0 && { notes }) };
     });
   }
 

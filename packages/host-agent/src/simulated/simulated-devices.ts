@@ -44,6 +44,7 @@ export async function convergeDevices(work: Work): Promise<VirgaError | undefine
   }
   for (const volume of desired.volumes.filter(({ id }) => !now().volumes.some((one) => one.id === id))) {
     requireVolume(host, desired.cloudId, volume.id);
+    if (volume.driver?.ioThread) await steps.take('add-thread', 76, 0, () => undefined);
     await steps.take('attach-volume', 77, 0, () => set({ volumes: [...now().volumes, volume] }));
   }
   for (const nic of desired.nics.filter(({ id }) => !now().nics.some((one) => one.id === id))) {

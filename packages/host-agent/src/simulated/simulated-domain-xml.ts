@@ -21,8 +21,8 @@ export function generatedDomainXml(host: SimulatedHost, id: InstanceId): string 
     'Look at what the instance is doing; its domain is made when it is next looked after.',
   );
   const { record } = domain;
-  const { volumes, nics, rootDiskLimits, cdrom = null } = devicesOf(domain);
-  const rootDisk = { ...record.desired.rootDisk, limits: rootDiskLimits };
+  const { volumes, nics, rootDiskLimits, rootDiskDriver, cdrom = null } = devicesOf(domain);
+  const rootDisk = { ...record.desired.rootDisk, limits: rootDiskLimits, driver: rootDiskDriver };
   const desired = { ...record.desired, volumes, nics, rootDisk, cdrom } as DesiredInstance;
   const { imageId } = desired.rootDisk;
   const folder = `/simulated/instances/${id}`;

@@ -1,6 +1,7 @@
 // What a simulated host says it is.
-import type { HostFacts } from '@virga/contract/agent/host-facts';
+import type { HostFacts, NumaNode } from '@virga/contract/agent/host-facts';
 import type { HostFeature } from '@virga/contract/agent/host-features';
+import { diskFacts, type SimulatedDisk } from './simulated-disks.ts';
 
 export type SimulatedHardware = {
   cpuThreads: number;
@@ -15,7 +16,8 @@ export type SimulatedHardware = {
 export function hostFacts(
   name: string,
   hardware: SimulatedHardware,
-  host: { bootId: string; features: HostFeature[]; freeBytes(): number },
+  host: SimulatedDisk & { bootId: string; features: HostFeature[]; freeBytes(): number },
+  { availableMib, hugePages }: { availableMib: number; hugePages: NumaNode['hugePages'] },
 ): HostFacts {
   return {
     name,
@@ -23,14 +25,16 @@ export function hostFacts(
     cpuModel: 'Simulated',
     cpuThreads: hardware.cpuThreads,
     memoryMib: hardware.memoryMib,
+    memoryAvailableMib: availableMib,
     storagePath: `/simulated/${name}`,
     storageTotalBytes: hardware.storageBytes,
     storageFreeBytes: host.freeBytes(),
+    ...diskFacts(host),
     acceleration: { mode: 'tcg', reason: 'The host is simulated: its guests run nowhere.' },
     hypervisorVersion: '9.2.0',
     libvirtVersion: '11.3.0',
     kernelVersion: '6.12.0',
-    ...topologyOf(hardware),
+    ...topologyOf(hardware, hugePages),
     nicLimits: true,
     features: host.features,
     bootId: host.bootId,
@@ -38,7 +42,10 @@ export function hostFacts(
 }
 
 /** As many real machines number their CPUs: first one thread of each core, then their siblings. */
-function topologyOf({ cpuThreads, memoryMib, numaNodes = 1, threadsPerCore = 1 }: SimulatedHardware) {
+function topologyOf(
+  { cpuThreads, memoryMib, numaNodes = 1, threadsPerCore = 1 }: SimulatedHardware,
+  hugePages: NumaNode['hugePages'],
+) {
   const cores = Math.ceil(cpuThreads / threadsPerCore);
   const coresPerNode = Math.ceil(cores / numaNodes);
   const cpus = Array.from({ length: cpuThreads }, (_, id) => {
@@ -49,7 +56,8 @@ function topologyOf({ cpuThreads, memoryMib, numaNodes = 1, threadsPerCore = 1 }
   const nodes = Array.from({ length: numaNodes }, (_, id) => ({
     id,
     memoryMib: Math.floor(memoryMib / numaNodes),
-    hugePages: [2048, 1_048_576].map((sizeKib) => ({ sizeKib, total: 0, free: 0 })),
+    // All in the first.
+    hugePages: hugePages.map((pages) => (id === 0 ? pages : { ...pages, total: 0, free: 0 })),
   }));
   return { cpus, numaNodes: nodes };
 }

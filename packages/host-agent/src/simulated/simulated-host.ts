@@ -8,6 +8,7 @@ import type { Clock } from '../clock.ts';
 import { observedSizes, startingSizes } from './guest-sizes.ts';
 import { desiredDevices, isBootable, nameOf, type StoredDomain, type StoredNetwork } from './host-records.ts';
 import { HostStore } from './host-store.ts';
+import { forgetKernelSettings } from './simulated-files.ts';
 
 export type HostListener = {
   onEvent(cloudId: string, event: AgentEvent): void;
@@ -34,7 +35,18 @@ export class SimulatedHost {
   /** Guests that let go of no device. */
   readonly clinging = new Set<InstanceId>();
   /** What it can give a machine. */
-  features: HostFeature[] = ['uefi', 'uefi-secure', 'tpm', 'emulated', 'legacy'];
+  features: HostFeature[] = ['uefi', 'uefi-secure', 'tpm', 'emulated', 'legacy', 'huge-pages-2m', 'huge-pages-1g'];
+  /** Static huge pages that it has reserved, by size in KiB. */
+  readonly hugePages = new Map<number, number>([
+    [2048, 0],
+    [1_048_576, 0],
+  ]);
+  /** What others leave of its memory; null: all. */
+  availableMib: number | null = null;
+
+  /** What its disk says of its write cache. */
+  diskCache: 'safe' | 'volatile' = 'safe';
+  hasIoUring = true;
 
   private readonly clock: Clock;
   private readonly listeners = new Set<HostListener>();
@@ -78,6 +90,7 @@ export class SimulatedHost {
       if (domain.isDefined) this.store.domains.set(id, { ...domain, ...off });
       else this.store.domains.delete(id);
     }
+    forgetKernelSettings(this.store.files);
     for (const listener of this.listeners) listener.onBoot();
   }
 

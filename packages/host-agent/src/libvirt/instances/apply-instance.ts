@@ -5,11 +5,19 @@ import type { CallContext } from '@virga/contract/agent/agent';
 import type { ObservedDrift } from '@virga/contract/agent/definition';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { ObservedInstance } from '@virga/contract/agent/observed';
+import { pendingDriverNotes } from '../../pending-drivers.ts';
 import { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { findDrift } from '../definitions/drift.ts';
-import { rememberDefinition } from '../definitions/remembered-definition.ts';
+import {
+  type DefinitionWriting,
+  readWritten,
+  rememberDefinition,
+  type WrittenDefinition,
+} from '../definitions/remembered-definition.ts';
 import { requireFeatures } from '../host/host-features.ts';
+import { requireHugePages } from '../host/huge-pages.ts';
+import { requireDrivers } from '../host/required-drivers.ts';
 import { isInterruption } from '../hypervisor-errors.ts';
 import { withVolumes } from '../volumes/volumes.ts';
 import { beginWarm } from '../warm/claim-shell.ts';
@@ -17,12 +25,13 @@ import { convergeAdopted } from './adopted-instance.ts';
 import { claimDisc, readClaims, settleClaims } from './disc-claims.ts';
 import { convergeDisc } from './disc-drive.ts';
 import { define } from './domain-definition.ts';
-import { findByUuid, lookAt, type OwnDomain } from './domain-lookup.ts';
+import { lookAt, type OwnDomain } from './domain-lookup.ts';
 import { renameDomain } from './domain-rename.ts';
 import { forgetDevices, removeGoneLeases } from './gone-devices.ts';
 import { prepareDisk, prepareFolder, prepareSeed } from './instance-disks.ts';
 import { prepareLeases, startNetworks } from './instance-networks.ts';
 import { requireNetworks, type Survey, surveyInstance } from './instance-survey.ts';
+import { convergeCpu } from './live-cpu.ts';
 import { convergeDevices } from './live-devices.ts';
 import { convergeSizes } from './live-sizes.ts';
 import { observeNow } from './observed-instance.ts';
@@ -41,23 +50,28 @@ export function applyInstance(
     const notes: string[] = [];
     let drift: ObservedDrift | undefined;
     let hasEnded = false;
+    let written: WrittenDefinition | undefined;
+    const onWritten = async (ref: OwnDomain['ref']) => {
+      written = await readWritten(context, ref);
+    };
     try {
       // What was cut off to come on again, or may now be renamed, is seen to at once.
       for (let outcome: 'done' | 'again' = 'again'; outcome === 'again'; ) {
+        written = undefined;
         const survey = await surveyInstance(context, desired);
         const writes = writesDefinition(desired, survey);
         // What somebody has changed is not written over before it has been decided about.
         drift = writes && survey.domain ? await findDrift(context, survey.domain, desired.settledDrift) : undefined;
         if (drift !== undefined) break;
-        outcome = await converge(context, desired, survey, undo, { ...call, notes }).catch(
+        outcome = await converge(context, desired, survey, undo, { ...call, notes, onWritten }).catch(
           async (error): Promise<'again'> => {
             if (hasEnded || !(await endedMeanwhile(context, desired, survey))) throw error;
             hasEnded = true;
             return 'again';
           },
         );
-        // Once, after all: discs and devices of a guest that runs are changed in its definition one by one.
-        if (writes) await rememberNow(context, desired);
+        // After the start, which does not wait for a disk.
+        if (written !== undefined) await rememberDefinition(context, desired.id, written);
       }
     } catch (error) {
       if (!signal?.aborted && !isInterruption(error)) await undo.unwind(context.log);
@@ -83,26 +97,29 @@ function writesDefinition(desired: DesiredInstance, { domain }: Survey): boolean
   return desired.origin === 'launched' && isToBeOn(desired) && isOff(domain);
 }
 
-async function rememberNow(context: AgentContext, { id, uuid }: DesiredInstance): Promise<void> {
-  const ref = await context.hypervisor.ask(`look for ${id}`, (connection) => findByUuid(connection, uuid));
-  if (ref !== undefined) await rememberDefinition(context, id, ref);
-}
+type Writing = DefinitionWriting & { notes: string[] };
 
 async function converge(
   context: AgentContext,
   desired: DesiredInstance,
   survey: Survey,
   undo: UndoStack,
-  { signal, onProgress, notes }: CallContext & { notes: string[] },
+  { signal, onProgress, notes, onWritten }: CallContext & Writing,
 ): Promise<'done' | 'again'> {
-  if (desired.origin === 'adopted') return convergeAdopted(context, desired, survey, undo, { signal, onProgress });
+  if (desired.origin === 'adopted') {
+    return convergeAdopted(context, desired, survey, undo, { signal, onProgress, onWritten });
+  }
   const { domain: found } = survey;
   const isOn = found !== undefined && !isOff(found);
   const startsNow = isToBeOn(desired) && !isOn;
-  if (isOn && found.isPersistent && !isToBeOn(desired)) return turnOff(context, desired, found);
+  if (isOn && found.isPersistent && !isToBeOn(desired)) return turnOff(context, desired, found, onWritten);
 
   requireNetworks(desired, survey);
   await requireFeatures(context, desired);
+  // What goes on with its memory, or has it saved, goes on with the disks that it has.
+  const goesOn = isOn || found?.hasSavedMemory ? found?.record.desired : undefined;
+  await requireDrivers(context, desired, goesOn);
+  if (startsNow && !found?.hasSavedMemory) await requireHugePages(context.system, desired);
   onProgress?.('preparing the disk', 10);
   const image = await prepareFolder(context, desired, survey, undo);
   const disc = await claimDisc(context, desired);
@@ -122,8 +139,11 @@ async function converge(
   signal?.throwIfAborted();
   // Each start is from a fresh definition, so that nothing else decides what runs. Only what has a disk is defined, so a
   // domain without one has lost it.
-  const ref =
-    isStale || startsNow ? await define(context, desired, { ...survey, domain }, { image, disc }, undo) : domain.ref;
+  const defines = isStale || startsNow;
+  // To prepare takes a while, in which somebody may have changed it: then it is looked at again.
+  if (defines && domain && (await findDrift(context, domain, desired.settledDrift))) return 'again';
+  const ref = defines ? await define(context, desired, { ...survey, domain }, { image, disc }, undo) : domain.ref;
+  if (defines) await onWritten(ref);
   signal?.throwIfAborted();
   if (startsNow && domain?.hasSavedMemory) {
     // To cut off what has been woken would lose what was saved of it.
@@ -144,7 +164,9 @@ async function converge(
   const kept = await convergeDevices(context, desired, survey, domain, signal);
   const locked = await convergeDisc(context, desired, ref, disc?.path ?? null);
   if (locked === undefined) await settleClaims(context, desired);
+  notes.push(...pendingDriverNotes(domain.record.desired, desired));
   notes.push(...(await convergeSizes(context, desired, domain, signal)));
+  notes.push(...(await convergeCpu(context, desired, domain)));
   // What it still has and is to lose, it says of itself until then.
   if (isStale && kept === undefined) await writeRecord(context, desired, ref, domain.record.rebootToken);
   if ((await convergePower(context, desired, domain)) === 'cut-off') return 'again';
@@ -164,11 +186,17 @@ async function settleOff(
 }
 
 /** Needs neither image nor network. What else is new in the desired instance is defined when it starts again. */
-async function turnOff(context: AgentContext, desired: DesiredInstance, domain: OwnDomain): Promise<'done' | 'again'> {
+async function turnOff(
+  context: AgentContext,
+  desired: DesiredInstance,
+  domain: OwnDomain,
+  onWritten: DefinitionWriting['onWritten'],
+): Promise<'done' | 'again'> {
   if (domain.record.generation < desired.generation) {
     await forgetDevices(context, desired, domain);
     await ejectDisc(context, desired, domain);
     await writeRecord(context, desired, domain.ref, domain.record.rebootToken);
+    await onWritten(domain.ref);
   }
   const outcome = await convergePower(context, desired, domain);
   return outcome === 'cut-off' && domain.ref.name !== desired.domainName ? 'again' : 'done';

@@ -10,6 +10,7 @@ import type {
 } from '@virga/contract/agent/desired';
 import { maxHotPlugged } from '@virga/contract/rest/instance-devices';
 import { element, textElement } from '../xml.ts';
+import { driverAttributes } from './disk-driver-xml.ts';
 import { volumePlace } from './machine-profile.ts';
 
 /** virtio-blk cuts a serial after 20 bytes: the id without its dash just fits (/dev/disk/by-id/virtio-vol…). */
@@ -18,22 +19,19 @@ export const diskSerial = (volumeId: string): string => volumeId.replace('-', ''
 /** What libvirt calls a device: what begins with `ua-` it leaves to us. */
 export const deviceAlias = (id: DesiredNic['id'] | DesiredVolumeAttachment['id']): string => `ua-${id}`;
 
-/** How the storage is opened: past the host's page cache where it can be. */
-export const diskCache = (directIo: boolean) =>
-  directIo ? { cache: 'none', io: 'native' } : { cache: 'writeback', io: 'threads' };
-
 export function volumeDisk(
   volume: DesiredVolumeAttachment,
   file: string,
   { directIo, hardware }: { directIo: boolean; hardware: Hardware },
 ): string {
+  const place = volumePlace(volume, hardware);
   return element(
     'disk',
     { type: 'file', device: 'disk' },
-    element('driver', { name: 'qemu', type: 'qcow2', ...diskCache(directIo), discard: 'unmap' }),
+    element('driver', { name: 'qemu', type: 'qcow2', ...driverAttributes(volume.driver, place, { directIo }) }),
     element('source', { file }),
     element('backingStore', {}),
-    element('target', volumePlace(volume, hardware)),
+    element('target', place),
     ioTune(volume.limits),
     textElement('serial', diskSerial(volume.id)),
     volume.readOnly && element('readonly', {}),

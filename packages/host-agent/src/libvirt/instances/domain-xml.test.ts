@@ -86,9 +86,23 @@ const goldens: Record<string, DomainSpec> = {
     ],
     nics: desired.nics.map((nic) => ({ ...nic, limits: { inboundBytesPerSecond: 1_250_000, burstBytes: 65_536 } })),
   }),
+  'disk-drivers': spec({
+    rootDisk: { ...desired.rootDisk, driver: { cache: 'directsync', aio: 'io_uring', ioThread: true } },
+    volumes: [
+      { id: 'vol-0123456789abcdef1', target: 'vdc', readOnly: false, driver: { cache: 'writethrough' } },
+      {
+        id: 'vol-0123456789abcdef2',
+        target: 'vde',
+        readOnly: false,
+        driver: { aio: 'threads', discard: 'ignore', ioThread: true },
+      },
+    ],
+  }),
   watchdog: spec({ watchdog: 'reset' }),
   'network-boot': spec({ bootOrder: ['network', 'disk'], nics: [...desired.nics, secondNic] }),
   'room-to-grow-emulated': spec({ maxVcpus: 4, maxMemoryMib: 1025 }, { acceleration: 'tcg', vhostNet: false }),
+  'huge-pages': spec({ memoryBacking: { hugePageKib: 2048, mergeable: false } }),
+  'never-merged': spec({ memoryBacking: { hugePageKib: null, mergeable: false } }),
   'room-to-grow-kvm': spec({ vcpus: 2, maxVcpus: 3, maxMemoryMib: 2048 }),
 };
 

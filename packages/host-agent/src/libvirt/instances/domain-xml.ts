@@ -4,15 +4,9 @@
 import type { DesiredInstance, DesiredNic } from '@virga/contract/agent/desired';
 import { volumeFile } from '../volumes/volume-folder.ts';
 import { element, textElement } from '../xml.ts';
-import {
-  bandwidth,
-  deviceAlias,
-  diskCache,
-  diskSerial,
-  hotPlugPortElements,
-  ioTune,
-  volumeDisk,
-} from './device-xml.ts';
+import { cpuTuneElement, modelElement, numaTuneElement } from './cpu-xml.ts';
+import { bandwidth, deviceAlias, diskSerial, hotPlugPortElements, ioTune, volumeDisk } from './device-xml.ts';
+import { driverAttributes, ioThreadElements, ioThreadIds } from './disk-driver-xml.ts';
 import type { HostChoices } from './domain-host.ts';
 import { type DomainRecord, prefixedMetadataElement } from './domain-metadata.ts';
 import { memoryRoomElement, numaElement, sizeElements } from './domain-sizes.ts';
@@ -26,6 +20,7 @@ import {
   watchdogElement,
 } from './hardware-xml.ts';
 import { type MachineProfile, machineProfile } from './machine-profile.ts';
+import { balloonElement, memoryBackingElement } from './memory-backing.ts';
 import { qemuNamespace, sharedMemory, type WarmStart } from './shared-memory.ts';
 
 export type { WarmStart } from './shared-memory.ts';
@@ -79,6 +74,10 @@ export function domainXml(spec: DomainSpec): string {
     spec.warm && textElement('genid', spec.warm.genId),
     element('metadata', {}, spec.metadata ?? prefixedMetadataElement(record)),
     ...sizeElements(sizes, host),
+    ...ioThreadElements(desired),
+    memoryBackingElement(desired),
+    cpuTuneElement(desired, host, ioThreadIds(desired)),
+    numaTuneElement(desired),
     osElement(desired, host, spec.files.nvram),
     featuresElement(desired, host),
     cpu(sizes, host),
@@ -98,8 +97,9 @@ function sizesOf(desired: DesiredInstance, { arch }: HostChoices): DesiredInstan
   return isParavirtual ? desired : { ...desired, maxMemoryMib: desired.memoryMib };
 }
 
-function cpu(desired: DesiredInstance, { arch, acceleration }: HostChoices): string {
+function cpu(desired: DesiredInstance, { arch, acceleration, cpus }: HostChoices): string {
   const numa = numaElement(desired);
+  if (cpus?.guestModel) return modelElement(cpus.guestModel, numa);
   if (acceleration === 'tcg') return element('cpu', { mode: 'maximum' }, numa);
   return element('cpu', { mode: arch === 'x86_64' ? 'host-model' : 'host-passthrough' }, numa);
 }
@@ -146,25 +146,23 @@ function devices(spec: DomainSpec): string {
     element('graphics', { type: 'vnc' }, element('listen', { type: 'socket' })),
     element('video', {}, element('model', { type: profile.videoModel, heads: 1 })),
     watchdogElement(desired),
-    element('memballoon', balloonOf(spec, isParavirtual)),
+    isParavirtual && !spec.warm ? balloonElement(desired) : element('memballoon', { model: 'none' }),
     isParavirtual && memoryRoomElement(desired),
     isParavirtual && element('rng', { model: 'virtio' }, textElement('backend', '/dev/urandom', { model: 'random' })),
   );
 }
-
-/**
- * What a balloon takes from a guest, or a guest reports to it as free, QEMU punches out of the file that the memory is mapped
- * from, also when the mapping is private: other copies would find zeros there. So a machine with such memory has none.
- */
-const balloonOf = ({ warm }: DomainSpec, isParavirtual: boolean) =>
-  isParavirtual && !warm ? { model: 'virtio', freePageReporting: 'on' } : { model: 'none' };
 
 function rootDisk({ desired, files, image, host }: DomainSpec, { root }: MachineProfile): string {
   const queues = root.bus === 'virtio' && desired.maxVcpus > 1 ? desired.maxVcpus : undefined;
   return element(
     'disk',
     { type: 'file', device: 'disk' },
-    element('driver', { name: 'qemu', type: 'qcow2', ...diskCache(host.directIo), discard: 'unmap', queues }),
+    element('driver', {
+      name: 'qemu',
+      type: 'qcow2',
+      ...driverAttributes(desired.rootDisk.driver, root, host),
+      queues,
+    }),
     element('source', { file: files.rootDisk }),
     image === null ? element('backingStore', {}) : backingStore(image),
     element('target', root),

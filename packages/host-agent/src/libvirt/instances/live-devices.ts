@@ -11,12 +11,14 @@ import { hostChoices } from '../host/host-choices.ts';
 import { volumeFile } from '../volumes/volume-folder.ts';
 import { requireVolume } from '../volumes/volumes.ts';
 import { deviceAlias, volumeDisk } from './device-xml.ts';
+import { threadOfPlace } from './disk-driver-xml.ts';
 import type { OwnDomain } from './domain-lookup.ts';
 import { networkCard } from './domain-xml.ts';
 import { removeGoneLeases } from './gone-devices.ts';
 import type { Survey } from './instance-survey.ts';
 import { limitDevices } from './live-limits.ts';
-import { machineProfile } from './machine-profile.ts';
+import { addThread, removeSpareThreads } from './live-threads.ts';
+import { machineProfile, volumePlace } from './machine-profile.ts';
 import { readDevices, type SeenDevices, type SeenNic, type SeenVolume, surplusOf } from './seen-devices.ts';
 
 /** How long a guest may take to let go before others get their turn; after that it is asked again. */
@@ -42,6 +44,7 @@ export async function convergeDevices(
   const { isParavirtual } = machineProfile(desired.hardware, hostArchitecture());
   if (isParavirtual) requirePorts(desired, seen, surplus.length - kept.length);
   const volumes = await plugVolumes(context, desired, ref, seen, kept);
+  await removeSpareThreads(context, desired, ref, domain.record.desired);
   const cards = await plugCards(context, desired, ref, { seen, kept, networks });
   await limitDevices(context, desired, ref, volumes + cards === 0 ? seen : await look(context, ref));
   return kept.length > 0 ? guestKeeps(desired, kept) : undefined;
@@ -110,6 +113,8 @@ async function plugVolumes(
     await context.locks.run(volume.id, async () => {
       await requireVolume(context, desired, volume.id);
       const xml = volumeDisk(volume, volumeFile(storage.volumesPath, volume.id), { directIo, hardware });
+      const thread = volume.driver?.ioThread && threadOfPlace(volumePlace(volume, hardware));
+      if (thread) await addThread(context, desired, ref, thread);
       await context.hook('attach-volume', desired.id);
       await context.hypervisor.act(`plug ${volume.id} into ${ref.name}`, ({ domains }) =>
         domains.attachDevice(ref, xml, { live: true }),

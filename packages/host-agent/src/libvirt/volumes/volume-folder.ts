@@ -102,10 +102,11 @@ export async function listVolumes(storage: Storage, cloudId: string): Promise<Ob
 export async function observeVolume(storage: Storage, id: VolumeId): Promise<ObservedVolume | undefined> {
   const record = await readVolume(storage, id);
   if (record === undefined) return undefined;
-  const { cloudId, generation, name, keepsake } = record;
+  const { cloudId, generation, name, scratch, keepsake } = record;
   const sizeBytes = await readDiskSize(storage, id);
   const intact = sizeBytes !== undefined;
-  return { id, cloudId, generation, name, sizeBytes: sizeBytes ?? record.sizeBytes, keepsake, intact };
+  const seen = { id, cloudId, generation, name, sizeBytes: sizeBytes ?? record.sizeBytes, keepsake, intact };
+  return scratch === undefined ? seen : { ...seen, scratch };
 }
 
 function unfinished(id: VolumeId, cloudId: string): ObservedVolume {

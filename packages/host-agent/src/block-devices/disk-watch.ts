@@ -1,0 +1,71 @@
+// What a host agent knows of the disks under its storage and of what QEMU can do with them. Looked up anew after a minute,
+// because programs of RAID controllers take seconds to answer; whoever is about to refuse something looks at once.
+import type { DiskAbilities, HostDisks, StorageDevice } from '@virga/contract/agent/block-devices';
+import type { Clock } from '../clock.ts';
+import type { HostSystem } from '../host-system/host-system.ts';
+import { protectedDisks } from './disk-protection.ts';
+import { folderDevices } from './folder-devices.ts';
+
+export type DiskSight = { devices: StorageDevice[]; abilities: DiskAbilities };
+
+const rememberedMs = 60_000;
+
+export class DiskWatch {
+  private readonly system: HostSystem;
+  private readonly clock: Clock;
+  private readonly storagePath: string;
+  private readonly findAbilities: () => Promise<DiskAbilities>;
+  private last: { atMs: number; sight: Promise<DiskSight> } | undefined;
+
+  constructor(options: {
+    system: HostSystem;
+    clock: Clock;
+    storagePath: string;
+    findAbilities: () => Promise<DiskAbilities>;
+  }) {
+    this.system = options.system;
+    this.clock = options.clock;
+    this.storagePath = options.storagePath;
+    this.findAbilities = options.findAbilities;
+  }
+
+  /** Every disk of the host, read now. */
+  async disks(): Promise<HostDisks> {
+    const [disks, storage] = await Promise.all([
+      protectedDisks(this.system),
+      folderDevices(this.system, this.storagePath),
+    ]);
+    return { disks, storage };
+  }
+
+  /** What lies under the storage, and what can be done there; not older than a minute, or read now. */
+  sight({ now = false }: { now?: boolean } = {}): Promise<DiskSight> {
+    const atMs = this.clock.now();
+    if (!now && this.last !== undefined && atMs - this.last.atMs < rememberedMs) return this.last.sight;
+    const sight = this.look();
+    const last = { atMs, sight };
+    this.last = last;
+    sight.catch(() => {
+      if (this.last === last) this.last = undefined;
+    });
+    return sight;
+  }
+
+  private async look(): Promise<DiskSight> {
+    const [{ disks, storage }, abilities] = await Promise.all([this.disks(), this.findAbilities()]);
+    return { devices: storageDevices({ disks, storage }), abilities };
+  }
+}
+
+export function storageDevices({ disks, storage }: HostDisks): StorageDevice[] {
+  return disks
+    .filter(({ name }) => storage.devices.includes(name))
+    .map(({ name, id, class: kind, protection: { verdict, why, allowsWriteback } }) => ({
+      name,
+      id,
+      class: kind,
+      verdict,
+      why,
+      allowsWriteback,
+    }));
+}

@@ -1,0 +1,93 @@
+// Write-back on real domains: refused where this very host's disk is not known to keep what it has acknowledged, and on a
+// host whose RAID controller loses its battery while guests run.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { deviceKey } from '@virga/contract/agent/block-devices';
+import type { DesiredInstance } from '@virga/contract/agent/desired';
+import { newId } from '@virga/contract/ids';
+import { FakeHost, megaRaid } from '../block-devices/fake-host.ts';
+import { type HostSystem, realHostSystem } from '../host-system/host-system.ts';
+import type { LibvirtAgentOptions } from './libvirt-agent.ts';
+import { openTestHost, type TestHost } from './testing/test-host.ts';
+
+async function open(t: TestContext, options: Partial<LibvirtAgentOptions> = {}): Promise<TestHost> {
+  const host = await openTestHost(25, options);
+  t.after(() => host.close());
+  return host;
+}
+
+/** A machine with an empty disk that is to be cached. */
+function cached(host: TestHost): DesiredInstance {
+  const base = host.instance(host.network(), newId('image'), { nics: [] });
+  const sizeBytes = 64 * 1024 * 1024;
+  return { ...base, rootDisk: { ...base.rootDisk, imageId: null, sizeBytes, driver: { cache: 'writeback' } } };
+}
+
+const refusal = { code: 'VolatileWriteCache', field: '/rootDisk/driver/cache' };
+
+test('on the disk of this machine, write-back needs an administrator who names it', async (t) => {
+  const host = await open(t);
+  const { storageDevices } = await host.agent.facts();
+  const risky = storageDevices.filter(({ allowsWriteback }) => !allowsWriteback);
+  if (risky.length === 0) return t.skip('the disk of this machine loses nothing');
+  const desired = cached(host);
+  await assert.rejects(host.agent.applyInstance(desired), refusal);
+  assert.deepEqual(await readdir(join(host.storagePath, 'instances')), [], 'nothing was made');
+  await host.agent.applyInstance({ ...desired, volatileWriteback: risky.map(deviceKey) });
+  assert.match(await host.agent.domainXml(desired.id), /cache='writeback' io='threads'/);
+});
+
+/** This host, but for its disks: it lies on a MegaRAID whose battery is in the state that `setBattery` was told. */
+function onRaid(t: TestContext): { system: HostSystem; setBattery(state: string): void } {
+  const raid = new FakeHost(t);
+  const program = '/opt/MegaRAID/storcli/storcli64';
+  const fixture = (name: string) => readFileSync(join(import.meta.dirname, '../block-devices/fixtures', name), 'utf8');
+  raid.disk(megaRaid());
+  raid.mounts(['259:1', '/', 'ext4', '/dev/sda1']);
+  raid.program(program, '/call/vall show all J nolog', fixture('storcli-drives.json'));
+  const fake = raid.system;
+  const isFaked = (path: string) => /^\/(sys\/(block|class\/scsi)|proc\/self\/mountinfo|opt|usr\/sbin)/.test(path);
+  const from = (path: string) => (isFaked(path) ? fake : realHostSystem);
+  return {
+    system: {
+      ...realHostSystem,
+      read: (path) => from(path).read(path),
+      list: (path) => from(path).list(path),
+      exists: (path) => from(path).exists(path),
+      link: (path) => from(path).link(path),
+      run: (name, args, more) => (name === program ? fake : realHostSystem).run(name, args, more),
+    },
+    setBattery: (state) => {
+      const controllers = fixture('storcli-controllers.json').replace('"Optimal"', `"${state}"`);
+      raid.program(program, '/call show all J nolog', controllers);
+    },
+  };
+}
+
+test('a guest goes on when the battery of its RAID controller fails, and does not start again until that is good', async (t) => {
+  const { system, setBattery } = onRaid(t);
+  setBattery('Optimal');
+  const host = await open(t, { system });
+  const [device] = (await host.agent.facts()).storageDevices;
+  assert.deepEqual([device?.name, device?.class, device?.verdict], ['sda', 'rotating', 'safe']);
+  const desired = cached(host);
+  await host.agent.applyInstance(desired);
+
+  setBattery('Failed');
+  const described = { ...desired, generation: 2, description: 'goes on' };
+  assert.equal((await host.agent.applyInstance(described)).state, 'running');
+  // Who is about to be let through looks at most a minute back; another agent knows nothing yet.
+  const restarted = await host.openAgent();
+  const off = { state: 'stopped', forceAt: new Date(0).toISOString() } as const;
+  assert.equal((await restarted.applyInstance({ ...described, generation: 3, power: off })).state, 'stopped');
+  const again = { ...described, generation: 4 };
+  await assert.rejects(restarted.applyInstance(again), (error: Error) => {
+    assert.match(error.message, /battery that is not good.*battery Failed/);
+    return true;
+  });
+  setBattery('Optimal');
+  assert.equal((await restarted.applyInstance(again)).state, 'running', 'it looks again before it refuses');
+});
