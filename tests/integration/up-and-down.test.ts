@@ -2,7 +2,7 @@
 // and nothing of it left in the end.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, globSync, lstatSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, globSync, lstatSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { until } from '@virga/testing/until';
@@ -48,6 +48,12 @@ const runningDomains = async () => lines(await ok('virsh', '--quiet', 'list', '-
 type Change = { title: string; changes: string[] };
 const planned = async (): Promise<Change[]> =>
   JSON.parse(await up('--plan', '--output', 'json')).filter(({ changes }: Change) => changes.length > 0);
+/** Who may use /dev/kvm, where there is one. */
+const kvmAccess = () => {
+  const { uid, gid, mode } = statSync('/dev/kvm');
+  return [uid, gid, mode & 0o777];
+};
+const kvmGroup = async () => Number((await ok('getent', 'group', 'kvm')).split(':')[2]);
 const processId = () => JSON.parse(readFileSync('/run/virga/server.json', 'utf8')).pid as number;
 
 before(async () => {
@@ -58,6 +64,10 @@ before(async () => {
   await ok('cp', '--archive', '/usr/local/bin', programs);
   await ok('mount', '--bind', programs, '/usr/local/bin');
   rmSync('/usr/local/bin/virga', { force: true });
+  // As on a machine without udev; this one is the namespaces' own too.
+  if (!existsSync('/dev/kvm')) return;
+  chownSync('/dev/kvm', 0, 0);
+  chmodSync('/dev/kvm', 0o600);
 });
 
 test('up makes a cloud with a guest to log in to, down leaves the guest, and a purge leaves nothing', async (t) => {
@@ -68,7 +78,19 @@ test('up makes a cloud with a guest to log in to, down leaves the guest, and a p
     assert.match(text, /virga ssh first/);
     assert.match(text, /virga console first/);
     assert.match(text, /http:\/\/127\.0\.0\.1:8470/);
+    assert.match(text, /^ {2}host {6}\d+ checks: \d+ ok/m);
   });
+
+  await t.test(
+    'up has given /dev/kvm to QEMU before libvirt looked, and the checks of the host tell of it',
+    async () => {
+      if (existsSync('/dev/kvm')) assert.deepEqual(kvmAccess(), [0, await kvmGroup(), 0o660]);
+      const { stdout } = await run('/usr/local/bin/virga', 'host', 'check', '--output', 'json');
+      const [{ checks }] = JSON.parse(stdout);
+      const { verdict, repaired } = checks.find(({ name }: { name: string }) => name === 'kvm-permissions');
+      assert.deepEqual([verdict, repaired], existsSync('/dev/kvm') ? ['ok', true] : ['not-applicable', false]);
+    },
+  );
 
   await t.test('the instance is a domain of libvirt, and runs commands over SSH', async () => {
     const instances = await json('list');
@@ -126,6 +148,7 @@ test('up makes a cloud with a guest to log in to, down leaves the guest, and a p
   await t.test('a purge leaves no domain, network, file, process, login or link', async () => {
     assert.match(await down('--purge', '--yes'), /gone/);
     assert.equal(existsSync(state), false);
+    if (existsSync('/dev/kvm')) assert.deepEqual(kvmAccess(), [0, 0, 0o600], 'as it was before');
     assert.equal(existsSync('/run/virga'), false);
     assert.equal(lstatSync('/usr/local/bin/virga', { throwIfNoEntry: false }), undefined);
     assert.equal(existsSync(`${process.env.HOME}/.config/virga`), false);

@@ -24,6 +24,7 @@ import { showGuest } from './guest/show-guest.ts';
 import { thawGuest } from './guest/thaw-guest.ts';
 import { setHardware } from './hardware/set-hardware.ts';
 import { hibernate } from './hibernate.ts';
+import { checkHost } from './hosts/check-host.ts';
 import { listDomains } from './hosts/list-domains.ts';
 import { listHosts } from './hosts/list-hosts.ts';
 import { showHost } from './hosts/show-host.ts';
@@ -167,6 +168,7 @@ export const commandTable: readonly CommandDefinition[] = [
   deleteType,
   listHosts,
   showHost,
+  checkHost,
   listDomains,
   listKeys,
   createKey,

@@ -3,6 +3,7 @@ import { Type } from 'typebox';
 import { route } from '../route.ts';
 import { definitionRoutes } from './definition-routes.ts';
 import { eventRoutes } from './events.ts';
+import { hostCheckRoutes } from './host-checks.ts';
 import { hostRoutes } from './hosts.ts';
 import { identityRoutes } from './identity.ts';
 import { imageRoutes } from './images.ts';
@@ -37,6 +38,7 @@ export const api = {
   ...healthRoutes,
   ...identityRoutes,
   ...hostRoutes,
+  ...hostCheckRoutes,
   ...keyPairRoutes,
   ...imageRoutes,
   ...warmRoutes,

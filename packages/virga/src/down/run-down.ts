@@ -12,6 +12,7 @@ import { libvirtPhase, stopLibvirtPhase } from '../up/libvirt-phase.ts';
 import { unlinkPhase } from '../up/path-phase.ts';
 import { hasChanges, type Phase, planPhases } from '../up/phase.ts';
 import { runPhases } from '../up/run-phases.ts';
+import { purgeHostSettingsPhase } from './host-settings-phase.ts';
 import { purgeFilesPhase, purgeHostPhase, purgeLoginPhase, takeInventory } from './purge-phases.ts';
 
 export type DownOptions = { state: string; purge: boolean; yes: boolean };
@@ -30,6 +31,7 @@ function purgePhases({ io: { env } }: CommandContext, folders: Folders): Phase[]
   return [
     stopPhase(folders),
     purgeHostPhase(folders),
+    purgeHostSettingsPhase(folders),
     stopLibvirtPhase(folders.run),
     purgeLoginPhase(folders, env),
     purgeFilesPhase(folders),

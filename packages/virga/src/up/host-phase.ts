@@ -1,6 +1,7 @@
-// What a host needs before it can run guests: the folders, the user of the database, and a /dev/kvm that QEMU may open.
-import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, lstatSync } from 'node:fs';
+// What a host needs before it can run guests: the folders, the user of the database, and what checks of hosts find that has to
+// be right before libvirt starts. What else they find is told at the end, when there is a server to ask.
+import { mkdirSync } from 'node:fs';
+import { earlyDoctor } from '@virga/host-agent/host-checks/early-doctor';
 import {
   createDatabaseUser,
   databaseUser,
@@ -9,18 +10,26 @@ import {
   missingFolders,
   prepareFolders,
 } from '../server/folders.ts';
+import { readServerSettings } from '../server/server-settings.ts';
 import type { Phase } from './phase.ts';
 
-const kvm = '/dev/kvm';
-const kvmMode = 0o660;
+/** Checks that libvirt's first look at QEMU rests on, and that a machine without udev gets wrong at each start. */
+const beforeLibvirt = ['kvm-permissions'];
+
+/** The host agent gives its storage the same. */
+const storageMode = 0o711;
 
 export function hostPhase(folders: Folders): Phase {
+  const { storage } = readServerSettings(folders);
+  const doctor = earlyDoctor(storage);
   return {
     title: 'this machine',
     check: async () => [
       ...(databaseUserExists() ? [] : [`create the system user ${databaseUser}, for the database`]),
       ...missingFolders(folders),
-      ...kvmFaults(),
+      ...(await doctor.checkHost(beforeLibvirt)).checks.flatMap(({ repair }) =>
+        repair.map(({ path, now, after }) => `change ${path} from ${now ?? 'nothing'} to ${after ?? 'nothing'}`),
+      ),
     ],
     change: async (report) => {
       if (!databaseUserExists()) {
@@ -28,31 +37,8 @@ export function hostPhase(folders: Folders): Phase {
         createDatabaseUser();
       }
       prepareFolders(folders);
-      mendKvm();
+      mkdirSync(storage, { recursive: true, mode: storageMode });
+      for (const { path } of await doctor.repairHost(beforeLibvirt)) report(`changed ${path}`);
     },
   };
-}
-
-/**
- * What is wrong with the rights of /dev/kvm, which only a machine without udev gets wrong. With the wrong group, libvirt
- * distrusts what it knows about QEMU, and asks QEMU again at every start, for seconds.
- */
-function kvmFaults(): string[] {
-  const device = lstatSync(kvm, { throwIfNoEntry: false });
-  const group = kvmGroup();
-  if (!device?.isCharacterDevice() || group === undefined) return [];
-  const wrong = device.gid !== group || (device.mode & 0o060) !== 0o060;
-  return wrong ? [`give ${kvm} to the group kvm, with mode 660`] : [];
-}
-
-function mendKvm(): void {
-  const group = kvmGroup();
-  if (kvmFaults().length === 0 || group === undefined) return;
-  chownSync(kvm, 0, group);
-  chmodSync(kvm, kvmMode);
-}
-
-function kvmGroup(): number | undefined {
-  const { status, stdout } = spawnSync('getent', ['group', 'kvm'], { encoding: 'utf8' });
-  return status === 0 ? Number(stdout.split(':')[2]) : undefined;
 }

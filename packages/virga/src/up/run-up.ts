@@ -1,6 +1,8 @@
 // From a machine with everything installed to a cloud with an instance to log in to: the phases, in their order, and
 // what a person reads at the end. May be run at any time; what is as it should be stays untouched.
+import { isWell, summary } from '@virga/cli/commands/hosts/host-check-view';
 import type { CommandContext } from '@virga/cli/context';
+import type { HostCheckResult } from '@virga/contract/agent/host-checks';
 import type { Instance } from '@virga/contract/rest/instances';
 import { type Folders, foldersOf } from '../server/folders.ts';
 import { requireRoot } from '../server/run-server.ts';
@@ -77,7 +79,9 @@ async function report({ io, print }: CommandContext, cloud: Cloud, profileName: 
   const client = cloud.requireClient();
   const server = cloud.login()?.server ?? '';
   const [instance, hosts] = await Promise.all([findFirst(client), client.listHosts({ query: {} })]);
-  const acceleration = hosts.items[0]?.facts?.acceleration;
+  const [host] = hosts.items;
+  const acceleration = host?.facts?.acceleration;
+  const checks = host ? (await client.checkHost({ params: { id: host.id }, query: {} })).checks : [];
   const { currentProfile } = await (await import('@virga/cli/config/config-file')).readConfig(io.env);
   const virga = currentProfile === profileName ? commandName() : `${commandName()} --profile ${profileName}`;
   const lines = [
@@ -86,7 +90,7 @@ async function report({ io, print }: CommandContext, cloud: Cloud, profileName: 
     '',
     ...instanceLines(instance, virga),
     `  API       ${server}`,
-    ...(acceleration?.mode === 'tcg' ? ['', `  Guests are emulated, which is slow: ${acceleration.reason}`] : []),
+    ...hostLines(checks, virga),
     '',
     'Next:',
     `  ${virga} launch web --image starter --type small --wait=ssh`,
@@ -94,7 +98,19 @@ async function report({ io, print }: CommandContext, cloud: Cloud, profileName: 
     `  ${virga} --help`,
     '  script/down      stops the server; instances go on',
   ];
-  await print.result({ server, instance: instance ?? null, acceleration: acceleration ?? null }, lines, [server]);
+  await print.result({ server, instance: instance ?? null, acceleration: acceleration ?? null, checks }, lines, [
+    server,
+  ]);
+}
+
+/** What the checks of this host say, and what is not well; the rest is for those who ask. */
+function hostLines(checks: readonly HostCheckResult[], virga: string): string[] {
+  const troubles = checks.filter(({ verdict }) => verdict === 'warning' || verdict === 'failure');
+  return [
+    `  host      ${summary(checks)}`,
+    ...troubles.map(({ verdict, name, seen }) => `            ${verdict} ${name}: ${seen}`),
+    ...(checks.every(isWell) ? [] : [`            ${virga} hosts check says what to do`]),
+  ];
 }
 
 function instanceLines(instance: Instance | undefined, virga: string): string[] {

@@ -11,6 +11,7 @@ import {
 import { definitionHandlers } from './definition-handlers.ts';
 import { consoleHandlers, guestHandlers } from './guest-handlers.ts';
 import { hardwareHandlers } from './hardware-handlers.ts';
+import { hostCheckHandlers } from './host-check-handlers.ts';
 import { identityHandlers } from './identity-handlers.ts';
 import { instrumentHandlers } from './instrument-handlers.ts';
 import { interopHandlers } from './interop-handlers.ts';
@@ -25,6 +26,7 @@ export function createHandlers(deps: FrontDeps): Handlers {
     ...healthHandlers(deps),
     ...identityHandlers(deps),
     ...hostHandlers(deps),
+    ...hostCheckHandlers(deps),
     ...keyPairHandlers(deps),
     ...imageHandlers(deps),
     ...warmHandlers(deps),
