@@ -1,4 +1,5 @@
 // What modules get from the composition root: nothing here has behaviour.
+import type { KsmScope } from '@virga/contract/rest/host-memory';
 import type { Logger } from 'pino';
 import type { AgentRegistry } from './agents/agent-registry.ts';
 import type { Db } from './store/database.ts';
@@ -13,6 +14,12 @@ export type Settings = {
   /** Memory that a host keeps for itself: the larger of the two. */
   hostReserveMib: number;
   hostReserveRatio: number;
+  /** How many times over the rest of it may be promised. */
+  memoryOvercommit: number;
+  /** Available memory of a host below which nothing is started there and its guests are asked to do with less. */
+  memoryFloorMib: number;
+  /** Whose guests a host's kernel may merge equal pages of. */
+  ksmScope: KsmScope;
   /** Disk space below which nothing is placed on a host: the larger of the two. */
   storageReserveBytes: number;
   storageReserveRatio: number;
@@ -26,18 +33,24 @@ export type Settings = {
   reconcilePeriodMs: number;
   resyncPeriodMs: number;
   factsPeriodMs: number;
+  /** How often it is written down what hosts and instances use; 0: never. */
+  usagePeriodMs: number;
 };
 
 export const defaultSettings: Settings = {
   vcpuOvercommit: 4,
   hostReserveMib: 512,
   hostReserveRatio: 0.05,
+  memoryOvercommit: 1,
+  memoryFloorMib: 256,
+  ksmScope: 'project',
   storageReserveBytes: 1024 ** 3,
   storageReserveRatio: 0.02,
   reconcileConcurrency: 8,
   reconcilePeriodMs: 5_000,
   resyncPeriodMs: 60_000,
   factsPeriodMs: 15_000,
+  usagePeriodMs: 60_000,
 };
 
 export type Deps = {

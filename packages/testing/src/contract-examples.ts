@@ -1,7 +1,11 @@
 // One well-formed example of each resource, for tests that care about some of its fields only.
 
 import type { ForeignDomain } from '@virga/contract/agent/foreign';
+import type { HostCheckReport, HostCheckResult } from '@virga/contract/agent/host-checks';
+import type { TuningPlan } from '@virga/contract/agent/host-tuning';
 import type { Event } from '@virga/contract/rest/events';
+import type { HostMemoryReport } from '@virga/contract/rest/host-memory';
+import type { TunedHost } from '@virga/contract/rest/host-tuning';
 import type { Host, InstanceType } from '@virga/contract/rest/hosts';
 import type { ApiKey, Caller, Membership, Project, User } from '@virga/contract/rest/identity';
 import type { Image } from '@virga/contract/rest/images';
@@ -31,6 +35,7 @@ export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
   crashPolicy: 'restart',
   expiresAt: null,
   expiryAction: null,
+  noMerge: false,
   state: 'running',
   stateReason: null,
   desiredState: 'running',
@@ -41,6 +46,8 @@ export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
   maxVcpus: 1,
   memoryMib: 256,
   maxMemoryMib: 256,
+  hugePageKib: null,
+  mergesMemory: true,
   observedVcpus: 1,
   observedMemoryMib: 256,
   diskBytes: 1_073_741_824,
@@ -180,11 +187,130 @@ export const aHost = (fields: Partial<Host> = {}): Host => ({
   allocatedMemoryMib: 512,
   schedulableVcpus: 16,
   schedulableMemoryMib: 16_384,
+  vcpuOvercommit: null,
+  memoryOvercommit: null,
+  memoryFloorMib: null,
+  ksmScope: null,
+  hugePages: [],
   instanceCount: 2,
   lastSeenAt: createdAt,
   createdAt,
   ...fields,
 });
+
+export const aHostMemoryReport = (fields: Partial<HostMemoryReport> = {}): HostMemoryReport => {
+  const sums = {
+    guests: 1,
+    promisedKib: 262_144,
+    currentKib: 262_144,
+    residentKib: 131_072,
+    hugePagesKib: 0,
+    templateSavedKib: 0,
+    mergedKib: 65_536,
+    mergeSavedKib: 32_768,
+  };
+  const project = { projectId, projectName: 'default' } as const;
+  return {
+    hostId: 'host-00000000000000001',
+    hostName: 'alpha',
+    totalKib: 16_777_216,
+    availableKib: 8_388_608,
+    swapUsedKib: 0,
+    floorMib: 256,
+    memoryOvercommit: 1,
+    ksm: { running: true, pagesToScan: 100, fullScans: 7, sharedKib: 32_768, savedKib: 32_768 },
+    ksmScope: 'project',
+    mergingProject: { id: projectId, name: 'default' },
+    hugePages: [{ sizeKib: 2048, total: 64, free: 64, promised: 0 }],
+    relievingSince: null,
+    ...sums,
+    projects: [{ ...project, ...sums }],
+    instances: [
+      {
+        id: 'i-00000000000000001',
+        name: 'web',
+        ...project,
+        promisedKib: 262_144,
+        currentKib: 262_144,
+        residentKib: 131_072,
+        usableKib: 100_000,
+        hugePagesKib: 0,
+        templateSharedKib: 0,
+        templateSavedKib: 0,
+        mergedKib: 65_536,
+        mergeSavedKib: 32_768,
+        mergeable: true,
+        hasBalloon: true,
+      },
+    ],
+    ...fields,
+  };
+};
+
+const aCheck: HostCheckResult = {
+  name: 'free-disk',
+  title: 'Free disk',
+  verdict: 'ok',
+  seen: '70.0 of 100.0 GiB are free in /var/lib/virga.',
+  why: 'Guests whose disks cannot grow any more are stopped in their tracks.',
+  readings: [{ from: 'space of /var/lib/virga', value: '70.0 of 100.0 GiB free' }],
+  repair: [],
+  todo: null,
+  repaired: false,
+};
+
+export const aHostCheckReport = (...more: Partial<HostCheckResult>[]): HostCheckReport => ({
+  checks: [
+    aCheck,
+    {
+      ...aCheck,
+      name: 'swappiness',
+      title: 'Swappiness',
+      verdict: 'advice',
+      seen: 'It is 60, which suits a desktop; hosts of guests do well with 10.',
+      why: 'The higher it is, the sooner idle guests are swapped out for file cache.',
+      readings: [{ from: '/proc/sys/vm/swappiness', value: '60' }],
+      repair: [
+        {
+          kind: 'value',
+          path: '/proc/sys/vm/swappiness',
+          now: '60',
+          after: '10',
+          why: 'Guests stay in memory longer than file cache.',
+        },
+      ],
+    },
+    ...more.map((fields) => ({ ...aCheck, ...fields })),
+  ],
+});
+
+export const aTunedHost = (fields: Partial<TunedHost> = {}): TunedHost => ({
+  id: 'host-00000000000000001',
+  name: 'alpha',
+  generation: 1,
+  desired: { profile: 'balanced', overrides: { swappiness: 20 } },
+  inForce: { profile: 'balanced', overrides: { swappiness: 20 } },
+  state: 'applied',
+  stateReason: null,
+  appliedAt: createdAt,
+  ...fields,
+});
+
+/** Of a host whose scheduler somebody else has changed. */
+export const aTuningPlan = (fields: Partial<TuningPlan> = {}): TuningPlan => {
+  const path = '/sys/block/vda/queue/scheduler';
+  const why = 'The hypervisor below orders requests again.';
+  return {
+    settings: [
+      { knob: 'ksmPages', path: '/sys/kernel/mm/ksm/pages_to_scan', now: '100', wanted: null, by: null, why: '' },
+      { knob: 'ioScheduler.vda', path, now: 'bfq', wanted: 'none', by: 'profile', why },
+    ],
+    changes: [{ kind: 'value', path, now: 'bfq', after: 'none', why }],
+    notes: ['cpuGovernor is left out: the host does not have it.'],
+    atNextBoot: [],
+    ...fields,
+  };
+};
 
 export const aForeignDomain = (fields: Partial<ForeignDomain> = {}): ForeignDomain => ({
   name: 'win10',

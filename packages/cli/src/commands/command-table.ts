@@ -27,7 +27,10 @@ import { hibernate } from './hibernate.ts';
 import { checkHost } from './hosts/check-host.ts';
 import { listDomains } from './hosts/list-domains.ts';
 import { listHosts } from './hosts/list-hosts.ts';
+import { setHost } from './hosts/set-host.ts';
 import { showHost } from './hosts/show-host.ts';
+import { showMemory } from './hosts/show-memory.ts';
+import { tuneHost } from './hosts/tune-host.ts';
 import { coolImage } from './images/cool-image.ts';
 import { deleteImage } from './images/delete-image.ts';
 import { listImages } from './images/list-images.ts';
@@ -169,6 +172,9 @@ export const commandTable: readonly CommandDefinition[] = [
   listHosts,
   showHost,
   checkHost,
+  setHost,
+  showMemory,
+  tuneHost,
   listDomains,
   listKeys,
   createKey,

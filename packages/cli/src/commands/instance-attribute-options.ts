@@ -31,21 +31,23 @@ export const attributeOptions = {
     choices: ['stop', 'delete'],
     summary: 'what happens at the end of its lease; default stop',
   },
+  noMerge: { type: 'flag', summary: 'its memory is never merged with that of others, as of its next start' },
 } as const;
 
 type Options = CommandInput<Record<never, never>, typeof attributeOptions>['options'];
 type Attributes = Pick<
   UpdateInstance,
-  'description' | 'deleteProtection' | 'autostart' | 'crashPolicy' | 'expiryAction'
+  'description' | 'deleteProtection' | 'autostart' | 'crashPolicy' | 'expiryAction' | 'noMerge'
 > & { tags?: Record<string, string>; expiresAt?: string };
 
 /** What was given. @throws InvalidArgument */
 export function readAttributes(options: Options, nowMs: number): Attributes {
-  const { description, tag, protect, autostart, onCrash, expires, expiryAction } = options;
+  const { description, tag, protect, autostart, onCrash, expires, expiryAction, noMerge } = options;
   return {
     ...(description !== undefined && { description }),
     ...(tag.length > 0 && { tags: Object.fromEntries(tag.map(readTag)) }),
     ...(protect && { deleteProtection: true }),
+    ...(noMerge && { noMerge: true }),
     ...(autostart !== undefined && { autostart }),
     ...(onCrash !== undefined && { crashPolicy: onCrash }),
     ...(expires !== undefined && { expiresAt: readMoment('--expires', expires, nowMs) }),

@@ -45,6 +45,7 @@ export function instanceRows(instance: Instance, nowMs: number): [string, string
     ['Type', `${instance.type} (${instance.vcpus} vCPU, ${formatMib(instance.memoryMib)})`],
     ['Can grow to', room(instance)],
     ['Has now', differentSize(instance)],
+    ['Memory', memoryKind(instance)],
     ['Disk', withLimits(formatBytes(instance.diskBytes), describeDiskLimits(instance.rootDiskLimits))],
     ...instance.volumes.map((volume): [string, string] => ['Volume', describeVolume(volume)]),
     ['Image', instance.imageName && `${instance.imageName} (${instance.imageId})`],
@@ -82,6 +83,12 @@ function describeVolume(volume: AttachedVolume): string {
 function describeNic(nic: NetworkInterface): string {
   const text = `${nic.address} on ${nic.networkName} (${nic.mac})${underWay(nic)}`;
   return withLimits(text, describeNicLimits(nic.limits));
+}
+
+/** What its memory is made of, when that is not as usual. */
+function memoryKind({ hugePageKib, noMerge }: Instance): string | null {
+  if (hugePageKib !== null) return `of huge pages of ${formatMib(hugePageKib / 1024)}`;
+  return noMerge ? 'never merged with that of others' : null;
 }
 
 /** How far it can grow while it runs. */

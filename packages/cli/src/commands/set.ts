@@ -17,6 +17,7 @@ export const set = defineCommand({
     ...attributeOptions,
     untag: { type: 'texts', value: 'KEY', summary: 'take this tag away; may be repeated' },
     noProtect: { type: 'flag', summary: 'let it be deleted again' },
+    merge: { type: 'flag', summary: 'its memory may be merged again, as of its next start' },
     neverExpires: { type: 'flag', summary: 'no end of its lease' },
     tagged: { ...filterOptions.tag },
     state: filterOptions.state,
@@ -30,6 +31,7 @@ export const set = defineCommand({
   ],
   async run(context, { args, options }) {
     refuseBoth('--protect', options.protect, '--no-protect', options.noProtect);
+    refuseBoth('--merge', options.merge, '--no-merge', options.noMerge);
     refuseBoth('--expires', options.expires !== undefined, '--never-expires', options.neverExpires);
     const { tags, ...attributes } = readAttributes(options, context.nowMs());
     const untagged = Object.fromEntries(options.untag.map((key) => [key, null]));
@@ -37,6 +39,7 @@ export const set = defineCommand({
       ...attributes,
       ...((tags || options.untag.length > 0) && { tags: { ...tags, ...untagged } }),
       ...(options.noProtect && { deleteProtection: false }),
+      ...(options.merge && { noMerge: false }),
       ...(options.neverExpires && { expiresAt: null }),
     };
     if (Object.keys(body).length === 0) {

@@ -4,10 +4,16 @@ import { route } from '../route.ts';
 import { definitionRoutes } from './definition-routes.ts';
 import { eventRoutes } from './events.ts';
 import { hostCheckRoutes } from './host-checks.ts';
+import { hostCpuRoutes } from './host-cpus.ts';
+import { hostDiskRoutes } from './host-disks.ts';
+import { hostMemoryRoutes } from './host-memory.ts';
+import { hostTuningRoutes } from './host-tuning.ts';
+import { hostUsageRoutes } from './host-usage.ts';
 import { hostRoutes } from './hosts.ts';
 import { identityRoutes } from './identity.ts';
 import { imageRoutes } from './images.ts';
 import { instanceConsoleRoutes } from './instance-consoles.ts';
+import { instanceCpuRoutes } from './instance-cpu-change.ts';
 import { instanceDeviceRoutes } from './instance-device-changes.ts';
 import { instanceGuestRoutes } from './instance-guest.ts';
 import { instanceHardwareRoutes } from './instance-hardware-change.ts';
@@ -38,7 +44,12 @@ export const api = {
   ...healthRoutes,
   ...identityRoutes,
   ...hostRoutes,
+  ...hostTuningRoutes,
+  ...hostUsageRoutes,
+  ...hostCpuRoutes,
   ...hostCheckRoutes,
+  ...hostMemoryRoutes,
+  ...hostDiskRoutes,
   ...keyPairRoutes,
   ...imageRoutes,
   ...warmRoutes,
@@ -49,6 +60,7 @@ export const api = {
   ...instanceConsoleRoutes,
   ...instanceGuestRoutes,
   ...instanceResizeRoutes,
+  ...instanceCpuRoutes,
   ...instanceHardwareRoutes,
   ...instanceDeviceRoutes,
   ...instrumentRoutes,

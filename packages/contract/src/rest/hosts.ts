@@ -1,8 +1,11 @@
 // Hosts and instance types: what the cloud is made of, and the sizes it is sold in.
 import { type Static, Type } from 'typebox';
+import { DiskDriver } from '../agent/desired.ts';
 import { HostFacts } from '../agent/host-facts.ts';
+import { HugePageKib } from '../agent/host-memory.ts';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
+import { chosenCpu } from './instance-cpu.ts';
 import { idParams, ListQuery, Name, Nothing, Nullable, Page, Time } from './shared.ts';
 
 export const Host = Type.Object(
@@ -18,6 +21,21 @@ export const Host = Type.Object(
     /** vCPUs that may be promised: threads times the overcommit ratio. */
     schedulableVcpus: Type.Integer(),
     schedulableMemoryMib: Type.Integer(),
+    /** How many times over vCPUs and memory are promised; null: as the cloud has it. */
+    vcpuOvercommit: Nullable(Type.Number()),
+    memoryOvercommit: Nullable(Type.Number()),
+    memoryFloorMib: Nullable(
+      Type.Integer({ description: 'available memory below which nothing is started there; null: as the cloud has it' }),
+    ),
+    ksmScope: Nullable(
+      Type.Union([Type.Literal('project'), Type.Literal('host'), Type.Literal('never')], {
+        description: 'whose guests the kernel may merge equal pages of; null: as the cloud has it',
+      }),
+    ),
+    hugePages: Type.Array(Type.Object({ sizeKib: HugePageKib, total: Type.Integer(), allocated: Type.Integer() }), {
+      description: 'static huge pages by size, and what of them is promised',
+    }),
+    reservedCpus: Type.Array(Type.Integer(), { description: 'what it keeps for itself' }),
     instanceCount: Type.Integer(),
     lastSeenAt: Nullable(Time),
     createdAt: Time,
@@ -36,6 +54,11 @@ export const InstanceType = Type.Object(
       maximum: 65_536,
       description: 'size of the root disk; an image that is larger wins',
     }),
+    /** Memory of static huge pages of this size, which a host has reserved; null or absent: ordinary pages. */
+    hugePageKib: Type.Optional(Nullable(HugePageKib)),
+    ...chosenCpu,
+    /** How QEMU reads and writes the root disk; a launch may say otherwise. */
+    diskDriver: Type.Optional(DiskDriver),
   },
   { $id: 'InstanceType', additionalProperties: false },
 );

@@ -41,6 +41,7 @@ export const instanceAttributes = {
   crashPolicy: CrashPolicy,
   expiresAt: Nullable(Time),
   expiryAction: Nullable(ExpiryAction),
+  noMerge: Type.Boolean({ description: 'the kernel of its host is never to merge its memory, as of its next start' }),
 };
 
 const chosen = {
@@ -49,6 +50,7 @@ const chosen = {
   autostart: Type.Optional(Autostart),
   crashPolicy: Type.Optional(CrashPolicy),
   expiryAction: Type.Optional(ExpiryAction),
+  noMerge: Type.Optional(Type.Boolean()),
 };
 
 /** Fields of a launch. */

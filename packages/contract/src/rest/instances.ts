@@ -1,8 +1,10 @@
 // Instances: virtual machines. What was asked for and what was seen are separate fields.
 import { type Static, Type } from 'typebox';
+import { HugePageKib } from '../agent/host-memory.ts';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
 import { instanceAttributes, launchAttributes } from './instance-attributes.ts';
+import { chosenCpu, cpuFields } from './instance-cpu.ts';
 import { deviceFields, launchDevices } from './instance-devices.ts';
 import { hardwareFields, launchHardware } from './instance-hardware.ts';
 import { idParams, Name, Nullable, Page, pageQuery, Time } from './shared.ts';
@@ -30,6 +32,7 @@ export const Instance = Type.Object(
     projectId: IdSchema('project'),
     name: Name,
     ...instanceAttributes,
+    ...cpuFields,
     state: InstanceState,
     stateReason: Nullable(Type.String()),
     desiredState: Type.Union([
@@ -46,6 +49,8 @@ export const Instance = Type.Object(
     maxVcpus: Type.Integer({ description: 'up to here vCPUs can be added while it runs' }),
     memoryMib: Type.Integer(),
     maxMemoryMib: Type.Integer({ description: 'up to here memory can be added while it runs' }),
+    hugePageKib: Nullable(HugePageKib),
+    mergesMemory: Type.Boolean({ description: 'the kernel of its host may merge its memory, as it was started' }),
     observedVcpus: Nullable(Type.Integer({ description: 'what the host shows; null while it is off' })),
     observedMemoryMib: Nullable(
       Type.Integer({ description: 'what the guest has by what the host shows; null while it is off' }),
@@ -112,6 +117,7 @@ export const LaunchInstance = Type.Object(
           'auto: as a copy of a running guest where one of the image and type is kept; always: or not at all; never: by booting',
       }),
     ),
+    ...chosenCpu,
     ...launchHardware,
     ...launchDevices,
     ...launchAttributes,

@@ -8,6 +8,8 @@ import { systemAccess } from '../access/system-access.ts';
 import type { RegisteredHost } from '../agents/agent-registry.ts';
 import { HostWatcher } from '../agents/host-watcher.ts';
 import type { Deps } from '../deps.ts';
+import { HostTuningReconciler } from '../modules/hosts/host-tuning-reconciler.ts';
+import { unconvergedTunings } from '../modules/hosts/host-tuning-store.ts';
 import { deleteImageWorkflow } from '../modules/images/delete-image.workflow.ts';
 import { provideImage } from '../modules/images/image-hosts.ts';
 import { importImage } from '../modules/images/import-image.workflow.ts';
@@ -16,13 +18,16 @@ import { recordDrift } from '../modules/instances/definition-drift.ts';
 import { followHostBoot } from '../modules/instances/host-restart.ts';
 import { InstanceReconciler } from '../modules/instances/instance-reconciler.ts';
 import { readWake } from '../modules/instances/instance-wake.ts';
+import { relieveHost } from '../modules/instances/memory-relief.ts';
 import { reapReleased } from '../modules/instances/released-instances.ts';
 import { NetworkReconciler } from '../modules/networks/network-reconciler.ts';
+import { CpuPoolReconciler } from '../modules/placement/cpu-pool-reconciler.ts';
 import { TemplateReconciler } from '../modules/templates/template-reconciler.ts';
 import { VolumeReconciler } from '../modules/volumes/volume-reconciler.ts';
 import { expireIdempotencyKeys } from '../store/once-only.ts';
 import { WorkflowEngine } from '../workflows/workflow-engine.ts';
 import { startClockwork } from './clockwork.ts';
+import { recordUsage } from './record-usage.ts';
 import { type Acting, SingleActive } from './single-active.ts';
 
 /** Acts as soon as this server is the active one. `close` ends everything in order, and lets no call go on. */
@@ -44,6 +49,7 @@ async function act(deps: Deps): Promise<Acting> {
   const wakeUnconverged = async (isWanted: (host: ActedOn) => boolean) => {
     await networks.wakeUnconverged();
     await volumes.wakeUnconverged();
+    for (const id of await unconvergedTunings(deps.db)) hosts.get(id)?.tuning.wake();
     for (const { host_id, id } of await findUnconverged(deps)) {
       const host = hosts.get(host_id);
       if (host && isWanted(host)) host.instances.wake(id);
@@ -71,6 +77,8 @@ async function act(deps: Deps): Promise<Acting> {
     }),
     deps.notifications.subscribe('networks', (id) => networks.wake(id as Parameters<typeof networks.wake>[0])),
     deps.notifications.subscribe('templates', (id) => hosts.get(id as HostId)?.templates.wake()),
+    deps.notifications.subscribe('hosts', (id) => hosts.get(id as HostId)?.cpuPools.wake()),
+    deps.notifications.subscribe('tunings', (id) => hosts.get(id as HostId)?.tuning.wake()),
     deps.notifications.subscribe('volumes', (id) => volumes.wake(id as Parameters<typeof volumes.wake>[0])),
     deps.notifications.onReconnected(() => {
       engine.wake();
@@ -91,6 +99,8 @@ async function act(deps: Deps): Promise<Acting> {
       volumes.close(),
       ...ofHosts.map(({ instances }) => instances.close()),
       ...ofHosts.map(({ templates }) => templates.close()),
+      ...ofHosts.map(({ cpuPools }) => cpuPools.close()),
+      ...ofHosts.map(({ tuning }) => tuning.close()),
     ]);
     await Promise.all(periodic);
   };
@@ -105,6 +115,7 @@ async function act(deps: Deps): Promise<Acting> {
     every(deps, deps.settings.reconcilePeriodMs, ending.signal, look),
     every(deps, hourMs, ending.signal, () => expireIdempotencyKeys(deps.db, deps.clock.now())),
     ...[...hosts.values()].map((host) => every(deps, deps.settings.resyncPeriodMs, ending.signal, host.resync)),
+    ...recordUsage(deps, ({ id }) => hosts.get(id)?.watcher.isReachable ?? false, ending.signal),
   ];
   return { close };
 }
@@ -115,6 +126,8 @@ type ActedOn = {
   id: HostId;
   instances: InstanceReconciler;
   templates: TemplateReconciler;
+  cpuPools: CpuPoolReconciler;
+  tuning: HostTuningReconciler;
   watcher: HostWatcher;
   resync: () => Promise<void>;
 };
@@ -139,14 +152,20 @@ function actOn(
     },
   });
   const templates = new TemplateReconciler(deps, access, host);
+  const cpuPools = new CpuPoolReconciler(deps, access, host);
+  const tuning = new HostTuningReconciler(deps, access, host);
   const unwaited = (work: Promise<unknown>) => void work.catch((error) => log(deps, error));
+  let isRelieving = false;
   let lastBoot: Promise<unknown> = Promise.resolve();
   const watcher = new HostWatcher(deps, access, host, {
     ready: (seen, seenNetworks, bootId) => {
       unwaited(networks.listed(host, seenNetworks));
+      cpuPools.wake({ isBack: true });
       instances.gate.shut();
       const follow = () => untilDone(deps, signal, () => followHostBoot({ deps, access }, host.id, bootId));
-      const followed = lastBoot.then(follow);
+      // Guests may need what tuning reserves, such as huge pages.
+      const tuned = tuning.ready(bootId);
+      const followed = lastBoot.then(() => tuned).then(follow);
       lastBoot = followed;
       unwaited(followed.then(() => signal.aborted || lastBoot !== followed || instances.gate.open()));
       unwaited(instances.listed(seen));
@@ -160,8 +179,17 @@ function actOn(
       instances.gate.open();
       unwaited(onUnreachable());
     },
-    facts: ({ cpuThreads }) => {
-      instances.hostThreads = cpuThreads;
+    facts: (facts) => {
+      instances.hostThreads = facts.cpuThreads;
+      if (!isRelieving) {
+        isRelieving = true;
+        const relieved = relieveHost({ deps, access: systemAccess('memory') }, host, facts, signal);
+        unwaited(
+          relieved.finally(() => {
+            isRelieving = false;
+          }),
+        );
+      }
     },
     instance: (instance) => instances.observed(instance),
     drift: (id, drift) => unwaited(recordDrift({ deps, access }, id, drift)),
@@ -174,12 +202,14 @@ function actOn(
     await reapImages(deps, access, host, signal);
     await volumes.resync(host, signal);
     await templates.resync();
+    cpuPools.wake();
+    tuning.wake();
     await reapReleased({ deps, access }, host);
     for (const { id, drift } of await host.agent.findDrifts(deps.cloudId, { signal })) {
       await recordDrift({ deps, access }, id, drift);
     }
   };
-  return { id: host.id, instances, templates, watcher, resync };
+  return { id: host.id, instances, templates, cpuPools, tuning, watcher, resync };
 }
 
 /** Instances that are not as they were last asked for and may be tried now. Reads an index of just those. */

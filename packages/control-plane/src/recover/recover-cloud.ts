@@ -269,7 +269,9 @@ async function writeKeyPairs(tx: Tx, { desired }: FoundInstance): Promise<void> 
 async function countPromised(tx: Tx, hostId: HostId): Promise<void> {
   await sql`update hosts set
       allocated_vcpus = (select coalesce(sum(vcpus + surplus_vcpus), 0) from instances where host_id = hosts.id and allocated),
-      allocated_memory_mib = (select coalesce(sum(memory_mib + surplus_memory_mib), 0) from instances where host_id = hosts.id and allocated)
+      allocated_memory_mib = (select coalesce(sum(memory_mib + surplus_memory_mib), 0) from instances where host_id = hosts.id and allocated and huge_page_kib is null),
+      allocated_huge_2m_pages = (select coalesce(sum((memory_mib + surplus_memory_mib) / 2), 0) from instances where host_id = hosts.id and allocated and huge_page_kib = 2048),
+      allocated_huge_1g_pages = (select coalesce(sum((memory_mib + surplus_memory_mib) / 1024), 0) from instances where host_id = hosts.id and allocated and huge_page_kib = 1048576)
     where id = ${hostId}`.execute(tx);
 }
 

@@ -1,8 +1,10 @@
 // Tables of hosts, instance types, images, networks and instances.
 import type {
   BootDevice,
+  CpuPolicy,
   DesiredInstance,
   DesiredReboot,
+  DiskDriver,
   DiskLimits,
   Firmware,
   Hardware,
@@ -11,6 +13,7 @@ import type {
   WatchdogAction,
 } from '@virga/contract/agent/desired';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
+import type { HugePageKib } from '@virga/contract/agent/host-memory';
 import type { ObservedReason, ObservedState } from '@virga/contract/agent/observed';
 import type { Problem } from '@virga/contract/errors';
 import type {
@@ -27,6 +30,7 @@ import type {
   VolumeId,
 } from '@virga/contract/ids';
 import type { Drift, DriftPolicy } from '@virga/contract/rest/definitions';
+import type { KsmScope } from '@virga/contract/rest/host-memory';
 import type { Autostart, CrashPolicy, ExpiryAction, Tags } from '@virga/contract/rest/instance-attributes';
 import type { ScheduledAction } from '@virga/contract/rest/instance-schedules';
 import type { InstanceState } from '@virga/contract/rest/instances';
@@ -53,14 +57,48 @@ export type ComputeTables = {
     schedulable_memory_mib: Generated<number>;
     allocated_vcpus: Generated<number>;
     allocated_memory_mib: Generated<number>;
+    /** Null, as the two that follow: as the cloud has it. */
+    vcpu_overcommit: Generated<number | null>;
+    memory_overcommit: Generated<number | null>;
+    memory_floor_mib: Generated<number | null>;
+    ksm_scope: Generated<KsmScope | null>;
+    /** Null: the host does not say. */
+    available_memory_mib: Generated<number | null>;
+    /** Its own floor or that of the cloud. */
+    effective_floor_mib: Generated<number>;
+    huge_2m_pages: Generated<number>;
+    huge_1g_pages: Generated<number>;
+    allocated_huge_2m_pages: Generated<number>;
+    allocated_huge_1g_pages: Generated<number>;
+    /** Since when the relief valve holds memory of its guests. */
+    relieving_since: Generated<Date | null>;
     /** Free disk space above the reserve; negative when it is used up. */
     storage_headroom_bytes: Generated<number>;
     last_seen_at: Date | null;
     /** The boot that its instances have been looked after for. */
     boot_id: string | null;
+    /** CPUs that the host keeps for itself. */
+    reserved_cpus: JSONColumnType<number[], string | undefined>;
+    /** vCPUs that are promised for each shared CPU. */
+    vcpus_per_cpu: Generated<number>;
+    /** Grows whenever its CPUs are divided otherwise; the second is what the host has been told. */
+    cpu_generation: Generated<number>;
+    cpu_converged_generation: Generated<number>;
     created_at: CreatedAt;
   };
-  instance_types: { name: string; vcpus: number; memory_mib: number; disk_gib: number };
+  instance_types: {
+    name: string;
+    vcpus: number;
+    memory_mib: number;
+    disk_gib: number;
+    cpu_policy: Generated<CpuPolicy>;
+    cpu_shares: Generated<number | null>;
+    cpu_cap_percent: Generated<number | null>;
+    /** Static huge pages of that size; null: ordinary ones. */
+    huge_page_kib: Generated<HugePageKib | null>;
+    /** Of root disks. */
+    disk_driver: ColumnType<DiskDriver | null, string | null | undefined, string | null>;
+  };
   images: {
     id: ImageId;
     project_id: ProjectId;
@@ -139,9 +177,16 @@ export type ComputeTables = {
     /** What it holds of its host beyond its size, because it was larger and still uses that. */
     surplus_vcpus: Generated<number>;
     surplus_memory_mib: Generated<number>;
+    /** What its memory is made of; null: ordinary pages. */
+    huge_page_kib: Generated<HugePageKib | null>;
+    /** The kernel is never to merge its pages, as of its next start. */
+    no_merge: Generated<boolean>;
+    /** The kernel may merge its pages, as long as it is on or its memory is saved. */
+    merges: Generated<boolean>;
     disk_bytes: number;
     root_disk_id: VolumeId;
     root_disk_limits: ColumnType<DiskLimits | null, string | null | undefined, string | null>;
+    root_disk_driver: ColumnType<DiskDriver | null, string | null | undefined, string | null>;
     firmware: Firmware;
     hardware: Generated<Hardware>;
     tpm: Generated<boolean>;
@@ -183,6 +228,11 @@ export type ComputeTables = {
     launch_path: Generated<'cold' | 'warm'>;
     started_at: Date | null;
     state: GeneratedAlways<InstanceState>;
+    cpu_policy: Generated<CpuPolicy>;
+    cpu_shares: Generated<number | null>;
+    cpu_cap_percent: Generated<number | null>;
+    /** The host CPUs that an administrator has chosen for it; null: placement chooses. */
+    cpu_wanted: ColumnType<number[] | null, string | null | undefined, string | null>;
     origin: Generated<DesiredInstance['origin']>;
     /** Its domain stays when the instance goes. */
     released: Generated<boolean>;

@@ -15,6 +15,11 @@ import * as instanceHardware from './migrations/0010-instance-hardware.ts';
 import * as consoleTickets from './migrations/0011-console-tickets.ts';
 import * as interop from './migrations/0012-interop.ts';
 import * as warmImages from './migrations/0013-warm-images.ts';
+import * as hostTuning from './migrations/0015-host-tuning.ts';
+import * as hostCpus from './migrations/0016-host-cpus.ts';
+import * as hostMemory from './migrations/0017-host-memory.ts';
+import * as diskDrivers from './migrations/0018-disk-drivers.ts';
+import * as usageHistory from './migrations/0020-usage-history.ts';
 
 const migrations: Record<string, Migration> = {
   '0001-foundation': foundation,
@@ -30,6 +35,11 @@ const migrations: Record<string, Migration> = {
   '0011-console-tickets': consoleTickets,
   '0012-interop': interop,
   '0013-warm-images': warmImages,
+  '0015-host-tuning': hostTuning,
+  '0017-host-memory': hostMemory,
+  '0016-host-cpus': hostCpus,
+  '0018-disk-drivers': diskDrivers,
+  '0020-usage-history': usageHistory,
 };
 
 /** Brings the schema to this version. @throws StoreUnavailable a migration failed; nothing of it remains */

@@ -4,6 +4,7 @@
 import type { Duplex } from 'node:stream';
 import type { CallContext, HostAgent } from '@virga/contract/agent/agent';
 import type { DiskLooking } from '@virga/contract/agent/block-devices';
+import type { CpuKeeping } from '@virga/contract/agent/cpu-map';
 import type { Definition, DefinitionEdit, ObservedDrift, OverlayPlan } from '@virga/contract/agent/definition';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
@@ -35,6 +36,7 @@ import { removeInstance } from './remove-instance.ts';
 import { SerialConsole } from './serial-console.ts';
 import { simulatedGuestAccess, simulatedScreenAccess } from './simulated-access.ts';
 import { type CheckControls, checkControls, simulatedChecks } from './simulated-checks.ts';
+import { layoutOf, simulatedCpus } from './simulated-cpus.ts';
 import { forgetChange, planSimulatedOverlay, simulatedDefinition, simulatedDrift } from './simulated-definitions.ts';
 import { type DiskControls, diskControls, simulatedDiskLooking } from './simulated-disks.ts';
 import { simulatedDomainXml } from './simulated-domain-xml.ts';
@@ -129,6 +131,7 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
     simulatedInstruments(host, agent.calls, options.clock ?? systemClock),
     simulatedMemory(host, agent.calls, agent.hardware),
     memoryControls(host),
+    simulatedCpus(host, agent.calls, agent.hardware),
     simulatedMeasuring(host, agent.calls, options.clock ?? systemClock, agent.hardware),
     loadControls(host, options.clock ?? systemClock),
     simulatedWarm(host, agent.calls),
@@ -148,6 +151,7 @@ class Agent
       | keyof ScreenAccess
       | keyof InstrumentAccess
       | keyof MemoryKeeping
+      | keyof CpuKeeping
       | keyof HostChecking
       | keyof HostMeasuring
       | keyof HostTuning
@@ -171,7 +175,9 @@ class Agent
     this.host = host;
     this.name = name;
     this.clock = clock;
-    this.hardware = { cpuThreads, memoryMib, storageBytes };
+    const { numaNodes, threadsPerCore, isolatedCpus, cpuFeatures } = options;
+    this.hardware = { cpuThreads, memoryMib, storageBytes, numaNodes, threadsPerCore, isolatedCpus, cpuFeatures };
+    host.cpuLayout = layoutOf(this.hardware);
     this.calls = new Calls({ hostName: name, clock, log, timings, faults, hook });
     this.listener = {
       onEvent: (cloudId, event) => this.tell(cloudId, event),

@@ -11,6 +11,10 @@ export type SimulatedHardware = {
   numaNodes?: number | undefined;
   /** Default 1. */
   threadsPerCore?: number | undefined;
+  /** CPUs that its kernel gives no work by itself. Default none. */
+  isolatedCpus?: readonly number[] | undefined;
+  /** What its processors can, in which hosts of a pool may differ. */
+  cpuFeatures?: readonly string[] | undefined;
 };
 
 export function hostFacts(
@@ -42,8 +46,8 @@ export function hostFacts(
 }
 
 /** As many real machines number their CPUs: first one thread of each core, then their siblings. */
-function topologyOf(
-  { cpuThreads, memoryMib, numaNodes = 1, threadsPerCore = 1 }: SimulatedHardware,
+export function topologyOf(
+  { cpuThreads, memoryMib, numaNodes = 1, threadsPerCore = 1, isolatedCpus = [] }: SimulatedHardware,
   hugePages: NumaNode['hugePages'],
 ) {
   const cores = Math.ceil(cpuThreads / threadsPerCore);
@@ -51,7 +55,7 @@ function topologyOf(
   const cpus = Array.from({ length: cpuThreads }, (_, id) => {
     const core = id % cores;
     const node = Math.floor(core / coresPerNode);
-    return { id, node, socket: node, core: core % coresPerNode, isolated: false };
+    return { id, node, socket: node, core: core % coresPerNode, isolated: isolatedCpus.includes(id) };
   });
   const nodes = Array.from({ length: numaNodes }, (_, id) => ({
     id,

@@ -5,6 +5,7 @@ import type { HostFeature } from '@virga/contract/agent/host-features';
 import type { AgentEvent, ObservedInstance, ObservedReason } from '@virga/contract/agent/observed';
 import type { InstanceId, NetworkId } from '@virga/contract/ids';
 import type { Clock } from '../clock.ts';
+import type { CpuLayout } from '../libvirt/host/cpu-division.ts';
 import { observedSizes, startingSizes } from './guest-sizes.ts';
 import { desiredDevices, isBootable, nameOf, type StoredDomain, type StoredNetwork } from './host-records.ts';
 import { HostStore } from './host-store.ts';
@@ -34,8 +35,19 @@ export class SimulatedHost {
   guestsAnswerAcpi = true;
   /** Guests that let go of no device. */
   readonly clinging = new Set<InstanceId>();
+  /** Its CPUs, as its agent was opened with. */
+  cpuLayout: CpuLayout = { online: [0], isolated: [], nodes: new Map([[0, [0]]]) };
   /** What it can give a machine. */
-  features: HostFeature[] = ['uefi', 'uefi-secure', 'tpm', 'emulated', 'legacy', 'huge-pages-2m', 'huge-pages-1g'];
+  features: HostFeature[] = [
+    'uefi',
+    'uefi-secure',
+    'tpm',
+    'emulated',
+    'legacy',
+    'cpu-limits',
+    'huge-pages-2m',
+    'huge-pages-1g',
+  ];
   /** Static huge pages that it has reserved, by size in KiB. */
   readonly hugePages = new Map<number, number>([
     [2048, 0],

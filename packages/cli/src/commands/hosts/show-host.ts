@@ -10,12 +10,12 @@ export const showHost = defineCommand({
   examples: [{ command: 'virga hosts show $(hostname)', explains: 'its capacity, versions and acceleration' }],
   async run(context, { args }) {
     const host = await findHost(await context.client(), args.host);
-    await context.print.record(host, rows(host, context.nowMs()), host.id);
+    await context.print.record(host, hostRows(host, context.nowMs()), host.id);
     return 0;
   },
 });
 
-function rows(host: Host, nowMs: number): [string, string | null][] {
+export function hostRows(host: Host, nowMs: number): [string, string | null][] {
   const { facts } = host;
   return [
     ['Name', host.name],
@@ -25,6 +25,10 @@ function rows(host: Host, nowMs: number): [string, string | null][] {
     ['Driver', host.driver],
     ['vCPUs', `${host.allocatedVcpus} of ${host.schedulableVcpus} promised`],
     ['Memory', `${formatMib(host.allocatedMemoryMib)} of ${formatMib(host.schedulableMemoryMib)} promised`],
+    ['Overcommit', overcommit(host)],
+    ['Memory floor', host.memoryFloorMib === null ? null : formatMib(host.memoryFloorMib)],
+    ['Huge pages', hugePages(host)],
+    ['Memory merged', host.ksmScope && merged[host.ksmScope]],
     ['Instances', String(host.instanceCount)],
     ['CPU', facts && `${facts.cpuThreads} threads, ${facts.cpuModel}, ${facts.arch}`],
     ['Installed', facts && formatMib(facts.memoryMib)],
@@ -43,4 +47,23 @@ function rows(host: Host, nowMs: number): [string, string | null][] {
     ['Last seen', host.lastSeenAt && `${host.lastSeenAt} (${formatAge(host.lastSeenAt, nowMs)} ago)`],
     ['Created', host.createdAt],
   ];
+}
+
+const merged = { project: 'of one project at a time', host: 'of all projects', never: 'of nobody' } as const;
+
+/** Nothing when it is as the cloud has it. */
+function overcommit({ vcpuOvercommit, memoryOvercommit }: Host): string | null {
+  const parts = [
+    ...(vcpuOvercommit === null ? [] : [`${vcpuOvercommit} vCPU a thread`]),
+    ...(memoryOvercommit === null ? [] : [`memory ${memoryOvercommit} times`]),
+  ];
+  return parts.length === 0 ? null : parts.join(', ');
+}
+
+function hugePages({ hugePages: sizes }: Host): string | null {
+  const there = sizes.filter(({ total, allocated }) => total + allocated > 0);
+  if (there.length === 0) return null;
+  return there
+    .map(({ sizeKib, total, allocated }) => `${allocated} of ${total} of ${formatMib(sizeKib / 1024)} promised`)
+    .join(', ');
 }

@@ -1,6 +1,8 @@
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
 
+const pageKib = { '2M': 2048, '1G': 1_048_576 } as const;
+
 export const createType = defineCommand({
   meta: {
     path: 'types create',
@@ -13,13 +15,25 @@ export const createType = defineCommand({
     vcpus: { type: 'integer', value: 'N', summary: 'virtual CPUs', required: true, minimum: 1, maximum: 512 },
     memory: { type: 'integer', value: 'MIB', summary: 'memory', required: true, minimum: 64, maximum: 16_777_216 },
     disk: { type: 'integer', value: 'GIB', summary: 'root disk', required: true, minimum: 1, maximum: 65_536 },
+    hugePages: {
+      type: 'text',
+      value: 'SIZE',
+      choices: ['2M', '1G'],
+      summary: 'memory of static huge pages of this size, which a host has reserved',
+    },
   },
   examples: [
     { command: 'virga types create build --vcpus 8 --memory 4096 --disk 20', explains: 'eight vCPUs, 4 GiB, 20 GiB' },
+    {
+      command: 'virga types create database --vcpus 4 --memory 8192 --disk 80 --huge-pages 2M',
+      explains: 'memory of huge pages',
+    },
   ],
   async run(context, { args, options }) {
     const client = await context.client();
-    const body = { name: args.name, vcpus: options.vcpus, memoryMib: options.memory, diskGib: options.disk };
+    const { vcpus, memory: memoryMib, disk: diskGib, hugePages } = options;
+    const pages = hugePages === undefined ? {} : { hugePageKib: pageKib[hugePages] };
+    const body = { name: args.name, vcpus, memoryMib, diskGib, ...pages };
     const type = await idempotent((request) => client.createInstanceType({ body }, request));
     await context.print.result(type, [`instance type ${type.name}: created`], [type.name]);
     return 0;

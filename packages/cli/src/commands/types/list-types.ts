@@ -10,6 +10,13 @@ const columns: Column<InstanceType>[] = [
   { header: 'DISK', value: (item) => `${item.diskGib} GiB`, whole: true },
 ];
 
+/** Only where a type has them. */
+const hugePages: Column<InstanceType> = {
+  header: 'HUGE PAGES',
+  value: (item) => (item.hugePageKib ? formatMib(item.hugePageKib / 1024) : '-'),
+  whole: true,
+};
+
 export const listTypes = defineCommand({
   meta: { path: 'types list', summary: 'List the instance types', section: 'Resources', groupDefault: true },
   args: {},
@@ -17,7 +24,8 @@ export const listTypes = defineCommand({
   examples: [{ command: 'virga types', explains: 'the sizes an instance can have' }],
   async run(context) {
     const { items } = await (await context.client()).listInstanceTypes();
-    await context.print.list(items, columns, (item) => item.name, 'There is no instance type.');
+    const shown = items.some(({ hugePageKib }) => hugePageKib) ? [...columns, hugePages] : columns;
+    await context.print.list(items, shown, (item) => item.name, 'There is no instance type.');
     return 0;
   },
 });

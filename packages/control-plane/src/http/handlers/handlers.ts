@@ -12,12 +12,17 @@ import { definitionHandlers } from './definition-handlers.ts';
 import { consoleHandlers, guestHandlers } from './guest-handlers.ts';
 import { hardwareHandlers } from './hardware-handlers.ts';
 import { hostCheckHandlers } from './host-check-handlers.ts';
+import { hostCpuHandlers } from './host-cpu-handlers.ts';
+import { hostDiskHandlers } from './host-disk-handlers.ts';
+import { hostMemoryHandlers } from './host-memory-handlers.ts';
+import { hostTuningHandlers } from './host-tuning-handlers.ts';
 import { identityHandlers } from './identity-handlers.ts';
 import { instrumentHandlers } from './instrument-handlers.ts';
 import { interopHandlers } from './interop-handlers.ts';
 import { policyHandlers } from './policy-handlers.ts';
 import { powerHandlers } from './power-handlers.ts';
 import { eventHandlers, healthHandlers, operationHandlers } from './record-handlers.ts';
+import { usageHandlers } from './usage-handlers.ts';
 import { instanceDeviceHandlers, volumeHandlers } from './volume-handlers.ts';
 import { warmHandlers } from './warm-handlers.ts';
 
@@ -26,7 +31,12 @@ export function createHandlers(deps: FrontDeps): Handlers {
     ...healthHandlers(deps),
     ...identityHandlers(deps),
     ...hostHandlers(deps),
+    ...usageHandlers(deps),
+    ...hostTuningHandlers(deps),
+    ...hostCpuHandlers(deps),
     ...hostCheckHandlers(deps),
+    ...hostMemoryHandlers(deps),
+    ...hostDiskHandlers(deps),
     ...keyPairHandlers(deps),
     ...imageHandlers(deps),
     ...warmHandlers(deps),

@@ -10,7 +10,9 @@ import { appendEvent } from '../../events/event-log.ts';
 import { type Db, inTransaction } from '../../store/database.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import type { Database } from '../../store/schema.ts';
-import { schedulable, storageHeadroomBytes } from './capacity.ts';
+import { storageHeadroomBytes } from './capacity.ts';
+import { capacityColumns, hugePagesOfHost, policyColumns } from './host-policy.ts';
+import { recountVcpus } from './vcpu-capacity.ts';
 
 type Row = Selectable<Database['hosts']> & { instance_count: number };
 
@@ -90,11 +92,10 @@ export async function recordFacts(
   settings: Settings,
   now: Date,
 ): Promise<void> {
-  const { vcpus, memoryMib } = schedulable(facts, settings);
   await inTransaction(db, async (tx) => {
     const before = await tx
       .selectFrom('hosts')
-      .select(['state', 'name'])
+      .select(['state', 'name', ...policyColumns])
       .where('id', '=', id)
       .forUpdate()
       .executeTakeFirst();
@@ -105,13 +106,13 @@ export async function recordFacts(
         state_reason: null,
         state_action: null,
         facts: JSON.stringify(facts),
-        schedulable_vcpus: vcpus,
-        schedulable_memory_mib: memoryMib,
+        ...(before && capacityColumns(facts, settings, before)),
         storage_headroom_bytes: storageHeadroomBytes(facts, settings),
         last_seen_at: now,
       })
       .where('id', '=', id)
       .execute();
+    await recountVcpus(tx, id);
     if (before?.state !== 'unreachable') return;
     await appendEvent(tx, access, {
       type: 'host.ready',
@@ -163,6 +164,12 @@ function toHost(row: Row): Host {
     allocatedMemoryMib: row.allocated_memory_mib,
     schedulableVcpus: row.schedulable_vcpus,
     schedulableMemoryMib: row.schedulable_memory_mib,
+    vcpuOvercommit: row.vcpu_overcommit,
+    memoryOvercommit: row.memory_overcommit,
+    memoryFloorMib: row.memory_floor_mib,
+    ksmScope: row.ksm_scope,
+    hugePages: hugePagesOfHost(row),
+    reservedCpus: row.reserved_cpus,
     instanceCount: row.instance_count,
     lastSeenAt: row.last_seen_at?.toISOString() ?? null,
     createdAt: row.created_at.toISOString(),

@@ -1,10 +1,15 @@
 // Instance types: the sizes that instances come in. An instance keeps the size it was launched with.
+import { refuseDriver } from '@virga/contract/agent/disk-driver';
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceType } from '@virga/contract/rest/hosts';
+import type { Selectable } from 'kysely';
 import type { CloudAccess, SystemAccess } from '../../access/authorizer.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { type Db, inTransaction, type Tx } from '../../store/database.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
+import type { Database } from '../../store/schema.ts';
+import { mergedDriver } from './disk-drivers.ts';
+import { refuseBrokenPages } from './huge-page-memory.ts';
 
 /** The types of a new cloud: vCPU / memory / root disk. */
 export const defaultInstanceTypes: InstanceType[] = [
@@ -40,9 +45,23 @@ export async function insertInstanceType(
   access: CloudAccess<'admin'> | SystemAccess,
   type: InstanceType,
 ): Promise<InstanceType> {
+  refuseBrokenPages(type.memoryMib, type.hugePageKib ?? null);
+  const driver = mergedDriver(type.diskDriver);
+  const label = `root disk of an instance of type ${type.name}`;
+  if (driver) refuseDriver({ label, driver, hardware: 'virtio', scratch: false, field: '/diskDriver' });
   const row = await tx
     .insertInto('instance_types')
-    .values({ name: type.name, vcpus: type.vcpus, memory_mib: type.memoryMib, disk_gib: type.diskGib })
+    .values({
+      name: type.name,
+      vcpus: type.vcpus,
+      memory_mib: type.memoryMib,
+      disk_gib: type.diskGib,
+      huge_page_kib: type.hugePageKib ?? null,
+      cpu_policy: type.cpuPolicy ?? 'shared',
+      cpu_shares: type.cpuShares ?? null,
+      cpu_cap_percent: type.cpuCapPercent ?? null,
+      disk_driver: driver && JSON.stringify(driver),
+    })
     .onConflict((conflict) => conflict.doNothing())
     .returning('name')
     .executeTakeFirst();
@@ -92,6 +111,16 @@ function instanceTypeNotFound(name: string, field?: string): VirgaError {
   });
 }
 
-function toInstanceType(row: { name: string; vcpus: number; memory_mib: number; disk_gib: number }): InstanceType {
-  return { name: row.name, vcpus: row.vcpus, memoryMib: row.memory_mib, diskGib: row.disk_gib };
+function toInstanceType(row: Selectable<Database['instance_types']>): InstanceType {
+  return {
+    name: row.name,
+    vcpus: row.vcpus,
+    memoryMib: row.memory_mib,
+    diskGib: row.disk_gib,
+    ...(row.huge_page_kib && { hugePageKib: row.huge_page_kib }),
+    ...(row.cpu_policy !== 'shared' && { cpuPolicy: row.cpu_policy }),
+    ...(row.cpu_shares && { cpuShares: row.cpu_shares }),
+    ...(row.cpu_cap_percent && { cpuCapPercent: row.cpu_cap_percent }),
+    ...(row.disk_driver && { diskDriver: row.disk_driver }),
+  };
 }

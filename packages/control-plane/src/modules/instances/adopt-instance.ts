@@ -110,6 +110,8 @@ function rowOf(
     force_at: domain.state === 'stopped' ? now : null,
     reboot: null,
     allocated: isOn(domain),
+    // As its own definition says, which by default is yes.
+    merges: isOn(domain),
     origin: 'adopted',
     drift: null,
     failure: null,

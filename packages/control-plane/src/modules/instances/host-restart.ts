@@ -8,7 +8,8 @@ import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { inTransaction, type Tx } from '../../store/database.ts';
 import { overtakeOperations } from '../operations/operation-store.ts';
-import { placeOn, release } from '../placement/placement.ts';
+import type { Demand } from '../placement/demand.ts';
+import { release } from '../placement/placement.ts';
 import { carryOut, decideStart } from './instance-operations.ts';
 import { about } from './instance-outcome.ts';
 import { heldBy, unallocated } from './instance-room.ts';
@@ -39,15 +40,12 @@ async function followRestart({ deps, access }: Context, tx: Tx, hostId: HostId):
     .orderBy('instances.id')
     .forUpdate('instances')
     .execute();
-  const freed = { vcpus: 0, memoryMib: 0 };
+  const freed: Demand[] = [];
   for (const row of rows.filter((row) => row.autostart === 'never' && wasOn(row))) {
     await leaveOff({ deps, access }, tx, row);
-    if (!row.allocated) continue;
-    const held = heldBy(row);
-    freed.vcpus += held.vcpus;
-    freed.memoryMib += held.memoryMib;
+    if (row.allocated) freed.push(heldBy(row));
   }
-  if (freed.vcpus > 0) await release(tx, access, hostId, freed);
+  for (const held of freed) await release(tx, access, hostId, held);
   for (const row of rows.filter((row) => row.autostart === 'always' && row.desired === 'stopped')) {
     await startAnyway({ deps, access }, tx, row);
   }
@@ -79,11 +77,7 @@ async function leaveOff({ deps, access }: Context, tx: Tx, row: InstanceRow): Pr
 
 async function startAnyway({ deps, access }: Context, tx: Tx, row: InstanceRow): Promise<void> {
   try {
-    if (!row.allocated) {
-      await placeOn(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib }, { isBack: true });
-    }
-    const placed = { ...row, allocated: true };
-    await carryOut(deps, tx, access, placed, await decideStart(deps, tx, access, placed));
+    await carryOut(deps, tx, access, row, await decideStart(deps, tx, access, row, { isBack: true }));
     await appendEvent(tx, access, {
       ...about(row, 'instance.autostarted'),
       message: `Host ${row.host_name} was restarted; instance ${row.name} is started, as its autostart policy says.`,

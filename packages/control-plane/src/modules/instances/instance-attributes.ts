@@ -25,6 +25,7 @@ export type LaunchAttributes = Expiry & {
   delete_protection: boolean;
   autostart: Autostart;
   crash_policy: CrashPolicy;
+  no_merge: boolean;
 };
 
 /** The columns of a launch. @throws InvalidArgument */
@@ -38,6 +39,7 @@ export function launchAttributesOf(body: LaunchInstance, now: Date): LaunchAttri
     delete_protection: isProtected,
     autostart: body.autostart ?? 'restore',
     crash_policy: body.crashPolicy ?? 'restart',
+    no_merge: body.noMerge ?? false,
     ...expiry,
   };
 }

@@ -17,20 +17,24 @@ export type Requester = ProjectAccess<'operator'> | CloudAccess<'admin'> | Syste
 export type InstanceChange = {
   /** Of the operation, such as instance.stop. */
   kind: string;
-  set: Pick<Columns, 'desired' | 'allocated' | 'force_at' | 'reboot' | 'released'> & SizeColumns & HardwareColumns;
+  set: Pick<Columns, 'desired' | 'allocated' | 'merges' | 'force_at' | 'reboot' | 'released'> &
+    SizeColumns &
+    HardwareColumns;
   /** Of the event that tells it was asked for. */
   data?: Record<string, unknown>;
 };
 
 export type HardwareColumns = Pick<
   Columns,
-  ('hardware' | 'firmware' | 'tpm' | 'watchdog' | 'boot_order') | ('cdrom_drive' | 'cdrom_image_id' | 'cdrom_forced')
+  | ('hardware' | 'firmware' | 'tpm' | 'watchdog' | 'boot_order')
+  | ('cdrom_drive' | 'cdrom_image_id' | 'cdrom_forced' | 'root_disk_driver')
 >;
 
 type SizeColumns = Pick<
   Columns,
   | ('type' | 'vcpus' | 'memory_mib' | 'max_vcpus' | 'max_memory_mib' | 'disk_bytes')
-  | ('surplus_vcpus' | 'surplus_memory_mib' | 'resized_generation')
+  | ('surplus_vcpus' | 'surplus_memory_mib' | 'huge_page_kib' | 'resized_generation')
+  | ('cpu_policy' | 'cpu_shares' | 'cpu_cap_percent' | 'cpu_wanted')
 >;
 
 /** What the next request forgets of the one before. */

@@ -13,8 +13,10 @@ import { placeOn } from '../placement/placement.ts';
 import { doomVolumes } from './device-store.ts';
 import { conditionOf } from './instance.ts';
 import { changeInstance, type InstanceChange, joinOperation, type Requester } from './instance-change.ts';
+import { neededBy } from './instance-room.ts';
 import { findInstance, type InstanceRow, selectInstances, toInstance } from './instance-store.ts';
 import { refusal, transition, type Verb } from './instance-transition.ts';
+import { mergesAtStart } from './memory-merging.ts';
 import { hasTags } from './tag-filter.ts';
 
 export { launchInstance } from './launch-instance.ts';
@@ -81,20 +83,24 @@ export async function startInstance(
   return change(deps, access, id, ifMatch, (tx, row) => decideStart(deps, tx, access, row, { paused }));
 }
 
-/** What a start comes to: a change, or an operation that has it already. */
+/**
+ * What a start comes to: a change, or an operation that has it already.
+ * @param options.isBack its host has just come back, which its row does not say yet
+ */
 export async function decideStart(
-  deps: Pick<Deps, 'clock'>,
+  deps: Pick<Deps, 'clock' | 'settings'>,
   tx: Tx,
   access: Requester,
   row: InstanceRow,
-  { paused = false }: { paused?: boolean } = {},
+  { paused = false, isBack = false }: { paused?: boolean; isBack?: boolean } = {},
 ): Promise<InstanceChange | OperationId> {
   const todo = transition('start', conditionOf(row));
   if (todo === 'refuse') throw refused('start', row);
   if (paused && row.desired === 'running') throw runsAlready(row);
   if (todo !== 'change') return joinOperation(tx, access, row, 'instance.start', deps.clock.now());
-  if (!row.allocated) await placeOn(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
-  return { kind: 'instance.start', set: { desired: paused ? 'paused' : 'running', allocated: true } };
+  if (!row.allocated) await placeOn(tx, access, row.host_id, neededBy(row), { isBack });
+  const merges = await mergesAtStart(deps, tx, access, row);
+  return { kind: 'instance.start', set: { desired: paused ? 'paused' : 'running', allocated: true, merges } };
 }
 
 /**

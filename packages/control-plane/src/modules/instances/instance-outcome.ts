@@ -11,6 +11,7 @@ import { inTransaction, type Tx } from '../../store/database.ts';
 import { failureOf } from '../../store/failure.ts';
 import { releaseAddresses } from '../networks/address-store.ts';
 import { endOperation, progressOperation } from '../operations/operation-store.ts';
+import { isNothing } from '../placement/demand.ts';
 import { release } from '../placement/placement.ts';
 import { forgetDetached, leaveVolumes } from './device-store.ts';
 import { isReached } from './instance.ts';
@@ -110,7 +111,7 @@ export async function recordApplied(context: Context, row: InstanceRow, observed
     if (row.operation_id) await endOperation(tx, access, row.operation_id, { message, error }, now);
     // The row of the host comes last: every launch waits for it.
     const freed = isFreed ? heldBy(current) : givenBack(current, left);
-    if (freed.vcpus + freed.memoryMib > 0) await release(tx, access, row.host_id, freed);
+    if (!isNothing(freed)) await release(tx, access, row.host_id, freed);
     return true;
   });
 }

@@ -4,19 +4,32 @@ import type { ObservedInstance } from '@virga/contract/agent/observed';
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { inTransaction } from '../../store/database.ts';
-import { type Demand, release } from '../placement/placement.ts';
+import { isExclusive } from '../placement/cpu-grant.ts';
+import { type Demand, demandOf, isNothing } from '../placement/demand.ts';
+import { release } from '../placement/placement.ts';
 import type { InstanceRow } from './instance-store.ts';
 
-type Held = Pick<InstanceRow, 'vcpus' | 'memory_mib' | 'surplus_vcpus' | 'surplus_memory_mib'>;
+type Held = Pick<InstanceRow, (typeof heldColumns)[number]>;
 type Surplus = Pick<InstanceRow, 'surplus_vcpus' | 'surplus_memory_mib'>;
 
 /** Columns of a row that {@link heldBy} needs. */
-export const heldColumns = ['vcpus', 'memory_mib', 'surplus_vcpus', 'surplus_memory_mib'] as const;
+export const heldColumns = [
+  ...(['id', 'vcpus', 'memory_mib', 'surplus_vcpus', 'surplus_memory_mib'] as const),
+  ...(['huge_page_kib', 'cpu_policy'] as const),
+] as const;
 
 /** All that it holds, as long as it is allocated. */
-export const heldBy = ({ vcpus, memory_mib, surplus_vcpus, surplus_memory_mib }: Held): Demand => ({
-  vcpus: vcpus + surplus_vcpus,
-  memoryMib: memory_mib + surplus_memory_mib,
+export const heldBy = (row: Held): Demand => ({
+  ...demandOf(row.vcpus + row.surplus_vcpus, row.memory_mib + row.surplus_memory_mib, row.huge_page_kib),
+  cpu: { instanceId: row.id, policy: row.cpu_policy },
+});
+
+/** What it needs to be started. */
+export const neededBy = (
+  row: Pick<InstanceRow, 'id' | 'vcpus' | 'memory_mib' | 'huge_page_kib' | 'cpu_policy' | 'cpu_wanted'>,
+): Demand => ({
+  ...demandOf(row.vcpus, row.memory_mib, row.huge_page_kib),
+  cpu: { instanceId: row.id, policy: row.cpu_policy, hostCpus: row.cpu_wanted },
 });
 
 /** What is written when all of it has been given back. */
@@ -32,10 +45,13 @@ export function surplusLeft(row: Held, { sizes }: Pick<ObservedInstance, 'sizes'
 }
 
 /** The difference between two surpluses of the same size. */
-export const givenBack = (before: Surplus, after: Surplus): Demand => ({
-  vcpus: before.surplus_vcpus - after.surplus_vcpus,
-  memoryMib: before.surplus_memory_mib - after.surplus_memory_mib,
-});
+export function givenBack(before: Held, after: Surplus): Demand {
+  const vcpus = before.surplus_vcpus - after.surplus_vcpus;
+  const demand = demandOf(vcpus, before.surplus_memory_mib - after.surplus_memory_mib, before.huge_page_kib);
+  if (vcpus === 0 || !isExclusive(before.cpu_policy)) return demand;
+  const total = { vcpus: before.vcpus + after.surplus_vcpus, memoryMib: before.memory_mib };
+  return { ...demand, cpu: { instanceId: before.id, policy: before.cpu_policy, total } };
+}
 
 /** Whether a row has the sizes that its host shows. */
 export const showsSizes = (
@@ -61,7 +77,7 @@ export async function recordGivenBack(
     if (!current) return;
     const left = surplusLeft(current, observed);
     const freed = givenBack(current, left);
-    if (freed.vcpus + freed.memoryMib === 0) return;
+    if (isNothing(freed)) return;
     await tx.updateTable('instances').set(left).where('id', '=', id).execute();
     await release(tx, access, host_id, freed);
   });

@@ -18,6 +18,7 @@ import {
   wantedNics,
   wantedVolumes,
 } from './device-store.ts';
+import { cpuTuningOf, instanceCpus, instanceNode } from './instance-cpu.ts';
 import { type KeptSchedule, keepsakeOf, keptSchedules } from './instance-keepsake.ts';
 
 /** All of an instance but its user data, which can be large and matters to its host only. */
@@ -37,9 +38,17 @@ const columns = [
   'instances.max_memory_mib',
   'instances.surplus_vcpus',
   'instances.surplus_memory_mib',
+  'instances.huge_page_kib',
+  'instances.no_merge',
+  'instances.merges',
+  'instances.cpu_policy',
+  'instances.cpu_shares',
+  'instances.cpu_cap_percent',
+  'instances.cpu_wanted',
   'instances.disk_bytes',
   'instances.root_disk_id',
   'instances.root_disk_limits',
+  'instances.root_disk_driver',
   'instances.firmware',
   'instances.hardware',
   'instances.tpm',
@@ -94,6 +103,8 @@ export type InstanceRow = Omit<Selectable<Database['instances']>, 'user_data'> &
   cdrom_image_name: string | null;
   nics: InstanceNic[];
   volumes: InstanceVolume[];
+  host_cpus: number[];
+  numa_node: number | null;
 };
 
 /** As the reconciler of its host needs it. */
@@ -120,6 +131,8 @@ export const selectInstances = (db: Db | Tx) =>
       'discs.name as cdrom_image_name',
       instanceNics.as('nics'),
       instanceVolumes.as('volumes'),
+      instanceCpus.as('host_cpus'),
+      instanceNode.as('numa_node'),
     ]);
 
 export async function findInstance(db: Db | Tx, id: InstanceId): Promise<InstanceRow | undefined> {
@@ -153,12 +166,15 @@ export function desiredInstanceOf(row: InstanceOrder, cloudId: string): DesiredI
     maxVcpus: row.max_vcpus ?? row.vcpus,
     memoryMib: row.memory_mib,
     maxMemoryMib: row.max_memory_mib ?? row.memory_mib,
+    cpu: cpuTuningOf(row),
+    memoryBacking: { hugePageKib: row.huge_page_kib, mergeable: row.merges && !row.no_merge },
     ...hardwareOf(row),
     rootDisk: {
       id: row.root_disk_id,
       imageId: row.image_id,
       sizeBytes: row.disk_bytes,
       ...(row.root_disk_limits && { limits: row.root_disk_limits }),
+      ...(row.root_disk_driver && { driver: row.root_disk_driver }),
     },
     volumes: wantedVolumes(row),
     nics: wantedNics(row),
@@ -172,6 +188,7 @@ export function desiredInstanceOf(row: InstanceOrder, cloudId: string): DesiredI
         ? { state: 'stopped', forceAt: (row.force_at ?? row.created_at).toISOString() }
         : { state: row.desired },
     reboot: row.reboot,
+    ...(isCached(row) && { volatileWriteback: row.volatile_writeback }),
     overlay: row.overlay,
     // Until the host has done what was decided: the same change made again is another one.
     ...(row.drift && row.converged_generation < row.drift.generation && { settledDrift: row.drift.hash }),
@@ -180,6 +197,10 @@ export function desiredInstanceOf(row: InstanceOrder, cloudId: string): DesiredI
     keepsake: keepsakeOf(row, columns),
   };
 }
+
+/** Whether it matters on which devices write-back is allowed. */
+const isCached = ({ root_disk_driver, volumes }: InstanceRow): boolean =>
+  [root_disk_driver, ...volumes.map(({ driver }) => driver)].some((driver) => driver?.cache === 'writeback');
 
 const hardwareOf = (row: InstanceRow) => ({
   hardware: row.hardware,
@@ -212,6 +233,10 @@ export function toInstance(row: InstanceRow): Instance {
     maxVcpus: row.max_vcpus ?? row.vcpus,
     memoryMib: row.memory_mib,
     maxMemoryMib: row.max_memory_mib ?? row.memory_mib,
+    cpu: cpuTuningOf(row),
+    hugePageKib: row.huge_page_kib,
+    noMerge: row.no_merge,
+    mergesMemory: row.merges,
     observedVcpus: row.observed_vcpus,
     observedMemoryMib: row.observed_memory_mib,
     diskBytes: row.disk_bytes,
@@ -231,6 +256,7 @@ export function toInstance(row: InstanceRow): Instance {
     domainName: row.domain_name,
     rootDiskId: row.root_disk_id,
     rootDiskLimits: row.root_disk_limits,
+    rootDiskDriver: row.root_disk_driver,
     volumes: attachedVolumesOf(row),
     networkInterfaces: networkInterfacesOf(row),
     launchPath: row.launch_path,

@@ -1,7 +1,7 @@
 // Writes a launch down, in one transaction: address, room on a host, instance, network interface, operation, event. No host
 // is talked to. What can be known to be impossible is refused here, and then nothing of it exists.
 import { VirgaError } from '@virga/contract/errors';
-import { newId, type OperationId } from '@virga/contract/ids';
+import { type InstanceId, newId, type OperationId } from '@virga/contract/ids';
 import type { Instance, LaunchInstance } from '@virga/contract/rest/instances';
 import type { Insertable } from 'kysely';
 import type { ProjectAccess } from '../../access/authorizer.ts';
@@ -14,14 +14,17 @@ import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import type { Database } from '../../store/schema.ts';
 import { leaseAddress } from '../networks/address-store.ts';
 import { createOperation } from '../operations/operation-store.ts';
+import { demandOf } from '../placement/demand.ts';
 import { place, placeOn } from '../placement/placement.ts';
 import { cannotBeginWarm, whyCold } from '../templates/template.ts';
 import { takeWarmOrigin, type WarmOrigin } from '../templates/template-store.ts';
 import { insertNic } from './device-store.ts';
 import { domainNameOf } from './instance.ts';
+import { readInstanceCpus } from './instance-cpu.ts';
 import { insertInstance, toInstance } from './instance-store.ts';
 import { wakeInstance } from './instance-wake.ts';
 import { type LaunchPlan, planLaunch } from './launch-plan.ts';
+import { mayMerge } from './memory-merging.ts';
 
 /**
  * Launches an instance: it exists when this answers, and runs when the operation has succeeded. A launch that fails for
@@ -42,7 +45,7 @@ export async function launchInstance(
       const plan = await planLaunch(tx, access, asked, deps.clock.now());
       await refuseTakenName(tx, access, plan.name);
       origin = await chooseOrigin(tx, access, plan);
-      return insertLaunch(tx, access, plan, origin);
+      return insertLaunch(deps, tx, access, plan, origin);
     });
   try {
     try {
@@ -83,13 +86,20 @@ async function placeLaunch(
   access: ProjectAccess<'operator'>,
   plan: LaunchPlan,
   origin: WarmOrigin | undefined,
+  instanceId: InstanceId,
 ) {
-  if (origin === undefined) return place(tx, access, plan);
-  await placeOn(tx, access, origin.hostId, plan);
+  const demand = {
+    ...demandOf(plan.vcpus, plan.memoryMib, plan.hugePageKib),
+    features: plan.features,
+    cpu: { instanceId, policy: plan.cpu.cpu_policy },
+  };
+  if (origin === undefined) return place(tx, access, demand);
+  await placeOn(tx, access, origin.hostId, demand);
   return tx.selectFrom('hosts').select(['id', 'name']).where('id', '=', origin.hostId).executeTakeFirstOrThrow();
 }
 
 async function insertLaunch(
+  deps: Pick<Deps, 'settings'>,
   tx: Tx,
   access: ProjectAccess<'operator'>,
   plan: LaunchPlan,
@@ -119,7 +129,11 @@ async function insertLaunch(
     },
   });
   const address = await leaseAddress(tx, access, plan.network, nicId);
-  const host = await placeLaunch(tx, access, plan, origin);
+  const host = await placeLaunch(tx, access, plan, origin, id);
+  const memory = { no_merge: plan.attributes.no_merge, huge_page_kib: plan.hugePageKib };
+  // Copies that wait belong to nobody yet, so they are started without.
+  const merges =
+    origin === undefined && (await mayMerge(deps, tx, access, host.id, { project_id: access.projectId, ...memory }));
   const columns: Insertable<Database['instances']> = {
     id,
     project_id: access.projectId,
@@ -132,11 +146,15 @@ async function insertLaunch(
     type: plan.type,
     vcpus: plan.vcpus,
     memory_mib: plan.memoryMib,
+    huge_page_kib: plan.hugePageKib,
+    ...plan.cpu,
+    merges,
     max_vcpus: plan.maxVcpus,
     max_memory_mib: plan.maxMemoryMib,
     disk_bytes: plan.diskBytes,
     root_disk_id: newId('volume'),
     root_disk_limits: plan.rootDiskLimits && JSON.stringify(plan.rootDiskLimits),
+    root_disk_driver: plan.rootDiskDriver && JSON.stringify(plan.rootDiskDriver),
     hardware: plan.hardware.hardware,
     firmware: plan.hardware.firmware,
     tpm: plan.hardware.tpm,
@@ -173,6 +191,7 @@ async function insertLaunch(
     cdrom_image_name: plan.iso?.name ?? null,
     nics: [{ ...nic, networkId: plan.network.id, networkName: plan.network.name, mac, limits: null }],
     volumes: [],
+    ...(await readInstanceCpus(tx, id)),
   });
   return { instance, operationId };
 }

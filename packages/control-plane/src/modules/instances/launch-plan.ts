@@ -1,18 +1,23 @@
 // What a launch needs, found and checked before anything is written: image, type, network, keys, user data, disk size.
-import type { DiskLimits } from '@virga/contract/agent/desired';
+import type { DiskDriver, DiskLimits } from '@virga/contract/agent/desired';
 import { type HostFeature, neededFeatures } from '@virga/contract/agent/host-features';
+import type { HugePageKib } from '@virga/contract/agent/host-memory';
 import { VirgaError } from '@virga/contract/errors';
+import type { HostId } from '@virga/contract/ids';
 import { type LaunchInstance, maxUserDataBytes } from '@virga/contract/rest/instances';
 import type { Selectable } from 'kysely';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
+import { hostsTaking, mergedDriver } from '../hosts/disk-drivers.ts';
+import { refuseRoomInPages } from '../hosts/huge-page-memory.ts';
 import { resolveInstanceType } from '../hosts/instance-type-operations.ts';
 import { type ImageRow, resolveImage } from '../images/image-store.ts';
 import { resolveKeyPairs } from '../key-pairs/key-pair-operations.ts';
 import { resolveNetwork } from '../networks/network-store.ts';
 import { readDiskLimits } from './device-limits.ts';
 import { type LaunchAttributes, launchAttributesOf } from './instance-attributes.ts';
+import { type CpuColumns, planCpu } from './instance-cpu.ts';
 import { type MachineHardware, refuseImpossible } from './instance-hardware.ts';
 import { roomToGrow } from './resize-plan.ts';
 
@@ -26,11 +31,17 @@ export type LaunchPlan = {
   type: string;
   vcpus: number;
   memoryMib: number;
+  /** Null: ordinary pages. */
+  hugePageKib: HugePageKib | null;
+  cpu: CpuColumns;
   /** Null: no more than that. */
   maxVcpus: number | null;
   maxMemoryMib: number | null;
   diskBytes: number;
   rootDiskLimits: DiskLimits | null;
+  rootDiskDriver: DiskDriver | null;
+  /** The only hosts that take it; undefined: every one. */
+  hostIds: HostId[] | undefined;
   keyPairs: { name: string; publicKey: string }[];
   /** base64 */
   userData: string | null;
@@ -61,6 +72,8 @@ export async function planLaunch(
   const { image, iso } = await resolveImages(tx, access, body);
   const type = await resolveInstanceType(tx, body.type);
   for (const source of [image, iso]) if (source) refuseTooSmall(type, source);
+  refuseRoomInPages(type.memoryMib, body.maxMemoryMib, type.hugePageKib ?? null);
+  const cpu = planCpu(type, body);
   return {
     name: body.name,
     image,
@@ -69,16 +82,30 @@ export async function planLaunch(
     type: type.name,
     vcpus: type.vcpus,
     memoryMib: type.memoryMib,
+    hugePageKib: type.hugePageKib ?? null,
+    cpu,
     ...roomToGrow(type, body),
     diskBytes: diskBytes(body.diskGib, type.diskGib, image),
     rootDiskLimits: readDiskLimits(body.rootDiskLimits, '/rootDiskLimits'),
+    ...(await planDriver(tx, mergedDriver(type.diskDriver, body.rootDiskDriver), hardware)),
     keyPairs: await resolveKeyPairs(tx, access, body.keyPairs ?? []),
     userData,
     hardware,
-    features: neededFeatures(hardware),
+    features: neededFeatures({
+      ...hardware,
+      memoryBacking: { hugePageKib: type.hugePageKib ?? null, mergeable: false },
+      cpu: { shares: cpu.cpu_shares, capPercent: cpu.cpu_cap_percent },
+    }),
     attributes,
     warm: body.warm ?? 'auto',
   };
+}
+
+/** @throws InvalidArgument | HostIncapable | VolatileWriteCache no host takes it */
+async function planDriver(tx: Tx, driver: DiskDriver | null, { hardware }: MachineHardware) {
+  if (driver === null) return { rootDiskDriver: null, hostIds: undefined };
+  const disk = { label: 'root disk', driver, hardware, scratch: false, field: '/rootDiskDriver' };
+  return { rootDiskDriver: driver, hostIds: await hostsTaking(tx, disk) };
 }
 
 /** @throws InvalidArgument it starts from nothing, or from two things | NotFound | Conflict */

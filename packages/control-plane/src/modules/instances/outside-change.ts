@@ -12,7 +12,7 @@ import { endOperation } from '../operations/operation-store.ts';
 import { placeOn, release } from '../placement/placement.ts';
 import { type Deviation, isCrash } from './instance.ts';
 import { about, holdInstance } from './instance-outcome.ts';
-import { heldBy, unallocated } from './instance-room.ts';
+import { heldBy, neededBy, unallocated } from './instance-room.ts';
 import type { InstanceRow } from './instance-store.ts';
 
 type Context = { deps: Deps; access: SystemAccess };
@@ -107,7 +107,7 @@ export async function adoptStart(context: Context, row: InstanceRow, seen: Obser
       const current = await holdInstance(tx, row);
       if (!current) return;
       if (!current.allocated) {
-        await placeOn(tx, access, row.host_id, { vcpus: row.vcpus, memoryMib: row.memory_mib });
+        await placeOn(tx, access, row.host_id, neededBy(row));
       }
       await tx
         .updateTable('instances')

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId, OperationId } from '@virga/contract/ids';
+import type { InstanceType } from '@virga/contract/rest/hosts';
 import type { ResizeInstance } from '@virga/contract/rest/instance-resize';
 import type { Instance } from '@virga/contract/rest/instances';
 import type { Selectable } from 'kysely';
@@ -12,10 +13,11 @@ import type { Deps } from '../../deps.ts';
 import type { Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
 import { resolveInstanceType } from '../hosts/instance-type-operations.ts';
+import { demandOf, isNothing } from '../placement/demand.ts';
 import { placeOn } from '../placement/placement.ts';
 import { amendInstance, type InstanceChange, joinOperation } from './instance-change.ts';
+import { type CpuColumns, planCpu } from './instance-cpu.ts';
 import { change } from './instance-operations.ts';
-import { heldBy } from './instance-room.ts';
 import type { InstanceRow } from './instance-store.ts';
 import { type PresentSize, planResize, type SizeChange } from './resize-plan.ts';
 
@@ -48,14 +50,29 @@ export async function resizeInstance(
       hasVirtio: row.hardware === 'virtio',
       leastMemoryMib: await leastMemoryOf(tx, row),
     });
-    if (Object.keys(plan.change).length === 0 && power !== 'restarting') {
+    const cpu = changeOfCpu(row, asked.type, plan.change);
+    if (Object.keys({ ...plan.change, ...cpu }).length === 0 && power !== 'restarting') {
       return joinOperation(tx, access, row, kind, deps.clock.now());
     }
-    const set = { ...plan.change, ...(await takeRoom(tx, access, row, plan.change, host)) };
-    const data = { ...plan.change, restart: plan.needsRestart };
+    const change = { ...plan.change, ...cpu };
+    const set = { ...change, ...(await takeRoom(tx, access, row, change, host)) };
+    const data = { ...change, restart: plan.needsRestart };
     if (plan.needsRestart || power === 'restarting') return cycled(deps, row, set, data);
     return amendInstance(tx, access, row, { kind, set: { ...set, ...grown(row), failure: null, failures: 0 }, data });
   });
+}
+
+type CpuChange = Partial<CpuColumns & { cpu_wanted: null }>;
+
+/** With another type come the policy, shares and cap of that type. Chosen CPUs are those of as many vCPUs as it had. */
+function changeOfCpu(row: InstanceRow, type: InstanceType | undefined, { vcpus }: SizeChange): CpuChange {
+  const wanted = type === undefined || type.name === row.type ? row : planCpu(type);
+  return {
+    ...(wanted.cpu_policy !== row.cpu_policy && { cpu_policy: wanted.cpu_policy }),
+    ...(wanted.cpu_shares !== row.cpu_shares && { cpu_shares: wanted.cpu_shares }),
+    ...(wanted.cpu_cap_percent !== row.cpu_cap_percent && { cpu_cap_percent: wanted.cpu_cap_percent }),
+    ...(row.cpu_wanted && (vcpus ?? row.vcpus) !== row.vcpus && { cpu_wanted: null }),
+  };
 }
 
 const grown = (row: InstanceRow) => ({ resized_generation: row.generation + 1 });
@@ -64,7 +81,7 @@ const grown = (row: InstanceRow) => ({ resized_generation: row.generation + 1 })
 function cycled(
   { clock }: Pick<Deps, 'clock'>,
   row: InstanceRow,
-  set: SizeChange,
+  set: SizeChange & CpuChange,
   data: Record<string, unknown>,
 ): InstanceChange {
   const token = `${row.generation + 1}-${randomBytes(6).toString('hex')}`;
@@ -132,19 +149,34 @@ async function takeRoom(
   tx: Tx,
   access: ProjectAccess<'operator'>,
   row: InstanceRow,
-  { vcpus = row.vcpus, memory_mib = row.memory_mib }: Partial<PresentSize>,
+  { cpu_policy: policy = row.cpu_policy, ...change }: Partial<PresentSize> & CpuChange,
   host: Selectable<Database['hosts']>,
 ): Promise<Pick<InstanceRow, 'surplus_vcpus' | 'surplus_memory_mib'> | undefined> {
-  if (vcpus > row.vcpus || memory_mib > row.memory_mib) refuseTooLarge(host, { vcpus, memory_mib });
+  const { vcpus = row.vcpus, memory_mib = row.memory_mib, huge_page_kib = row.huge_page_kib } = change;
+  const wanted = demandOf(vcpus, memory_mib, huge_page_kib);
+  if (vcpus > row.vcpus || memory_mib > row.memory_mib) refuseTooLarge(host, { vcpus, memory_mib: wanted.memoryMib });
   if (!row.allocated) return undefined;
-  const held = heldBy(row);
-  const more = { vcpus: Math.max(0, vcpus - held.vcpus), memoryMib: Math.max(0, memory_mib - held.memoryMib) };
-  if (more.vcpus + more.memoryMib > 0) await placeOn(tx, access, row.host_id, more);
+  if (huge_page_kib !== row.huge_page_kib) throw otherPages(row);
+  const heldVcpus = row.vcpus + row.surplus_vcpus;
+  const heldMib = row.memory_mib + row.surplus_memory_mib;
+  const more = demandOf(Math.max(0, vcpus - heldVcpus), Math.max(0, memory_mib - heldMib), huge_page_kib);
+  const total = demandOf(Math.max(vcpus, heldVcpus), Math.max(memory_mib, heldMib), huge_page_kib);
+  if (!isNothing(more) || policy !== row.cpu_policy) {
+    await placeOn(tx, access, row.host_id, { ...more, cpu: { instanceId: row.id, policy, total } });
+  }
   return {
-    surplus_vcpus: Math.max(0, held.vcpus - vcpus),
-    surplus_memory_mib: Math.max(0, held.memoryMib - memory_mib),
+    surplus_vcpus: Math.max(0, heldVcpus - vcpus),
+    surplus_memory_mib: Math.max(0, heldMib - memory_mib),
   };
 }
+
+/** It would have to hold both kinds until it has been restarted. */
+const otherPages = ({ name }: InstanceRow) =>
+  new VirgaError('Conflict', {
+    detail: `Instance ${name} is on, and cannot change between ordinary and huge pages.`,
+    action: `Stop it first: virga stop ${name}.`,
+    field: '/type',
+  });
 
 /** An instance does not leave its host, so what that could not hold when empty can never be. */
 function refuseTooLarge(

@@ -13,6 +13,7 @@ const present = (changes: Partial<PresentSize> = {}): PresentSize => ({
   max_vcpus: 4,
   max_memory_mib: 4096,
   disk_bytes: 10 * gib,
+  huge_page_kib: null,
   ...changes,
 });
 

@@ -2,11 +2,12 @@
 // before anything changes.
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceType } from '@virga/contract/rest/hosts';
+import { refuseBrokenPages, refuseRoomInPages } from '../hosts/huge-page-memory.ts';
 import type { InstanceRow } from './instance-store.ts';
 
 export type PresentSize = Pick<
   InstanceRow,
-  'name' | 'type' | 'vcpus' | 'memory_mib' | 'max_vcpus' | 'max_memory_mib' | 'disk_bytes'
+  'name' | 'type' | 'vcpus' | 'memory_mib' | 'max_vcpus' | 'max_memory_mib' | 'disk_bytes' | 'huge_page_kib'
 >;
 
 export type AskedSize = {
@@ -54,6 +55,7 @@ export function planResize(present: PresentSize, asked: AskedSize, now: ResizeCi
     disk_bytes: asked.diskGib === undefined ? present.disk_bytes : asked.diskGib * bytesPerGib,
     max_vcpus: asked.maxVcpus ?? present.max_vcpus,
     max_memory_mib: asked.maxMemoryMib ?? present.max_memory_mib,
+    huge_page_kib: asked.type === undefined ? present.huge_page_kib : (asked.type.hugePageKib ?? null),
   };
   refuseImpossible(present, asked, wanted, now);
   const reason = now.power === 'on' ? whyNotLive(present, wanted, now) : undefined;
@@ -92,6 +94,8 @@ function refuseImpossible(present: PresentSize, asked: AskedSize, wanted: Size, 
     throw invalid(detail, `Ask for at least ${now.leastMemoryMib} MiB.`, field);
   }
   refuseOdd(asked.memoryMib, '/memoryMib');
+  refuseBrokenPages(wanted.memory_mib, wanted.huge_page_kib);
+  refuseRoomInPages(wanted.memory_mib, asked.maxMemoryMib, wanted.huge_page_kib);
 }
 
 /** How far a new instance can grow while it runs; null is not at all. @throws InvalidArgument */
@@ -144,6 +148,9 @@ function whyNotLive(
   }
   if (wanted.vcpus < present.vcpus && maxVcpus === present.vcpus) {
     return { because: 'it has all vCPUs that it can have, and those cannot be taken away', field: '/vcpus' };
+  }
+  if (wanted.memory_mib !== present.memory_mib && present.huge_page_kib !== null) {
+    return { because: 'its memory is of huge pages, which are all there when it starts', field: '/memoryMib' };
   }
   if (wanted.memory_mib !== present.memory_mib && !hasVirtio) {
     return { because: 'its emulated hardware can neither take memory nor give it back', field: '/memoryMib' };

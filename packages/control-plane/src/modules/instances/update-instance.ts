@@ -55,7 +55,7 @@ export async function updateInstance(
 
 /** The columns that differ afterwards. */
 function changeOf(body: UpdateInstance, row: InstanceRow, now: Date): Change {
-  const { name, description, tags, deleteProtection, autostart, crashPolicy } = body;
+  const { name, description, tags, deleteProtection, autostart, crashPolicy, noMerge } = body;
   const expiry = expiryOf(body, row, now);
   const isProtected = deleteProtection ?? row.delete_protection;
   const field = deleteProtection ? '/deleteProtection' : '/expiryAction';
@@ -68,6 +68,7 @@ function changeOf(body: UpdateInstance, row: InstanceRow, now: Date): Change {
     ...(isProtected !== row.delete_protection && { delete_protection: isProtected }),
     ...(autostart !== undefined && autostart !== row.autostart && { autostart }),
     ...(crashPolicy !== undefined && crashPolicy !== row.crash_policy && { crash_policy: crashPolicy }),
+    ...(noMerge !== undefined && noMerge !== row.no_merge && { no_merge: noMerge }),
     ...(expiry && isOther(expiry, row) && expiry),
   };
   return change;

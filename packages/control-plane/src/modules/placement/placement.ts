@@ -7,8 +7,14 @@ import { type Selectable, sql } from 'kysely';
 import type { WriteAccess } from '../../access/authorizer.ts';
 import type { Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
+import { hugePageColumns } from '../hosts/host-policy.ts';
+import { claimCpus, releaseCpus, trimCpus } from './cpu-claims.ts';
+import { isExclusive } from './cpu-grant.ts';
+import { noCpus } from './cpu-shortage.ts';
+import type { Demand, HugePages } from './demand.ts';
+import { belowFloor, noHugePages, shortage } from './memory-shortage.ts';
 
-export type Demand = { vcpus: number; memoryMib: number; features?: HostFeature[] | undefined };
+export type { Demand } from './demand.ts';
 
 export type Placement = { id: HostId; name: string };
 
@@ -20,38 +26,77 @@ export type Placement = { id: HostId; name: string };
  * @throws StorageFull | NoCapacity
  */
 export async function place(tx: Tx, _access: WriteAccess, demand: Demand): Promise<Placement> {
-  const host = (await allocateFitting(tx, demand, 'skip')) ?? (await allocateFitting(tx, demand, 'wait'));
+  const allocate = demand.cpu && demand.cpu.policy !== 'shared' ? allocateWithCpus : allocateFitting;
+  const host = (await allocate(tx, demand, 'skip')) ?? (await allocate(tx, demand, 'wait'));
   if (!host) throw await refusal(tx, demand);
   return host;
 }
 
 /** A host that another request is just placing on is skipped at first; only when nothing else fits we wait for it. */
 async function allocateFitting(tx: Tx, demand: Demand, locked: 'skip' | 'wait'): Promise<Placement | undefined> {
-  const { vcpus, memoryMib, features = [] } = demand;
-  const fitting = tx
+  const fitting = hostsWithRoom(tx, demand)
+    .where((where) =>
+      where(where.ref('schedulable_vcpus'), '>=', where(where.ref('allocated_vcpus'), '+', demand.vcpus)),
+    )
+    .limit(1)
+    .forUpdate();
+  const host = await allocation(tx, demand)
+    .where('id', '=', locked === 'skip' ? fitting.skipLocked() : fitting)
+    .returning(['id', 'name', sql<number | null>`jsonb_array_length(facts -> 'numaNodes')`.as('nodes')])
+    .executeTakeFirst();
+  if (!host) return undefined;
+  const { id, name, nodes } = host;
+  if (demand.cpu && (nodes ?? 1) > 1) await claimCpus(tx, id, demand.cpu, demand);
+  return { id, name };
+}
+
+/** The first host in that order that has the CPUs too. */
+async function allocateWithCpus(tx: Tx, demand: Demand, locked: 'skip' | 'wait'): Promise<Placement | undefined> {
+  for (const { id } of await hostsWithRoom(tx, demand).execute()) {
+    const held = hostsWithRoom(tx, demand).where('id', '=', id).forUpdate();
+    const host = await (locked === 'skip' ? held.skipLocked() : held).executeTakeFirst();
+    if (!host || !(await claimCpus(tx, id, demand.cpu!, demand))) continue;
+    return allocation(tx, demand).where('id', '=', id).returning(['id', 'name']).executeTakeFirst();
+  }
+  return undefined;
+}
+
+/** Ready hosts with all but the CPUs, those with the most free memory first. */
+function hostsWithRoom(tx: Tx, { memoryMib, hugePages, features = [], hostIds }: Demand) {
+  return tx
     .selectFrom('hosts')
     .select('id')
     .where('state', '=', 'ready')
     .where((where) =>
       where(where.ref('schedulable_memory_mib'), '>=', where(where.ref('allocated_memory_mib'), '+', memoryMib)),
     )
-    .where((where) => where(where.ref('schedulable_vcpus'), '>=', where(where.ref('allocated_vcpus'), '+', vcpus)))
     .where('storage_headroom_bytes', '>', 0)
+    .where((where) => (hostIds === undefined ? where.lit(true) : where('id', 'in', hostIds)))
+    .where(isAboveFloor)
+    .where(hugePages === undefined ? sql<boolean>`true` : hasFreeHugePages(hugePages))
     .where(sql<boolean>`coalesce(facts -> 'features' @> ${JSON.stringify(features)}::jsonb, true)`)
-    .orderBy((by) => by(by.ref('schedulable_memory_mib'), '-', by.ref('allocated_memory_mib')), 'desc')
-    .limit(1)
-    .forUpdate();
-  return allocation(tx, demand)
-    .where('id', '=', locked === 'skip' ? fitting.skipLocked() : fitting)
-    .returning(['id', 'name'])
-    .executeTakeFirst();
+    .orderBy((by) => by(by.ref('schedulable_memory_mib'), '-', by.ref('allocated_memory_mib')), 'desc');
 }
 
-const allocation = (tx: Tx, { vcpus, memoryMib }: Demand) =>
+const allocation = (tx: Tx, { vcpus, memoryMib, hugePages }: Demand) =>
   tx.updateTable('hosts').set((column) => ({
     allocated_vcpus: column('allocated_vcpus', '+', vcpus),
     allocated_memory_mib: column('allocated_memory_mib', '+', memoryMib),
+    ...(hugePages && takenHugePages(hugePages)),
   }));
+
+/** Available memory of a host that does not say is not looked at. */
+const isAboveFloor = sql<boolean>`coalesce(available_memory_mib >= effective_floor_mib, true)`;
+
+function hasFreeHugePages({ kib, count }: HugePages) {
+  const { total, allocated } = hugePageColumns(kib);
+  return sql<boolean>`${sql.ref(total)} >= ${sql.ref(allocated)} + ${count}`;
+}
+
+function takenHugePages({ kib, count }: HugePages) {
+  const { allocated } = hugePageColumns(kib);
+  return { [allocated]: sql<number>`${sql.ref(allocated)} + ${count}` };
+}
 
 /**
  * Allocates on this very host, for an instance whose disk is there.
@@ -67,14 +112,20 @@ export async function placeOn(
 ): Promise<void> {
   const host = await tx.selectFrom('hosts').selectAll().where('id', '=', hostId).forUpdate().executeTakeFirstOrThrow();
   if (host.state !== 'ready' && !isBack) throw notReady(host);
+  const claimsCpus = demand.cpu !== undefined && isExclusive(demand.cpu.policy);
   const freeVcpus = host.schedulable_vcpus - host.allocated_vcpus;
   const freeMemoryMib = host.schedulable_memory_mib - host.allocated_memory_mib;
-  if (freeVcpus < demand.vcpus || freeMemoryMib < demand.memoryMib) {
+  if ((freeVcpus < demand.vcpus && !claimsCpus) || freeMemoryMib < demand.memoryMib) {
     throw new VirgaError('NoCapacity', {
       detail: `Host ${host.name} has ${freeVcpus} vCPU and ${freeMemoryMib} MiB free; ${demand.vcpus} and ${demand.memoryMib} MiB are needed.`,
       action: 'Stop or delete another instance on the host, or try again later.',
     });
   }
+  // What was available is known of before it was restarted.
+  const short = noHugePages(host, demand) ?? (isBack ? undefined : belowFloor(host, demand));
+  if (short) throw short;
+  const isHomeless = demand.cpu === undefined || (demand.cpu.policy === 'shared' && host.facts?.numaNodes.length === 1);
+  if (!isHomeless && !(await claimCpus(tx, hostId, demand.cpu!, demand))) throw noCpus(`Host ${host.name} has`, demand);
   await allocation(tx, demand).where('id', '=', hostId).execute();
 }
 
@@ -83,12 +134,16 @@ export async function release(
   tx: Tx,
   _access: WriteAccess,
   hostId: HostId,
-  { vcpus, memoryMib }: Demand,
+  { vcpus, memoryMib, hugePages, cpu }: Demand,
 ): Promise<void> {
-  await allocation(tx, { vcpus: -vcpus, memoryMib: -memoryMib }).where('id', '=', hostId).execute();
+  const given = hugePages && { ...hugePages, count: -hugePages.count };
+  await allocation(tx, { vcpus: -vcpus, memoryMib: -memoryMib, hugePages: given }).where('id', '=', hostId).execute();
+  if (cpu?.total) await trimCpus(tx, hostId, cpu.instanceId, cpu.total.vcpus);
+  else if (cpu) await releaseCpus(tx, hostId, cpu.instanceId);
 }
 
-async function refusal(tx: Tx, { vcpus, memoryMib, features = [] }: Demand): Promise<VirgaError> {
+async function refusal(tx: Tx, demand: Demand): Promise<VirgaError> {
+  const { vcpus, memoryMib, features = [] } = demand;
   const hosts = await tx.selectFrom('hosts').selectAll().orderBy('schedulable_memory_mib', 'desc').execute();
   const largest = hosts[0];
   if (!largest) {
@@ -125,6 +180,9 @@ async function refusal(tx: Tx, { vcpus, memoryMib, features = [] }: Demand): Pro
       action: 'Delete instances or images that are not needed, or add storage.',
     });
   }
+  const short = shortage(hosts, roomy, demand);
+  if (short) return short;
+  if (demand.cpu && demand.cpu.policy !== 'shared') return noCpus('No host has', demand);
   return new VirgaError('NoCapacity', {
     detail: `No host has ${vcpus} vCPU and ${memoryMib} MiB free.`,
     action: 'Stop or delete an instance, choose a smaller type, or add a host.',

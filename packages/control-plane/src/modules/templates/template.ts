@@ -15,6 +15,9 @@ export type WarmCandidate = {
   maxMemoryMib: number | null;
   diskBytes: number;
   rootDiskLimits: unknown;
+  rootDiskDriver: unknown;
+  cpu: { cpu_policy: string };
+  hugePageKib?: number | null;
   hardware: {
     hardware: string;
     firmware: string;
@@ -38,7 +41,10 @@ export function whyCold(launch: WarmCandidate): string | undefined {
   if (hardware.bootOrder.join() !== 'disk') return 'it has a boot order of its own';
   if ((launch.maxVcpus ?? launch.vcpus) !== launch.vcpus) return 'it has room for more vCPUs';
   if ((launch.maxMemoryMib ?? launch.memoryMib) !== launch.memoryMib) return 'it has room for more memory';
+  if (launch.hugePageKib) return 'its memory is of huge pages';
+  if (launch.cpu.cpu_policy !== 'shared') return 'it has CPUs or a NUMA node of its own';
   if (launch.rootDiskLimits !== null) return 'its disk has limits';
+  if (launch.rootDiskDriver !== null) return 'its disk has a driver of its own';
   return undefined;
 }
 

@@ -6,6 +6,8 @@ import type { Connection } from '@virga/libvirt/connection/connect';
 import type { AgentContext } from '../agent-context.ts';
 import { childAt, childrenOf, parseXml, type XmlElement } from '../xml.ts';
 import { hostArchitecture } from './architecture.ts';
+import { cpuLimitFeatures } from './cpu-weights.ts';
+import { hugePageFeatures } from './huge-pages.ts';
 
 export async function hostFeatures({ node }: Connection): Promise<HostFeature[]> {
   const arch = hostArchitecture();
@@ -24,10 +26,15 @@ export async function hostFeatures({ node }: Connection): Promise<HostFeature[]>
 }
 
 /** @throws HostIncapable this host cannot give such a machine */
-export async function requireFeatures({ hypervisor }: AgentContext, desired: DesiredInstance): Promise<void> {
+export async function requireFeatures({ hypervisor, system }: AgentContext, desired: DesiredInstance): Promise<void> {
   const needed = neededFeatures(desired);
   if (needed.length === 0) return;
-  const there = await hypervisor.ask('look at what the host can do', hostFeatures);
+  const [machines, pages, limits] = await Promise.all([
+    hypervisor.ask('look at what the host can do', hostFeatures),
+    hugePageFeatures(system),
+    cpuLimitFeatures(system),
+  ]);
+  const there = [...machines, ...pages, ...limits];
   const missing = needed.find((feature) => !there.includes(feature));
   if (missing !== undefined) throw hostIncapable('The host', missing);
 }

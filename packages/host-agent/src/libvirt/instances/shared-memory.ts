@@ -23,7 +23,7 @@ export function sharedMemory(
   const path = memoryFile.replaceAll(',', ',,');
   const share = isCopy ? 'off' : 'on';
   const words = [
-    ...['-object', `memory-backend-file,id=template,size=${memoryMib}M,mem-path=${path},share=${share}`],
+    ...['-object', `memory-backend-file,id=template,size=${memoryMib}M,mem-path=${path},share=${share},merge=off`],
     ...['-machine', 'memory-backend=template'],
     ...(isCopy ? ['-incoming', 'defer'] : []),
   ];

@@ -6,6 +6,7 @@ import { type DesiredInstance, instanceDefaults } from '@virga/contract/agent/de
 import type { DesiredTemplate } from '@virga/contract/agent/warm';
 import type { AgentContext } from '../agent-context.ts';
 import { hostChoices } from '../host/host-choices.ts';
+import { withoutDivision } from '../host/host-cpu-choices.ts';
 import type { HostChoices } from '../instances/domain-host.ts';
 import { recordOf } from '../instances/domain-metadata.ts';
 import { type Backing, domainXml, type WarmStart } from '../instances/domain-xml.ts';
@@ -20,6 +21,8 @@ export function machineOf(
 ): DesiredInstance {
   return {
     ...instanceDefaults,
+    // Whose it will be nobody knows yet, and the kernel merges across all.
+    memoryBacking: { hugePageKib: null, mergeable: false },
     bootOrder: ['disk'],
     volumes: [],
     overlay: [],
@@ -70,7 +73,7 @@ export async function shapeOf(context: AgentContext, template: DesiredTemplate):
   const identity = { id: 'i-00000000000000000', cloudId: '', uuid: '', domainName: 'template' } as const;
   const machine = machineOf({ ...template, imageId: 'ami-00000000000000000' }, identity);
   const place = { rootDisk: '', seed: '', consoleLog: '', image: null };
-  const xml = machineXml(machine, '', place, host, { memoryFile: '', isCopy: false, genId: '' });
+  const xml = machineXml(machine, '', place, withoutDivision(host), { memoryFile: '', isCopy: false, genId: '' });
   const facts = [xml, versions, cpus()[0]?.model, release()];
   return createHash('sha256').update(JSON.stringify(facts)).digest('hex');
 }
