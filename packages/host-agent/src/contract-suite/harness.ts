@@ -58,6 +58,8 @@ export type Harness = {
   /** The guest's process dies. */
   crash(target: Target): Promise<void>;
   removeSeed(target: Target): Promise<void>;
+  /** Somebody makes the host swap guests out early. */
+  spoilSwappiness(): Promise<void>;
   /** Leaves no room on the storage, and takes that back. */
   fillStorage(): Promise<void>;
   freeStorage(): Promise<void>;

@@ -5,6 +5,7 @@ import { adoptionContract } from './adoption-contract.ts';
 import { consoleContract } from './console-contract.ts';
 import type { ContractTest } from './contract-test.ts';
 import { ContractWorld } from './contract-world.ts';
+import { cpuContract } from './cpu-contract.ts';
 import { definitionContract } from './definition-contract.ts';
 import { deleteContract } from './delete-contract.ts';
 import { deviceContract } from './device-contract.ts';
@@ -14,6 +15,7 @@ import { guestContract } from './guest-contract.ts';
 import { hardwareContract } from './hardware-contract.ts';
 import type { OpenHarness } from './harness.ts';
 import { hibernateContract } from './hibernate-contract.ts';
+import { hostChecksContract } from './host-checks-contract.ts';
 import { hostContract } from './host-contract.ts';
 import { imageContract } from './image-contract.ts';
 import { instrumentsContract } from './instruments-contract.ts';
@@ -38,6 +40,7 @@ const themes = {
   hosts: [
     adoptionContract,
     hostContract,
+    hostChecksContract,
     imageContract,
     networkContract,
     failureContract,
@@ -62,6 +65,8 @@ const themes = {
   ],
   /** What instances are made of. */
   machines: [volumeContract, deviceContract, hardwareContract, resizeContract, definitionContract, warmContract],
+  /** Where their threads run. */
+  cpus: [cpuContract],
   /** How their disks are driven. */
   disks: [diskContract],
 };

@@ -66,6 +66,12 @@ hostAgentContract('simulated', async (hook): Promise<Harness> => {
     breakSavedMemory: on(agent.breakSave),
     crash: on(agent.crash),
     removeSeed: on(agent.removeSeedOutside),
+    spoilSwappiness: async () =>
+      agent.setTrouble('swappiness', {
+        verdict: 'advice',
+        seen: 'It is 60.',
+        repair: [{ kind: 'value', path: '/proc/sys/vm/swappiness', now: '60', after: '10', why: 'For a test.' }],
+      }),
     fillStorage: async () => agent.fillStorage(0),
     freeStorage: async () => agent.fillStorage(null),
     beginOutage: async () => agent.goUnreachable(),

@@ -10,6 +10,8 @@ import pino from 'pino';
 import type { Harness, OpenHarness, Target } from '../../contract-suite/harness.ts';
 import { startSocketRelay } from '../../contract-suite/socket-relay.ts';
 import { greeting } from '../../contract-suite/tiny-guest.ts';
+import { realHostSystem } from '../../host-system/host-system.ts';
+import { redirectedSystem } from '../../host-system/testing/redirected-system.ts';
 import { runCommand } from '../../run-command.ts';
 import type { StepHook } from '../../step-hook.ts';
 import { openLibvirtAgent } from '../libvirt-agent.ts';
@@ -30,6 +32,8 @@ async function open(octet: number, hook: StepHook): Promise<Harness> {
   const ballast = join(folder, 'ballast');
   const relay = await startSocketRelay(join(folder, 'libvirt-sock'), libvirtSocket);
   const { domains, networks, close } = await connect({ transport: { kind: 'unix', path: libvirtSocket } });
+  // What a repair of swappiness changes.
+  const system = redirectedSystem(realHostSystem, join(folder, 'host'), [swappinessPath, '/etc/sysctl.d']);
   const agents: HostAgent[] = [];
   const openAgent = async () => {
     const agent = await openLibvirtAgent({
@@ -38,6 +42,7 @@ async function open(octet: number, hook: StepHook): Promise<Harness> {
       // Where the room for saved memory is looked for, so that there can be none.
       savedMemoryPath: folder,
       acceleration: 'tcg',
+      system,
       log: pino({ level: 'silent' }),
       hook,
     });
@@ -88,6 +93,7 @@ async function open(octet: number, hook: StepHook): Promise<Harness> {
     breakSavedMemory: ({ domainName }) => writeFile(`/var/lib/libvirt/qemu/save/${domainName}.save`, 'broken'),
     crash: async ({ domainName }) => void process.kill(Number(await pidOf(domainName)), 'SIGKILL'),
     removeSeed: ({ id }) => rm(join(folder, 'storage', 'instances', id, 'seed.iso')),
+    spoilSwappiness: () => system.replaceFile(swappinessPath, '60\n'),
     fillStorage: async () => {
       await writeFile(ballast, '');
       const { freeBytes } = await storageSpace({ path: folder });
@@ -105,6 +111,8 @@ async function open(octet: number, hook: StepHook): Promise<Harness> {
     },
   };
 }
+
+const swappinessPath = '/proc/sys/vm/swappiness';
 
 const pidOf = (domainName: string) => readFile(`/run/libvirt/qemu/${domainName}.pid`, 'utf8');
 
