@@ -156,6 +156,11 @@ function actOn(
   const tuning = new HostTuningReconciler(deps, access, host);
   const unwaited = (work: Promise<unknown>) => void work.catch((error) => log(deps, error));
   let isRelieving = false;
+  const lookForDrifts = async () => {
+    for (const { id, drift } of await host.agent.findDrifts(deps.cloudId, { signal })) {
+      await recordDrift({ deps, access }, id, drift);
+    }
+  };
   let lastBoot: Promise<unknown> = Promise.resolve();
   const watcher = new HostWatcher(deps, access, host, {
     ready: (seen, seenNetworks, bootId) => {
@@ -174,6 +179,8 @@ function actOn(
       unwaited(templates.resync());
       unwaited(volumes.resync(host, signal));
       unwaited(reapReleased({ deps, access }, host));
+      // Nobody told of what was done while the host was out of sight.
+      unwaited(lookForDrifts());
     },
     unreachable: () => {
       instances.gate.open();
@@ -205,9 +212,7 @@ function actOn(
     cpuPools.wake();
     tuning.wake();
     await reapReleased({ deps, access }, host);
-    for (const { id, drift } of await host.agent.findDrifts(deps.cloudId, { signal })) {
-      await recordDrift({ deps, access }, id, drift);
-    }
+    await lookForDrifts();
   };
   return { id: host.id, instances, templates, cpuPools, tuning, watcher, resync };
 }

@@ -106,3 +106,17 @@ test('a change that nothing tells of is found when hosts are asked what they hav
   await converged(instance);
   assert.match((await definitionOf(instance)).effective, /<on_crash>preserve</);
 });
+
+test('what was changed while the host was out of sight is told as soon as it is seen again', async () => {
+  const seldom = await SimulatedCloud.start({ settings: { resyncPeriodMs: 3_600_000 } });
+  try {
+    await seldom.prepare();
+    const { id } = await seldom.launch('unseen');
+    await seldom.stop();
+    seldom.host().editOutside(id, preserved);
+    await seldom.startAgain();
+    await until('it is told', async () => (await seldom.eventTypes(id)).includes('instance.changed-outside'));
+  } finally {
+    await seldom.close();
+  }
+});

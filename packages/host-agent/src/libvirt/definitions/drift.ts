@@ -13,7 +13,7 @@ import type { OwnDomain } from '../instances/domain-lookup.ts';
 import { generationIn } from './effective-definition.ts';
 import { generatedDefinition } from './generated-definition.ts';
 import { protectedParts } from './protected-parts.ts';
-import { readDefinition, rememberDefinition, rememberedDefinition } from './remembered-definition.ts';
+import { readDefinition, readWritten, rememberDefinition, rememberedDefinition } from './remembered-definition.ts';
 
 /** To be called with the lock of the instance. Undefined: it is as we wrote it, or as somebody has decided that it may be. */
 export async function findDrift(
@@ -32,7 +32,7 @@ export async function findDrift(
   // Only we write a newer generation. An older one is of somebody who began to edit before we wrote.
   if (before === undefined || generationIn(after) > generationIn(before)) {
     // Written by us, in a call that ended before it could be remembered, or by an earlier version.
-    await rememberDefinition(context, record.instanceId, ref);
+    await rememberDefinition(context, record.instanceId, await readWritten(context, ref));
     return undefined;
   }
   const changes = diffTrees(before, after, protectedParts(record.desired));

@@ -34,8 +34,9 @@ export async function findDrifts(
       );
       if (domain?.record?.cloudId !== cloudId) return undefined;
       const difference = await findDrift(context, domain as OwnDomain);
-      // So that it is not compared again before it is written again.
-      if (difference === undefined) await utimes(path, new Date(), new Date());
+      // So that it is not compared again before it is written again, which may be now.
+      const comparedAt = new Date(Math.ceil(theirs));
+      if (difference === undefined) await utimes(path, comparedAt, comparedAt);
       return difference;
     });
     if (drift !== undefined) found.push({ id: instance.id, drift });

@@ -1,7 +1,7 @@
 // The definition of a domain as libvirt had it when we wrote it last, and of an adopted one also as it came: files in the
 // instance's folder. What the domain is defined as later is compared with it, and a definition that is gone comes back from
 // it. Passwords of consoles are in it, so only root reads it.
-import { access, readFile } from 'node:fs/promises';
+import { access, readFile, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { InstanceId } from '@virga/contract/ids';
 import type { Connection } from '@virga/libvirt/connection/connect';
@@ -23,15 +23,39 @@ export function readDefinition({ domains }: Connection, ref: DomainRef): Promise
   return domains.xml(ref, { inactive: true, secure: true });
 }
 
+/** What libvirt made of a definition that we wrote. */
+export type WrittenDefinition = { xml: string; version: string; at: Date };
+
+export type DefinitionWriting = {
+  /** To be told as soon as the definition is as we write it. */
+  onWritten: (ref: DomainRef) => Promise<void>;
+};
+
+/**
+ * To be called, with the lock of the instance, as soon as a definition has been written: what somebody makes of it from then on
+ * is a change of theirs.
+ */
+export async function readWritten(context: AgentContext, ref: DomainRef): Promise<WrittenDefinition> {
+  const at = new Date();
+  const [xml, version] = await readNow(context, ref);
+  return { xml, version, at };
+}
+
 /**
  * To be called, with the lock of the instance, after each change of ours to the definition of its domain. On a storage that is
  * full nothing is remembered, which must keep nobody from stopping a guest: the definition has a newer generation than the one
  * that is remembered, by which it is known as ours until it can be written down.
  */
-export async function rememberDefinition(context: AgentContext, id: InstanceId, ref: DomainRef): Promise<void> {
-  const [xml, version] = await readNow(context, ref);
+export async function rememberDefinition(
+  context: AgentContext,
+  id: InstanceId,
+  { xml, version, at }: WrittenDefinition,
+): Promise<void> {
+  const path = definitionPath(context.storage, id);
   try {
-    await writeFileDurably(definitionPath(context.storage, id), `${versionLine(version)}\n${xml}`, mode);
+    await writeFileDurably(path, `${versionLine(version)}\n${xml}`, mode);
+    // A file of libvirt's that is newer has something else in it.
+    await utimes(path, at, at);
   } catch (error) {
     if (!isStorageFull(error)) throw error;
     context.log.warn({ err: error, instance: id }, 'the definition could not be remembered');

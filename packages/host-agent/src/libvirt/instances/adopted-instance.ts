@@ -10,6 +10,7 @@ import type { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { withMark, withName, withOverlay } from '../definitions/effective-definition.ts';
 import {
+  type DefinitionWriting,
   lastDefinition,
   originalDefinition,
   readDefinition,
@@ -23,6 +24,7 @@ import { isMarked } from './foreign-domains.ts';
 import { createFolder, removeFolder } from './instance-folder.ts';
 import { prepareLeases, startNetworks } from './instance-networks.ts';
 import { requireNetworks, type Survey } from './instance-survey.ts';
+import { pinAdopted } from './live-cpu.ts';
 import { convergeOff, convergePower, isOff, isToBeOn, start } from './power.ts';
 
 export async function convergeAdopted(
@@ -30,7 +32,7 @@ export async function convergeAdopted(
   desired: DesiredInstance,
   survey: Survey,
   undo: UndoStack,
-  { signal, onProgress }: CallContext,
+  { signal, onProgress, onWritten }: CallContext & DefinitionWriting,
 ): Promise<'done' | 'again'> {
   requireNetworks(desired, survey);
   const found = survey.domain ?? (await takeOver(context, desired, survey, undo));
@@ -43,13 +45,17 @@ export async function convergeAdopted(
   if (isToBeDefined(desired, domain.record.desired)) await defineWithOverlay(context, desired, domain);
   if (domain.record.generation < desired.generation || !domain.isPersistent) {
     await mark(context, desired, domain, isOn ? domain.record.rebootToken : (desired.reboot?.token ?? null));
-  }
+    await onWritten(domain.ref);
+  } else if (survey.domain === undefined) await onWritten(domain.ref);
   const { ref } = await renameDomain(context, desired, domain, undo);
   if (desired.nics.length > 0) await startNetworks(context, survey);
   await prepareLeases(context, desired, survey, undo);
   onProgress?.('looking after power', 50);
   if (isOn) return (await convergePower(context, desired, domain)) === 'cut-off' ? 'again' : 'done';
-  if (isToBeOn(desired)) await start(context, desired, ref, domain);
+  if (isToBeOn(desired)) {
+    await start(context, desired, ref, domain);
+    await pinAdopted(context, desired, ref);
+  }
   return 'done';
 }
 

@@ -7,7 +7,7 @@ import type { TemplateId } from '@virga/contract/ids';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
-import { rememberDefinition } from '../definitions/remembered-definition.ts';
+import { readWritten, rememberDefinition } from '../definitions/remembered-definition.ts';
 import { hostChoices } from '../host/host-choices.ts';
 import { isInterruption } from '../hypervisor-errors.ts';
 import { requireImage } from '../images/image-store.ts';
@@ -150,7 +150,7 @@ async function claim(
       }
       await domains.setLabel(ref, 'title', desired.name, { live: true });
     }),
-    rememberDefinition(context, desired.id, ref),
+    readWritten(context, ref).then((written) => rememberDefinition(context, desired.id, written)),
   ]);
   await finish(context, { ref, record });
 }
