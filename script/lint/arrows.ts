@@ -38,6 +38,7 @@ export const moduleOrder = [
   'networks',
   'security-groups',
   'instances',
+  'usage',
   'load-balancers',
   'autoscaling',
   'services',

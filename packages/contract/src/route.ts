@@ -24,7 +24,7 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export type Route = {
   method: Method;
   /** Path with `{name}` parameters. */
-  path: `/v1/${string}`;
+  path: `/v1/${string}` | '/metrics';
   summary: string;
   access: Access;
   params?: TSchema;
@@ -36,8 +36,11 @@ export type Route = {
   status?: 200 | 201 | 202;
   /** Takes the header `if-match` with the generation of the resource, and is refused when that has changed. */
   ifMatch?: true;
-  /** `events`: the answer is a server-sent event stream of `ok`. `websocket`: the route upgrades. Default JSON. */
-  transport?: 'events' | 'websocket';
+  /**
+   * `events`: the answer is a server-sent event stream of `ok`. `websocket`: the route upgrades. `text`: `ok` is a string,
+   * which is the body. Default JSON.
+   */
+  transport?: 'events' | 'websocket' | 'text';
 };
 
 export const route = <const R extends Route>(definition: R): R => definition;

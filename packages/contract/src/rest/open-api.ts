@@ -38,7 +38,9 @@ export function openApiDocument(version: string): Json {
 
 function operation(name: string, route: Route, components: Map<string, Json>, problem: unknown): Json {
   const { summary, access, body, status = 200, transport } = route;
-  const contentType = transport === 'events' ? 'text/event-stream' : 'application/json';
+  const contentType = { events: 'text/event-stream', text: 'text/plain', websocket: '', json: 'application/json' }[
+    transport ?? 'json'
+  ];
   const ok =
     transport === 'websocket'
       ? { 101: { description: 'the connection is a WebSocket from here on' } }

@@ -57,6 +57,11 @@ function registerRoute(app: FastifyInstance, name: RouteName, route: Route, opti
       return void app.route({ ...definition, handler: sendEvents(call) });
     case 'websocket':
       return void app.route({ ...definition, ...websocket(call, options.openRequests) });
+    case 'text':
+      return void app.route({
+        ...definition,
+        handler: async (request, reply) => reply.type('text/plain; charset=utf-8').send(await call(request, reply)),
+      });
     default:
       return void app.route({
         ...definition,

@@ -4,6 +4,13 @@ import type { ConsoleTables } from './console-tables.ts';
 import type { FoundationTables } from './foundation-tables.ts';
 import type { InteropTables } from './interop-tables.ts';
 import type { TemplateTables } from './template-tables.ts';
+import type { UsageTables } from './usage-tables.ts';
 import type { VolumeTables } from './volume-tables.ts';
 
-export type Database = FoundationTables & ComputeTables & ConsoleTables & InteropTables & TemplateTables & VolumeTables;
+export type Database = FoundationTables &
+  ComputeTables &
+  ConsoleTables &
+  InteropTables &
+  TemplateTables &
+  VolumeTables &
+  UsageTables;
