@@ -27,52 +27,54 @@ export async function checkHost(
 }
 
 /** @throws NotFound | HostUnavailable | InvalidArgument | HostSettingRefused nothing was changed */
-export async function repairHost(
+export function repairHost(
   deps: Deps,
   access: CloudAccess<'admin'>,
   id: HostId,
   names: readonly string[],
 ): Promise<HostRepaired> {
-  const agent = deps.agents.agentOf(id);
-  const told = { type: 'host.repairing', what: `is repaired of ${names.join(', ')}`, names };
-  return changeHost(deps, access, id, agent, told, () => agent.repairHost(names));
+  const told = { begins: 'host.repairing', ends: 'host.repaired', what: `is repaired of ${names.join(', ')}` };
+  return changeHost(deps, access, id, { ...told, names, change: (agent) => agent.repairHost(names) });
 }
 
 /** @throws NotFound | HostUnavailable | InvalidArgument */
-export async function undoHostRepairs(
+export function undoHostRepairs(
   deps: Deps,
   access: CloudAccess<'admin'>,
   id: HostId,
   query: Query,
 ): Promise<HostRepaired> {
-  const agent = deps.agents.agentOf(id);
   const names = namesOf(query);
-  const what = `loses ${names ? `its repairs of ${names.join(', ')}` : 'all its repairs'}`;
-  return changeHost(deps, access, id, agent, { type: 'host.repairs-undoing', what, names }, () =>
-    agent.undoRepairs(names),
-  );
+  const what = names ? `loses its repairs of ${names.join(', ')}` : 'loses all its repairs';
+  const told = { begins: 'host.repairs-undoing', ends: 'host.repairs-undone', what };
+  return changeHost(deps, access, id, { ...told, names, change: (agent) => agent.undoRepairs(names) });
 }
 
-type Told = { type: string; what: string; names: readonly string[] | undefined };
+type HostWork = {
+  /** Types of the events before and after. */
+  begins: string;
+  ends: string;
+  what: string;
+  names: readonly string[] | undefined;
+  change: (agent: HostAgent) => Promise<HostRepaired['changes']>;
+};
 
 async function changeHost(
   deps: Deps,
   access: CloudAccess<'admin'>,
   id: HostId,
-  agent: HostAgent,
-  { type, what, names }: Told,
-  change: () => Promise<HostRepaired['changes']>,
+  { begins, ends, what, names, change }: HostWork,
 ): Promise<HostRepaired> {
   const { name } = await getHost(deps.db, access, id);
+  const agent = deps.agents.agentOf(id);
   // What it names must be there before it is told of.
   if (names !== undefined) await agent.checkHost(names);
   const tell = (event: { type: string; message: string; data: Record<string, unknown> }) =>
     inTransaction(deps.db, (tx) =>
       appendEvent(tx, access, { projectId: null, resourceId: id, resourceName: name, ...event }),
     );
-  await tell({ type, message: `Host ${name} ${what}.`, data: { checks: names ?? [] } });
-  const changes = await change();
-  const done = type === 'host.repairing' ? 'host.repaired' : 'host.repairs-undone';
-  await tell({ type: done, message: `On host ${name} ${changes.length} settings were changed.`, data: { changes } });
+  await tell({ type: begins, message: `Host ${name} ${what}.`, data: { checks: names ?? [] } });
+  const changes = await change(agent);
+  await tell({ type: ends, message: `On host ${name} ${changes.length} settings were changed.`, data: { changes } });
   return { changes, report: await agent.checkHost() };
 }
