@@ -14,6 +14,7 @@ import { down } from 'virga/commands/down';
 import { recover } from 'virga/commands/recover';
 import { server } from 'virga/commands/server';
 import { up } from 'virga/commands/up';
+import { hostChecksPage } from './host-checks-page.ts';
 import { instanceStatesPage } from './instance-states-page.ts';
 
 export const repositoryRoot = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -24,6 +25,7 @@ export const referencePages: Readonly<Record<string, () => string | Promise<stri
   'docs/reference/api.md': apiPage,
   'docs/reference/openapi.json': openApiPage,
   'docs/reference/instance-states.md': () => instanceStatesPage(generated),
+  'docs/reference/host-checks.md': () => hostChecksPage(generated),
   'docs/reference/cli.md': () => cliReferencePage([up, down, server, recover]),
 };
 

@@ -40,6 +40,8 @@ export type HostCheck = {
   title: string;
   /** Why it matters, one sentence. */
   why: string;
+  /** What it can repair by itself, such as `group and mode of /dev/kvm`; absent where nothing. */
+  repairs?: string;
   look(look: Look, host: CheckedHost): Promise<Finding>;
 };
 

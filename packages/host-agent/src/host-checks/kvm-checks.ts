@@ -28,6 +28,7 @@ export const kvmPermissions: HostCheck = {
   why:
     'Where QEMU’s user may not open /dev/kvm, libvirt asks QEMU for all it can do again at every start of a guest: about 4 s, ' +
     'as was measured.',
+  repairs: 'group and mode of /dev/kvm, and a rule of udev where that runs',
   async look(look) {
     const access = await look.system.access('/dev/kvm');
     if (access === undefined) return { verdict: 'not-applicable', seen: 'There is no /dev/kvm.' };

@@ -67,6 +67,7 @@ const transparentHugePages: HostCheck = {
   name: 'transparent-huge-pages',
   title: 'Transparent huge pages',
   why: 'With them a guest’s memory needs far fewer address translations; QEMU asks for them.',
+  repairs: 'transparent_hugepage/enabled, now and at each start',
   async look(look) {
     const text = await look.read(thpPath);
     if (text === undefined) return { verdict: 'advice', seen: 'The kernel has none.' };
@@ -115,6 +116,7 @@ const swappiness: HostCheck = {
   name: 'swappiness',
   title: 'Swappiness',
   why: 'The higher it is, the sooner idle guests are swapped out for file cache, and are slow when they wake.',
+  repairs: 'vm.swappiness, now and at each start',
   async look(look) {
     const value = await look.readNumber('/proc/sys/vm/swappiness');
     if (value === undefined) return { verdict: 'not-applicable', seen: 'The kernel does not tell.' };
@@ -136,6 +138,7 @@ const overcommit: HostCheck = {
   name: 'memory-overcommit',
   title: 'What the kernel promises of memory',
   why: 'A kernel that promises only what it has (mode 2) refuses guests that would fit.',
+  repairs: 'vm.overcommit_memory, now and at each start',
   async look(look) {
     const mode = await look.read('/proc/sys/vm/overcommit_memory');
     if (mode !== '2')

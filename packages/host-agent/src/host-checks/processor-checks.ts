@@ -9,6 +9,7 @@ const governor: HostCheck = {
   name: 'cpu-governor',
   title: 'CPU frequency governor',
   why: 'A governor that keeps the lowest frequency makes every guest slow.',
+  repairs: 'scaling_governor of each policy, now and at each start',
   async look(look) {
     const folder = `${cpuFolder}/cpufreq`;
     const policies = (await look.system.list(folder)).filter((name) => /^policy\d+$/.test(name));
@@ -136,6 +137,7 @@ const clockSource: HostCheck = {
   name: 'clock-source',
   title: 'Clock source',
   why: 'A slow clock makes every look at the time a call to the kernel or to hardware, of guests too.',
+  repairs: 'current_clocksource, now and at each start',
   async look(look) {
     const folder = '/sys/devices/system/clocksource/clocksource0';
     const current = await look.read(`${folder}/current_clocksource`);

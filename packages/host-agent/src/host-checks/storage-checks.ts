@@ -16,6 +16,7 @@ const schedulers: HostCheck = {
   name: 'io-schedulers',
   title: 'I/O schedulers',
   why: 'One that does not suit the kind of disk makes guests wait for each other.',
+  repairs: 'queue/scheduler of each such disk, now and at each start',
   async look(look) {
     const disks = await blockDevices(look.system);
     if (disks.length === 0) return { verdict: 'not-applicable', seen: 'The host has no disks of its own.' };
@@ -117,6 +118,7 @@ const asyncIo: HostCheck = {
   name: 'async-io',
   title: 'Room for asynchronous I/O',
   why: 'Native AIO of each guest takes of one pool of the kernel; when that is empty, guests do not start.',
+  repairs: 'fs.aio-max-nr, now and at each start',
   async look(look) {
     const most = await look.readNumber('/proc/sys/fs/aio-max-nr');
     if (most === undefined) return { verdict: 'not-applicable', seen: 'The kernel has no such pool.' };

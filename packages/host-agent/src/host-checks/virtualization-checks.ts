@@ -85,6 +85,7 @@ const nestedPaging: HostCheck = {
   name: 'nested-paging',
   title: 'Nested paging (EPT, NPT)',
   why: 'Without it KVM keeps shadow page tables, and guests pay for every change of their memory map.',
+  repairs: 'option of the module, in /etc/modprobe.d',
   async look(look, host) {
     return moduleFeature(look, host, {
       check: 'nested-paging',
@@ -99,6 +100,7 @@ const vpid: HostCheck = {
   name: 'vpid',
   title: 'Tagged TLB (VPID, ASID)',
   why: 'Without it the processor forgets its address translations at each switch between guest and host.',
+  repairs: 'option of the module, in /etc/modprobe.d',
   async look(look, host) {
     return moduleFeature(look, host, {
       check: 'vpid',

@@ -238,6 +238,7 @@ export const nestedGuest: HostTree = {
     '/sys/kernel/iommu_groups/1/type': null,
     '/sys/module/kvm_intel/parameters/tdx': null,
     '/sys/module/kvm_intel/parameters/enable_apicv': 'N',
+    '/sys/module/kvm_intel/parameters/vpid': 'N',
     '/sys/module/apparmor/parameters/enabled': 'N',
     [`/lib/modules/${release}/modules.dep`]: '',
     '/dev/vhost-net': null,
