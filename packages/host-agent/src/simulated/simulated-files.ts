@@ -1,11 +1,9 @@
 // The files of a simulated host that tuning reads and sets: those of a server with an NVMe disk and two SSDs. Only what was
 // changed is kept with the host. What is in sysfs and procfs is as before after a restart, as on a host without systemd.
 import type { FileTable } from '../host-system/memory-system.ts';
+import type { StoredFile } from './host-records.ts';
 import type { Table } from './host-store.ts';
 import type { SimulatedHardware } from './simulated-hardware.ts';
-
-/** Null: it was there and is gone. */
-export type StoredFile = { content: string | null };
 
 export function simulatedFiles(changed: Table<StoredFile>, hardware: SimulatedHardware): FileTable {
   const first = filesOf(hardware);
@@ -24,10 +22,6 @@ export function simulatedFiles(changed: Table<StoredFile>, hardware: SimulatedHa
       return [...all].filter((path) => changed.get(path)?.content !== null);
     },
   };
-}
-
-export function forgetKernelSettings(changed: Table<StoredFile>): void {
-  for (const [path] of [...changed.entries()]) if (/^\/(sys|proc)\//.test(path)) changed.delete(path);
 }
 
 const ksm = '/sys/kernel/mm/ksm';

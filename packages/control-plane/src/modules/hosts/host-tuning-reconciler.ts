@@ -88,7 +88,7 @@ export class HostTuningReconciler {
       const { changes } = await this.#host.agent.planTuning(row.desired, { signal });
       const isRestarted = this.#bootId !== null && row.boot_id !== this.#bootId;
       if (changes.length > 0) await this.#host.agent.applyTuning(row.desired, { signal });
-      if (changes.length > 0 || isRestarted || row.failure) await this.#kept(row, changes, isRestarted);
+      if (changes.length > 0 || isRestarted) await this.#kept(row, changes, isRestarted);
     } catch (error) {
       if (!(error instanceof VirgaError) || signal.aborted) throw error;
       // It is looked at again when it is back.
@@ -152,7 +152,8 @@ export class HostTuningReconciler {
       if (!(await this.#hold(tx, row))) return;
       await tx
         .updateTable('host_tunings')
-        .set({ failure: null, boot_id: this.#bootId ?? row.boot_id })
+        // Why a request was refused stays to be read.
+        .set({ ...(changes.length > 0 && { failure: null }), boot_id: this.#bootId ?? row.boot_id })
         .where('host_id', '=', row.host_id)
         .execute();
       if (changes.length === 0) return;
