@@ -13,6 +13,7 @@ import {
   aGuest,
   aHost,
   aHostCheckReport,
+  aHostDiskReport,
   aHostMemoryReport,
   aKeyPair,
   aMembership,
@@ -33,6 +34,7 @@ import {
   exampleNowMs,
 } from '@virga/testing/contract-examples';
 import { type ContractServer, type Handlers, serveContract } from '@virga/testing/contract-server';
+import { aHostUsage, anInstanceUsage, aUsageReport } from '@virga/testing/usage-examples';
 import { parse } from 'yaml';
 import { commandTable } from './commands/command-table.ts';
 
@@ -52,6 +54,13 @@ const publicKeyFile = 'id_test.pub';
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 const commandResult = { pid: 42, exitCode: 0, stdout: base64('Linux web\n'), stderr: '', truncated: false };
 const aTicket = { ticket: 'T1', path: '/v1/consoles?ticket=T1', expiresAt: '2026-03-01T14:00:30.000Z' };
+
+const anAllowedWriteback = {
+  device: 'nvme0n1',
+  key: 'eui.0025385b71b0a1f2',
+  allowedBy: 'admin',
+  allowedAt: '2026-03-01T12:00:00.000Z',
+};
 
 const anIdleUsage = {
   id: anInstance().id,
@@ -95,6 +104,7 @@ const cases: Record<string, Case> = {
   'nics remove': { argv: ['nics', 'remove', 'web', '10.77.0.10'], json: changed },
   'limit disk': { argv: ['limit', 'disk', 'web', 'data', '--bps', '20M'], json: changed },
   'limit nic': { argv: ['limit', 'nic', 'web', '10.77.0.10', '--none'], json: changed },
+  'disks set': { argv: ['disks', 'set', 'web', 'root', '--cache', 'writethrough', '--io-thread'], json: changed },
   'volumes list': { argv: ['volumes'], json: [aVolume()] },
   'volumes show': { argv: ['volumes', 'show', 'data'], json: aVolume() },
   'volumes create': {
@@ -134,6 +144,7 @@ const cases: Record<string, Case> = {
   },
   console: { argv: ['console', 'web', '--log'], json: { text: 'login: \n', truncated: false } },
   stats: { argv: ['stats', 'web'], json: [anIdleUsage] },
+  usage: { argv: ['usage', 'web'], json: anInstanceUsage() },
   'send-key': { argv: ['send-key', 'web', 'ctrl+alt+delete'], json: { id: anInstance().id, name: 'web', keys: 1 } },
   nmi: { argv: ['nmi', 'web'], json: { id: anInstance().id, name: 'web' } },
   log: { argv: ['log', 'web'], json: { text: 'login: \n', truncated: false } },
@@ -185,6 +196,20 @@ const cases: Record<string, Case> = {
   'hosts show': { argv: ['hosts', 'show', 'alpha'], json: aHost() },
   'hosts set': { argv: ['hosts', 'set', 'alpha', '--memory-overcommit', '1.5'], json: aHost() },
   'hosts memory': { argv: ['hosts', 'memory', 'alpha'], json: [aHostMemoryReport()] },
+  'hosts disks': {
+    argv: ['hosts', 'disks', 'alpha'],
+    json: [{ host: 'alpha', ...aHostDiskReport().disks[0], writeback: 'refused', storage: '/var/lib/virga' }],
+  },
+  'hosts allow-volatile-writeback': {
+    argv: ['hosts', 'allow-volatile-writeback', 'alpha', 'nvme0n1'],
+    json: { items: [anAllowedWriteback] },
+  },
+  'hosts forbid-volatile-writeback': {
+    argv: ['hosts', 'forbid-volatile-writeback', 'alpha', 'nvme0n1'],
+    json: { items: [] },
+  },
+  'hosts usage': { argv: ['hosts', 'usage', 'alpha'], json: aHostUsage() },
+  'hosts report': { argv: ['hosts', 'report'], json: aUsageReport() },
   'hosts domains': { argv: ['hosts', 'domains', 'alpha'], json: [{ ...aForeignDomain(), host: 'alpha' }] },
   'keys list': { argv: ['keys'], json: [aKeyPair()] },
   'keys create': { argv: ['keys', 'create', 'laptop', '--file', 'KEYFILE'], json: undefined },
@@ -265,6 +290,10 @@ const handlers: Required<
   deleteApiKey: () => ({}),
   listHosts: () => pageOf(aHost()),
   getHost: () => aHost(),
+  getHostUsage: () => aHostUsage(),
+  getInstanceUsage: () => anInstanceUsage(),
+  getUsageReport: () => aUsageReport(),
+  getMetrics: () => '',
   getHostTuning: () => ({ tuning: aTunedHost(), seen: aTuningPlan() }),
   planHostTuning: () => aTuningPlan(),
   tuneHost: () => ({ tuning: aTunedHost(), operationId }),
@@ -273,6 +302,10 @@ const handlers: Required<
   repairHost: () => ({ changes: [], report: aHostCheckReport() }),
   undoHostRepairs: () => ({ changes: [], report: aHostCheckReport() }),
   getHostMemory: () => aHostMemoryReport(),
+  listHostDisks: () => aHostDiskReport(),
+  allowVolatileWriteback: () => ({ items: [anAllowedWriteback] }),
+  forbidVolatileWriteback: () => ({ items: [] }),
+  setDiskDriver: () => change,
   updateHost: () => aHost(),
   listInstanceTypes: () => pageOf(anInstanceType()),
   createInstanceType: () => anInstanceType(),

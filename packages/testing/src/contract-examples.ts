@@ -4,6 +4,7 @@ import type { ForeignDomain } from '@virga/contract/agent/foreign';
 import type { HostCheckReport, HostCheckResult } from '@virga/contract/agent/host-checks';
 import type { TuningPlan } from '@virga/contract/agent/host-tuning';
 import type { Event } from '@virga/contract/rest/events';
+import type { HostDiskReport } from '@virga/contract/rest/host-disks';
 import type { HostMemoryReport } from '@virga/contract/rest/host-memory';
 import type { TunedHost } from '@virga/contract/rest/host-tuning';
 import type { Host, InstanceType } from '@virga/contract/rest/hosts';
@@ -78,6 +79,7 @@ export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
   ],
   rootDiskId: 'vol-00000000000000009',
   rootDiskLimits: null,
+  rootDiskDriver: null,
   volumes: [
     {
       id: 'vol-00000000000000001',
@@ -87,6 +89,7 @@ export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
       readOnly: false,
       state: 'attached',
       limits: { iops: 500 },
+      driver: null,
     },
   ],
   launchPath: 'cold',
@@ -166,6 +169,7 @@ export const aVolume = (fields: Partial<Volume> = {}): Volume => ({
   projectId,
   name: 'data',
   sizeBytes: 10_737_418_240,
+  scratch: false,
   state: 'available',
   stateReason: null,
   hostId: 'host-00000000000000001',
@@ -183,6 +187,7 @@ export const aHost = (fields: Partial<Host> = {}): Host => ({
   state: 'ready',
   stateReason: null,
   facts: null,
+  reservedCpus: [],
   allocatedVcpus: 2,
   allocatedMemoryMib: 512,
   schedulableVcpus: 16,
@@ -195,6 +200,35 @@ export const aHost = (fields: Partial<Host> = {}): Host => ({
   instanceCount: 2,
   lastSeenAt: createdAt,
   createdAt,
+  ...fields,
+});
+
+export const aHostDiskReport = (fields: Partial<HostDiskReport> = {}): HostDiskReport => ({
+  hostId: 'host-00000000000000001',
+  hostName: 'alpha',
+  disks: [
+    {
+      name: 'nvme0n1',
+      id: 'eui.0025385b71b0a1f2',
+      class: 'nvme',
+      sizeBytes: 1_000_204_886_016,
+      vendor: null,
+      model: 'Samsung SSD 980 PRO 1TB',
+      rotational: false,
+      scheduler: { available: ['none', 'mq-deadline'], chosen: 'none' },
+      writeCache: 'write back',
+      controller: null,
+      usedBy: ['dm-0'],
+      protection: {
+        verdict: 'volatile',
+        why: 'nvme0n1 has a volatile write cache, and reports nothing that would keep it through a power cut.',
+        read: [{ from: '/sys/block/nvme0n1/queue/write_cache', value: 'write back' }],
+        allowsWriteback: false,
+      },
+    },
+  ],
+  storage: { path: '/var/lib/virga', devices: ['nvme0n1'], through: ['dm-0'], fileSystem: 'ext4', why: null },
+  allowedWriteback: [],
   ...fields,
 });
 

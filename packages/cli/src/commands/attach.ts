@@ -1,4 +1,5 @@
 import { defineCommand } from '../command.ts';
+import { diskDriverOptions, readDiskDriver } from './disk-driver-options.ts';
 import { changeInstances, findInstances } from './instance-change.ts';
 import { diskLimitOptions, readDiskLimits } from './limit-options.ts';
 import { waitOption } from './shared-options.ts';
@@ -19,18 +20,25 @@ export const attach = defineCommand({
   options: {
     readOnly: { type: 'flag', summary: 'the guest may not write to it' },
     ...diskLimitOptions,
+    ...diskDriverOptions,
     wait: waitOption,
   },
   examples: [
     { command: 'virga attach web data --wait', explains: 'waits until the guest has it' },
     { command: 'virga attach web data --iops 500 --burst-iops 2000 --burst-seconds 10', explains: 'with limits' },
+    {
+      command: 'virga attach web cache --cache unsafe --io-thread',
+      explains: 'a scratch volume, as fast as it can be',
+    },
   ],
   async run(context, { args: { instance, volume }, options: { readOnly, wait, ...options } }) {
     const limits = readDiskLimits(options);
+    const driver = readDiskDriver(options);
     const body = {
       volume,
       ...(readOnly ? { readOnly } : {}),
       ...(Object.keys(limits).length > 0 ? { limits } : {}),
+      ...(driver === undefined ? {} : { driver }),
     };
     return changeInstances(context, await findInstances(context, [instance]), {
       requested: `attachment of ${volume} requested`,

@@ -13,6 +13,7 @@ import { copy } from './copy.ts';
 import { deleteInstances } from './delete.ts';
 import { destroy } from './destroy.ts';
 import { detach } from './detach.ts';
+import { setDisk } from './disks/set-disk.ts';
 import { drift } from './drift.ts';
 import { edit } from './edit.ts';
 import { events } from './events.ts';
@@ -24,13 +25,17 @@ import { showGuest } from './guest/show-guest.ts';
 import { thawGuest } from './guest/thaw-guest.ts';
 import { setHardware } from './hardware/set-hardware.ts';
 import { hibernate } from './hibernate.ts';
+import { allowVolatileWriteback, forbidVolatileWriteback } from './hosts/allow-volatile-writeback.ts';
 import { checkHost } from './hosts/check-host.ts';
+import { hostUsage } from './hosts/host-usage.ts';
+import { listDisks } from './hosts/list-disks.ts';
 import { listDomains } from './hosts/list-domains.ts';
 import { listHosts } from './hosts/list-hosts.ts';
 import { setHost } from './hosts/set-host.ts';
 import { showHost } from './hosts/show-host.ts';
 import { showMemory } from './hosts/show-memory.ts';
 import { tuneHost } from './hosts/tune-host.ts';
+import { usageReport } from './hosts/usage-report.ts';
 import { coolImage } from './images/cool-image.ts';
 import { deleteImage } from './images/delete-image.ts';
 import { listImages } from './images/list-images.ts';
@@ -88,6 +93,7 @@ import { suspend } from './suspend.ts';
 import { createType } from './types/create-type.ts';
 import { deleteType } from './types/delete-type.ts';
 import { listTypes } from './types/list-types.ts';
+import { usageCommand } from './usage.ts';
 import { createUser } from './users/create-user.ts';
 import { deleteUser } from './users/delete-user.ts';
 import { listUsers } from './users/list-users.ts';
@@ -130,10 +136,12 @@ export const commandTable: readonly CommandDefinition[] = [
   removeNic,
   limitDiskCommand,
   limitNic,
+  setDisk,
   deleteInstances,
   adopt,
   release,
   stats,
+  usageCommand,
   ssh,
   exec,
   copy,
@@ -175,7 +183,12 @@ export const commandTable: readonly CommandDefinition[] = [
   setHost,
   showMemory,
   tuneHost,
+  listDisks,
+  allowVolatileWriteback,
+  forbidVolatileWriteback,
   listDomains,
+  hostUsage,
+  usageReport,
   listKeys,
   createKey,
   importKey,
@@ -210,6 +223,7 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   hardware: 'What machines are made of',
   cdrom: 'Discs in the drives of instances',
   nics: 'Network interfaces of instances',
+  disks: 'How disks of instances are read and written',
   limit: 'Rates of disks and network interfaces',
   guest: 'Inside of an instance, through its guest agent',
   images: 'Disks that instances are cloned from, and discs for their drives',

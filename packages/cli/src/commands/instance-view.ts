@@ -4,6 +4,7 @@ import type { Instance } from '@virga/contract/rest/instances';
 import { formatUntil } from '../moment.ts';
 import { formatAge, formatBytes, formatMib, stateStyle } from '../output/format.ts';
 import type { Column } from '../output/table.ts';
+import { describeDiskDriver } from './disk-driver-options.ts';
 import { describeDrive, describeHardware } from './hardware-options.ts';
 import { describeDiskLimits, describeNicLimits } from './limit-options.ts';
 
@@ -47,6 +48,7 @@ export function instanceRows(instance: Instance, nowMs: number): [string, string
     ['Has now', differentSize(instance)],
     ['Memory', memoryKind(instance)],
     ['Disk', withLimits(formatBytes(instance.diskBytes), describeDiskLimits(instance.rootDiskLimits))],
+    ['Disk driver', describeDiskDriver(instance.rootDiskDriver)],
     ...instance.volumes.map((volume): [string, string] => ['Volume', describeVolume(volume)]),
     ['Image', instance.imageName && `${instance.imageName} (${instance.imageId})`],
     ...instance.networkInterfaces.map((nic): [string, string] => ['Address', describeNic(nic)]),
@@ -75,8 +77,9 @@ const withLimits = (text: string, limits: string | null): string =>
 const underWay = ({ state }: { state: DeviceState }): string => (state === 'attached' ? '' : `, ${state}`);
 
 function describeVolume(volume: AttachedVolume): string {
-  const { name, sizeBytes, target, readOnly, limits } = volume;
-  const text = `${name} (${formatBytes(sizeBytes)}) at ${target}${readOnly ? ', read only' : ''}${underWay(volume)}`;
+  const { name, sizeBytes, target, readOnly, limits, driver } = volume;
+  const way = driver === null ? '' : `, ${describeDiskDriver(driver)}`;
+  const text = `${name} (${formatBytes(sizeBytes)}) at ${target}${readOnly ? ', read only' : ''}${way}${underWay(volume)}`;
   return withLimits(text, describeDiskLimits(limits));
 }
 

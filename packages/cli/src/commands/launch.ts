@@ -11,6 +11,7 @@ import { makeChanges } from '../operations/make-changes.ts';
 import { reportChanges } from '../operations/report-changes.ts';
 import { readSize } from '../size.ts';
 import { knownKeys } from '../ssh/identities.ts';
+import { readRootDiskDriver, rootDiskDriverOptions } from './disk-driver-options.ts';
 import { hardwareOptions, readHardware } from './hardware-options.ts';
 import { attributeOptions, readAttributes } from './instance-attribute-options.ts';
 import { describe, settled } from './instance-change.ts';
@@ -77,6 +78,7 @@ export const launch = defineCommand({
     },
     diskIops: { type: 'integer', value: 'N', summary: 'limit of the root disk', minimum: 1, maximum: 1_000_000_000 },
     diskBps: { type: 'text', value: 'RATE', summary: 'limit of the root disk in bytes a second, such as 10M' },
+    ...rootDiskDriverOptions,
     ...hardwareOptions,
     tpm: { type: 'flag', summary: 'a TPM 2.0 of its own' },
     cdrom: { type: 'flag', summary: 'an empty CD-ROM drive, for discs to be inserted while it runs' },
@@ -122,6 +124,7 @@ export const launch = defineCommand({
     if (source === undefined && !options.boot?.includes('network')) throw nothingToStartFrom();
     const userData = options.userData === undefined ? undefined : await readUserData(context, options.userData);
     const rootDiskLimits = readDiskLimits({ iops: options.diskIops, bps: options.diskBps });
+    const rootDiskDriver = readRootDiskDriver(options);
     const client = await context.client();
     // Who installs a system says there who may log in.
     const noKeys = options.noKey || (image === undefined && options.key.length === 0);
@@ -140,6 +143,7 @@ export const launch = defineCommand({
       ...(userData === undefined ? {} : { userData }),
       ...(disk === undefined ? {} : { diskGib: disk }),
       ...(Object.keys(rootDiskLimits).length > 0 ? { rootDiskLimits } : {}),
+      ...(rootDiskDriver === undefined ? {} : { rootDiskDriver }),
       ...(maxVcpus === undefined ? {} : { maxVcpus }),
       ...(maxMemory === undefined ? {} : { maxMemoryMib: readSize('--max-memory', maxMemory, 'MiB') }),
     };

@@ -1,6 +1,6 @@
 // Attaching and detaching volumes and network interfaces, and their limits; of a guest that runs, while it runs.
 import { Type } from 'typebox';
-import { DiskLimits, NicLimits } from '../agent/desired.ts';
+import { DiskDriver, DiskLimits, NicLimits } from '../agent/desired.ts';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
 import { InstanceChanged } from './instances.ts';
@@ -28,6 +28,7 @@ export const instanceDeviceRoutes = {
         volume: Type.String({ minLength: 1, maxLength: 64, description: 'volume id or name' }),
         readOnly: Type.Optional(Type.Boolean()),
         limits: Type.Optional(DiskLimits),
+        driver: Type.Optional(DiskDriver),
       },
       { additionalProperties: false },
     ),
@@ -68,6 +69,21 @@ export const instanceDeviceRoutes = {
     summary: 'Limit a volume or the root disk; what is left out is unlimited',
     params: volumeParams,
     body: DiskLimits,
+  }),
+  setDiskDriver: route({
+    ...change,
+    method: 'PUT',
+    path: '/v1/instances/{id}/disks/{volumeId}/driver',
+    summary:
+      'Say how QEMU reads and writes a volume or the root disk, as of the next start; what is left out is as usual',
+    params: volumeParams,
+    body: Type.Object(
+      {
+        driver: DiskDriver,
+        restart: Type.Optional(Type.Boolean({ description: 'shut the guest down and start it with the change' })),
+      },
+      { additionalProperties: false },
+    ),
   }),
   limitNetworkInterface: route({
     ...change,

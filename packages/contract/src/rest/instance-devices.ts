@@ -1,6 +1,6 @@
 // Volumes, network interfaces and limits of an instance.
 import { type Static, Type } from 'typebox';
-import { DiskLimits, NicLimits } from '../agent/desired.ts';
+import { DiskDriver, DiskLimits, NicLimits } from '../agent/desired.ts';
 import { IdSchema } from '../ids.ts';
 import { Name, Nullable } from './shared.ts';
 
@@ -35,6 +35,7 @@ export const AttachedVolume = Type.Object({
   readOnly: Type.Boolean(),
   state: DeviceState,
   limits: Nullable(DiskLimits),
+  driver: Nullable(DiskDriver),
 });
 export type AttachedVolume = Static<typeof AttachedVolume>;
 
@@ -42,9 +43,16 @@ export type AttachedVolume = Static<typeof AttachedVolume>;
 export const deviceFields = {
   rootDiskId: IdSchema('volume'),
   rootDiskLimits: Nullable(DiskLimits),
+  /** As of its next start. Null, as what is left out: as its host does it best and safely. */
+  rootDiskDriver: Nullable(DiskDriver),
   volumes: Type.Array(AttachedVolume),
   networkInterfaces: Type.Array(NetworkInterface),
 };
 
 /** Fields of a launch. */
-export const launchDevices = { rootDiskLimits: Type.Optional(DiskLimits) };
+export const launchDevices = {
+  rootDiskLimits: Type.Optional(DiskLimits),
+  rootDiskDriver: Type.Optional(
+    Type.Unsafe<DiskDriver>({ ...DiskDriver, description: 'what is left out is as the type has it' }),
+  ),
+};

@@ -1,7 +1,7 @@
 // Volumes: disks that outlive the instances they are attached to. A volume lies on one host, and only instances there can
 // have it.
 import { type Static, Type } from 'typebox';
-import { DiskLimits } from '../agent/desired.ts';
+import { DiskDriver, DiskLimits } from '../agent/desired.ts';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
 import { idParams, ListQuery, Name, Nullable, Page, Time } from './shared.ts';
@@ -12,6 +12,7 @@ export const Volume = Type.Object(
     projectId: IdSchema('project'),
     name: Name,
     sizeBytes: Type.Integer({ description: 'what a guest sees; on the host it takes what was written' }),
+    scratch: Type.Boolean({ description: 'what is on it may be lost: no backups, and any cache mode' }),
     state: Type.Union([
       Type.Literal('pending', { description: 'being made' }),
       Type.Literal('available'),
@@ -29,6 +30,7 @@ export const Volume = Type.Object(
         target: Type.String(),
         readOnly: Type.Boolean(),
         limits: Nullable(DiskLimits),
+        driver: Nullable(DiskDriver),
       }),
     ),
     generation: Type.Integer({ description: 'grows with every change that was asked for' }),
@@ -44,6 +46,9 @@ export const CreateVolume = Type.Object(
   {
     name: Name,
     sizeGib,
+    scratch: Type.Optional(
+      Type.Boolean({ description: 'what is on it may be lost: no backups, and any cache mode; for good' }),
+    ),
     instance: Type.Optional(
       Type.String({ minLength: 1, maxLength: 64, description: 'id or name of the instance to put it beside' }),
     ),

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { createTemporaryDatabase, type TemporaryDatabase } from '@virga/testing/temporary-database';
+import { allowVolatileWriteback } from '../modules/hosts/host-disks.ts';
+import { listHosts } from '../modules/hosts/host-operations.ts';
 import { adoptInstance } from '../modules/instances/adopt-instance.ts';
 import { attachVolume } from '../modules/instances/attach-volume.ts';
 import { getInstance, stopInstance } from '../modules/instances/instance-operations.ts';
@@ -49,7 +51,7 @@ async function everyRow({ db }: Store) {
     volumes: await db.selectFrom('volumes').selectAll().orderBy('id').execute(),
     attachments: await db
       .selectFrom('volume_attachments')
-      .select(['volume_id', 'instance_id', 'target', 'read_only', 'limits', 'delete_with_instance'])
+      .select(['volume_id', 'instance_id', 'target', 'read_only', 'limits', 'driver', 'delete_with_instance'])
       .orderBy('volume_id')
       .execute(),
     networks: await db.selectFrom('networks').selectAll().orderBy('id').execute(),
@@ -62,6 +64,7 @@ async function everyRow({ db }: Store) {
       .where('released_at', 'is', null)
       .orderBy('address')
       .execute(),
+    allowed: await db.selectFrom('host_volatile_writeback').select(['host_id', 'device_key']).execute(),
     promised: await db.selectFrom('hosts').select(['id', 'name', 'allocated_vcpus', 'allocated_memory_mib']).execute(),
   };
 }
@@ -76,9 +79,16 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
     tags: { env: 'test' },
   });
   await cloud.succeeded(described.operationId);
-  const volume = await createVolume(deps, operator, { name: 'data', sizeGib: 1 });
+  const { items: hosts } = await listHosts(deps.db, administrator, {});
+  const hostId = hosts[0]!.id;
+  await allowVolatileWriteback(deps, administrator, hostId, 'nvme0n1');
+  const volume = await createVolume(deps, operator, { name: 'data', sizeGib: 1, scratch: true });
   await cloud.succeeded(volume.operationId);
-  const attached = await attachVolume(deps, operator, running.id, { volume: 'data', limits: { iops: 100 } });
+  const attached = await attachVolume(deps, operator, running.id, {
+    volume: 'data',
+    limits: { iops: 100 },
+    driver: { cache: 'writeback', ioThread: true },
+  });
   await cloud.succeeded(attached.operationId);
   cloud.host().keepMemory(true, running.id);
   await cloud.succeeded((await resizeInstance(deps, operator, running.id, { memoryMib: 128 })).operationId);

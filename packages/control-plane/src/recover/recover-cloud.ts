@@ -21,7 +21,7 @@ import { migrate } from '../store/migrate.ts';
 import { type CloudPart, chooseCloud } from './choose-cloud.ts';
 import { recoverReleased } from './recovered-releases.ts';
 import { hostOf, imageRow, instanceRow, keptOf, networkRow, schedulesOf } from './recovered-rows.ts';
-import { recoverAttachments, recoverVolumes } from './recovered-volumes.ts';
+import { recoverAllowances, recoverAttachments, recoverVolumes } from './recovered-volumes.ts';
 
 export type RecoverOptions = {
   database: pg.PoolConfig;
@@ -147,6 +147,7 @@ async function write(tx: Tx, cloudId: string, hosts: HostPart[], leftAlone: stri
       })
       .execute();
     volumes += await recoverVolumes(tx, host, leftAlone);
+    await recoverAllowances(tx, host);
     for (const found of host.instances) {
       if (!keptOf(found.desired.keepsake)) {
         leftAlone.push(`Domain ${found.desired.domainName} on ${host.name} does not say enough; it goes on as it is.`);

@@ -11,7 +11,7 @@ export async function recoverVolumes(
   leftAlone: string[],
 ): Promise<number> {
   let count = 0;
-  for (const { id, name, sizeBytes, generation, keepsake, intact } of volumes) {
+  for (const { id, name, sizeBytes, scratch = false, generation, keepsake, intact } of volumes) {
     const { projectId, createdAt } = keepsake as { projectId?: ProjectId; createdAt?: string };
     const project =
       projectId && (await tx.selectFrom('projects').select('id').where('id', '=', projectId).executeTakeFirst());
@@ -27,6 +27,7 @@ export async function recoverVolumes(
         project_id: project.id,
         name,
         size_bytes: sizeBytes,
+        scratch,
         host_id: hostId,
         generation,
         converged_generation: generation,
@@ -39,9 +40,22 @@ export async function recoverVolumes(
   return count;
 }
 
+/** Devices on which write-back is allowed, as far as an instance needs that. Their names of then are lost. */
+export async function recoverAllowances(
+  tx: Tx,
+  { id: hostId, instances }: { id: HostId; instances: readonly FoundInstance[] },
+): Promise<void> {
+  for (const key of new Set(instances.flatMap(({ desired }) => desired.volatileWriteback ?? []))) {
+    await tx
+      .insertInto('host_volatile_writeback')
+      .values({ host_id: hostId, device_key: key, device_name: key, allowed_by: 'recovered', allowed_at: new Date() })
+      .execute();
+  }
+}
+
 export async function recoverAttachments(tx: Tx, { desired }: FoundInstance, leftAlone: string[]): Promise<void> {
   const deletedWith = (desired.keepsake.deletedWith as string[] | undefined) ?? [];
-  for (const { id, target, readOnly, limits } of desired.volumes) {
+  for (const { id, target, readOnly, limits, driver } of desired.volumes) {
     const volume = await tx.selectFrom('volumes').select('id').where('id', '=', id).executeTakeFirst();
     if (!volume) {
       leftAlone.push(`Volume ${id} of instance ${desired.name} is on no host; the instance is told not to have it.`);
@@ -55,6 +69,7 @@ export async function recoverAttachments(tx: Tx, { desired }: FoundInstance, lef
         target,
         read_only: readOnly,
         limits: limits ? JSON.stringify(limits) : null,
+        driver: driver ? JSON.stringify(driver) : null,
         generation: 1,
         delete_with_instance: deletedWith.includes(id),
       })

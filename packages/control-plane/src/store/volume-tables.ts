@@ -1,7 +1,7 @@
 // Tables of volumes and of what instances have of them.
-import type { DiskLimits } from '@virga/contract/agent/desired';
+import type { DiskDriver, DiskLimits } from '@virga/contract/agent/desired';
 import type { HostId, InstanceId, ProjectId, VolumeId } from '@virga/contract/ids';
-import type { Generated, JSONColumnType } from 'kysely';
+import type { ColumnType, Generated, JSONColumnType } from 'kysely';
 import type { Failure } from './compute-tables.ts';
 import type { CreatedAt } from './foundation-tables.ts';
 
@@ -11,6 +11,8 @@ export type VolumeTables = {
     project_id: ProjectId;
     name: string;
     size_bytes: number;
+    /** What is on it may be lost. */
+    scratch: Generated<boolean>;
     host_id: HostId;
     desired: Generated<'available' | 'deleted'>;
     generation: Generated<number>;
@@ -26,9 +28,18 @@ export type VolumeTables = {
     target: string;
     read_only: boolean;
     limits: JSONColumnType<DiskLimits> | null;
+    driver: ColumnType<DiskDriver | null, string | null | undefined, string | null>;
     /** The generation of the instance that asked for it, or for its end. */
     generation: number;
     detaching: Generated<boolean>;
     delete_with_instance: Generated<boolean>;
+  };
+  /** Devices on which an administrator allows write-back in spite of what they say. */
+  host_volatile_writeback: {
+    host_id: HostId;
+    device_key: string;
+    device_name: string;
+    allowed_by: string;
+    allowed_at: Date;
   };
 };

@@ -1,5 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
+import { readRootDiskDriver, rootDiskDriverOptions } from '../disk-driver-options.ts';
 
 const pageKib = { '2M': 2048, '1G': 1_048_576 } as const;
 
@@ -21,6 +22,7 @@ export const createType = defineCommand({
       choices: ['2M', '1G'],
       summary: 'memory of static huge pages of this size, which a host has reserved',
     },
+    ...rootDiskDriverOptions,
   },
   examples: [
     { command: 'virga types create build --vcpus 8 --memory 4096 --disk 20', explains: 'eight vCPUs, 4 GiB, 20 GiB' },
@@ -33,7 +35,8 @@ export const createType = defineCommand({
     const client = await context.client();
     const { vcpus, memory: memoryMib, disk: diskGib, hugePages } = options;
     const pages = hugePages === undefined ? {} : { hugePageKib: pageKib[hugePages] };
-    const body = { name: args.name, vcpus, memoryMib, diskGib, ...pages };
+    const diskDriver = readRootDiskDriver(options);
+    const body = { name: args.name, vcpus, memoryMib, diskGib, ...pages, ...(diskDriver && { diskDriver }) };
     const type = await idempotent((request) => client.createInstanceType({ body }, request));
     await context.print.result(type, [`instance type ${type.name}: created`], [type.name]);
     return 0;

@@ -25,6 +25,7 @@ export const createVolume = defineCommand({
       summary: 'put it on this host; default the one with most free storage',
       complete: 'host',
     },
+    scratch: { type: 'flag', summary: 'what is on it may be lost: no backups, and any cache mode; for good' },
     wait: waitOption,
   },
   examples: [
@@ -33,13 +34,14 @@ export const createVolume = defineCommand({
       explains: 'a disk more for web',
     },
   ],
-  async run(context, { args: { name }, options: { size, instance, host, wait } }) {
+  async run(context, { args: { name }, options: { size, instance, host, scratch, wait } }) {
     const client = await context.client();
     const body = {
       name,
       sizeGib: readSize('--size', size, 'GiB'),
       ...(instance === undefined ? {} : { instance }),
       ...(host === undefined ? {} : { host }),
+      ...(scratch ? { scratch } : {}),
     };
     const change = {
       name,

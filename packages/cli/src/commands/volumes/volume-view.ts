@@ -2,6 +2,7 @@
 import type { Volume } from '@virga/contract/rest/volumes';
 import { formatAge, formatBytes, stateStyle } from '../../output/format.ts';
 import type { Column } from '../../output/table.ts';
+import { describeDiskDriver } from '../disk-driver-options.ts';
 import { describeDiskLimits } from '../limit-options.ts';
 
 export function volumeColumns(items: readonly Volume[], nowMs: number): Column<Volume>[] {
@@ -30,6 +31,8 @@ export function volumeRows(volume: Volume, nowMs: number): [string, string | nul
     ['Host', `${volume.hostName} (${volume.hostId})`],
     ['Instance', attachment && `${attachment.instanceName} (${attachment.instanceId})`],
     ['Place', attachment && `${attachment.target}${attachment.readOnly ? ', read only' : ''}`],
+    ['Scratch', volume.scratch ? 'what is on it may be lost' : null],
+    ['Driver', attachment && describeDiskDriver(attachment.driver)],
     ['Limits', attachment && describeDiskLimits(attachment.limits)],
     ['Project', volume.projectId],
     ['Created', `${volume.createdAt} (${formatAge(volume.createdAt, nowMs)} ago)`],

@@ -2,6 +2,7 @@
 import type { instanceDeviceRoutes } from '@virga/contract/rest/instance-device-changes';
 import type { volumeRoutes } from '@virga/contract/rest/volumes';
 import { attachVolume, detachVolume } from '../../modules/instances/attach-volume.ts';
+import { changeDiskDriver } from '../../modules/instances/change-disk-driver.ts';
 import { limitDisk, limitNetworkInterface } from '../../modules/instances/limit-operations.ts';
 import { addNetworkInterface, removeNetworkInterface } from '../../modules/instances/network-interface-operations.ts';
 import {
@@ -34,6 +35,8 @@ export function instanceDeviceHandlers(deps: FrontDeps): Pick<Handlers, keyof ty
       removeNetworkInterface(deps, access, params.id, params.nicId, ifMatch),
     limitDisk: ({ access, params, body, ifMatch }) =>
       limitDisk(deps, access, params.id, params.volumeId, body, ifMatch),
+    setDiskDriver: ({ access, params, body, ifMatch }) =>
+      changeDiskDriver(deps, access, params.id, params.volumeId, body, ifMatch),
     limitNetworkInterface: ({ access, params, body, ifMatch }) =>
       limitNetworkInterface(deps, access, params.id, params.nicId, body, ifMatch),
   };

@@ -1,11 +1,12 @@
 // Attaching volumes to instances and detaching them. An instance has a volume from the moment that this is asked for until
 // its host has said that the guest has let go of it; nobody else can have it meanwhile.
 import { isDeepStrictEqual } from 'node:util';
-import type { DiskLimits } from '@virga/contract/agent/desired';
+import type { DiskDriver, DiskLimits } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId, VolumeId } from '@virga/contract/ids';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
+import { mergedDriver, requireDriver } from '../hosts/disk-drivers.ts';
 import { holdVolume, type VolumeView } from '../volumes/volume-store.ts';
 import { type Changed, changeDevices } from './device-change.ts';
 import { readDiskLimits } from './device-limits.ts';
@@ -23,25 +24,43 @@ export async function attachVolume(
   deps: Deps,
   access: ProjectAccess<'operator'>,
   id: InstanceId,
-  body: { volume: string; readOnly?: boolean | undefined; limits?: DiskLimits | undefined },
+  body: {
+    volume: string;
+    readOnly?: boolean | undefined;
+    limits?: DiskLimits | undefined;
+    driver?: DiskDriver | undefined;
+  },
   ifMatch?: number,
 ): Promise<Changed> {
   const { readOnly = false } = body;
   const limits = readDiskLimits(body.limits, '/limits');
+  const driver = mergedDriver(body.driver);
   return changeDevices(deps, access, id, ifMatch, async (tx, row, generation) => {
     requireChangeable(row);
     const volume = await holdVolume(tx, access, body.volume, field);
     const present = row.volumes.find((one) => one.id === volume.id);
     const kind = 'instance.attach-volume';
     const isThere = present && !present.detaching && present.readOnly === readOnly;
-    if (isThere && isDeepStrictEqual(present.limits, limits)) return { kind, isNew: false };
+    const isSame = isDeepStrictEqual(present?.limits, limits) && isDeepStrictEqual(present?.driver, driver);
+    if (isThere && isSame) return { kind, isNew: false };
     if (present && present.readOnly !== readOnly) throw otherwise(row, volume);
+    if (driver) {
+      const { scratch, name } = volume;
+      const disk = { label: `volume ${name}`, driver, hardware: row.hardware, scratch, field: '/driver' };
+      await requireDriver(tx, row.host_id, disk);
+    }
     if (!present) {
       requireRoom(row);
       requireUsable(row, volume);
     }
     const target = present?.target ?? freeTarget(row);
-    const values = { read_only: readOnly, limits: limits && JSON.stringify(limits), generation, detaching: false };
+    const values = {
+      read_only: readOnly,
+      limits: limits && JSON.stringify(limits),
+      driver: driver && JSON.stringify(driver),
+      generation,
+      detaching: false,
+    };
     await tx
       .insertInto('volume_attachments')
       .values({ ...values, volume_id: volume.id, instance_id: id, target })

@@ -51,6 +51,7 @@ export async function changeHardware(
       return joinOperation(tx, access, row, kind, deps.clock.now());
     }
     refuseImpossible(wanted);
+    refuseThreads(row, wanted);
     await refuseIncapable(tx, row, wanted);
     const set: HardwareColumns = {
       hardware: wanted.hardware,
@@ -132,6 +133,17 @@ function refuseUnchangeable({ name, desired, origin }: InstanceRow): void {
       `Let it run first: virga start ${name}.`,
     );
   }
+}
+
+/** Disks with threads of their own are virtio disks. @throws InvalidArgument */
+function refuseThreads({ name, root_disk_driver, volumes }: InstanceRow, { hardware }: MachineHardware): void {
+  const disk = root_disk_driver?.ioThread ? 'root' : volumes.find(({ driver }) => driver?.ioThread)?.name;
+  if (hardware === 'virtio' || disk === undefined) return;
+  throw new VirgaError('InvalidArgument', {
+    detail: `A disk of instance ${name} has an I/O thread, which needs virtio hardware.`,
+    action: `Take it away first: virga disks set ${name} ${disk} --io-thread no`,
+    field: '/hardware',
+  });
 }
 
 /** @throws HostIncapable */

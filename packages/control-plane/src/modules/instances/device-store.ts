@@ -1,7 +1,13 @@
 // What instances have besides their root disk: rows of their network interfaces and of the volumes attached to them, read
 // with the instance. One that is to go is no longer desired, yet there until the host has said that it is gone.
 import { randomBytes } from 'node:crypto';
-import type { DesiredNic, DesiredVolumeAttachment, DiskLimits, NicLimits } from '@virga/contract/agent/desired';
+import type {
+  DesiredNic,
+  DesiredVolumeAttachment,
+  DiskDriver,
+  DiskLimits,
+  NicLimits,
+} from '@virga/contract/agent/desired';
 import type { InstanceId, NetworkId, NetworkInterfaceId, VolumeId } from '@virga/contract/ids';
 import type { AttachedVolume, DeviceState, NetworkInterface } from '@virga/contract/rest/instance-devices';
 import { type Insertable, sql } from 'kysely';
@@ -31,6 +37,8 @@ export type InstanceVolume = Change & {
   target: string;
   readOnly: boolean;
   limits: DiskLimits | null;
+  driver: DiskDriver | null;
+  scratch: boolean;
   deleteWithInstance: boolean;
 };
 
@@ -45,7 +53,7 @@ export const instanceNics = sql<InstanceNic[]>`(
 
 export const instanceVolumes = sql<InstanceVolume[]>`(
   select coalesce(json_agg(json_build_object('id', v.id, 'name', v.name, 'sizeBytes', v.size_bytes, 'target', a.target,
-    'readOnly', a.read_only, 'limits', a.limits, 'generation', a.generation, 'detaching', a.detaching,
+    'readOnly', a.read_only, 'limits', a.limits, 'driver', a.driver, 'scratch', v.scratch, 'generation', a.generation, 'detaching', a.detaching,
     'deleteWithInstance', a.delete_with_instance) order by a.target), '[]'::json)
   from volume_attachments a join volumes v on v.id = a.volume_id where a.instance_id = instances.id)`;
 
@@ -57,13 +65,19 @@ export const wantedNics = ({ nics }: Pick<Devices, 'nics'>): DesiredNic[] =>
 export const wantedVolumes = ({ volumes }: Pick<Devices, 'volumes'>): DesiredVolumeAttachment[] =>
   volumes
     .filter(({ detaching }) => !detaching)
-    .map(({ id, target, readOnly, limits }) => ({ id, target, readOnly, ...(limits && { limits }) }));
+    .map(({ id, target, readOnly, limits, driver }) => ({
+      id,
+      target,
+      readOnly,
+      ...(limits && { limits }),
+      ...(driver && { driver }),
+    }));
 
 export const networkInterfacesOf = ({ nics, converged_generation: converged }: Devices): NetworkInterface[] =>
   nics.map(({ generation, detaching, ...nic }) => ({ ...nic, state: stateOf({ generation, detaching }, converged) }));
 
 export const attachedVolumesOf = ({ volumes, converged_generation: converged }: Devices): AttachedVolume[] =>
-  volumes.map(({ generation, detaching, deleteWithInstance: _, ...volume }) => ({
+  volumes.map(({ generation, detaching, scratch: _s, deleteWithInstance: _d, ...volume }) => ({
     ...volume,
     state: stateOf({ generation, detaching }, converged),
   }));

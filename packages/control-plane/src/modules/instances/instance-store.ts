@@ -7,6 +7,7 @@ import type { Insertable, Selectable } from 'kysely';
 import type { Failure } from '../../store/compute-tables.ts';
 import type { Db, Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
+import { allowedDevices } from '../hosts/disk-drivers.ts';
 import { type KeptProject, keptProject } from '../projects/kept-project.ts';
 import {
   attachedVolumesOf,
@@ -108,7 +109,13 @@ export type InstanceRow = Omit<Selectable<Database['instances']>, 'user_data'> &
 };
 
 /** As the reconciler of its host needs it. */
-export type InstanceOrder = InstanceRow & { user_data: string | null; schedules: KeptSchedule[]; project: KeptProject };
+export type InstanceOrder = InstanceRow & {
+  user_data: string | null;
+  schedules: KeptSchedule[];
+  project: KeptProject;
+  /** Keys of devices of its host on which write-back is allowed. */
+  volatile_writeback: string[];
+};
 
 /** Answers what the database adds to it, and not the user data again. */
 export const insertInstance = (tx: Tx, values: Insertable<Database['instances']>) =>
@@ -141,7 +148,12 @@ export async function findInstance(db: Db | Tx, id: InstanceId): Promise<Instanc
 
 export async function findInstanceOrder(db: Db, id: InstanceId): Promise<InstanceOrder | undefined> {
   return selectInstances(db)
-    .select(['instances.user_data', keptSchedules.as('schedules'), keptProject('instances').as('project')])
+    .select([
+      'instances.user_data',
+      keptSchedules.as('schedules'),
+      keptProject('instances').as('project'),
+      allowedDevices.as('volatile_writeback'),
+    ])
     .where('instances.id', '=', id)
     .executeTakeFirst();
 }

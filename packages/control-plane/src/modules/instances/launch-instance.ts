@@ -90,6 +90,7 @@ async function placeLaunch(
 ) {
   const demand = {
     ...demandOf(plan.vcpus, plan.memoryMib, plan.hugePageKib),
+    hostIds: plan.hostIds,
     features: plan.features,
     cpu: { instanceId, policy: plan.cpu.cpu_policy },
   };

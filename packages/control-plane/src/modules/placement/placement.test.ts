@@ -25,6 +25,8 @@ const facts = (name: string, memoryMib: number, storageFreeBytes = 1e12): HostFa
   storagePath: '/var/lib/virga',
   storageTotalBytes: 2e12,
   storageFreeBytes,
+  storageDevices: [],
+  diskAbilities: { directIo: true, ioUring: true },
   acceleration: { mode: 'tcg', reason: 'a test' },
   hypervisorVersion: '7.2.0',
   libvirtVersion: '9.0.0',

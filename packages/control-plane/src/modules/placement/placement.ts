@@ -143,8 +143,9 @@ export async function release(
 }
 
 async function refusal(tx: Tx, demand: Demand): Promise<VirgaError> {
-  const { vcpus, memoryMib, features = [] } = demand;
-  const hosts = await tx.selectFrom('hosts').selectAll().orderBy('schedulable_memory_mib', 'desc').execute();
+  const { vcpus, memoryMib, features = [], hostIds } = demand;
+  const all = await tx.selectFrom('hosts').selectAll().orderBy('schedulable_memory_mib', 'desc').execute();
+  const hosts = all.filter(({ id }) => hostIds?.includes(id) ?? true);
   const largest = hosts[0];
   if (!largest) {
     return new VirgaError('HostUnavailable', {

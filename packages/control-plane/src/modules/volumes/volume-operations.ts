@@ -57,7 +57,8 @@ export async function createVolume(
       const hostId = await chooseHost(tx, access, body);
       const id = newId('volume');
       const sizeBytes = body.sizeGib * bytesPerGib;
-      const row = { id, project_id: access.projectId, name: body.name, size_bytes: sizeBytes, host_id: hostId };
+      const { name, scratch = false } = body;
+      const row = { id, project_id: access.projectId, name, size_bytes: sizeBytes, scratch, host_id: hostId };
       await tx
         .insertInto('volumes')
         .values({ ...row, failure: null })
@@ -68,7 +69,7 @@ export async function createVolume(
         type: 'volume.create-requested',
         ...resource,
         message: `Creation of volume ${body.name} with ${body.sizeGib} GiB was asked for.`,
-        data: { sizeBytes, hostId },
+        data: { sizeBytes, hostId, scratch },
       });
       await wakeVolume(tx, id);
       return { volume: toVolume((await findVolume(tx, id))!), operationId };

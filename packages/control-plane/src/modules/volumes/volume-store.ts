@@ -1,5 +1,5 @@
 // Rows of volumes: finding them as a project may see them, with the instance that has them, and as callers are told.
-import type { DiskLimits } from '@virga/contract/agent/desired';
+import type { DiskDriver, DiskLimits } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId, OperationId, VolumeId } from '@virga/contract/ids';
 import type { Volume } from '@virga/contract/rest/volumes';
@@ -21,6 +21,7 @@ export type VolumeView = VolumeRow & {
     target: string;
     readOnly: boolean;
     limits: DiskLimits | null;
+    driver: DiskDriver | null;
   } | null;
 };
 
@@ -33,7 +34,7 @@ export const selectVolumes = (db: Db | Tx) =>
       'hosts.name as host_name',
       sql<VolumeView['attachment']>`(
         select json_build_object('instanceId', a.instance_id, 'instanceName', i.name, 'target', a.target,
-          'readOnly', a.read_only, 'limits', a.limits)
+          'readOnly', a.read_only, 'limits', a.limits, 'driver', a.driver)
         from volume_attachments a join instances i on i.id = a.instance_id where a.volume_id = volumes.id)`.as(
         'attachment',
       ),
@@ -103,6 +104,7 @@ export function toVolume(row: VolumeView): Volume {
     projectId: row.project_id,
     name: row.name,
     sizeBytes: row.size_bytes,
+    scratch: row.scratch,
     state: volumeState(row, row.attachment !== null),
     stateReason: row.failure ? `${row.failure.detail} ${row.failure.action}` : null,
     hostId: row.host_id,

@@ -25,6 +25,7 @@ export function desiredVolumeOf(row: Row, cloudId: string): DesiredVolume {
     generation,
     name,
     sizeBytes,
+    ...(row.scratch && { scratch: true }),
     // What once was there is never made anew: an empty disk in its place would hide the loss.
     mustExist: row.converged_generation > 0,
     keepsake: { projectId: row.project_id, name, sizeBytes, createdAt: row.created_at.toISOString() },
