@@ -45,6 +45,7 @@ const acts = [
   'deleteVolume',
   'applyTemplate',
   'applyShell',
+  'applyTuning',
 ] as const;
 
 /** The agent, with points named `after applyInstance` and so on. */

@@ -5,7 +5,18 @@ import { type Kysely, sql } from 'kysely';
 import pg from 'pg';
 import type { Database } from './schema.ts';
 
-const channels = ['instances', 'networks', 'volumes', 'templates', 'operations', 'workflows', 'events', 'due'] as const;
+const channels = [
+  'instances',
+  'networks',
+  'volumes',
+  'templates',
+  'hosts',
+  'tunings',
+  'operations',
+  'workflows',
+  'events',
+  'due',
+] as const;
 export type Channel = (typeof channels)[number];
 
 /** What transactions are going to tell, which is sent in one go at their end. */

@@ -1,9 +1,11 @@
 // All tables, as types. Each module writes only its own; the migrations are the truth about constraints.
 import type { ComputeTables } from './compute-tables.ts';
 import type { ConsoleTables } from './console-tables.ts';
+import type { CpuTables } from './cpu-tables.ts';
 import type { FoundationTables } from './foundation-tables.ts';
 import type { InteropTables } from './interop-tables.ts';
 import type { TemplateTables } from './template-tables.ts';
+import type { TuningTables } from './tuning-tables.ts';
 import type { UsageTables } from './usage-tables.ts';
 import type { VolumeTables } from './volume-tables.ts';
 
@@ -13,4 +15,6 @@ export type Database = FoundationTables &
   InteropTables &
   TemplateTables &
   VolumeTables &
+  CpuTables &
+  TuningTables &
   UsageTables;

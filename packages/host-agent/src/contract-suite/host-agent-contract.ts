@@ -21,6 +21,7 @@ import { imageContract } from './image-contract.ts';
 import { instrumentsContract } from './instruments-contract.ts';
 import { labelContract } from './label-contract.ts';
 import { launchContract } from './launch-contract.ts';
+import { memoryContract } from './memory-contract.ts';
 import { networkContract } from './network-contract.ts';
 import { outsideContract } from './outside-contract.ts';
 import { pauseContract } from './pause-contract.ts';
@@ -29,6 +30,7 @@ import { rebootContract } from './reboot-contract.ts';
 import { renameContract } from './rename-contract.ts';
 import { resizeContract } from './resize-contract.ts';
 import { screenContract } from './screen-contract.ts';
+import { tuningContract } from './tuning-contract.ts';
 import { usageContract } from './usage-contract.ts';
 import { volumeContract } from './volume-contract.ts';
 import { warmContract } from './warm-contract.ts';
@@ -40,6 +42,7 @@ const themes = {
   hosts: [
     adoptionContract,
     hostContract,
+    tuningContract,
     hostChecksContract,
     imageContract,
     networkContract,
@@ -64,7 +67,15 @@ const themes = {
     deleteContract,
   ],
   /** What instances are made of. */
-  machines: [volumeContract, deviceContract, hardwareContract, resizeContract, definitionContract, warmContract],
+  machines: [
+    volumeContract,
+    deviceContract,
+    hardwareContract,
+    resizeContract,
+    memoryContract,
+    definitionContract,
+    warmContract,
+  ],
   /** Where their threads run. */
   cpus: [cpuContract],
   /** How their disks are driven. */

@@ -107,3 +107,6 @@ export function isBootable({ rootDisk, cdrom, bootOrder }: DesiredInstance): boo
   const hasDisc = (cdrom?.imageId ?? null) !== null;
   return (rootDisk.imageId !== null && bootOrder.includes('disk')) || (hasDisc && bootOrder.includes('cdrom'));
 }
+
+/** A file of the host itself that is not as it was made with; null: it is gone. */
+export type StoredFile = { content: string | null };

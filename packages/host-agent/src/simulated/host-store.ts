@@ -2,10 +2,12 @@
 // file, as one line, before the call returns, so it outlives a SIGKILL of the process; a power cut may take it back, as
 // nothing is flushed. A line that a crash tore is the last one and counts as never written.
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import type { DesiredCpuPools } from '@virga/contract/agent/cpu-map';
 import { partialPath } from '../durable-file.ts';
 import type {
   StoredBoot,
   StoredDomain,
+  StoredFile,
   StoredFolder,
   StoredForeignDomain,
   StoredImage,
@@ -25,6 +27,8 @@ type Tables = {
   boots: StoredBoot;
   templates: StoredTemplate;
   shells: StoredShell;
+  files: StoredFile;
+  cpuPools: DesiredCpuPools;
 };
 type TableName = keyof Tables;
 type Change = [table: TableName, key: string, value: unknown];
@@ -39,6 +43,8 @@ const tableNames = [
   'boots',
   'templates',
   'shells',
+  'files',
+  'cpuPools',
 ] as const satisfies TableName[];
 /** Changes beyond what is alive, from which on the journal is written anew. */
 const staleChangesLimit = 2_000;
@@ -96,6 +102,10 @@ export class HostStore {
 
   readonly templates = this.table<StoredTemplate>('templates');
   readonly shells = this.table<StoredShell>('shells');
+  /** Files of the host itself that are not as it was made with, by path. */
+  readonly files = this.table<StoredFile>('files');
+  /** How its CPUs are divided, under its own name. */
+  readonly cpuPools = this.table<DesiredCpuPools>('cpuPools');
 
   private readonly path: string | undefined;
   private file: number | undefined;

@@ -9,7 +9,6 @@ import type { CpuLayout } from '../libvirt/host/cpu-division.ts';
 import { observedSizes, startingSizes } from './guest-sizes.ts';
 import { desiredDevices, isBootable, nameOf, type StoredDomain, type StoredNetwork } from './host-records.ts';
 import { HostStore } from './host-store.ts';
-import { forgetKernelSettings } from './simulated-files.ts';
 
 export type HostListener = {
   onEvent(cloudId: string, event: AgentEvent): void;
@@ -102,7 +101,10 @@ export class SimulatedHost {
       if (domain.isDefined) this.store.domains.set(id, { ...domain, ...off });
       else this.store.domains.delete(id);
     }
-    forgetKernelSettings(this.store.files);
+    // Settings of the kernel end with it.
+    for (const [path] of [...this.store.files.entries()]) {
+      if (/^\/(sys|proc)\//.test(path)) this.store.files.delete(path);
+    }
     for (const listener of this.listeners) listener.onBoot();
   }
 
