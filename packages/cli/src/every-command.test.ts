@@ -35,6 +35,7 @@ import {
 } from '@virga/testing/contract-examples';
 import { type ContractServer, type Handlers, serveContract } from '@virga/testing/contract-server';
 import { aHostUsage, anInstanceUsage, aUsageReport } from '@virga/testing/usage-examples';
+import { aHostUsage, anInstanceUsage, aUsageReport } from '@virga/testing/usage-examples';
 import { parse } from 'yaml';
 import { commandTable } from './commands/command-table.ts';
 
@@ -145,6 +146,7 @@ const cases: Record<string, Case> = {
   console: { argv: ['console', 'web', '--log'], json: { text: 'login: \n', truncated: false } },
   stats: { argv: ['stats', 'web'], json: [anIdleUsage] },
   usage: { argv: ['usage', 'web'], json: anInstanceUsage() },
+  usage: { argv: ['usage', 'web'], json: anInstanceUsage() },
   'send-key': { argv: ['send-key', 'web', 'ctrl+alt+delete'], json: { id: anInstance().id, name: 'web', keys: 1 } },
   nmi: { argv: ['nmi', 'web'], json: { id: anInstance().id, name: 'web' } },
   log: { argv: ['log', 'web'], json: { text: 'login: \n', truncated: false } },
@@ -208,6 +210,8 @@ const cases: Record<string, Case> = {
     argv: ['hosts', 'forbid-volatile-writeback', 'alpha', 'nvme0n1'],
     json: { items: [] },
   },
+  'hosts usage': { argv: ['hosts', 'usage', 'alpha'], json: aHostUsage() },
+  'hosts report': { argv: ['hosts', 'report'], json: aUsageReport() },
   'hosts usage': { argv: ['hosts', 'usage', 'alpha'], json: aHostUsage() },
   'hosts report': { argv: ['hosts', 'report'], json: aUsageReport() },
   'hosts domains': { argv: ['hosts', 'domains', 'alpha'], json: [{ ...aForeignDomain(), host: 'alpha' }] },
@@ -290,6 +294,10 @@ const handlers: Required<
   deleteApiKey: () => ({}),
   listHosts: () => pageOf(aHost()),
   getHost: () => aHost(),
+  getHostUsage: () => aHostUsage(),
+  getInstanceUsage: () => anInstanceUsage(),
+  getUsageReport: () => aUsageReport(),
+  getMetrics: () => '',
   getHostUsage: () => aHostUsage(),
   getInstanceUsage: () => anInstanceUsage(),
   getUsageReport: () => aUsageReport(),

@@ -29,10 +29,12 @@ import { allowVolatileWriteback, forbidVolatileWriteback } from './hosts/allow-v
 import { checkHost } from './hosts/check-host.ts';
 import { hostUsage } from './hosts/host-usage.ts';
 import { listDisks } from './hosts/list-disks.ts';
+import { hostUsage } from './hosts/host-usage.ts';
 import { listDomains } from './hosts/list-domains.ts';
 import { listHosts } from './hosts/list-hosts.ts';
 import { setHost } from './hosts/set-host.ts';
 import { showHost } from './hosts/show-host.ts';
+import { usageReport } from './hosts/usage-report.ts';
 import { showMemory } from './hosts/show-memory.ts';
 import { tuneHost } from './hosts/tune-host.ts';
 import { usageReport } from './hosts/usage-report.ts';
@@ -94,6 +96,7 @@ import { createType } from './types/create-type.ts';
 import { deleteType } from './types/delete-type.ts';
 import { listTypes } from './types/list-types.ts';
 import { usageCommand } from './usage.ts';
+import { usageCommand } from './usage.ts';
 import { createUser } from './users/create-user.ts';
 import { deleteUser } from './users/delete-user.ts';
 import { listUsers } from './users/list-users.ts';
@@ -142,6 +145,7 @@ export const commandTable: readonly CommandDefinition[] = [
   release,
   stats,
   usageCommand,
+  usageCommand,
   ssh,
   exec,
   copy,
@@ -187,6 +191,8 @@ export const commandTable: readonly CommandDefinition[] = [
   allowVolatileWriteback,
   forbidVolatileWriteback,
   listDomains,
+  hostUsage,
+  usageReport,
   hostUsage,
   usageReport,
   listKeys,

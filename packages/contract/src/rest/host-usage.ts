@@ -214,7 +214,7 @@ export const hostUsageRoutes = {
       from: Type.Optional(Type.String({ format: 'date-time', description: 'default 7 days before `to`; at most 14' })),
       to: Type.Optional(Type.String({ format: 'date-time', description: 'default now' })),
       minimumHours: Type.Optional(
-        Type.Number({ minimum: 1, maximum: 336, description: 'that an instance must have been seen for; default 24' }),
+        Type.Integer({ minimum: 1, maximum: 336, description: 'that an instance must have been seen for; default 24' }),
       ),
       limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000, description: 'of instances; default 1000' })),
     }),
