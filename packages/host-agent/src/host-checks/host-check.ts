@@ -53,8 +53,17 @@ export class Look {
   /** For readers of other parts of the agent, whose reading is not noted down. */
   readonly system: HostSystem;
 
-  constructor(system: HostSystem) {
+  private readonly tuned: ReadonlySet<string>;
+
+  /** @param tuned places that have the value that somebody chose for this host on purpose */
+  constructor(system: HostSystem, tuned: ReadonlySet<string> = new Set()) {
     this.system = system;
+    this.tuned = tuned;
+  }
+
+  /** True when what stands there was chosen by tuning, which knows what the host is for. */
+  isTuned(path: string): boolean {
+    return this.tuned.has(path);
   }
 
   /** The text of a file without spaces around it. @param pick what of it is noted down; default its beginning */

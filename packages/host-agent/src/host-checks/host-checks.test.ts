@@ -273,6 +273,27 @@ test('repairs of several checks are all made or none', async () => {
   assert.deepEqual(await changes.owners(), new Map());
 });
 
+test('what a profile of tuning chose is well, and so it stays when that is repaired', async () => {
+  const { doctor, changes } = doctorOf(numaServer);
+  const values = [
+    ['/proc/sys/vm/swappiness', '60'],
+    ['/sys/kernel/mm/transparent_hugepage/enabled', 'never'],
+    ['/sys/kernel/mm/ksm/merge_across_nodes', '1'],
+  ] as const;
+  const wanted = values.map(([path, value]) => ({ setting: { kind: 'value', path, value }, why: 'A test.' }) as const);
+  const names = ['ksm', 'transparent-huge-pages', 'swappiness'];
+  await changes.apply('tuning', wanted);
+  const { checks } = await doctor.checkHost(names);
+  assert.deepEqual(
+    checks.map(({ verdict }) => verdict),
+    ['ok', 'ok', 'ok'],
+  );
+  assert.match(checks[2]!.seen, /^\/proc\/sys\/vm\/swappiness is as this host was tuned\.$/);
+  assert.deepEqual(await doctor.repairHost(names), []);
+  await changes.undo('tuning');
+  assert.equal((await doctor.checkHost(['transparent-huge-pages'])).checks[0]?.verdict, 'warning');
+});
+
 test('a check that there is none of is refused before anything is done', async () => {
   const { doctor } = doctorOf(amdServer);
   const unknown = { code: 'InvalidArgument', detail: 'There is no check of hosts named swapiness.' };

@@ -10,6 +10,7 @@ import {
 } from '@virga/contract/agent/host-checks';
 import { VirgaError } from '@virga/contract/errors';
 import type { HostChanges } from '../host-changes/host-changes.ts';
+import { readSetting, sameSetting } from '../host-changes/setting.ts';
 import type { HostSystem } from '../host-system/host-system.ts';
 import { type CheckedHost, type Finding, type HostCheck, Look } from './host-check.ts';
 import { chosenChecks } from './host-check-table.ts';
@@ -17,10 +18,25 @@ import { chosenChecks } from './host-check-table.ts';
 export type DoctorOptions = { system: HostSystem; changes: HostChanges; host: CheckedHost };
 
 export function hostDoctor({ system, changes, host }: DoctorOptions): HostChecking {
-  const examine = async (check: HostCheck) => {
-    const look = new Look(system);
-    const finding = await check.look(look, host).catch(troubleOf);
-    return { check, finding, readings: look.readings };
+  const examineAll = async (checks: readonly HostCheck[]) => {
+    const tuned = await tunedPlaces();
+    return Promise.all(
+      checks.map(async (check) => {
+        const look = new Look(system, tuned);
+        const finding = await check.look(look, host).catch(troubleOf);
+        return { check, finding: respectTuning(look, finding), readings: look.readings };
+      }),
+    );
+  };
+
+  /** Where the host is as somebody else than its doctor wants it. */
+  const tunedPlaces = async (): Promise<Set<string>> => {
+    const owners = [...(await changes.owners())].filter(([owner]) => !owner.startsWith(repairOwner('')));
+    const settings = owners.flatMap(([, wanted]) => wanted.map(({ setting }) => setting));
+    const isSo = await Promise.all(
+      settings.map(async (setting) => sameSetting(await readSetting(system, setting), setting)),
+    );
+    return new Set(settings.filter((_, index) => isSo[index]).map(({ path }) => path));
   };
 
   /** With what was set before for the same check: places that are well because of that stay as they are. */
@@ -32,7 +48,7 @@ export function hostDoctor({ system, changes, host }: DoctorOptions): HostChecki
 
   const resultOf = async (
     made: ReadonlyMap<string, WantedSetting[]>,
-    { check, finding, readings }: Awaited<ReturnType<typeof examine>>,
+    { check, finding, readings }: Awaited<ReturnType<typeof examineAll>>[number],
   ): Promise<HostCheckResult> => ({
     name: check.name,
     title: check.title,
@@ -49,14 +65,14 @@ export function hostDoctor({ system, changes, host }: DoctorOptions): HostChecki
     async checkHost(names): Promise<HostCheckReport> {
       const chosen = chosenChecks(names);
       const made = await changes.owners();
-      const examined = await Promise.all(chosen.map(examine));
+      const examined = await examineAll(chosen);
       return { checks: await Promise.all(examined.map((one) => resultOf(made, one))) };
     },
 
     async repairHost(names): Promise<HostChange[]> {
       const chosen = chosenChecks(names);
       const before = await changes.owners();
-      const examined = await Promise.all(chosen.map(examine));
+      const examined = await examineAll(chosen);
       const repairs = examined
         .filter(({ finding }) => finding.settings !== undefined)
         .map(({ check, finding }) => ({ owner: repairOwner(check.name), wanted: wantedOf(before, check, finding) }));
@@ -84,6 +100,13 @@ export function hostDoctor({ system, changes, host }: DoctorOptions): HostChecki
       return undone;
     },
   };
+}
+
+/** A value that tuning chose is no trouble: it knows what the host is for. */
+function respectTuning(look: Look, finding: Finding): Finding {
+  const values = (finding.settings ?? []).flatMap(({ setting }) => (setting.kind === 'value' ? [setting.path] : []));
+  if (values.length === 0 || !values.every((path) => look.isTuned(path))) return finding;
+  return { verdict: 'ok', seen: `${values.join(', ')} ${values.length === 1 ? 'is' : 'are'} as this host was tuned.` };
 }
 
 function troubleOf(error: unknown): Finding {

@@ -50,7 +50,7 @@ const ksm: HostCheck = {
     const across = await look.read(`${ksmFolder}/merge_across_nodes`);
     const nodes = (await hostTopology(look.system)).numaNodes.length;
     const seen = `It is on and saves ${Math.round(shared / 256)} MiB`;
-    if (nodes > 1 && across === '1') {
+    if (nodes > 1 && across === '1' && !look.isTuned(`${ksmFolder}/merge_across_nodes`)) {
       return {
         verdict: 'advice',
         seen: `${seen}; pages are merged across nodes, so guests read memory of other nodes.`,
