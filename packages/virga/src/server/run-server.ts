@@ -68,6 +68,7 @@ export async function runServer({ folders, settings, stream, onReady, signal }: 
       listen,
       log: log.child({ part: 'control-plane' }),
       version,
+      settings: { usagePeriodMs: settings.usagePeriodSeconds * 1000 },
     });
     undo.defer(() => controlPlane.close());
 

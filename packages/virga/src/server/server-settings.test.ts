@@ -24,6 +24,7 @@ test('what is given goes before what is kept, and that before the defaults', asy
     storage: join(folders.state, 'storage'),
     logLevel: 'debug',
     hostName: hostname(),
+    usagePeriodSeconds: 60,
   });
 });
 
@@ -34,6 +35,7 @@ test('a file that cannot be used is refused with what is wrong in it', (t) => {
     ['{"listen":"nowhere"}', /"nowhere" for listen, which has to be an address/],
     ['{"acceleration":"xen"}', /"xen" for acceleration, which has to be one of auto, kvm, tcg/],
     ['{"storage":"here"}', /"here" for storage, which has to be an absolute path/],
+    ['{"usagePeriodSeconds":1}', /1 for usagePeriodSeconds, which has to be a number of seconds from 10 to 3600, or 0/],
     ['{"colour":"red"}', /colour, which is no setting/],
   ];
   for (const [text, detail] of refused) {

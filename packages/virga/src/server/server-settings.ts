@@ -20,10 +20,14 @@ export type ServerSettings = {
   logLevel: LogLevel;
   /** What the host is called in the cloud, also when the machine gets another name. */
   hostName: string;
+  /** How often it is written down what hosts and instances use; 0: never. */
+  usagePeriodSeconds: number;
 };
 
 const isPath = (value: unknown) => typeof value === 'string' && value.startsWith('/');
 const isOneOf = (choices: readonly string[]) => (value: unknown) => choices.includes(value as string);
+const isPeriod = (value: unknown) =>
+  Number.isInteger(value) && (value === 0 || ((value as number) >= 10 && (value as number) <= 3600));
 const checks: { [K in keyof ServerSettings]: [check: (value: unknown) => boolean, shape: string] } = {
   listen: [(value) => typeof value === 'string' && listenOf(value) !== undefined, 'an address like 127.0.0.1:8470'],
   libvirtSocket: [isPath, 'an absolute path'],
@@ -31,6 +35,7 @@ const checks: { [K in keyof ServerSettings]: [check: (value: unknown) => boolean
   storage: [isPath, 'an absolute path'],
   logLevel: [isOneOf(logLevels), `one of ${logLevels.join(', ')}`],
   hostName: [(value) => typeof value === 'string' && value !== '', 'a name'],
+  usagePeriodSeconds: [isPeriod, 'a number of seconds from 10 to 3600, or 0 for never'],
 };
 
 export const settingsPath = (folders: Folders) => join(folders.state, 'settings.json');
@@ -42,6 +47,7 @@ const defaults = (folders: Folders): ServerSettings => ({
   storage: join(folders.state, 'storage'),
   logLevel: 'info',
   hostName: hostname(),
+  usagePeriodSeconds: 60,
 });
 
 /**
