@@ -5,6 +5,7 @@ import { withOverlay } from '../libvirt/definitions/effective-definition.ts';
 import { domainXml } from '../libvirt/instances/domain-xml.ts';
 import { devicesOf } from './host-records.ts';
 import { requireDomain } from './host-rules.ts';
+import { cpuChoicesOf } from './simulated-cpus.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 /** @throws NotFound there is no domain */
@@ -42,7 +43,7 @@ export function generatedDomainXml(host: SimulatedHost, id: InstanceId): string 
         : { path: `/simulated/images/${imageId}`, format: host.store.images.get(imageId)?.format ?? 'qcow2' },
     disc: cdrom?.imageId ? `/simulated/images/${cdrom.imageId}` : null,
     networkNames: new Map(desired.nics.map(({ networkId }) => [networkId, networkName(host, networkId)])),
-    host: { arch: 'x86_64', acceleration: 'tcg', vhostNet: false, directIo: true },
+    host: { arch: 'x86_64', acceleration: 'tcg', vhostNet: false, directIo: true, cpus: cpuChoicesOf(host) },
   });
 }
 

@@ -3,10 +3,16 @@ import { access } from 'node:fs/promises';
 import type { AgentContext } from '../agent-context.ts';
 import type { HostChoices } from '../instances/domain-host.ts';
 import { hostArchitecture } from './architecture.ts';
+import { hostCpuChoices } from './host-cpu-choices.ts';
 
-export async function hostChoices({ accelerator, directIo }: AgentContext): Promise<HostChoices> {
-  const [{ mode }, vhostNet] = await Promise.all([accelerator.acceleration(), exists('/dev/vhost-net')]);
-  return { arch: hostArchitecture(), acceleration: mode, vhostNet, directIo };
+export async function hostChoices(context: AgentContext): Promise<HostChoices> {
+  const { accelerator, directIo } = context;
+  const [{ mode }, vhostNet, cpus] = await Promise.all([
+    accelerator.acceleration(),
+    exists('/dev/vhost-net'),
+    hostCpuChoices(context),
+  ]);
+  return { arch: hostArchitecture(), acceleration: mode, vhostNet, directIo, cpus };
 }
 
 const exists = (path: string): Promise<boolean> =>

@@ -1,4 +1,5 @@
 // What of a domain is the host's to decide, not the instance's.
+import type { HostCpuChoices } from '../host/host-cpu-choices.ts';
 
 export type Architecture = 'x86_64' | 'aarch64';
 
@@ -9,4 +10,6 @@ export type HostChoices = {
   vhostNet: boolean;
   /** The storage can bypass the host's page cache (O_DIRECT), which native AIO needs. */
   directIo: boolean;
+  /** Undefined: nothing is said of where vCPUs run. */
+  cpus?: HostCpuChoices | undefined;
 };

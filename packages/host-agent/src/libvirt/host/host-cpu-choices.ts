@@ -1,0 +1,24 @@
+// What this host says of its CPUs to every guest: how they are divided, which model guests are given, and in which unit they
+// are weighed. Looked at anew each time, but for what the agent was told.
+import type { GuestCpuModel } from '@virga/contract/agent/cpu-map';
+import type { AgentContext } from '../agent-context.ts';
+import { type CpuDivision, wholeHost } from './cpu-division.ts';
+import { cpuLayout } from './cpu-layout.ts';
+import { type CpuWeights, cpuWeights } from './cpu-weights.ts';
+
+export type HostCpuChoices = {
+  division: CpuDivision;
+  /** Undefined: they can neither be weighed nor capped. */
+  weights: CpuWeights | undefined;
+  /** Null: as the host's. */
+  guestModel: GuestCpuModel | null;
+};
+
+export async function hostCpuChoices({ system, cpuPools }: AgentContext): Promise<HostCpuChoices> {
+  const [{ pools }, layout, weights] = await Promise.all([cpuPools.read(), cpuLayout(system), cpuWeights(system)]);
+  return { division: { layout, pools }, weights, guestModel: pools.guestModel };
+}
+
+/** As if all were anybody's: what a machine is does not depend on who has which CPU now. */
+export const withoutDivision = <T extends { cpus?: HostCpuChoices | undefined }>(host: T): T =>
+  host.cpus ? { ...host, cpus: { ...host.cpus, division: { ...host.cpus.division, pools: wholeHost } } } : host;
