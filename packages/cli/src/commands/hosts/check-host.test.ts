@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { HostCheckResult } from '@virga/contract/agent/host-checks';
+import { VirgaError } from '@virga/contract/errors';
 import { captureCli } from '@virga/testing/captured-cli';
 import { aHost, aHostCheckReport } from '@virga/testing/contract-examples';
 import { serveContract } from '@virga/testing/contract-server';
@@ -14,6 +15,7 @@ const broken: Partial<HostCheckResult> = {
   repair: [change],
 };
 const mended: Partial<HostCheckResult> = { name: 'kvm-permissions', seen: 'The group kvm may use it.', repaired: true };
+const gamma = aHost({ id: 'host-00000000000000003', name: 'gamma' });
 const beta = aHost({ id: 'host-00000000000000002', name: 'beta' });
 
 /** A host whose /dev/kvm is wrong until it is repaired, beside others that are well. */
@@ -22,9 +24,13 @@ async function serve(hosts = [aHost()]) {
   const report = (id: string) => aHostCheckReport(...(id === beta.id ? [] : [isMended ? mended : broken]));
   return serveContract({
     listHosts: ({ query }) => ({ items: hosts.filter(({ name }) => query.name === undefined || query.name === name) }),
-    checkHost: ({ params, query }) => ({
-      checks: report(params.id).checks.filter(({ name }) => query.names?.split(',').includes(name) ?? true),
-    }),
+    checkHost: ({ params, query }) => {
+      if (params.id === gamma.id)
+        throw new VirgaError('HostUnavailable', { detail: 'It is away.', action: 'Start it.' });
+      return {
+        checks: report(params.id).checks.filter(({ name }) => query.names?.split(',').includes(name) ?? true),
+      };
+    },
     repairHost: ({ params }) => {
       isMended = true;
       return { changes: [change], report: report(params.id) };
@@ -96,4 +102,14 @@ test('several hosts are a table of their own, and none is chosen for one', async
   assert.equal((await cli.run(['hosts', 'check', 'beta'])).exit, 0);
   assert.equal((await cli.run(['hosts', 'check', 'beta', '--all'])).exit, 2);
   assert.equal((await cli.run(['hosts', 'check', 'beta', '--fix', '--undo'])).exit, 2);
+});
+
+test('a host that is away is told as a failure among several, and fails by itself', async () => {
+  await using server = await serve([beta, gamma]);
+  await using cli = await captureCli(server.url);
+  const all = await cli.run(['hosts', 'check', '--all']);
+  assert.equal(all.exit, 8);
+  assert.match(all.stdout, /^beta +1 +1 +0 +0\ngamma +0 +0 +0 +1$/m);
+  assert.match(all.stdout, /^failure +reachable +It is away\.$|^gamma +failure +reachable +It is away\.$/m);
+  assert.equal((await cli.run(['hosts', 'check', 'gamma'])).exit, 6);
 });

@@ -44,7 +44,9 @@ export const checkHost = defineCommand({
     const client = await context.client();
     const hosts = await chosenHosts(client, args.host, options.all);
     const names = options.only;
-    let checked = await eachBounded(hosts, atOnce, (host) => check(client, host, names));
+    let checked = await eachBounded(hosts, atOnce, (host) =>
+      check(client, host, names).catch((error) => (options.all ? unreachable(host, error) : Promise.reject(error))),
+    );
     if (options.fix) checked = await repair(context, client, checked, options.yes);
     if (options.undo) checked = await undo(context, client, checked, options.yes);
     const shown = checked.map(({ id: _, ...host }) => host);
@@ -64,6 +66,15 @@ async function check(client: Client, { id, name }: Host, names: string | undefin
   const query = names === undefined ? {} : { names };
   const { checks } = await client.checkHost({ params: { id }, query });
   return { id, host: name, checks, changes: null };
+}
+
+/** One host that is away hides none of the others. */
+function unreachable({ id, name }: Host, error: unknown): Checked {
+  if (!(error instanceof VirgaError) || error.code !== 'HostUnavailable') throw error;
+  const { detail, action } = error;
+  const away = { name: 'reachable', title: 'Host agent', verdict: 'failure', seen: detail, todo: action } as const;
+  const why = 'What cannot be reached cannot be checked, and runs nothing new.';
+  return { id, host: name, checks: [{ ...away, why, readings: [], repair: [], repaired: false }], changes: null };
 }
 
 /** Shows all that would be changed, asks once, and repairs one host after the other. */
