@@ -87,8 +87,12 @@ test('up makes a cloud with a guest to log in to, down leaves the guest, and a p
       if (existsSync('/dev/kvm')) assert.deepEqual(kvmAccess(), [0, await kvmGroup(), 0o660]);
       const { stdout } = await run('/usr/local/bin/virga', 'host', 'check', '--output', 'json');
       const [{ checks }] = JSON.parse(stdout);
-      const { verdict, repaired } = checks.find(({ name }: { name: string }) => name === 'kvm-permissions');
+      const checkOf = (wanted: string) => checks.find(({ name }: { name: string }) => name === wanted);
+      const { verdict, repaired } = checkOf('kvm-permissions');
       assert.deepEqual([verdict, repaired], existsSync('/dev/kvm') ? ['ok', true] : ['not-applicable', false]);
+      // The kernel of the starter image was booted under KVM, or was tried to.
+      const [{ facts }] = await json('hosts');
+      assert.equal(checkOf('kvm-boots').verdict, facts.acceleration.mode === 'kvm' ? 'ok' : 'failure');
     },
   );
 

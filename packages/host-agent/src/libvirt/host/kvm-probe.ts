@@ -37,7 +37,7 @@ export async function probeKvm(hypervisor: Hypervisor, probe: KvmProbe, signal: 
   if (!(await libvirtOffersKvm(hypervisor))) {
     return emulate(
       'libvirt does not offer KVM, though /dev/kvm is there: QEMU’s user may not open it. ' +
-        'On the host: chgrp kvm /dev/kvm && chmod 660 /dev/kvm, then restart libvirtd.',
+        'Repair it with virga hosts check --fix --only kvm-permissions.',
     );
   }
   const kernel = await findKernel(probe);
