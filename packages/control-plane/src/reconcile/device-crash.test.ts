@@ -6,6 +6,7 @@ import type { InstanceId, VolumeId } from '@virga/contract/ids';
 import type { Volume } from '@virga/contract/rest/volumes';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { attachVolume, detachVolume } from '../modules/instances/attach-volume.ts';
+import { changeDiskDriver } from '../modules/instances/change-disk-driver.ts';
 import { deleteInstance } from '../modules/instances/instance-operations.ts';
 import { limitDisk, limitNetworkInterface } from '../modules/instances/limit-operations.ts';
 import { addNetworkInterface, removeNetworkInterface } from '../modules/instances/network-interface-operations.ts';
@@ -78,6 +79,33 @@ test('killed at every step of attaching, limiting and detaching a volume', async
     await cloud.killedAt(detachAt, () => detachVolume(cloud.deps, cloud.operator, id, volume.id));
     assert.equal(await count(id, volume.id), 0, detachAt);
     assert.equal((await getVolume(cloud.deps.db, cloud.operator, volume.id)).state, 'available', detachAt);
+  }
+  await cloud.succeeded((await remove(volume.id)).operationId);
+  await endOf(id);
+});
+
+test('killed at every step of plugging a volume with a thread of its own, and of changing its driver', async () => {
+  const { id } = await cloud.launch('web');
+  const volume = await aVolume();
+  const driver = { cache: 'directsync', ioThread: true } as const;
+  for (const point of ['metadata', 'add-thread', 'attach-volume', 'after applyInstance']) {
+    await cloud.killedAt(point, () => attachVolume(cloud.deps, cloud.operator, id, { volume: 'data', driver }));
+    assert.match(
+      await cloud.host().domainXml(id),
+      /cache='directsync' io='native' discard='unmap' iothread='3'/,
+      point,
+    );
+    const { operationId } = await detachVolume(cloud.deps, cloud.operator, id, volume.id);
+    await cloud.succeeded(operationId);
+  }
+  const { rootDiskId } = await cloud.instance(id);
+  for (const [point, cache] of [
+    ['metadata', 'writethrough'],
+    ['after applyInstance', 'none'],
+  ] as const) {
+    const change = { driver: { cache }, restart: false };
+    await cloud.killedAt(point, () => changeDiskDriver(cloud.deps, cloud.operator, id, rootDiskId, change));
+    assert.deepEqual((await cloud.instance(id)).rootDiskDriver, { cache }, point);
   }
   await cloud.succeeded((await remove(volume.id)).operationId);
   await endOf(id);

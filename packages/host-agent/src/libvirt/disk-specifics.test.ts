@@ -1,12 +1,12 @@
 // Write-back on real domains: refused where this very host's disk is not known to keep what it has acknowledged, and on a
 // host whose RAID controller loses its battery while guests run.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { constants, readFileSync } from 'node:fs';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { deviceKey } from '@virga/contract/agent/block-devices';
-import type { DesiredInstance } from '@virga/contract/agent/desired';
+import type { DesiredInstance, DiskDriver } from '@virga/contract/agent/desired';
 import { newId } from '@virga/contract/ids';
 import { FakeHost, megaRaid } from '../block-devices/fake-host.ts';
 import { type HostSystem, realHostSystem } from '../host-system/host-system.ts';
@@ -25,6 +25,52 @@ function cached(host: TestHost): DesiredInstance {
   const sizeBytes = 64 * 1024 * 1024;
   return { ...base, rootDisk: { ...base.rootDisk, imageId: null, sizeBytes, driver: { cache: 'writeback' } } };
 }
+
+/** What QEMU has really done: how it opened the root disk, and which threads and queues it made. */
+async function opened(host: TestHost, { domainName, id }: DesiredInstance) {
+  const pid = (await readFile(`/run/libvirt/qemu/${domainName}.pid`, 'utf8')).trim();
+  const root = join(host.storagePath, 'instances', id, 'root.qcow2');
+  const open = await Promise.all(
+    (await readdir(`/proc/${pid}/fd`)).map(async (fd) => ({
+      file: await readlink(`/proc/${pid}/fd/${fd}`).catch(() => ''),
+      flags: /flags:\s+(\d+)/.exec(await readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8').catch(() => ''))?.[1] ?? '0',
+    })),
+  );
+  const threads = await Promise.all(
+    (await readdir(`/proc/${pid}/task`)).map((task) => readFile(`/proc/${pid}/task/${task}/comm`, 'utf8')),
+  );
+  const flagsOfRoot = open.filter(({ file }) => file === root).map(({ flags }) => Number.parseInt(flags, 8));
+  return {
+    isDirect: flagsOfRoot.length > 0 && flagsOfRoot.every((flags) => (flags & constants.O_DIRECT) !== 0),
+    hasRing: open.some(({ file }) => file.includes('io_uring')),
+    threads: threads.map((name) => name.trim()).filter((name) => name.startsWith('IO iothread')),
+  };
+}
+
+test('QEMU really opens a disk in the way that was asked for', async (t) => {
+  const host = await open(t);
+  const { diskAbilities, storageDevices } = await host.agent.facts();
+  if (!diskAbilities.directIo) return t.skip('the storage of this machine cannot be opened past the page cache');
+  const start = async (driver: DiskDriver) => {
+    const base = cached(host);
+    const volatileWriteback = storageDevices.map(deviceKey);
+    const desired = { ...base, rootDisk: { ...base.rootDisk, driver }, volatileWriteback };
+    await host.agent.applyInstance(desired);
+    const seen = await opened(host, desired);
+    await host.agent.deleteInstance(desired);
+    return seen;
+  };
+  const direct = { isDirect: true, hasRing: false, threads: [] };
+  assert.deepEqual(await start({}), direct);
+  assert.deepEqual(await start({ cache: 'directsync', aio: 'threads', ioThread: true }), {
+    ...direct,
+    threads: ['IO iothread1'],
+  });
+  const buffered = { ...direct, isDirect: false };
+  assert.deepEqual(await start({ cache: 'writethrough' }), buffered);
+  assert.deepEqual(await start({ cache: 'writeback' }), buffered);
+  if (diskAbilities.ioUring) assert.deepEqual(await start({ aio: 'io_uring' }), { ...direct, hasRing: true });
+});
 
 const refusal = { code: 'VolatileWriteCache', field: '/rootDisk/driver/cache' };
 
