@@ -16,6 +16,7 @@ export const idPrefix = {
   operation: 'op',
   schedule: 'sched',
   template: 'tmpl',
+  benchmark: 'bench',
 } as const;
 
 export type IdKind = keyof typeof idPrefix;
@@ -35,6 +36,7 @@ export type UserId = Id<'user'>;
 export type OperationId = Id<'operation'>;
 export type ScheduleId = Id<'schedule'>;
 export type TemplateId = Id<'template'>;
+export type BenchmarkId = Id<'benchmark'>;
 
 const digits = 17;
 

@@ -9,6 +9,7 @@ import type { DefinitionKeeping } from './definition.ts';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from './desired.ts';
 import type { ForeignDomain, ForeignDomainDetails } from './foreign.ts';
 import type { GuestAccess, ScreenAccess } from './guest.ts';
+import type { HostBenchmarking } from './host-bench.ts';
 import type { HostChecking } from './host-checks.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { MemoryKeeping } from './host-memory.ts';
@@ -30,6 +31,7 @@ export interface HostAgent
     ScreenAccess,
     InstrumentAccess,
     MemoryKeeping,
+    HostBenchmarking,
     HostChecking,
     HostMeasuring,
     HostTuning,

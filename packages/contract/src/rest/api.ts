@@ -3,6 +3,7 @@ import { Type } from 'typebox';
 import { route } from '../route.ts';
 import { definitionRoutes } from './definition-routes.ts';
 import { eventRoutes } from './events.ts';
+import { hostBenchRoutes } from './host-bench.ts';
 import { hostCheckRoutes } from './host-checks.ts';
 import { hostCpuRoutes } from './host-cpus.ts';
 import { hostDiskRoutes } from './host-disks.ts';
@@ -44,6 +45,7 @@ export const api = {
   ...healthRoutes,
   ...identityRoutes,
   ...hostRoutes,
+  ...hostBenchRoutes,
   ...hostTuningRoutes,
   ...hostUsageRoutes,
   ...hostCpuRoutes,

@@ -10,6 +10,7 @@ import { HostWatcher } from '../agents/host-watcher.ts';
 import type { Deps } from '../deps.ts';
 import { HostTuningReconciler } from '../modules/hosts/host-tuning-reconciler.ts';
 import { unconvergedTunings } from '../modules/hosts/host-tuning-store.ts';
+import { benchHost } from '../modules/hosts/bench/bench-host.workflow.ts';
 import { deleteImageWorkflow } from '../modules/images/delete-image.workflow.ts';
 import { provideImage } from '../modules/images/image-hosts.ts';
 import { importImage } from '../modules/images/import-image.workflow.ts';
@@ -65,7 +66,7 @@ async function act(deps: Deps): Promise<Acting> {
   const engine = new WorkflowEngine({
     deps,
     access: systemAccess('workflow'),
-    workflows: [importImage, deleteImageWorkflow],
+    workflows: [importImage, deleteImageWorkflow, benchHost],
     isAlone: true,
   });
   const clockwork = startClockwork(deps);

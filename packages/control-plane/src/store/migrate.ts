@@ -19,6 +19,7 @@ import * as hostTuning from './migrations/0015-host-tuning.ts';
 import * as hostCpus from './migrations/0016-host-cpus.ts';
 import * as hostMemory from './migrations/0017-host-memory.ts';
 import * as diskDrivers from './migrations/0018-disk-drivers.ts';
+import * as hostBenchmarks from './migrations/0019-host-benchmarks.ts';
 import * as usageHistory from './migrations/0020-usage-history.ts';
 
 const migrations: Record<string, Migration> = {
@@ -39,6 +40,7 @@ const migrations: Record<string, Migration> = {
   '0017-host-memory': hostMemory,
   '0016-host-cpus': hostCpus,
   '0018-disk-drivers': diskDrivers,
+  '0019-host-benchmarks': hostBenchmarks,
   '0020-usage-history': usageHistory,
 };
 

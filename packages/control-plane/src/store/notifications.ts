@@ -14,6 +14,7 @@ const channels = [
   'tunings',
   'operations',
   'workflows',
+  'benchmarks',
   'events',
   'due',
 ] as const;

@@ -8,6 +8,7 @@ import type { Definition, DefinitionEdit, ObservedDrift, OverlayPlan } from '@vi
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
+import type { HostBenchmarking } from '@virga/contract/agent/host-bench';
 import type { HostChecking } from '@virga/contract/agent/host-checks';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { MemoryKeeping } from '@virga/contract/agent/host-memory';
@@ -42,6 +43,8 @@ import { hostMeasuring } from './host/host-usage.ts';
 import type { KvmProbe } from './host/kvm-probe.ts';
 import { memoryKeeping } from './host/memory-keeping.ts';
 import { NicLimitsProbe } from './host/nic-limits.ts';
+import type { BenchImage } from './host-bench/bench-image.ts';
+import { hostBenchmarking } from './host-bench/host-bench.ts';
 import { Hypervisor } from './hypervisor.ts';
 import { deleteImage } from './images/delete-image.ts';
 import { listImages } from './images/image-store.ts';
@@ -79,6 +82,8 @@ export type LibvirtAgentOptions = {
   probe?: KvmProbe | undefined;
   /** Default the host's own files and programs. */
   system?: HostSystem | undefined;
+  /** What guests of benchmarks are made of; without it there are none. */
+  benchImage?: BenchImage | undefined;
   log: Logger;
   clock?: Clock | undefined;
   hook?: StepHook | undefined;
@@ -112,8 +117,9 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
     directIo,
     disks,
   };
+  const bench = hostBenchmarking(context, options.benchImage);
   return Object.assign(
-    new LibvirtAgent(context),
+    new LibvirtAgent(context, bench.stopReaping),
     { hostDisks: () => disks.disks() },
     guestAccess(context),
     screenAccess(context),
@@ -124,6 +130,7 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
     hostMeasuring(context),
     hostTuning(context),
     warmKeeping(context),
+    { compare: bench.compare },
   );
 }
 
@@ -137,6 +144,7 @@ class LibvirtAgent
       | keyof InstrumentAccess
       | keyof MemoryKeeping
       | keyof CpuKeeping
+      | keyof HostBenchmarking
       | keyof HostChecking
       | keyof HostMeasuring
       | keyof HostTuning
@@ -145,9 +153,11 @@ class LibvirtAgent
 {
   private readonly context: AgentContext;
   private readonly consoleLogs: { stop(): void };
+  private readonly stopReaping: () => void;
 
-  constructor(context: AgentContext) {
+  constructor(context: AgentContext, stopReaping: () => void) {
     this.context = context;
+    this.stopReaping = stopReaping;
     this.consoleLogs = limitConsoleLogs(context);
   }
 
@@ -256,6 +266,7 @@ class LibvirtAgent
 
   close(): Promise<void> {
     this.consoleLogs.stop();
+    this.stopReaping();
     this.context.accelerator.close();
     return this.context.hypervisor.close();
   }

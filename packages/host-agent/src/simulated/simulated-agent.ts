@@ -9,6 +9,7 @@ import type { Definition, DefinitionEdit, ObservedDrift, OverlayPlan } from '@vi
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
+import type { HostBenchmarking } from '@virga/contract/agent/host-bench';
 import type { HostChecking } from '@virga/contract/agent/host-checks';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { MemoryKeeping } from '@virga/contract/agent/host-memory';
@@ -35,6 +36,7 @@ import { type OutsideControls, outsideControls } from './outside-controls.ts';
 import { removeInstance } from './remove-instance.ts';
 import { SerialConsole } from './serial-console.ts';
 import { simulatedGuestAccess, simulatedScreenAccess } from './simulated-access.ts';
+import { type BenchControls, benchControls, simulatedBench } from './simulated-bench.ts';
 import { type CheckControls, checkControls, simulatedChecks } from './simulated-checks.ts';
 import { layoutOf, simulatedCpus } from './simulated-cpus.ts';
 import { forgetChange, planSimulatedOverlay, simulatedDefinition, simulatedDrift } from './simulated-definitions.ts';
@@ -81,6 +83,7 @@ export type FailureControls = {
 export type SimulatedAgent = HostAgent &
   OutsideControls &
   GuestControls &
+  BenchControls &
   CheckControls &
   DiskControls &
   HostFileControls &
@@ -123,6 +126,8 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
     agent,
     simulatedGuestAccess(host, agent.calls, options.clock ?? systemClock),
     screens,
+    simulatedBench(host, agent.calls),
+    benchControls(host),
     simulatedChecks(host, agent.calls),
     simulatedDiskLooking(host, agent.calls, options.name),
     diskControls(host),
@@ -152,6 +157,7 @@ class Agent
       | keyof InstrumentAccess
       | keyof MemoryKeeping
       | keyof CpuKeeping
+      | keyof HostBenchmarking
       | keyof HostChecking
       | keyof HostMeasuring
       | keyof HostTuning

@@ -11,6 +11,7 @@ import {
 import { definitionHandlers } from './definition-handlers.ts';
 import { consoleHandlers, guestHandlers } from './guest-handlers.ts';
 import { hardwareHandlers } from './hardware-handlers.ts';
+import { hostBenchHandlers } from './host-bench-handlers.ts';
 import { hostCheckHandlers } from './host-check-handlers.ts';
 import { hostCpuHandlers } from './host-cpu-handlers.ts';
 import { hostDiskHandlers } from './host-disk-handlers.ts';
@@ -31,6 +32,7 @@ export function createHandlers(deps: FrontDeps): Handlers {
     ...healthHandlers(deps),
     ...identityHandlers(deps),
     ...hostHandlers(deps),
+    ...hostBenchHandlers(deps),
     ...usageHandlers(deps),
     ...hostTuningHandlers(deps),
     ...hostCpuHandlers(deps),
