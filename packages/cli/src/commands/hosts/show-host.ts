@@ -1,3 +1,4 @@
+import { formatCpuList } from '@virga/contract/agent/cpu-list';
 import type { Host } from '@virga/contract/rest/hosts';
 import { defineCommand } from '../../command.ts';
 import { findHost } from '../../lookup.ts';
@@ -31,12 +32,14 @@ export function hostRows(host: Host, nowMs: number): [string, string | null][] {
     ['Memory merged', host.ksmScope && merged[host.ksmScope]],
     ['Instances', String(host.instanceCount)],
     ['CPU', facts && `${facts.cpuThreads} threads, ${facts.cpuModel}, ${facts.arch}`],
+    ['Reserved CPUs', host.reservedCpus.length > 0 ? formatCpuList(host.reservedCpus) : null],
     ['Installed', facts && formatMib(facts.memoryMib)],
     [
       'Storage',
       facts &&
         `${formatBytes(facts.storageFreeBytes)} of ${formatBytes(facts.storageTotalBytes)} free at ${facts.storagePath}`,
     ],
+    ['Lies on', disksOf(facts)],
     ['Acceleration', facts && `${facts.acceleration.mode}: ${facts.acceleration.reason}`],
     ['QEMU', facts?.hypervisorVersion ?? null],
     ['libvirt', facts?.libvirtVersion ?? null],
@@ -66,4 +69,14 @@ function hugePages({ hugePages: sizes }: Host): string | null {
   return there
     .map(({ sizeKib, total, allocated }) => `${allocated} of ${total} of ${formatMib(sizeKib / 1024)} promised`)
     .join(', ');
+}
+
+/** Such as `nvme0n1 (nvme, volatile)`: what the storage lies on, and whether it keeps what it acknowledges. */
+function disksOf(facts: Host['facts']): string | null {
+  // Facts of an earlier version say nothing of it.
+  const devices = facts?.storageDevices ?? [];
+  const text = devices
+    .map(({ name, class: kind, verdict }) => `${name} (${kind}, ${verdict} in a power cut)`)
+    .join(', ');
+  return text === '' ? null : text;
 }
