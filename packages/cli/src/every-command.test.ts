@@ -9,10 +9,12 @@ import type { RouteName } from '@virga/contract/rest/api';
 import { type CapturedCli, captureCli } from '@virga/testing/captured-cli';
 import {
   aCaller,
+  aCpuBaseline,
   aForeignDomain,
   aGuest,
   aHost,
   aHostCheckReport,
+  aHostCpuReport,
   aHostDiskReport,
   aHostMemoryReport,
   aKeyPair,
@@ -34,7 +36,6 @@ import {
   exampleNowMs,
 } from '@virga/testing/contract-examples';
 import { type ContractServer, type Handlers, serveContract } from '@virga/testing/contract-server';
-import { aHostUsage, anInstanceUsage, aUsageReport } from '@virga/testing/usage-examples';
 import { aHostUsage, anInstanceUsage, aUsageReport } from '@virga/testing/usage-examples';
 import { parse } from 'yaml';
 import { commandTable } from './commands/command-table.ts';
@@ -146,7 +147,6 @@ const cases: Record<string, Case> = {
   console: { argv: ['console', 'web', '--log'], json: { text: 'login: \n', truncated: false } },
   stats: { argv: ['stats', 'web'], json: [anIdleUsage] },
   usage: { argv: ['usage', 'web'], json: anInstanceUsage() },
-  usage: { argv: ['usage', 'web'], json: anInstanceUsage() },
   'send-key': { argv: ['send-key', 'web', 'ctrl+alt+delete'], json: { id: anInstance().id, name: 'web', keys: 1 } },
   nmi: { argv: ['nmi', 'web'], json: { id: anInstance().id, name: 'web' } },
   log: { argv: ['log', 'web'], json: { text: 'login: \n', truncated: false } },
@@ -212,8 +212,10 @@ const cases: Record<string, Case> = {
   },
   'hosts usage': { argv: ['hosts', 'usage', 'alpha'], json: aHostUsage() },
   'hosts report': { argv: ['hosts', 'report'], json: aUsageReport() },
-  'hosts usage': { argv: ['hosts', 'usage', 'alpha'], json: aHostUsage() },
-  'hosts report': { argv: ['hosts', 'report'], json: aUsageReport() },
+  'hosts cpus': { argv: ['hosts', 'cpus', 'alpha'], json: aHostCpuReport() },
+  'hosts reserve-cpus': { argv: ['hosts', 'reserve-cpus', 'alpha', '0,4'], json: { reserved: [0, 4] } },
+  'hosts baseline': { argv: ['hosts', 'baseline'], json: aCpuBaseline() },
+  pin: { argv: ['pin', 'web', '--policy', 'dedicated'], json: changed },
   'hosts domains': { argv: ['hosts', 'domains', 'alpha'], json: [{ ...aForeignDomain(), host: 'alpha' }] },
   'keys list': { argv: ['keys'], json: [aKeyPair()] },
   'keys create': { argv: ['keys', 'create', 'laptop', '--file', 'KEYFILE'], json: undefined },
@@ -298,10 +300,6 @@ const handlers: Required<
   getInstanceUsage: () => anInstanceUsage(),
   getUsageReport: () => aUsageReport(),
   getMetrics: () => '',
-  getHostUsage: () => aHostUsage(),
-  getInstanceUsage: () => anInstanceUsage(),
-  getUsageReport: () => aUsageReport(),
-  getMetrics: () => '',
   getHostTuning: () => ({ tuning: aTunedHost(), seen: aTuningPlan() }),
   planHostTuning: () => aTuningPlan(),
   tuneHost: () => ({ tuning: aTunedHost(), operationId }),
@@ -358,6 +356,12 @@ const handlers: Required<
   deleteInstance: () => change,
   updateInstance: () => change,
   resizeInstance: () => change,
+  changeCpu: () => change,
+  pinInstance: () => change,
+  getHostCpus: () => aHostCpuReport(),
+  reserveHostCpus: () => ({ reserved: [0, 4] }),
+  getCpuBaseline: () => aCpuBaseline(),
+  setCpuBaseline: () => aCpuBaseline(),
   changeHardware: () => change,
   changeCdrom: () => change,
   listSchedules: () => pageOf(aSchedule()),

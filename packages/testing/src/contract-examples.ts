@@ -4,6 +4,7 @@ import type { ForeignDomain } from '@virga/contract/agent/foreign';
 import type { HostCheckReport, HostCheckResult } from '@virga/contract/agent/host-checks';
 import type { TuningPlan } from '@virga/contract/agent/host-tuning';
 import type { Event } from '@virga/contract/rest/events';
+import type { CpuBaseline, HostCpuReport } from '@virga/contract/rest/host-cpus';
 import type { HostDiskReport } from '@virga/contract/rest/host-disks';
 import type { HostMemoryReport } from '@virga/contract/rest/host-memory';
 import type { TunedHost } from '@virga/contract/rest/host-tuning';
@@ -59,6 +60,7 @@ export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
   tpm: false,
   watchdog: null,
   bootOrder: ['disk'],
+  cpu: { policy: 'shared', hostCpus: [], node: null, shares: null, capPercent: null },
   cdrom: null,
   loginUser: 'virga',
   keyPairs: ['laptop'],
@@ -458,5 +460,57 @@ export const aGuest = (fields: Partial<Guest> = {}): Guest => ({
   fileSystems: [{ mountPoint: '/', device: 'vda1', type: 'ext4', totalBytes: 1_073_741_824, usedBytes: 268_435_456 }],
   frozen: false,
   frozenUntil: null,
+  ...fields,
+});
+
+export const aHostCpuReport = (fields: Partial<HostCpuReport> = {}): HostCpuReport => ({
+  hostId: 'host-00000000000000001',
+  hostName: 'alpha',
+  sampleMs: 500,
+  converged: true,
+  cpus: [
+    {
+      ...{ id: 0, node: 0, socket: 0, core: 0, isolated: false },
+      ...{ pool: 'shared', owner: null, vcpu: null, busyPercent: 12.5 },
+    },
+    {
+      ...{ id: 1, node: 0, socket: 0, core: 1, isolated: false, pool: 'dedicated' },
+      owner: { instanceId: 'i-00000000000000001', name: 'web', projectId },
+      ...{ vcpu: 0, busyPercent: 98 },
+    },
+  ],
+  guests: [
+    {
+      ...{ instanceId: 'i-00000000000000001', name: 'web', pid: 4000 },
+      threads: [
+        {
+          ...{ tid: 4003, name: 'CPU 0/KVM', kind: 'vcpu', index: 0 },
+          ...{ allowedCpus: [1], lastCpu: 1, busyPercent: 97.5 },
+        },
+        {
+          ...{ tid: 4000, name: 'qemu-system-x86', kind: 'emulator', index: null },
+          ...{ allowedCpus: [0], lastCpu: 0, busyPercent: 1.5 },
+        },
+        {
+          ...{ tid: 4001, name: 'call_rcu', kind: 'emulator', index: null },
+          ...{ allowedCpus: [0], lastCpu: 0, busyPercent: 0 },
+        },
+      ],
+    },
+  ],
+  ...fields,
+});
+
+export const aCpuBaseline = (fields: Partial<CpuBaseline> = {}): CpuBaseline => ({
+  model: null,
+  baseline: {
+    name: 'EPYC',
+    vendor: 'AMD',
+    features: [
+      { name: 'umip', policy: 'require' },
+      { name: 'rdseed', policy: 'disable' },
+    ],
+  },
+  hosts: [{ hostId: 'host-00000000000000001', hostName: 'alpha', cpu: 'EPYC-Rome', canGive: null }],
   ...fields,
 });

@@ -27,14 +27,15 @@ import { setHardware } from './hardware/set-hardware.ts';
 import { hibernate } from './hibernate.ts';
 import { allowVolatileWriteback, forbidVolatileWriteback } from './hosts/allow-volatile-writeback.ts';
 import { checkHost } from './hosts/check-host.ts';
+import { cpuBaseline } from './hosts/cpu-baseline.ts';
+import { hostCpus } from './hosts/host-cpus.ts';
 import { hostUsage } from './hosts/host-usage.ts';
 import { listDisks } from './hosts/list-disks.ts';
-import { hostUsage } from './hosts/host-usage.ts';
 import { listDomains } from './hosts/list-domains.ts';
 import { listHosts } from './hosts/list-hosts.ts';
+import { reserveCpus } from './hosts/reserve-cpus.ts';
 import { setHost } from './hosts/set-host.ts';
 import { showHost } from './hosts/show-host.ts';
-import { usageReport } from './hosts/usage-report.ts';
 import { showMemory } from './hosts/show-memory.ts';
 import { tuneHost } from './hosts/tune-host.ts';
 import { usageReport } from './hosts/usage-report.ts';
@@ -69,6 +70,7 @@ import { nmi } from './nmi.ts';
 import { listOperations } from './operations/list-operations.ts';
 import { showOperation } from './operations/show-operation.ts';
 import { waitForOperations } from './operations/wait-for-operations.ts';
+import { pin } from './pin.ts';
 import { listProfiles } from './profiles/list-profiles.ts';
 import { useProfile } from './profiles/use-profile.ts';
 import { createProject } from './projects/create-project.ts';
@@ -96,7 +98,6 @@ import { createType } from './types/create-type.ts';
 import { deleteType } from './types/delete-type.ts';
 import { listTypes } from './types/list-types.ts';
 import { usageCommand } from './usage.ts';
-import { usageCommand } from './usage.ts';
 import { createUser } from './users/create-user.ts';
 import { deleteUser } from './users/delete-user.ts';
 import { listUsers } from './users/list-users.ts';
@@ -123,6 +124,7 @@ export const commandTable: readonly CommandDefinition[] = [
   reboot,
   reset,
   resize,
+  pin,
   destroy,
   rename,
   set,
@@ -144,7 +146,6 @@ export const commandTable: readonly CommandDefinition[] = [
   adopt,
   release,
   stats,
-  usageCommand,
   usageCommand,
   ssh,
   exec,
@@ -190,9 +191,10 @@ export const commandTable: readonly CommandDefinition[] = [
   listDisks,
   allowVolatileWriteback,
   forbidVolatileWriteback,
+  hostCpus,
+  reserveCpus,
+  cpuBaseline,
   listDomains,
-  hostUsage,
-  usageReport,
   hostUsage,
   usageReport,
   listKeys,

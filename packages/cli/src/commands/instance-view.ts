@@ -4,6 +4,7 @@ import type { Instance } from '@virga/contract/rest/instances';
 import { formatUntil } from '../moment.ts';
 import { formatAge, formatBytes, formatMib, stateStyle } from '../output/format.ts';
 import type { Column } from '../output/table.ts';
+import { describeCpu } from './cpu-options.ts';
 import { describeDiskDriver } from './disk-driver-options.ts';
 import { describeDrive, describeHardware } from './hardware-options.ts';
 import { describeDiskLimits, describeNicLimits } from './limit-options.ts';
@@ -57,6 +58,7 @@ export function instanceRows(instance: Instance, nowMs: number): [string, string
     ['Boots from', instance.origin === 'adopted' ? null : instance.bootOrder.join(', ')],
     ['CD-ROM', describeDrive(instance)],
     ['Login user', instance.loginUser],
+    ['vCPUs run', describeCpu(instance.cpu)],
     ['Key pairs', instance.keyPairs.join(', ')],
     ['Host', `${instance.hostName} (${instance.hostId})`],
     ['Domain', `${instance.domainName}${instance.origin === 'adopted' ? ' (adopted)' : ''}`],

@@ -11,6 +11,7 @@ import { makeChanges } from '../operations/make-changes.ts';
 import { reportChanges } from '../operations/report-changes.ts';
 import { readSize } from '../size.ts';
 import { knownKeys } from '../ssh/identities.ts';
+import { cpuOptions, readCpu } from './cpu-options.ts';
 import { readRootDiskDriver, rootDiskDriverOptions } from './disk-driver-options.ts';
 import { hardwareOptions, readHardware } from './hardware-options.ts';
 import { attributeOptions, readAttributes } from './instance-attribute-options.ts';
@@ -79,6 +80,7 @@ export const launch = defineCommand({
     diskIops: { type: 'integer', value: 'N', summary: 'limit of the root disk', minimum: 1, maximum: 1_000_000_000 },
     diskBps: { type: 'text', value: 'RATE', summary: 'limit of the root disk in bytes a second, such as 10M' },
     ...rootDiskDriverOptions,
+    ...cpuOptions,
     ...hardwareOptions,
     tpm: { type: 'flag', summary: 'a TPM 2.0 of its own' },
     cdrom: { type: 'flag', summary: 'an empty CD-ROM drive, for discs to be inserted while it runs' },
@@ -132,6 +134,7 @@ export const launch = defineCommand({
     const body: Omit<LaunchInstance, 'name'> = {
       ...readAttributes(options, context.nowMs()),
       ...readHardware(options),
+      ...readCpu(options),
       ...(image === undefined ? {} : { image }),
       ...(iso === undefined ? {} : { iso }),
       ...(options.tpm ? { tpm: true } : {}),

@@ -1,5 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
+import { cpuOptions, readCpu } from '../cpu-options.ts';
 import { readRootDiskDriver, rootDiskDriverOptions } from '../disk-driver-options.ts';
 
 const pageKib = { '2M': 2048, '1G': 1_048_576 } as const;
@@ -22,6 +23,7 @@ export const createType = defineCommand({
       choices: ['2M', '1G'],
       summary: 'memory of static huge pages of this size, which a host has reserved',
     },
+    ...cpuOptions,
     ...rootDiskDriverOptions,
   },
   examples: [
@@ -30,13 +32,18 @@ export const createType = defineCommand({
       command: 'virga types create database --vcpus 4 --memory 8192 --disk 80 --huge-pages 2M',
       explains: 'memory of huge pages',
     },
+    {
+      command: 'virga types create realtime --vcpus 2 --memory 2048 --disk 20 --cpu-policy dedicated',
+      explains: 'host CPUs of its own',
+    },
   ],
   async run(context, { args, options }) {
     const client = await context.client();
     const { vcpus, memory: memoryMib, disk: diskGib, hugePages } = options;
     const pages = hugePages === undefined ? {} : { hugePageKib: pageKib[hugePages] };
     const diskDriver = readRootDiskDriver(options);
-    const body = { name: args.name, vcpus, memoryMib, diskGib, ...pages, ...(diskDriver && { diskDriver }) };
+    const cpu = readCpu(options);
+    const body = { name: args.name, vcpus, memoryMib, diskGib, ...cpu, ...pages, ...(diskDriver && { diskDriver }) };
     const type = await idempotent((request) => client.createInstanceType({ body }, request));
     await context.print.result(type, [`instance type ${type.name}: created`], [type.name]);
     return 0;

@@ -2,6 +2,7 @@ import type { InstanceType } from '@virga/contract/rest/hosts';
 import { defineCommand } from '../../command.ts';
 import { formatMib } from '../../output/format.ts';
 import type { Column } from '../../output/table.ts';
+import { describeCpu } from '../cpu-options.ts';
 
 const columns: Column<InstanceType>[] = [
   { header: 'NAME', value: (item) => item.name, essential: true },
@@ -17,6 +18,17 @@ const hugePages: Column<InstanceType> = {
   whole: true,
 };
 
+const cpuOf = ({ cpuPolicy, cpuShares, cpuCapPercent }: InstanceType): string | null =>
+  describeCpu({
+    policy: cpuPolicy ?? 'shared',
+    hostCpus: [],
+    node: null,
+    shares: cpuShares ?? null,
+    capPercent: cpuCapPercent ?? null,
+  });
+
+const cpu: Column<InstanceType> = { header: 'CPU', value: (item) => cpuOf(item) ?? 'shared' };
+
 export const listTypes = defineCommand({
   meta: { path: 'types list', summary: 'List the instance types', section: 'Resources', groupDefault: true },
   args: {},
@@ -24,7 +36,11 @@ export const listTypes = defineCommand({
   examples: [{ command: 'virga types', explains: 'the sizes an instance can have' }],
   async run(context) {
     const { items } = await (await context.client()).listInstanceTypes();
-    const shown = items.some(({ hugePageKib }) => hugePageKib) ? [...columns, hugePages] : columns;
+    const shown = [
+      ...columns,
+      ...(items.some(({ hugePageKib }) => hugePageKib) ? [hugePages] : []),
+      ...(items.some(cpuOf) ? [cpu] : []),
+    ];
     await context.print.list(items, shown, (item) => item.name, 'There is no instance type.');
     return 0;
   },
