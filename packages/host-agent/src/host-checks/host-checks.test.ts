@@ -273,6 +273,37 @@ test('repairs of several checks are all made or none', async () => {
   assert.deepEqual(await changes.owners(), new Map());
 });
 
+test('whenever the process dies while it repairs, the next one takes everything back, or repairs the rest', async () => {
+  const names = ['kvm-permissions', 'cpu-governor', 'swappiness', 'async-io'];
+  for (let deadAt = 1; ; deadAt++) {
+    const { system, host, state } = openTree(amdServer);
+    const recordPath = join(folder, `dead-${deadAt}.json`);
+    const before = state();
+    let steps = 0;
+    const reached = Promise.withResolvers<void>();
+    const hook = () => {
+      if (++steps < deadAt) return;
+      reached.resolve();
+      return new Promise<void>(() => undefined);
+    };
+    const dying = hostDoctor({ system, changes: new HostChanges({ system, recordPath, hook }), host });
+    const whole = dying.repairHost(names).then(() => 'whole' as const);
+    const end = await Promise.race([whole, reached.promise]);
+    const next = hostDoctor({ system, changes: new HostChanges({ system, recordPath }), host });
+    if (end === 'whole') {
+      assert.ok(deadAt > 12, `${deadAt} places to die`);
+      break;
+    }
+    await next.undoRepairs();
+    assert.deepEqual(state(), before, `dead at ${deadAt}`);
+    await next.repairHost(names);
+    const { checks } = await next.checkHost(names);
+    assert.ok(checks.every(({ verdict }) => verdict === 'ok'));
+    await next.undoRepairs();
+    assert.deepEqual(state(), before);
+  }
+});
+
 test('what a profile of tuning chose is well, and so it stays when that is repaired', async () => {
   const { doctor, changes } = doctorOf(numaServer);
   const values = [
