@@ -32,12 +32,15 @@ export function checkLines(hosts: readonly CheckedHost[], terminal: Terminal, op
     ...changeLines(hosts),
     ...(hosts.length > 1 ? [renderTable(hosts, summaryColumns, terminal), ''] : []),
     ...(shown.length > 0 ? [renderTable(shown, [...hostColumn, ...columns], terminal), ''] : []),
-    ...troubles.flatMap((row) => adviceLines(row, hosts.length > 1, terminal)),
+    ...troubles.toSorted(worstFirst).flatMap((row) => adviceLines(row, hosts.length > 1, terminal)),
     summary(rows),
   ];
 }
 
 type Row = HostCheckResult & { host: string };
+
+const gravity: Record<CheckVerdict, number> = { failure: 0, warning: 1, advice: 2, ok: 3, 'not-applicable': 3 };
+const worstFirst = (one: Row, other: Row): number => gravity[one.verdict] - gravity[other.verdict];
 
 const columns: Column<Row>[] = [
   { header: 'VERDICT', value: verdictText, whole: true, style: ({ verdict }) => styles[verdict] },
