@@ -28,14 +28,13 @@ import {
   anOperation,
   aProject,
   aSchedule,
-  aTunedHost,
-  aTuningPlan,
   aUser,
   aVolume,
   aWarmImage,
   exampleNowMs,
 } from '@virga/testing/contract-examples';
 import { type ContractServer, type Handlers, serveContract } from '@virga/testing/contract-server';
+import { aTunedHost, aTuningPlan } from '@virga/testing/tuning-examples';
 import { aHostUsage, anInstanceUsage, aUsageReport } from '@virga/testing/usage-examples';
 import { parse } from 'yaml';
 import { commandTable } from './commands/command-table.ts';

@@ -2,12 +2,10 @@
 
 import type { ForeignDomain } from '@virga/contract/agent/foreign';
 import type { HostCheckReport, HostCheckResult } from '@virga/contract/agent/host-checks';
-import type { TuningPlan } from '@virga/contract/agent/host-tuning';
 import type { Event } from '@virga/contract/rest/events';
 import type { CpuBaseline, HostCpuReport } from '@virga/contract/rest/host-cpus';
 import type { HostDiskReport } from '@virga/contract/rest/host-disks';
 import type { HostMemoryReport } from '@virga/contract/rest/host-memory';
-import type { TunedHost } from '@virga/contract/rest/host-tuning';
 import type { Host, InstanceType } from '@virga/contract/rest/hosts';
 import type { ApiKey, Caller, Membership, Project, User } from '@virga/contract/rest/identity';
 import type { Image } from '@virga/contract/rest/images';
@@ -319,34 +317,6 @@ export const aHostCheckReport = (...more: Partial<HostCheckResult>[]): HostCheck
     ...more.map((fields) => ({ ...aCheck, ...fields })),
   ],
 });
-
-export const aTunedHost = (fields: Partial<TunedHost> = {}): TunedHost => ({
-  id: 'host-00000000000000001',
-  name: 'alpha',
-  generation: 1,
-  desired: { profile: 'balanced', overrides: { swappiness: 20 } },
-  inForce: { profile: 'balanced', overrides: { swappiness: 20 } },
-  state: 'applied',
-  stateReason: null,
-  appliedAt: createdAt,
-  ...fields,
-});
-
-/** Of a host whose scheduler somebody else has changed. */
-export const aTuningPlan = (fields: Partial<TuningPlan> = {}): TuningPlan => {
-  const path = '/sys/block/vda/queue/scheduler';
-  const why = 'The hypervisor below orders requests again.';
-  return {
-    settings: [
-      { knob: 'ksmPages', path: '/sys/kernel/mm/ksm/pages_to_scan', now: '100', wanted: null, by: null, why: '' },
-      { knob: 'ioScheduler.vda', path, now: 'bfq', wanted: 'none', by: 'profile', why },
-    ],
-    changes: [{ kind: 'value', path, now: 'bfq', after: 'none', why }],
-    notes: ['cpuGovernor is left out: the host does not have it.'],
-    atNextBoot: [],
-    ...fields,
-  };
-};
 
 export const aForeignDomain = (fields: Partial<ForeignDomain> = {}): ForeignDomain => ({
   name: 'win10',

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VirgaError } from '@virga/contract/errors';
 import { captureCli } from '@virga/testing/captured-cli';
-import { aHost, anOperation, aTunedHost, aTuningPlan } from '@virga/testing/contract-examples';
+import { aHost, anOperation } from '@virga/testing/contract-examples';
 import { serveContract } from '@virga/testing/contract-server';
+import { aTunedHost, aTuningPlan } from '@virga/testing/tuning-examples';
 
 const operationId = 'op-00000000000000001';
 
@@ -25,7 +26,7 @@ test('alone it shows each knob as it is, as it should be, who says so and why', 
   assert.match(run.stdout, /^alpha: balanced with swappiness=20 is in force$/m);
   assert.match(run.stdout, /^io-scheduler\.vda +bfq +none +profile +The hypervisor below orders requests again\.$/m);
   assert.match(run.stdout, /^ksm-pages +100 +- +-$/m);
-  assert.match(run.stdout, /^cpuGovernor is left out: the host does not have it\.$/m);
+  assert.match(run.stdout, /^cpu-governor is left out: the host does not have it\.$/m);
 });
 
 test('a dry run is a difference with reasons, and asks for no change', async () => {

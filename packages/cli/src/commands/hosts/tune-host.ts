@@ -20,7 +20,7 @@ export const tuneHost = defineCommand({
       'balanced is for most hosts; latency for guests that must answer soon; throughput for those that compute and move data; ' +
       'density for as many as fit; custom is only what --set says. Every setting is read back, kept over a restart of the ' +
       'host, and set right when something else changes it; --undo takes everything back exactly. A host that refuses stays ' +
-      `as it is.\n\nKnobs of --set: ${knobHelp}. Each may be keep, which leaves it as the host has it. Without a profile, ` +
+      `as it is. Knobs of --set: ${knobHelp}. Each may be keep, which leaves it as the host has it. Without a profile, ` +
       '--set goes on top of what was said before.',
     section: 'Resources',
   },

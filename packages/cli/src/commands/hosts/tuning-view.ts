@@ -1,4 +1,5 @@
 // Tuning of a host as people read it: every knob as it is and as it should be, and a plan as a difference with its reasons.
+import type { HostChange } from '@virga/contract/agent/host-changes';
 import type { DesiredTuning, TuningPlan, TuningSetting } from '@virga/contract/agent/host-tuning';
 import type { TunedHost } from '@virga/contract/rest/host-tuning';
 import { type Column, renderTable } from '../../output/table.ts';
@@ -51,11 +52,20 @@ const profileText = ({ profile, overrides }: DesiredTuning): string => {
 export function planLines(plan: TuningPlan, host: string): string[] {
   const { changes } = plan;
   const head = changes.length === 0 ? `Nothing would be changed on ${host}.` : `On ${host} this would be changed:`;
-  return [head, ...changes.flatMap(changeText), ...remarks(plan)];
+  return [head, ...changes.flatMap((change) => changeText(brief(change))), ...remarks(plan)];
+}
+
+/** Of a file that is there before and after, only the lines that come or go. */
+function brief(change: HostChange): HostChange {
+  const { kind, now, after } = change;
+  if (kind !== 'file' || now === null || after === null) return change;
+  const [old, fresh] = [now.split('\n'), after.split('\n')];
+  const without = (lines: string[], others: string[]) => lines.filter((line) => !others.includes(line)).join('\n');
+  return { ...change, now: without(old, fresh) || null, after: without(fresh, old) || null };
 }
 
 const remarks = ({ notes, atNextBoot }: TuningPlan): string[] => [
   ...(notes.length + atNextBoot.length > 0 ? [''] : []),
-  ...notes,
+  ...notes.map((note) => note.replace(/^\S+/, knobName)),
   ...(atNextBoot.length > 0 ? [`From the next start of the host on: ${atNextBoot.join(' ')}`] : []),
 ];
