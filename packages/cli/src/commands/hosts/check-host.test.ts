@@ -113,3 +113,14 @@ test('a host that is away is told as a failure among several, and fails by itsel
   assert.match(all.stdout, /^failure +reachable +It is away\.$|^gamma +failure +reachable +It is away\.$/m);
   assert.equal((await cli.run(['hosts', 'check', 'gamma'])).exit, 6);
 });
+
+test('a repair that somebody has reset since is told apart from one that holds', async () => {
+  await using server = await serveContract({
+    listHosts: () => ({ items: [aHost()] }),
+    checkHost: () => aHostCheckReport(mended, { ...broken, name: 'tap', repaired: true }),
+  });
+  await using cli = await captureCli(server.url);
+  const { stdout } = await cli.run(['hosts', 'check']);
+  assert.match(stdout, /^ok \(repaired\) +kvm-permissions/m);
+  assert.match(stdout, /^failure \(reset since\) +tap/m);
+});

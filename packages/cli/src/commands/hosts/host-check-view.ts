@@ -48,9 +48,11 @@ const columns: Column<Row>[] = [
   { header: 'SEEN', value: ({ seen }) => seen },
 ];
 
-function verdictText({ verdict, repaired }: HostCheckResult): string {
+function verdictText({ verdict, repaired, repair }: HostCheckResult): string {
   const word = verdict === 'not-applicable' ? '-' : verdict;
-  return repaired ? `${word} (repaired)` : word;
+  if (!repaired) return word;
+  // Such as by a restart of a host that does not read our files.
+  return repair.length > 0 ? `${word} (reset since)` : `${word} (repaired)`;
 }
 
 const count = (checks: readonly HostCheckResult[], verdict: CheckVerdict): number =>
