@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { VirgaError } from '@virga/contract/errors';
 import type { RouteName } from '@virga/contract/rest/api';
+import { aHostBenchmark } from '@virga/testing/benchmark-examples';
 import { type CapturedCli, captureCli } from '@virga/testing/captured-cli';
 import {
   aCaller,
@@ -193,6 +194,9 @@ const cases: Record<string, Case> = {
     argv: ['hosts', 'check'],
     json: [{ host: 'alpha', checks: aHostCheckReport().checks, changes: null }],
   },
+  'hosts bench': { argv: ['hosts', 'bench', 'alpha', '--only', 'pinning,thp'], json: aHostBenchmark() },
+  'hosts bench-report': { argv: ['hosts', 'bench-report', 'alpha'], json: aHostBenchmark() },
+  'hosts benchmarks': { argv: ['hosts', 'benchmarks', 'alpha'], json: [aHostBenchmark()] },
   'hosts tune': { argv: ['hosts', 'tune'], json: { tuning: aTunedHost(), seen: aTuningPlan() } },
   'hosts show': { argv: ['hosts', 'show', 'alpha'], json: aHost() },
   'hosts set': { argv: ['hosts', 'set', 'alpha', '--memory-overcommit', '1.5'], json: aHost() },
@@ -294,6 +298,10 @@ const handlers: Required<
   createApiKey: () => ({ apiKey: anApiKey(), secret: 'shown-once' }),
   deleteApiKey: () => ({}),
   listHosts: () => pageOf(aHost()),
+  benchmarkHost: () => aHostBenchmark({ state: 'running', comparisons: [], recommendations: [], finishedAt: null }),
+  listHostBenchmarks: () => pageOf(aHostBenchmark()),
+  getHostBenchmark: () => aHostBenchmark(),
+  cancelHostBenchmark: () => aHostBenchmark(),
   getHost: () => aHost(),
   getHostUsage: () => aHostUsage(),
   getInstanceUsage: () => anInstanceUsage(),

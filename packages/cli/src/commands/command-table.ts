@@ -26,10 +26,13 @@ import { thawGuest } from './guest/thaw-guest.ts';
 import { setHardware } from './hardware/set-hardware.ts';
 import { hibernate } from './hibernate.ts';
 import { allowVolatileWriteback, forbidVolatileWriteback } from './hosts/allow-volatile-writeback.ts';
+import { benchHost } from './hosts/bench-host.ts';
+import { benchReportCommand } from './hosts/bench-report.ts';
 import { checkHost } from './hosts/check-host.ts';
 import { cpuBaseline } from './hosts/cpu-baseline.ts';
 import { hostCpus } from './hosts/host-cpus.ts';
 import { hostUsage } from './hosts/host-usage.ts';
+import { listBenchmarks } from './hosts/list-benchmarks.ts';
 import { listDisks } from './hosts/list-disks.ts';
 import { listDomains } from './hosts/list-domains.ts';
 import { listHosts } from './hosts/list-hosts.ts';
@@ -188,6 +191,9 @@ export const commandTable: readonly CommandDefinition[] = [
   setHost,
   showMemory,
   tuneHost,
+  benchHost,
+  benchReportCommand,
+  listBenchmarks,
   listDisks,
   allowVolatileWriteback,
   forbidVolatileWriteback,

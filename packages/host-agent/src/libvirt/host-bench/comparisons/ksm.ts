@@ -25,9 +25,9 @@ export const ksm: Comparison = {
   async prepare(world) {
     const { system } = world.context;
     if (!(await system.exists(`${folder}/run`))) throw new NotPossible('its kernel cannot merge pages');
-    for (const guest of await Promise.all(Array.from({ length: guests }, () => world.start({ vcpus: 1, memoryMib })))) {
-      await guest.booted();
-    }
+    const started = [];
+    for (let number = 0; number < guests; number++) started.push(await world.start({ vcpus: 1, memoryMib }));
+    for (const guest of started) await guest.booted();
     const ksmd = await findKsmd(system);
     const paid: Metric[] = ksmd === undefined ? [] : [{ name: 'CPU taken', unit: '% of a CPU', better: 'lower' }];
     return {

@@ -11,10 +11,8 @@ const server = '10.0.0.1';
 export const networkCard: Comparison = {
   title: 'virtio against an emulated network card',
   async prepare(world) {
-    const [far, near] = await Promise.all([
-      world.start({ vcpus: 1, memoryMib, cards: ['virtio'] }),
-      world.start({ vcpus: 1, memoryMib, cards: ['virtio', 'e1000'] }),
-    ]);
+    const far = await world.start({ vcpus: 1, memoryMib, cards: ['virtio'] });
+    const near = await world.start({ vcpus: 1, memoryMib, cards: ['virtio', 'e1000'] });
     await Promise.all([far.booted(), near.booted()]);
     await giveAddress(far, 'virtio_net', `${server}/24`);
     await far.run('iperf3 --server --daemon');

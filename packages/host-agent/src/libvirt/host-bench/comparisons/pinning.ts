@@ -18,8 +18,9 @@ export const pinning: Comparison = {
     if (all.length < 2) throw new NotPossible('the host has one CPU');
     const own = all.at(-1)!;
     const rest = all.filter((id) => id !== own);
-    const measured = await world.boot({ vcpus: 1, memoryMib });
-    const other = await world.boot({ vcpus: all.length, memoryMib });
+    const measured = await world.start({ vcpus: 1, memoryMib });
+    const other = await world.start({ vcpus: all.length, memoryMib });
+    await Promise.all([measured.booted(), other.booted()]);
     await other.run(
       `for cpu in ${all.join(' ')}; do memory-walk chase ${workingSetKib} 1000000 >/dev/null 2>&1 & done`,
     );
