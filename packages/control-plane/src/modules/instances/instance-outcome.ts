@@ -26,11 +26,14 @@ type Context = { deps: Deps; access: SystemAccess };
 /** A clean-up is tried this often before its operation says that it failed. It goes on nevertheless. */
 const patientDeletes = 5;
 
-/** Holds the row. Undefined when it is gone or has been asked for something else since it was read. */
+/**
+ * Holds the row. Undefined when it is gone or has been asked for something else since it was read. Who has asked for the same
+ * again has an operation since then: what is to end is the operation of now.
+ */
 export async function holdInstance(tx: Tx, row: InstanceRow) {
   const current = await tx
     .selectFrom('instances')
-    .select(['generation', 'converged_generation', 'allocated', ...heldColumns])
+    .select(['generation', 'converged_generation', 'allocated', 'operation_id', ...heldColumns])
     .where('id', '=', row.id)
     .forUpdate()
     .executeTakeFirst();
@@ -85,7 +88,8 @@ export async function recordApplied(context: Context, row: InstanceRow, observed
     const isResized = row.resized_generation > current.converged_generation;
     const left = surplusLeft(current, observed);
     const isOtherPower = row.power_generation > current.converged_generation;
-    const kind = row.operation_id ? await kindOf(tx, row.operation_id) : undefined;
+    const { operation_id: operationId } = current;
+    const kind = operationId ? await kindOf(tx, operationId) : undefined;
     await tx
       .updateTable('instances')
       .set({
@@ -108,7 +112,7 @@ export async function recordApplied(context: Context, row: InstanceRow, observed
     if (isResized) await tellResized(tx, access, row, observed);
     const message = observed.notes?.join(' ');
     const error = row.desired === 'running' && observed.reason === 'storage-full' ? standsStill(row) : undefined;
-    if (row.operation_id) await endOperation(tx, access, row.operation_id, { message, error }, now);
+    if (operationId) await endOperation(tx, access, operationId, { message, error }, now);
     // The row of the host comes last: every launch waits for it.
     const freed = isFreed ? heldBy(current) : givenBack(current, left);
     if (!isNothing(freed)) await release(tx, access, row.host_id, freed);
@@ -173,9 +177,9 @@ export async function recordDeleted({ deps, access }: Context, row: InstanceRow)
         now,
       );
     await tellGone(tx, access, row, current.converged_generation === 0 ? row.failure : null);
-    if (row.operation_id) {
+    if (current.operation_id) {
       const error = row.failure ? failureError(row.failure) : undefined;
-      await endOperation(tx, access, row.operation_id, { error }, now);
+      await endOperation(tx, access, current.operation_id, { error }, now);
     }
     await leaveVolumes(tx, access, row);
     await tx.deleteFrom('instances').where('id', '=', row.id).execute();
@@ -214,6 +218,7 @@ export async function recordFailed({ deps, access }: Context, row: InstanceRow, 
   return inTransaction(deps.db, async (tx) => {
     const current = await holdInstance(tx, row);
     if (!current) return 0;
+    const { operation_id: operationId } = current;
     if (row.desired !== 'deleted' && current.converged_generation === 0) {
       await tx
         .updateTable('instances')
@@ -228,8 +233,7 @@ export async function recordFailed({ deps, access }: Context, row: InstanceRow, 
         })
         .where('id', '=', row.id)
         .execute();
-      if (row.operation_id)
-        await progressOperation(tx, access, row.operation_id, { message: `undoing: ${detail}` }, now);
+      if (operationId) await progressOperation(tx, access, operationId, { message: `undoing: ${detail}` }, now);
       return 0;
     }
     if (await withdrawRequest(tx, access, row, current, error, now)) return 0;
@@ -244,19 +248,12 @@ export async function recordFailed({ deps, access }: Context, row: InstanceRow, 
       .where('id', '=', row.id)
       .execute();
     if (isPatient) {
-      if (row.operation_id)
-        await progressOperation(tx, access, row.operation_id, { message: `trying again: ${detail}` }, now);
+      if (operationId) await progressOperation(tx, access, operationId, { message: `trying again: ${detail}` }, now);
       return delayMs;
     }
     const hasEnded =
-      row.operation_id &&
-      (await endOperation(
-        tx,
-        access,
-        row.operation_id,
-        { error: row.failure ? failureError(row.failure) : error },
-        now,
-      ));
+      operationId &&
+      (await endOperation(tx, access, operationId, { error: row.failure ? failureError(row.failure) : error }, now));
     if (hasEnded || row.failure === null) {
       await appendEvent(tx, access, { ...about(row, 'instance.failed'), message: `Instance ${row.name}: ${detail}` });
     }

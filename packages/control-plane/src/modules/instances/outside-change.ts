@@ -84,10 +84,10 @@ export async function adoptPower(
       .set({ ...adopted(row), desired, force_at: desired === 'stopped' ? now : null, ...(isOff && unallocated) })
       .where('id', '=', row.id)
       .execute();
-    if (row.operation_id) {
+    if (current.operation_id) {
       // A stop may still have been under way.
       const error = new VirgaError('Conflict', { detail: message, action: `See virga show ${row.name}.` });
-      await endOperation(tx, access, row.operation_id, { error }, now);
+      await endOperation(tx, access, current.operation_id, { error }, now);
     }
     await appendEvent(tx, access, { ...about(row, type), message, data: { reason: seen.reason } });
     if (isOff && current.allocated) await release(tx, access, row.host_id, heldBy(current));

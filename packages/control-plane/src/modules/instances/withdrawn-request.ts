@@ -12,7 +12,7 @@ import { heldBy, unallocated } from './instance-room.ts';
 import type { InstanceRow } from './instance-store.ts';
 
 type Columns = Updateable<Database['instances']>;
-type Held = Pick<InstanceRow, 'converged_generation' | 'allocated'> & Parameters<typeof heldBy>[0];
+type Held = Pick<InstanceRow, 'converged_generation' | 'allocated' | 'operation_id'> & Parameters<typeof heldBy>[0];
 
 /**
  * Withdraws what was asked for. The row must be held.
@@ -42,7 +42,7 @@ export async function withdrawRequest(
     })
     .where('id', '=', row.id)
     .execute();
-  if (row.operation_id) await endOperation(tx, access, row.operation_id, { error }, now);
+  if (current.operation_id) await endOperation(tx, access, current.operation_id, { error }, now);
   await appendEvent(tx, access, {
     type: isOff ? 'instance.memory-lost' : 'instance.failed',
     projectId: row.project_id,
