@@ -3,12 +3,12 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Client, createClient } from '@virga/contract/client';
 import { ensureAdministrator } from '@virga/control-plane/bootstrap';
 import { openStore, type Store } from '@virga/control-plane/store/database';
 import { until } from '@virga/testing/until';
 import { DatabaseRelay } from './database-relay.ts';
+import { bundleServer } from './server-program.ts';
 import type { FromServer, HostPlan, Inventory, ServerPlan, ToServer } from './server-protocol.ts';
 
 type DatabaseConfig = ServerPlan['database'];
@@ -21,10 +21,9 @@ export type CloudOptions = {
   host: HostPlan;
 };
 
-const serverProgram = fileURLToPath(new URL('server-under-fault.ts', import.meta.url));
 const settings = {
   reconcilePeriodMs: 500,
-  factsPeriodMs: 2_000,
+  factsPeriodMs: 500,
   resyncPeriodMs: 1_000,
   storageReserveBytes: 1024,
   storageReserveRatio: 0,
@@ -42,6 +41,7 @@ export class CloudUnderFault {
     secret: randomBytes(20).toString('hex'),
     project,
   };
+  private readonly program: string;
   private readonly compileCache: string;
   private server: ChildProcess | undefined;
   private url = '';
@@ -52,13 +52,15 @@ export class CloudUnderFault {
     await cluster.pool.query(`create database ${database}`);
     await cluster.close();
     const relay = await DatabaseRelay.start(join(options.folder, 'pg'), String(options.cluster.host));
-    const cloud = new CloudUnderFault(options, { ...options.cluster, database }, relay);
+    const program = await bundleServer(options.folder);
+    const cloud = new CloudUnderFault(options, { ...options.cluster, database }, relay, program);
     const { credentials, plan } = cloud;
     await ensureAdministrator({ ...options.cluster, database }, Buffer.from(plan.sealKeyHex, 'hex'), credentials);
     return cloud;
   }
 
-  private constructor({ folder, host }: CloudOptions, database: DatabaseConfig, relay: DatabaseRelay) {
+  private constructor({ folder, host }: CloudOptions, database: DatabaseConfig, relay: DatabaseRelay, program: string) {
+    this.program = program;
     this.store = openStore({ ...database, max: 2 });
     this.relay = relay;
     this.compileCache = join(folder, 'compiled');
@@ -82,9 +84,9 @@ export class CloudUnderFault {
 
   /** Starts the server, and answers when it listens. */
   async start(): Promise<void> {
-    const server = fork(serverProgram, [JSON.stringify(this.plan)], {
+    const server = fork(this.program, [JSON.stringify(this.plan)], {
       stdio: 'inherit',
-      // It starts some fifty times: what it compiled once it need not compile again.
+      // It starts again and again: what it compiled once it need not compile again.
       env: { ...process.env, NODE_COMPILE_CACHE: this.compileCache },
     });
     this.server = server;

@@ -1,5 +1,6 @@
 // A server as its own process, that can be told to kill itself, or to wait, before the N-th step of its host agent. Speaks with its
 // parent over the channel of `fork`. Owns nothing that outlives it: database, host and guests are others'.
+import { flushCompileCache } from 'node:module';
 import { startControlPlane } from '@virga/control-plane/control-plane';
 import { openLibvirtAgent } from '@virga/host-agent/libvirt/libvirt-agent';
 import { openSimulatedAgent } from '@virga/host-agent/simulated/simulated-agent';
@@ -57,3 +58,5 @@ process.on('message', async (message: ToServer) => {
 });
 process.on('disconnect', () => process.exit());
 tell({ type: 'listening', url: controlPlane.url });
+// What is killed writes nothing down at its end, and the next one would have to compile all of it again.
+flushCompileCache();

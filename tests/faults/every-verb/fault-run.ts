@@ -2,15 +2,14 @@
 // fault the operation has to end, the API has to say what libvirt says, the verb has to succeed when it is asked for
 // again, and nothing may be lost or left behind.
 import { randomBytes } from 'node:crypto';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId, OperationId } from '@virga/contract/ids';
 import type { Instance } from '@virga/contract/rest/instances';
 import type { Operation } from '@virga/contract/rest/operations';
 import { until } from '@virga/testing/until';
 import { type LibvirtCloud, virsh } from '../libvirt-cloud.ts';
-import type { VerbUnderFault } from './verbs.ts';
+import { nothingFromOutside, nothingLeft } from './nothing-left.ts';
+import type { VerbUnderFault } from './verb-under-fault.ts';
 
 export type Fault = {
   name: string;
@@ -43,7 +42,7 @@ export async function everyStepOf(
   last?: Instance | undefined,
 ): Promise<Tally> {
   const tally: Tally = { faults: 0, failedThenDone: 0, steps: [], instance: undefined };
-  const isOfItsOwn = verb.creates || verb.launch !== undefined;
+  const isOfItsOwn = verb.creates || verb.make !== undefined;
   let instance = isOfItsOwn ? undefined : last;
   for (let number = 1; ; number++) {
     const { cloud } = setting;
@@ -57,7 +56,8 @@ export async function everyStepOf(
     if (step === undefined) {
       cloud.goOn();
       await settled(setting, verb, instance.id);
-      if (isOfItsOwn) await cleanUp(setting, instance.id);
+      if (isOfItsOwn) await cleanUp(setting, verb, instance.id);
+      await verb.after?.();
       return { ...tally, instance: isOfItsOwn ? last : instance };
     }
     try {
@@ -80,7 +80,7 @@ export async function everyStepOf(
         if (verb.creates && again?.instance) instance = again.instance;
       }
       await settled(setting, verb, instance.id, fault);
-      if (verb.creates) await cleanUp(setting, instance.id);
+      if (verb.creates) await cleanUp(setting, verb, instance.id);
     } catch (error) {
       const context = `${verb.name}, ${fault.name} at ${step} (${number})`;
       throw new Error(`${context}: ${error instanceof Error ? error.message : error}`, { cause: error });
@@ -92,9 +92,10 @@ export async function everyStepOf(
 async function prepared(setting: LibvirtCloud, verb: VerbUnderFault, last: Instance | undefined): Promise<Instance> {
   const { client } = setting.cloud;
   const found = last && (await find(setting, last.id));
-  const instance = found ?? (await launched(setting, verb));
+  const making = found ? undefined : await patiently(() => made(setting, verb));
+  const instance = (found ?? making?.instance) as Instance;
   const { id } = instance;
-  if (found === undefined) await until('it runs', async () => (await find(setting, id))?.state === 'running');
+  if (making !== undefined) await succeed(setting, making);
   else if (instance.state === 'paused')
     await succeed(setting, await patiently(() => client.resumeInstance({ params: { id } })));
   else if (instance.state !== 'running')
@@ -120,12 +121,9 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
   return answer.value;
 }
 
-async function launched(setting: LibvirtCloud, { launch: options }: VerbUnderFault): Promise<Instance> {
-  const name = `vm-${randomBytes(4).toString('hex')}`;
-  const body = { ...setting.spec, ...options, name };
-  const launch = await patiently(() => setting.cloud.client.launchInstance({ body }));
-  await succeed(setting, launch);
-  return launch.instance;
+async function made({ cloud, spec }: LibvirtCloud, { make }: VerbUnderFault) {
+  if (make !== undefined) return make(cloud.client);
+  return cloud.client.launchInstance({ body: { ...spec, name: `vm-${randomBytes(4).toString('hex')}` } });
 }
 
 async function succeed(setting: LibvirtCloud, { operationId }: { operationId: OperationId }): Promise<void> {
@@ -152,12 +150,13 @@ async function settled(setting: LibvirtCloud, verb: VerbUnderFault, id: Instance
   await until('what was asked for holds', async () => {
     seen = await find(setting, id);
     if (fault?.takesMemory && verb.withoutMemory?.(seen)) return true;
-    return verb.holds(seen);
+    return verb.holds(seen, setting);
   }).catch((error) => {
     throw new Error(`it is ${seen?.state} (${seen?.observedState}): ${seen?.stateReason ?? error.message}`);
   });
   await agrees(setting, id);
-  await nothingLeft(setting);
+  await nothingLeft(setting, verb.leavesDomains);
+  await nothingFromOutside(setting);
 }
 
 /** The API and libvirt say the same of an instance, as soon as nothing is under way. */
@@ -174,53 +173,19 @@ async function agrees(setting: LibvirtCloud, id: InstanceId): Promise<void> {
 }
 
 async function domainState(id: InstanceId, domainName: string | undefined): Promise<string> {
-  const isIt = (name: string) => name.endsWith(id) || name === domainName;
-  const names = (await virsh('list', '--all', '--name')).split('\n').filter(isIt);
-  if (names.length > 1) throw new Error(`${id} is there ${names.length} times`);
-  const [name] = names;
-  if (name === undefined) return 'absent';
-  const state = (await virsh('domstate', name)).trim();
-  if (state === 'shut off') {
-    const saved = (await virsh('list', '--all', '--name', '--with-managed-save')).split('\n').includes(name);
-    return saved ? 'hibernated' : 'stopped';
-  }
-  return state === 'idle' ? 'running' : state;
+  const domains = (await virsh('list', '--all', '--managed-save'))
+    .split('\n')
+    .map((line) => line.trim().split(/ {2,}/));
+  const states = domains.flatMap(([, name = '', state = '']) =>
+    name.endsWith(id) || name === domainName ? [state] : [],
+  );
+  if (states.length > 1) throw new Error(`${id} is there ${states.length} times`);
+  const [state = 'absent'] = states;
+  return { idle: 'running', 'shut off': 'stopped', saved: 'hibernated' }[state] ?? state;
 }
 
-/** Instances, domains, folders and rows are the same. */
-async function nothingLeft(setting: LibvirtCloud): Promise<void> {
-  const { cloud, folder } = setting;
-  let difference = '';
-  const clean = async () => {
-    const wanted = (await cloud.client.listInstances({ query: {} })).items
-      .map(({ id }) => id)
-      .sort()
-      .join();
-    const domains = (await virsh('list', '--all', '--uuid')).trim().split('\n').filter(Boolean).length;
-    const folders = readdirSync(join(folder, 'storage', 'instances'))
-      .sort()
-      .join();
-    const counts = await cloud.store.db
-      .selectFrom('hosts')
-      .select(({ selectFrom }) => [
-        'allocated_vcpus',
-        selectFrom('instances')
-          .where('allocated', '=', true)
-          .select(({ fn }) => fn.sum('vcpus').as('sum'))
-          .as('promised'),
-      ])
-      .executeTakeFirstOrThrow();
-    const amount = wanted === '' ? 0 : wanted.split(',').length;
-    difference = `instances ${wanted}; ${domains} domains; folders ${folders}; allocated ${counts.allocated_vcpus} of ${counts.promised ?? 0}`;
-    return wanted === folders && domains === amount && counts.allocated_vcpus === Number(counts.promised ?? 0);
-  };
-  await until('nothing is left behind', clean, { timeoutMs: 20_000, intervalMs: 100 }).catch(() => {
-    throw new Error(`left behind or lost: ${difference}`);
-  });
-}
-
-async function cleanUp(setting: LibvirtCloud, id: InstanceId): Promise<void> {
+async function cleanUp(setting: LibvirtCloud, { leavesDomains }: VerbUnderFault, id: InstanceId): Promise<void> {
   if ((await find(setting, id)) === undefined) return;
   await succeed(setting, await setting.cloud.client.deleteInstance({ query: {}, params: { id } }));
-  await nothingLeft(setting);
+  await nothingLeft(setting, leavesDomains);
 }

@@ -68,7 +68,10 @@ export const Instance = Type.Object(
       Type.Literal('launched'),
       Type.Literal('adopted', { description: 'somebody else made its domain; definition and disks are as they came' }),
     ]),
-    domainName: Type.String({ description: 'name of the libvirt domain, as virsh list shows it' }),
+    domainName: Type.String({
+      description:
+        'name of the libvirt domain, as virsh list shows it; after a change of name, once the guest is next off',
+    }),
     ...deviceFields,
     launchPath: Type.Union([Type.Literal('cold'), Type.Literal('warm')], {
       description: 'warm: it began as a copy of a guest that was running',

@@ -1,0 +1,112 @@
+// Verbs of what an instance has plugged in: volumes, network cards, a disc.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Instance } from '@virga/contract/rest/instances';
+import { virsh } from '../libvirt-cloud.ts';
+import { type Ask, off, params, type Step, says, start, startIfOff, type VerbUnderFault } from './verb-under-fault.ts';
+import { freeVolume } from './volume-verbs.ts';
+
+const attach: Ask = async (client, it) => {
+  const volume = (await client.listVolumes({ query: {} })).items.find(({ attachment }) => attachment === null);
+  // It came true, though the operation failed: there is none left.
+  if (volume === undefined) return start(client, it);
+  return client.attachVolume({ ...params(it), body: { volume: volume.id } });
+};
+
+/** One volume, in a guest that runs. */
+const withVolume: readonly Step[] = [
+  async (client, it) => (it.volumes.length === 0 ? freeVolume(client, it) : undefined),
+  async (client, it) => (it.volumes.length === 0 ? attach(client, it) : undefined),
+];
+
+/** A guest without an operating system lets no device go while it runs. */
+const offAndBare: Step = async (client, it) =>
+  it.volumes.length > 0 || it.networkInterfaces.length > 1 ? off(client, it) : undefined;
+const detachAll: Step = async (client, it) =>
+  it.volumes[0] && client.detachVolume({ params: { id: it.id, volumeId: it.volumes[0].id } });
+
+const addNic: Ask = (client, it) => client.addNetworkInterface({ ...params(it), body: { network: 'default' } });
+/** One that is gone is told as not found. */
+const removeNic = async (client: Parameters<Ask>[0], { id }: Instance, nic: Instance['networkInterfaces'][number]) =>
+  client.removeNetworkInterface({ params: { id, nicId: nic.id } });
+const removeSecond: Step = async (client, it) =>
+  it.networkInterfaces[1] && removeNic(client, it, it.networkInterfaces[1]);
+const addSecond: Step = async (client, it) => (it.networkInterfaces[1] ? undefined : addNic(client, it));
+
+const hasDomainDisks = async (it: Instance, count: number): Promise<boolean> =>
+  (await virsh('domblklist', it.domainName)).split('\n').filter((line) => line.includes('/volumes/')).length === count;
+const hasCards = async (it: Instance, ...options: string[]): Promise<boolean> =>
+  (await virsh('domiflist', ...options, it.domainName)).match(/52:54:00/g)?.length === it.networkInterfaces.length;
+
+const insert: Ask = (client, it) => client.changeCdrom({ ...params(it), body: { image: 'disc' } });
+const eject: Ask = (client, it) => client.changeCdrom({ ...params(it), body: { image: null } });
+
+const otherIops = ({ volumes: [volume] }: Instance) => (volume?.limits?.iops === 500 ? 600 : 500);
+
+export const deviceVerbs: readonly VerbUnderFault[] = [
+  {
+    name: 'attach of a volume',
+    before: [offAndBare, detachAll, startIfOff, freeVolume],
+    ask: attach,
+    holds: async (it) =>
+      it?.volumes.every(({ state: is }) => is === 'attached') === true && hasDomainDisks(it, it.volumes.length),
+  },
+  {
+    name: 'grow of a volume that a guest has',
+    before: withVolume,
+    ask: (client, it) => {
+      const [{ id, sizeBytes }] = it.volumes as [Instance['volumes'][number]];
+      return client.resizeVolume({ params: { id }, body: { sizeGib: sizeBytes / 1024 ** 3 + 1 } });
+    },
+    holds: async (it) =>
+      it?.volumes[0] !== undefined &&
+      says(['domblkinfo', it.domainName, it.volumes[0].target], String(it.volumes[0].sizeBytes)),
+  },
+  {
+    name: 'limit of a volume',
+    before: withVolume,
+    ask: (client, it) =>
+      client.limitDisk({ params: { id: it.id, volumeId: it.volumes[0]!.id }, body: { iops: otherIops(it) } }),
+    holds: async (it) =>
+      it?.volumes[0] !== undefined &&
+      says(['blkdeviotune', it.domainName, it.volumes[0].target], `: ${it.volumes[0].limits?.iops}\n`),
+  },
+  {
+    name: 'detach of a volume from a stopped one',
+    before: [...withVolume, off],
+    ask: async (client, it) => {
+      const [volume] = (await client.getInstance(params(it))).volumes;
+      if (volume === undefined) return start(client, it); // it came true, though the operation failed
+      return client.detachVolume({ params: { id: it.id, volumeId: volume.id } });
+    },
+    holds: async (it) => it?.volumes.length === 0 && hasDomainDisks(it, 0),
+  },
+  {
+    name: 'another network card',
+    before: [offAndBare, removeSecond, startIfOff],
+    ask: addNic,
+    holds: async (it) => it !== undefined && hasCards(it),
+  },
+  {
+    name: 'removal of a network card from a stopped one',
+    before: [addSecond, off],
+    ask: (client, it) => removeNic(client, it, it.networkInterfaces[1]!),
+    holds: async (it) => it?.networkInterfaces.length === 1 && hasCards(it, '--inactive'),
+  },
+  {
+    name: 'inserting a disc',
+    before: [async (client, it) => (it.cdrom?.imageId ? eject(client, it) : undefined)],
+    ask: insert,
+    holds: async (it) => it?.cdrom?.imageName === 'disc' && says(['domblklist', it.domainName], it.cdrom.imageId!),
+  },
+  {
+    name: 'ejecting a disc',
+    before: [async (client, it) => (it.cdrom?.imageId ? undefined : insert(client, it))],
+    ask: eject,
+    holds: async (it, { folder }) =>
+      it?.cdrom?.imageId === null &&
+      !(await says(['domblklist', it.domainName], '/images/')) &&
+      // Somebody may delete the disc now.
+      readFileSync(join(folder, 'storage/instances', it.id, 'discs.json'), 'utf8').trim() === '[]',
+  },
+];

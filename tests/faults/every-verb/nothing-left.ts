@@ -1,0 +1,72 @@
+// What is in the database, on the host and in its folders is the same: nothing was lost, nothing left behind, and nothing taken
+// for what it is not.
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { until } from '@virga/testing/until';
+import { type LibvirtCloud, virsh } from '../libvirt-cloud.ts';
+
+/** @throws Error something is too much, or missing */
+export async function nothingLeft({ cloud, folder }: LibvirtCloud, foreignDomains = 0): Promise<void> {
+  const { client } = cloud;
+  const storage = join(folder, 'storage');
+  let difference = '';
+  const clean = async () => {
+    const [instances, volumes] = await Promise.all([
+      client.listInstances({ query: {} }),
+      client.listVolumes({ query: {} }),
+    ]);
+    const cards = instances.items.reduce((sum, { networkInterfaces }) => sum + networkInterfaces.length, 0);
+    const counts = await cloud.store.db
+      .selectFrom('hosts')
+      .select(({ selectFrom }) => [
+        'allocated_vcpus',
+        selectFrom('instances')
+          .where('allocated', '=', true)
+          .select(({ fn }) => fn.sum('vcpus').as('sum'))
+          .as('promised'),
+      ])
+      .executeTakeFirstOrThrow();
+    const pairs: Record<string, [unknown, unknown]> = {
+      instances: [idsOf(instances.items), idsIn(join(storage, 'instances'))],
+      volumes: [idsOf(volumes.items), idsIn(join(storage, 'volumes'))],
+      domains: [instances.items.length + foreignDomains, lines(await virsh('list', '--all', '--uuid')).length],
+      leases: [cards, await countLeases()],
+      vcpus: [Number(counts.promised ?? 0), counts.allocated_vcpus],
+    };
+    const different = Object.entries(pairs).filter(([, [wanted, found]]) => wanted !== found);
+    difference = different.map(([what, [wanted, found]]) => `${what}: ${found} instead of ${wanted}`).join('; ');
+    return difference === '';
+  };
+  await until('nothing is left behind', clean, { timeoutMs: 20_000, intervalMs: 100 }).catch((error) => {
+    throw new Error(`left behind or lost: ${difference || error.message}`, { cause: error });
+  });
+}
+
+/** Nobody but Virga changes definitions here. @throws Error it takes a change of its own for somebody else's */
+export async function nothingFromOutside({ cloud }: LibvirtCloud): Promise<void> {
+  const told = await cloud.store.db
+    .selectFrom('events')
+    .select('message')
+    .where('type', '=', 'instance.changed-outside')
+    .executeTakeFirst();
+  if (told) throw new Error(told.message);
+}
+
+const idsOf = (resources: readonly { id: string }[]): string =>
+  resources
+    .map(({ id }) => id)
+    .sort()
+    .join();
+
+const idsIn = (folder: string): string => readdirSync(folder).sort().join();
+
+const lines = (text: string): string[] => text.split('\n').filter((line) => line.trim() !== '');
+
+/** The networks of the cloud stay the same. */
+let networks: string[] | undefined;
+
+async function countLeases(): Promise<number> {
+  networks ??= lines(await virsh('net-list', '--all', '--name'));
+  const definitions = await Promise.all(networks.map((name) => virsh('net-dumpxml', name.trim())));
+  return definitions.join('').match(/<host mac=/g)?.length ?? 0;
+}
