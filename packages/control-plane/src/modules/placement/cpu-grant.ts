@@ -164,18 +164,20 @@ function preferred(cores: readonly HostCpu[][], present: readonly number[]): Hos
   return [...cores].sort((one, other) => Number(has(other)) - Number(has(one)) || other[0]!.id - one[0]!.id);
 }
 
-/** Cores with that many threads, as few idle ones as possible. */
+/** Cores with that many threads, as few idle ones as possible; with all of which it has one already. */
 function pick(cores: readonly HostCpu[][], vcpus: number, present: readonly number[]): HostCpu[][] | undefined {
-  const chosen: HostCpu[][] = [];
-  let missing = vcpus;
-  for (const core of preferred(cores, present)) {
+  const kept = present.slice(0, vcpus);
+  const chosen = cores.filter((core) => core.some(({ id }) => kept.includes(id)));
+  let missing = vcpus - chosen.flat().length;
+  const others = preferred(cores, []).filter((core) => !chosen.includes(core));
+  for (const core of others) {
     if (missing <= 0) break;
-    if (core.length > missing && !core.some(({ id }) => present.includes(id))) continue;
+    if (core.length > missing) continue;
     chosen.push(core);
     missing -= core.length;
   }
   if (missing <= 0) return chosen;
-  const rest = preferred(cores, present).filter((core) => !chosen.includes(core));
+  const rest = others.filter((core) => !chosen.includes(core));
   const smallest = rest.sort((one, other) => one.length - other.length)[0];
   return smallest && [...chosen, smallest];
 }

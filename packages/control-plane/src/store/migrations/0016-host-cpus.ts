@@ -16,8 +16,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     create table host_cpus (
       host_id text not null references hosts on delete cascade,
       cpu integer not null check (cpu >= 0),
-      instance_id text not null constraint host_cpus_instance references instances on delete cascade
-        deferrable initially deferred,
+      -- Who goes gives them back in the same transaction, so that the sums of the host follow.
+      instance_id text not null constraint host_cpus_instance references instances deferrable initially deferred,
       -- The vCPU that runs there; null for a sibling that is left idle.
       vcpu integer check (vcpu >= 0),
       constraint host_cpus_one_owner primary key (host_id, cpu),
@@ -26,7 +26,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     create index host_cpus_instance_id on host_cpus (instance_id);
 
     create table instance_nodes (
-      instance_id text primary key references instances on delete cascade deferrable initially deferred,
+      instance_id text primary key references instances deferrable initially deferred,
       host_id text not null references hosts on delete cascade,
       node integer not null check (node >= 0)
     );
