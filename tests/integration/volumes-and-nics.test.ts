@@ -109,6 +109,43 @@ test('volumes and network interfaces come and go while guests run, and virsh see
     assert.ok(limited > 3 && limited > free + 2, `${limited} s, ${free} s`);
   });
 
+  await step(
+    'a scratch volume is plugged in with a cache and a thread of its own, which the guest and virsh see',
+    async () => {
+      await virga.done('volumes create spool --size 1GiB --instance web --scratch --wait');
+      const { exit, stderr } = await virga.cli(['attach', 'web', 'spool', '--cache', 'unsafe', '--aio', 'native']);
+      assert.equal(exit, 2);
+      assert.match(stderr, /Native AIO needs a cache mode that bypasses/);
+      const domain = await domainOf('web');
+      await virga.done('attach web spool --cache writethrough --io-thread --wait');
+      await until('the guest sees it', async () => (await inGuest('web', 'ls /sys/block')).includes('vdc'));
+      assert.equal(await inGuest('web', 'cat /sys/block/vdc/queue/write_cache'), 'write through');
+      assert.match(await virsh('dumpxml', domain), /cache='writethrough' io='threads' discard='unmap' iothread='3'/);
+      for (const which of [[], ['--config']]) assert.match(await virsh('iothreadinfo', domain, ...which), /^ 3 /m);
+      assert.equal(
+        await inGuest('web', 'dd if=/dev/zero of=/dev/vdc bs=64k count=16 2>/dev/null && sync && echo y'),
+        'y',
+      );
+      assert.equal((await virga.json('drift web')).last, null, 'nobody has changed anything beside Virga');
+      await virga.done('detach web spool --wait');
+      assert.match(await virsh('iothreadinfo', domain), /No IOThreads found/);
+      await virga.done('volumes delete spool --yes --wait');
+    },
+  );
+
+  await step(
+    'what the disks of the host keep through a power cut is shown, and write-back refused accordingly',
+    async () => {
+      const disks: { writeback: string; storage: string | null; protection: { read: unknown[] } }[] =
+        await virga.json('hosts disks');
+      const { exit, stderr } = await virga.cli(['disks', 'set', 'web', 'root', '--cache', 'writeback']);
+      const risky = disks.some(({ storage, writeback }) => storage !== null && writeback === 'refused');
+      assert.equal(exit, risky ? 2 : 0, stderr);
+      if (risky) assert.match(stderr, /write cache.*\n.*virga hosts allow-volatile-writeback/s);
+      await virga.done('disks set web root --default --wait');
+    },
+  );
+
   await step('a network interface is added with its address, and the guest gets that by DHCP', async () => {
     await virga.done('nics add web lab --address 10.203.0.50 --wait');
     assert.equal((await cardsOf('web')).length, 2);
