@@ -9,6 +9,7 @@ import { startControlPlane } from '@virga/control-plane/control-plane';
 import { openLibvirtAgent } from '@virga/host-agent/libvirt/libvirt-agent';
 import type { Logger } from 'pino';
 import { buildId, version } from '../build-info.ts';
+import { checkoutPath } from '../machine/checkout.ts';
 import { writeCloudId } from './cloud-id.ts';
 import { type Folders, prepareFolders, probeKernel } from './folders.ts';
 import { openStateDatabase } from './open-state-database.ts';
@@ -58,6 +59,7 @@ export async function runServer({ folders, settings, stream, onReady, signal }: 
       storagePath: settings.storage,
       acceleration: settings.acceleration,
       probe: { kernelPath: probeKernel(folders) },
+      benchImage: { recipe: checkoutPath('images', 'bench', 'build') },
       log: log.child({ part: 'host-agent' }),
     });
     undo.defer(() => agent.close());
