@@ -98,6 +98,20 @@ test('what an owner no longer wants is taken back, and what somebody else change
   assert.deepEqual([await textAt(ksm), await changes.drift()], ['1', []]);
 });
 
+test('what one owner asks for touches no place of another', async () => {
+  const changes = open();
+  await changes.apply('tuning', [value(thp, 'always')]);
+  await file(thp, 'never\n');
+  assert.deepEqual(await changes.plan('repair', [value(ksm, '1')]), [
+    { kind: 'value', path: ksm, now: '0', after: '1', why: 'For a test.' },
+  ]);
+  await changes.apply('repair', [value(ksm, '1')]);
+  await changes.undo('repair');
+  assert.equal(await textAt(thp), 'never\n');
+  await changes.undo('tuning');
+  assert.equal(await textAt(thp), 'madvise');
+});
+
 test('a setting that the host does not take leaves everything as it was', async () => {
   const refusing = open((step, path) => {
     if (step === 'set' && path === ksm) throw Object.assign(new Error('no'), { code: 'EINVAL' });

@@ -43,12 +43,13 @@ export class HostChanges {
   /** What `apply` would change now. @throws HostSettingRefused the host has no such place */
   async plan(owner: string, wanted: readonly WantedSetting[]): Promise<HostChange[]> {
     const places = await this.read();
-    return this.changesTo(places, await this.wish(places, owner, wanted));
+    return this.changesTo(places, await this.wish(places, owner, wanted), owner);
   }
 
   /**
    * Makes the settings of an owner exactly these: new ones are made, those that it no longer wants are taken back, and what
-   * somebody else has changed since is set right. Places come in the order of `wanted`. Idempotent.
+   * somebody else has changed since is set right. Places come in the order of `wanted`; those that are none of this owner's
+   * stay as they are. Idempotent.
    * @returns what was changed
    * @throws HostSettingRefused the host has no such place, or the kernel refused a setting; all is as before
    */
@@ -56,7 +57,7 @@ export class HostChanges {
     return this.lock.run('record', async () => {
       const places = await this.read();
       const next = await this.wish(places, owner, wanted);
-      const changes = await this.changesTo(places, next);
+      const changes = await this.changesTo(places, next, owner);
       // Durable before anything is made. Places that go are still ours until they are as before.
       await this.write(mapPlaces(next, (place, key) => (place.layers.length > 0 ? place : places[key]!)));
       const made: HostChange[] = [];
@@ -122,9 +123,11 @@ export class HostChanges {
   }
 
   /** Where the host is not as it should be. A place that has gone with its device, and is to be as before, is no change. */
-  private async changesTo(places: Places, next: Places): Promise<HostChange[]> {
+  private async changesTo(places: Places, next: Places, owner?: string): Promise<HostChange[]> {
     const changes: HostChange[] = [];
+    const isOf = ({ layers }: Place) => owner === undefined || layers.some((layer) => layer.owner === owner);
     for (const [key, place] of Object.entries(next)) {
+      if (!isOf(place) && !(places[key] && isOf(places[key]))) continue;
       const target = inForce(place);
       const now = await readSetting(this.options.system, target);
       if (sameSetting(now, target) || (now === undefined && place.layers.length === 0)) continue;
