@@ -72,6 +72,20 @@ test('QEMU really opens a disk in the way that was asked for', async (t) => {
   if (diskAbilities.ioUring) assert.deepEqual(await start({ aio: 'io_uring' }), { ...direct, hasRing: true });
 });
 
+test('io_uring is refused where QEMU cannot use it, and nothing is there then', async (t) => {
+  const run: HostSystem['run'] = async (program, args, options) => {
+    if (args.includes('io_uring')) throw new Error('qemu-img: Could not set AIO state: Operation not permitted');
+    return realHostSystem.run(program, args, options);
+  };
+  const host = await open(t, { system: { ...realHostSystem, run } });
+  assert.equal((await host.agent.facts()).diskAbilities.ioUring, false);
+  const base = cached(host);
+  const desired: DesiredInstance = { ...base, rootDisk: { ...base.rootDisk, driver: { aio: 'io_uring' } } };
+  const field = '/rootDisk/driver/aio';
+  await assert.rejects(host.agent.applyInstance(desired), { code: 'HostIncapable', field });
+  assert.deepEqual(await readdir(join(host.storagePath, 'instances')), []);
+});
+
 const refusal = { code: 'VolatileWriteCache', field: '/rootDisk/driver/cache' };
 
 test('on the disk of this machine, write-back needs an administrator who names it', async (t) => {

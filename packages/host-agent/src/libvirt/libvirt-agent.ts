@@ -97,7 +97,7 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
   const storage = await openStorage(options.storagePath);
   const hypervisor = new Hypervisor(options);
   const directIo = await probeDirectIo(storage);
-  const findAbilities = async () => ({ directIo, ioUring: await canUseIoUring({ hypervisor, storage, log }) });
+  const findAbilities = async () => ({ directIo, ioUring: await canUseIoUring({ hypervisor, system, log }) });
   const disks = new DiskWatch({ system, clock, storagePath: storage.path, findAbilities });
   const context: AgentContext = {
     hypervisor,
