@@ -39,6 +39,8 @@ export type UsageTables = {
     vcpus: number;
     cpus: number;
     cpus_max: number;
+    /** The highest average over five minutes. */
+    cpus_high: number;
     cpus_waiting: number | null;
     memory_mib: number;
     memory_used_mib: number | null;

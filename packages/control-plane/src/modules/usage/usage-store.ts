@@ -30,6 +30,7 @@ const tables = {
       'io_pressure',
     ],
     maxima: ['cpus_busy_max', 'busiest_cpu', 'memory_used_mib_max'],
+    ofFiveMinutes: {},
   },
   instance_usage: {
     key: 'instance_id',
@@ -47,6 +48,8 @@ const tables = {
       'sent_bytes',
     ],
     maxima: ['cpus_max', 'memory_used_mib_max'],
+    /** The highest of the averages over five minutes, by what it is the average of. */
+    ofFiveMinutes: { cpus_high: 'cpus' },
   },
 } as const;
 const tableNames = Object.keys(tables) as (keyof typeof tables)[];
@@ -71,9 +74,10 @@ export async function insertSample(
         ${host.receivedBytes}, ${host.sentBytes}, ${host.cpuPressure}, ${host.memoryPressure}, ${host.ioPressure})
       on conflict do nothing
     )
-    insert into instance_usage (instance_id, at, step, seconds, vcpus, cpus, cpus_max, cpus_waiting, memory_mib,
+    insert into instance_usage (instance_id, at, step, seconds, vcpus, cpus, cpus_max, cpus_high, cpus_waiting, memory_mib,
       memory_used_mib, memory_used_mib_max, resident_mib, read_bytes, written_bytes, disk_requests, received_bytes, sent_bytes)
-    select instances.id, ${at}::timestamptz, 1, ${host.seconds}::real, seen.vcpus, seen.cpus, seen.cpus, seen.cpus_waiting, seen.memory_mib,
+    select instances.id, ${at}::timestamptz, 1, ${host.seconds}::real, seen.vcpus, seen.cpus, seen.cpus, seen.cpus, seen.cpus_waiting,
+      seen.memory_mib,
       seen.memory_used_mib, seen.memory_used_mib, seen.resident_mib, seen.read_bytes, seen.written_bytes, seen.disk_requests,
       seen.received_bytes, seen.sent_bytes
     from unnest(${each((it) => it.uuid)}::uuid[], ${each((it) => it.vcpus)}::real[], ${each((it) => it.cpus)}::real[],
@@ -140,14 +144,16 @@ async function rollUpTable(
   begin: Date,
   until: Date,
 ): Promise<void> {
-  const { key, averages, maxima } = tables[name];
-  const columns = [...averages, ...maxima];
+  const { key, averages, maxima, ofFiveMinutes } = tables[name];
+  const columns = [...averages, ...maxima, ...Object.keys(ofFiveMinutes)];
+  // A column that is not known for part of the time is the average of the rest.
+  const average = (it: string) =>
+    `sum(${it} * seconds::float8) / nullif(sum(seconds::float8) filter (where ${it} is not null), 0)`;
+  const highest = (it: string) => `max(${it})`;
   const values = [
-    // A column that is not known for part of the time is the average of the rest.
-    ...averages.map(
-      (it) => `sum(${it} * seconds::float8) / nullif(sum(seconds::float8) filter (where ${it} is not null), 0)`,
-    ),
-    ...maxima.map((it) => `max(${it})`),
+    ...averages.map(average),
+    ...maxima.map(highest),
+    ...Object.entries(ofFiveMinutes).map(([high, column]) => (step === 5 ? average(column) : highest(high))),
   ];
   const list = (parts: readonly string[]): RawBuilder<unknown> => sql.raw(parts.join(', '));
   await sql`

@@ -43,6 +43,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       vcpus real not null,
       cpus real not null,
       cpus_max real not null,
+      -- The highest average over five minutes.
+      cpus_high real not null,
       cpus_waiting real,
       memory_mib real not null,
       -- Null: the guest does not tell.
