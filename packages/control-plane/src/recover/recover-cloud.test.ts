@@ -7,6 +7,7 @@ import { allowVolatileWriteback } from '../modules/hosts/host-disks.ts';
 import { listHosts } from '../modules/hosts/host-operations.ts';
 import { adoptInstance } from '../modules/instances/adopt-instance.ts';
 import { attachVolume } from '../modules/instances/attach-volume.ts';
+import { changeCpu } from '../modules/instances/change-cpu.ts';
 import { getInstance, stopInstance } from '../modules/instances/instance-operations.ts';
 import { releaseInstance } from '../modules/instances/release-instance.ts';
 import { resizeInstance } from '../modules/instances/resize-instance.ts';
@@ -56,6 +57,7 @@ async function everyRow({ db }: Store) {
       .execute(),
     networks: await db.selectFrom('networks').selectAll().orderBy('id').execute(),
     images: await db.selectFrom('images').selectAll().orderBy('id').execute(),
+    cpus: await db.selectFrom('host_cpus').selectAll().orderBy('cpu').execute(),
     projects: await db.selectFrom('projects').selectAll().orderBy('id').execute(),
     leases: await db.selectFrom('foreign_leases').selectAll().orderBy('address').execute(),
     taken: await db
@@ -90,6 +92,9 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
     driver: { cache: 'writeback', ioThread: true },
   });
   await cloud.succeeded(attached.operationId);
+  await cloud.succeeded(
+    (await changeCpu(deps, operator, running.id, { policy: 'dedicated', shares: 200 })).operationId,
+  );
   cloud.host().keepMemory(true, running.id);
   await cloud.succeeded((await resizeInstance(deps, operator, running.id, { memoryMib: 128 })).operationId);
   await assert.rejects(releaseInstance(deps, operator, running.id), { code: 'Conflict', detail: /volumes attached/ });

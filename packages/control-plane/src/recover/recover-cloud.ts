@@ -19,6 +19,7 @@ import type { KeptProject } from '../modules/projects/kept-project.ts';
 import { inTransaction, openStore, type Tx } from '../store/database.ts';
 import { migrate } from '../store/migrate.ts';
 import { type CloudPart, chooseCloud } from './choose-cloud.ts';
+import { recoverCpus } from './recovered-cpus.ts';
 import { recoverReleased } from './recovered-releases.ts';
 import { hostOf, imageRow, instanceRow, keptOf, networkRow, schedulesOf } from './recovered-rows.ts';
 import { recoverAllowances, recoverAttachments, recoverVolumes } from './recovered-volumes.ts';
@@ -201,6 +202,7 @@ async function writeInstance(tx: Tx, found: FoundInstance, host: HostPart, leftA
     row[column] = null;
   }
   await tx.insertInto('instances').values(row).execute();
+  if (row.allocated) await recoverCpus(tx, found, host.id);
   for (const [position, { id, networkId, mac, address, limits }] of found.desired.nics.entries()) {
     const network = await tx.selectFrom('networks').select('id').where('id', '=', networkId).executeTakeFirst();
     if (!network) {

@@ -7,7 +7,7 @@ import { sql } from 'kysely';
 import type { Tx } from '../../store/database.ts';
 import { notify } from '../../store/notifications.ts';
 import { divideAnew } from '../hosts/vcpu-capacity.ts';
-import { grantCpus, type HostCpus } from './cpu-grant.ts';
+import { coresOf, grantCpus, type HostCpus } from './cpu-grant.ts';
 
 /** What an instance asks of the CPUs of its host, or has of them. */
 export type CpuClaim = {
@@ -78,6 +78,24 @@ export async function trimCpus(tx: Tx, hostId: HostId, instanceId: InstanceId, v
     .set({ vcpu: null })
     .where('instance_id', '=', instanceId)
     .where('vcpu', '>=', vcpus)
+    .execute();
+  await tellDivided(tx, hostId);
+}
+
+/** Gives each instance the rest of its cores: what its host has said of them may be news. */
+export async function completeCores(tx: Tx, hostId: HostId): Promise<void> {
+  const host = await tx.selectFrom('hosts').select('facts').where('id', '=', hostId).forUpdate().executeTakeFirst();
+  const held = await tx.selectFrom('host_cpus').selectAll().where('host_id', '=', hostId).execute();
+  const ownerOf = new Map(held.map(({ cpu, instance_id }) => [cpu, instance_id]));
+  const missing = coresOf(host?.facts?.cpus ?? []).flatMap((core) => {
+    const owner = core.map(({ id }) => ownerOf.get(id)).find((id) => id !== undefined);
+    const free = core.filter(({ id }) => !ownerOf.has(id));
+    return owner === undefined ? [] : free.map(({ id }) => ({ cpu: id, instance_id: owner }));
+  });
+  if (missing.length === 0) return;
+  await tx
+    .insertInto('host_cpus')
+    .values(missing.map((row) => ({ ...row, host_id: hostId, vcpu: null })))
     .execute();
   await tellDivided(tx, hostId);
 }

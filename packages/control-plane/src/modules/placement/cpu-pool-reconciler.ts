@@ -3,6 +3,8 @@
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { RegisteredHost } from '../../agents/agent-registry.ts';
 import type { Deps } from '../../deps.ts';
+import { inTransaction } from '../../store/database.ts';
+import { completeCores } from './cpu-claims.ts';
 import { readPools } from './cpu-pools.ts';
 
 export class CpuPoolReconciler {
@@ -52,6 +54,7 @@ export class CpuPoolReconciler {
 
   async #tell(): Promise<void> {
     const { db, cloudId } = this.#deps;
+    if (this.#isForced) await inTransaction(db, (tx) => completeCores(tx, this.#host.id));
     const read = await readPools(db, this.#host.id);
     if (!read || (read.generation === read.convergedGeneration && !this.#isForced)) return;
     const { signal } = this.#ending;

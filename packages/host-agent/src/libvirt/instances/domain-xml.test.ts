@@ -67,7 +67,41 @@ const secondNic = { ...desired.nics[0]!, id: 'eni-0123456789abcdef1' as const, m
 
 const burstLimits = { bytesPerSecond: 10_000_000, burstBytesPerSecond: 50_000_000, burstSeconds: 20 };
 
+/** Two nodes with hyper-threads: CPU 0 is the host's, 3 and 7 are somebody's. */
+const layout = {
+  online: [0, 1, 2, 3, 4, 5, 6, 7],
+  isolated: [],
+  nodes: new Map([
+    [0, [0, 1, 4, 5]],
+    [1, [2, 3, 6, 7]],
+  ]),
+};
+const divided: DomainSpec['host']['cpus'] = {
+  division: { layout, pools: { reserved: [0], dedicated: [3, 7] } },
+  weights: { usual: 100, highest: 10_000 },
+  guestModel: null,
+};
+const guestModel = {
+  name: 'Haswell-noTSX',
+  vendor: 'Intel',
+  features: [{ name: 'pdpe1gb', policy: 'require' } as const, { name: 'x2apic', policy: 'disable' } as const],
+};
+const tuned = { ...instanceDefaults.cpu, shares: 200, capPercent: 50 };
+
 const goldens: Record<string, DomainSpec> = {
+  'dedicated-cpus': spec(
+    {
+      ...{ vcpus: 2, maxVcpus: 4 },
+      cpu: { policy: 'dedicated', hostCpus: [3, 7], node: 1, shares: null, capPercent: null },
+      rootDisk: { ...desired.rootDisk, driver: { ioThread: true } },
+    },
+    { cpus: divided },
+  ),
+  'shared-cpus-of-a-node': spec({ cpu: { ...tuned, policy: 'numa', hostCpus: [], node: 1 } }, { cpus: divided }),
+  'common-cpu-model': spec(
+    { maxMemoryMib: 1024 },
+    { cpus: { ...divided, division: { layout, pools: { reserved: [], dedicated: [] } }, guestModel } },
+  ),
   'bios-kvm': spec(),
   'uefi-four-processors': spec({ vcpus: 4, maxVcpus: 4, firmware: 'uefi' }),
   'emulated-without-direct-io': spec({}, { acceleration: 'tcg', directIo: false, vhostNet: false }),
