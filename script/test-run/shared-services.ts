@@ -1,4 +1,5 @@
 // What tests beside the code may count on: a database server and a libvirtd, both private to the run.
+import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { startHypervisor } from '@virga/testing/hypervisor';
@@ -8,6 +9,7 @@ import { startPrivateCluster } from '../../packages/virga/src/server/private-clu
 export type SharedServices = { env: NodeJS.ProcessEnv; close(): Promise<void> };
 
 export async function startSharedServices(): Promise<SharedServices> {
+  mountHugePages();
   const [hypervisor, database] = await Promise.all([startHypervisor(), startDatabase()]);
   return {
     env: {
@@ -18,6 +20,13 @@ export async function startSharedServices(): Promise<SharedServices> {
       await Promise.all([hypervisor.close(), database.stop()]);
     },
   };
+}
+
+/** libvirt gives guests huge pages of what it finds mounted when it is started. */
+function mountHugePages(): void {
+  const path = '/run/hugepages-2M';
+  mkdirSync(path, { recursive: true });
+  execFileSync('mount', ['-t', 'hugetlbfs', '-o', 'pagesize=2M', 'hugetlbfs', path]);
 }
 
 /** The cluster that a server of ours would start, with its user in the run's own copy of the machine's users. */

@@ -35,7 +35,7 @@ export const GuestMemory = Type.Object({
   templateSharedKib: knownKib('what of it lies in the host only once for all copies'),
   templateSavedKib: knownKib('what it would take more without that'),
   mergedKib: knownKib('its pages that the kernel has merged with equal ones (KSM), each counted whole'),
-  mergeable: Type.Union([Type.Boolean(), Type.Null()], { description: 'the kernel may merge its pages' }),
+  mergeable: Type.Boolean({ description: 'the kernel may merge its pages' }),
   hasBalloon: Type.Boolean({ description: 'its host can ask it to give memory back' }),
 });
 export type GuestMemory = Static<typeof GuestMemory>;

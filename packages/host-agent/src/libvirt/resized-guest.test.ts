@@ -61,6 +61,20 @@ test('a running guest is given vCPUs, memory and disk, gives memory back, and a 
   const before = { memoryMib: await memoryMib(id), rootMib: await rootMib(id), boot: await bootId(id) };
   assert.equal(await vcpus(id), 1);
 
+  // The host is short of memory: the guest lends some, of which what it is to have knows nothing.
+  const usableKib = await until(
+    'the guest to tell what it could do without',
+    async () => (await memory(id))?.usableKib ?? undefined,
+  );
+  assert.ok(usableKib > 64 * 1024 && usableKib < 256 * 1024, `${usableKib} KiB`);
+  assert.equal(await agent.lendMemory(id, 192), true);
+  await until('the guest to have lent memory', async () => (await memory(id))?.currentKib === 192 * 1024);
+  assert.equal(await memoryMib(id), before.memoryMib - 64);
+  assert.equal((await memory(id))?.promisedKib, 256 * 1024);
+  assert.equal(await agent.lendMemory(id, 4096), true);
+  await until('the guest to have it again', async () => (await memory(id))?.currentKib === 256 * 1024);
+  assert.equal(await memoryMib(id), before.memoryMib);
+
   const rootDisk = { ...small.rootDisk, sizeBytes: 2 * gibibyte };
   const grown = { ...small, generation: 2, vcpus: 2, memoryMib: 512, rootDisk };
   const observed = await agent.applyInstance(grown);
@@ -119,6 +133,10 @@ test('a guest under KVM is given vCPUs, and keeps them when it does not let go',
   assert.deepEqual([kept.state, kept.generation, kept.sizes?.vcpus], ['running', 3, 3]);
   assert.deepEqual(kept.notes, ['The guest did not let go of its vCPUs; it has fewer when it is started again.']);
 });
+
+async function memory(id: DesiredInstance['id']) {
+  return (await host.agent.hostMemory(host.cloudId)).guests.find((guest) => guest.id === id);
+}
 
 async function sizes(id: DesiredInstance['id']) {
   return (await host.agent.listInstances(host.cloudId)).find((instance) => instance.id === id)?.sizes;

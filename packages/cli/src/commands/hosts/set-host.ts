@@ -1,8 +1,8 @@
 import { VirgaError } from '@virga/contract/errors';
 import type { UpdateHost } from '@virga/contract/rest/host-memory';
 import { defineCommand } from '../../command.ts';
-import { findHost } from '../../lookup.ts';
 import { readSize } from '../../size.ts';
+import { chosenHosts } from './chosen-hosts.ts';
 import { hostRows } from './show-host.ts';
 
 const ofCloud = 'default';
@@ -16,7 +16,7 @@ export const setHost = defineCommand({
       'role admin.',
     section: 'Resources',
   },
-  args: { host: { summary: 'name or id', complete: 'host' } },
+  args: { host: { summary: 'name or id; may be left out where there is one', optional: true, complete: 'host' } },
   options: {
     vcpuOvercommit: { type: 'text', value: 'RATIO', summary: 'vCPUs promised for each thread, such as 4' },
     memoryOvercommit: { type: 'text', value: 'RATIO', summary: 'how many times over memory is promised, such as 1.5' },
@@ -56,8 +56,8 @@ export const setHost = defineCommand({
       });
     }
     const client = await context.client();
-    const { id } = await findHost(client, args.host);
-    const host = await client.updateHost({ params: { id }, body });
+    const [chosen] = await chosenHosts(client, args.host, false);
+    const host = await client.updateHost({ params: { id: chosen!.id }, body });
     await context.print.record(host, hostRows(host, context.nowMs()), host.id);
     return 0;
   },

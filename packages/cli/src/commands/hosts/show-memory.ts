@@ -31,7 +31,7 @@ export const showMemory = defineCommand({
   examples: [
     { command: 'virga hosts memory', explains: 'what is left, and what is saved' },
     { command: 'virga hosts memory --by instance', explains: 'who has it' },
-    { command: 'virga hosts memory alpha --format json', explains: 'all figures, in KiB' },
+    { command: 'virga hosts memory alpha -o json', explains: 'all figures, in KiB' },
   ],
   async run(context, { args, options }) {
     const client = await context.client();
@@ -113,5 +113,5 @@ const instanceColumns: Column<InstanceRow>[] = [
   { header: 'HOST', value: (item) => item.hostName },
   ...sumColumns<InstanceRow>(),
   { header: 'USABLE', value: (item) => size(item.usableKib), whole: true },
-  { header: 'MERGES', value: (item) => (item.mergeable === null ? '-' : item.mergeable ? 'yes' : 'no'), whole: true },
+  { header: 'MERGES', value: (item) => (item.mergeable ? 'yes' : 'no'), whole: true },
 ];

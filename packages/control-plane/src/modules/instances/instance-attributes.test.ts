@@ -104,6 +104,7 @@ test('a launch has the policies that it names, and may not both be protected and
     delete_protection: false,
     autostart: 'restore',
     crash_policy: 'restart',
+    no_merge: false,
     ...neverExpires,
   });
   const both = { ...body, deleteProtection: true, expiresAt: later, expiryAction: 'delete' as const };

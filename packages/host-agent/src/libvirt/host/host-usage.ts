@@ -8,10 +8,8 @@ import type { AgentContext } from '../agent-context.ts';
 import { hostBootId } from './boot-id.ts';
 
 const groups = ['cpu', 'balloon', 'vcpu', 'interface', 'block'] as const;
-/** How old what a balloon driver told may be, in seconds: several times of {@link memoryStatisticsPeriodSeconds}. */
+/** How old what a balloon driver told may be, in seconds: several times what its domain has as the period of that. */
 const staleSeconds = 180;
-/** How often a guest is asked how much memory it uses. Each time wakes it for a moment. */
-export const memoryStatisticsPeriodSeconds = 30;
 const nsPerMs = 1_000_000;
 
 export function hostMeasuring(context: AgentContext): HostMeasuring {

@@ -91,7 +91,8 @@ async function measure(context: AgentContext, { ref, desired, memory, measures }
     templateSharedKib: shared?.sharedKib ?? nothing,
     templateSavedKib: shared?.savedKib ?? nothing,
     mergedKib: own?.mergedKib ?? null,
-    mergeable: own?.mergeable ?? null,
+    // Older kernels do not tell, and then it is as QEMU was told.
+    mergeable: own?.mergeable ?? memory.isShareable,
     hasBalloon: memory.hasBalloon,
   };
 }

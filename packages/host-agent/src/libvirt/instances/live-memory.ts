@@ -15,6 +15,8 @@ export type LiveMemory = {
   pluggedMib: number;
   /** There is none on emulated hardware, nor for what began as a copy of a running guest. */
   hasBalloon: boolean;
+  /** QEMU was not told to keep the kernel from merging it. */
+  isShareable: boolean;
 };
 
 /** Undefined: the domain is gone. */
@@ -36,6 +38,7 @@ export function liveMemoryOf(domain: XmlElement): LiveMemory {
     currentMib: mibAt(domain, 'currentMemory'),
     pluggedMib: mibAt(target, 'current'),
     hasBalloon: childAt(devices, 'memballoon')?.attributes.model === 'virtio',
+    isShareable: childAt(domain, 'memoryBacking', 'nosharepages') === undefined,
   };
 }
 

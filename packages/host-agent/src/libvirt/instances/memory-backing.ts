@@ -17,7 +17,7 @@ export function memoryBackingElement({ memoryBacking: { hugePageKib, mergeable }
   );
 }
 
-/** How often a guest tells what of its memory it could do without. */
+/** How often a guest tells what of its memory it uses. Each time wakes it for a moment. */
 const statsSeconds = 10;
 
 /**

@@ -96,6 +96,13 @@ test('copies of one guest begin in a fraction of a boot, share its memory, and h
     );
     assert.ok(sharedMib > residentMib / 4, `only ${sharedMib} of ${residentMib} MiB are shared`);
   }
+  for (const { id, cloudId: _, ...guest } of (await agent.hostMemory(cloudId)).guests) {
+    const isCopy = copies.some((copy) => copy.id === id);
+    t.diagnostic(`saved by sharing: ${guest.templateSavedKib} KiB of ${guest.residentKib} KiB`);
+    assert.equal(guest.templateSavedKib! > 0 && guest.templateSharedKib! > guest.templateSavedKib! / 2, isCopy);
+    // Copies that wait belong to nobody yet, and the kernel merges across all.
+    assert.equal(guest.mergeable, !isCopy);
+  }
   // With free page reporting this memory would be punched out of the file, two seconds after the guest has given it up.
   await warm.ssh(copies[0]!, 'sync; echo 3 >/proc/sys/vm/drop_caches; sleep 4');
   assert.equal(await hashOf(memory), kept, 'a copy has changed what others see');
