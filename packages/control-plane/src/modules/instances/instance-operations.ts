@@ -13,6 +13,7 @@ import { placeOn } from '../placement/placement.ts';
 import { doomVolumes } from './device-store.ts';
 import { conditionOf } from './instance.ts';
 import { changeInstance, type InstanceChange, joinOperation, type Requester } from './instance-change.ts';
+import { requireDisks } from './instance-disks.ts';
 import { neededBy } from './instance-room.ts';
 import { findInstance, type InstanceRow, selectInstances, toInstance } from './instance-store.ts';
 import { refusal, transition, type Verb } from './instance-transition.ts';
@@ -72,6 +73,7 @@ export async function requireInstance(db: Db | Tx, access: ProjectAccess, id: In
  * @param options.paused it stands still then, until it is resumed
  * @throws NoCapacity | HostUnavailable its host has no room, or is away
  * @throws Conflict it is paused, or being deleted
+ * @throws HostIncapable | VolatileWriteCache its host would refuse one of its disks
  */
 export async function startInstance(
   deps: Deps,
@@ -80,7 +82,11 @@ export async function startInstance(
   ifMatch?: number,
   { paused = false }: { paused?: boolean | undefined } = {},
 ): Promise<Changed> {
-  return change(deps, access, id, ifMatch, (tx, row) => decideStart(deps, tx, access, row, { paused }));
+  return change(deps, access, id, ifMatch, async (tx, row) => {
+    const decision = await decideStart(deps, tx, access, row, { paused });
+    if (typeof decision !== 'string') await requireDisks(tx, row);
+    return decision;
+  });
 }
 
 /**
