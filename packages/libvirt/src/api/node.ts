@@ -174,6 +174,21 @@ export function node(session: Session) {
       return comparisons[result] ?? 'incompatible';
     },
 
+    /** How the host's own processor relates to the one in the XML, whatever a hypervisor makes of it. */
+    async compareHostCpu(cpuXml: string, options?: CallOptions): Promise<(typeof comparisons)[number]> {
+      const { result } = await session.call(calls.connectCompareCpu, { xml: cpuXml, flags: 0 }, options);
+      return comparisons[result] ?? 'incompatible';
+    },
+
+    /** The best processor that all the given ones have in common, whatever a hypervisor makes of it. @returns XML `<cpu>` */
+    async baselineHostCpu(
+      cpuXmls: readonly string[],
+      options?: Flags<typeof baselineFlags> & CallOptions,
+    ): Promise<string> {
+      const args = { xmls: cpuXmls, flags: flagBits(baselineFlags, options) };
+      return (await session.call(calls.connectBaselineCpu, args, options)).xml;
+    },
+
     /** The best processor that all the given hosts can offer. @returns XML `<cpu>` */
     async baselineCpu(
       cpuXmls: readonly string[],

@@ -102,6 +102,18 @@ export const connectGetCpuModelNames = remote(
   struct({ arch: text, needResults: bool, flags: uint }),
   struct({ models: list(text, 8192), count: int }),
 );
+export const connectCompareCpu = remote(
+  158,
+  'connectCompareCpu',
+  struct({ xml: text, flags: uint }),
+  struct({ result: int }),
+);
+export const connectBaselineCpu = remote(
+  162,
+  'connectBaselineCpu',
+  struct({ xmls: list(text, 256), flags: uint }),
+  struct({ xml: text }),
+);
 const hypervisorCpu = { emulator: optionalText, arch: optionalText, machine: optionalText, virtType: optionalText };
 export const connectCompareHypervisorCpu = remote(
   393,
