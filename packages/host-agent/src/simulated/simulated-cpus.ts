@@ -15,7 +15,18 @@ import type { SimulatedHost } from './simulated-host.ts';
 const self = 'host';
 const firstPid = 1000;
 
+/** Hosts of a fleet are alike, and have one between them. */
+const layouts = new Map<string, CpuLayout>();
+
 export function layoutOf(hardware: SimulatedHardware): CpuLayout {
+  const { cpuThreads, numaNodes, threadsPerCore, isolatedCpus } = hardware;
+  const key = JSON.stringify([cpuThreads, numaNodes, threadsPerCore, isolatedCpus]);
+  const layout = layouts.get(key) ?? readLayout(hardware);
+  layouts.set(key, layout);
+  return layout;
+}
+
+function readLayout(hardware: SimulatedHardware): CpuLayout {
   const { cpus, numaNodes } = topologyOf(hardware, []);
   const ofNode = (node: number) => cpus.filter((cpu) => cpu.node === node).map(({ id }) => id);
   return {
