@@ -74,6 +74,14 @@ export class BenchGuest {
     });
   }
 
+  /** What of the host's memory its QEMU has. */
+  residentMib(): Promise<number> {
+    return this.context.hypervisor.ask(`look at the memory of ${this.name}`, async ({ domains }) => {
+      const { rssKib = 0 } = await domains.memoryStats(this.ref);
+      return rssKib / 1024;
+    });
+  }
+
   /** Gone when it returns; one that is gone already is fine. */
   async end(): Promise<void> {
     await this.context.hypervisor.act(`end ${this.name}`, async ({ domains }) => {

@@ -3,7 +3,7 @@ import { hugePageFeature } from '@virga/contract/agent/host-features';
 import { NotPossible } from '../../../host-bench/comparison.ts';
 import { hugePageFeatures } from '../../host/huge-pages.ts';
 import type { Comparison } from './comparison.ts';
-import { measureMemory, memoryConditions, memoryGuestMib, memoryMetrics } from './memory-guest.ts';
+import { measureFreshGuest, memoryConditions, memoryGuestMib, memoryMetrics } from './memory-guest.ts';
 
 const pageKib = 2048;
 const folder = `/sys/kernel/mm/hugepages/hugepages-${pageKib}kB`;
@@ -33,7 +33,7 @@ export const hugePages: Comparison = {
       settings: [ordinary, 'huge pages of 2 MiB'],
       metrics: memoryMetrics,
       conditions: memoryConditions,
-      measure: (setting) => measureMemory(world, setting === ordinary ? {} : { hugePageKib: pageKib }),
+      measure: (setting) => measureFreshGuest(world, setting === ordinary ? {} : { hugePageKib: pageKib }),
     };
 
     async function numberIn(path: string): Promise<number | undefined> {

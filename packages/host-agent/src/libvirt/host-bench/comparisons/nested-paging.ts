@@ -4,7 +4,7 @@ import { NotPossible } from '../../../host-bench/comparison.ts';
 import { benchPrefix } from '../bench-names.ts';
 import { nestedPagingModule, setNestedPaging } from '../nested-paging-module.ts';
 import type { Comparison } from './comparison.ts';
-import { measureMemory, memoryConditions, memoryMetrics } from './memory-guest.ts';
+import { measureFreshGuest, memoryConditions, memoryMetrics } from './memory-guest.ts';
 
 const withoutIt = 'without nested paging';
 
@@ -26,7 +26,7 @@ export const nestedPaging: Comparison = {
       conditions: [...memoryConditions, `${name} is loaded anew before each measurement.`],
       async measure(setting) {
         await setNestedPaging(system, world.folder, setting !== withoutIt);
-        return measureMemory(world);
+        return measureFreshGuest(world);
       },
     };
   },
