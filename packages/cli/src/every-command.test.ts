@@ -36,7 +36,7 @@ import {
 } from '@virga/testing/contract-examples';
 import { type ContractServer, type Handlers, serveContract } from '@virga/testing/contract-server';
 import { aTunedHost, aTuningPlan } from '@virga/testing/tuning-examples';
-import { aHostUsage, anInstanceUsage, aUsageReport } from '@virga/testing/usage-examples';
+import { aHostUsage, anIdleUsage, anInstanceUsage, aUsageReport, usageAnswers } from '@virga/testing/usage-examples';
 import { parse } from 'yaml';
 import { commandTable } from './commands/command-table.ts';
 
@@ -62,18 +62,6 @@ const anAllowedWriteback = {
   key: 'eui.0025385b71b0a1f2',
   allowedBy: 'admin',
   allowedAt: '2026-03-01T12:00:00.000Z',
-};
-
-const anIdleUsage = {
-  id: anInstance().id,
-  name: 'web',
-  cpuPercent: 0,
-  memoryBytes: 536_870_912,
-  residentBytes: 134_217_728,
-  readBytesPerSecond: 0,
-  writtenBytesPerSecond: 0,
-  receivedBytesPerSecond: 0,
-  sentBytesPerSecond: 0,
 };
 
 const cases: Record<string, Case> = {
@@ -303,10 +291,7 @@ const handlers: Required<
   getHostBenchmark: () => aHostBenchmark(),
   cancelHostBenchmark: () => aHostBenchmark(),
   getHost: () => aHost(),
-  getHostUsage: () => aHostUsage(),
-  getInstanceUsage: () => anInstanceUsage(),
-  getUsageReport: () => aUsageReport(),
-  getMetrics: () => '',
+  ...usageAnswers,
   getHostTuning: () => ({ tuning: aTunedHost(), seen: aTuningPlan() }),
   planHostTuning: () => aTuningPlan(),
   tuneHost: () => ({ tuning: aTunedHost(), operationId }),

@@ -1,5 +1,6 @@
 // Examples of usage over time: a host and an instance over an hour, and a report.
 import type { HostUsagePoint, InstanceUsagePoint, InstanceVerdict, UsageReport } from '@virga/contract/rest/host-usage';
+import { anInstance } from './contract-examples.ts';
 
 const from = '2026-03-01T13:00:00.000Z';
 const to = '2026-03-01T14:00:00.000Z';
@@ -50,6 +51,19 @@ const instancePoint = (minute: number): InstanceUsagePoint => ({
 
 export const aHostUsage = () => ({ from, to, step: 'sample' as const, points: minutes.map(hostPoint) });
 export const anInstanceUsage = () => ({ from, to, step: 'sample' as const, points: minutes.map(instancePoint) });
+
+/** What virga stats shows of an instance that does nothing. */
+export const anIdleUsage = {
+  id: anInstance().id,
+  name: 'web',
+  cpuPercent: 0,
+  memoryBytes: 536_870_912,
+  residentBytes: 134_217_728,
+  readBytesPerSecond: 0,
+  writtenBytesPerSecond: 0,
+  receivedBytesPerSecond: 0,
+  sentBytesPerSecond: 0,
+};
 
 export const anInstanceVerdict = (fields: Partial<InstanceVerdict> = {}): InstanceVerdict => ({
   id: 'i-00000000000000001',
@@ -131,3 +145,11 @@ export const aUsageReport = (fields: Partial<UsageReport> = {}): UsageReport => 
   },
   ...fields,
 });
+
+/** What a server answers that knows just these. */
+export const usageAnswers = {
+  getHostUsage: aHostUsage,
+  getInstanceUsage: anInstanceUsage,
+  getUsageReport: () => aUsageReport(),
+  getMetrics: () => '',
+};

@@ -1,10 +1,9 @@
 // The history of usage from the hosts to the report, on simulated hosts whose guests use what the test says.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { VirgaError } from '@virga/contract/errors';
 import type { Instance } from '@virga/contract/rest/instances';
-import { systemClock } from '@virga/host-agent/clock';
-import type { GuestLoad } from '@virga/host-agent/simulated/simulated-load';
 import { SettableClock } from '@virga/testing/settable-clock';
 import { launchOf, SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { systemAccess } from '../../access/system-access.ts';
@@ -20,12 +19,17 @@ const dayMs = 24 * hourMs;
 const start = new Date('2030-01-07T00:00:00Z');
 const access = systemAccess('usage');
 
+type Load = Parameters<ReturnType<SimulatedCloud['host']>['setLoad']>[1];
+
 /** A cloud in which time passes, and samples are taken, only when the test says so. */
 async function cloudIn(hosts: number, periodMs: number) {
   const clock = new SettableClock(start);
   // The hosts have a clock of their own, which nobody sets.
   let upMs = start.getTime();
-  const hostClock = { now: () => upMs, delay: systemClock.delay };
+  const delay = async (ms: number, signal?: AbortSignal) => {
+    await sleep(ms, undefined, { signal });
+  };
+  const hostClock = { now: () => upMs, delay };
   const options = { clock: hostClock, cpuThreads: 4, memoryMib: 32_768 };
   const cloud = await SimulatedCloud.start({
     hosts: Array.from({ length: hosts }, () => options),
@@ -75,7 +79,7 @@ test('a day of use becomes a report: who is idle, what is too large or too small
     const cramped = await launch('cramped', 'tiny');
     const right = await launch('right', 'medium');
     // Either host may have one; it is of no account on the other.
-    const setLoad = ({ id }: Instance, load: Partial<GuestLoad>) => {
+    const setLoad = ({ id }: Instance, load: Load) => {
       for (const index of [0, 1]) cloud.host(index).setLoad(id, load);
     };
     setLoad(spacious, { cpus: 0.5, usedMemoryMib: 1000, receivedBytesPerSecond: 50_000 });
