@@ -46,6 +46,7 @@ const acts = [
   'applyTemplate',
   'applyShell',
   'applyTuning',
+  'keepTuning',
 ] as const;
 
 /** The agent, with points named `after applyInstance` and so on. */

@@ -167,4 +167,15 @@ export interface HostTuning {
     desired: DesiredTuning | null,
     context?: CallContext,
   ): Promise<{ changes: HostChange[]; notes: string[] }>;
+  /**
+   * How the host is, with what was applied before: every knob, and as `changes` what somebody else has changed since. What
+   * the host no longer has, such as a disk, is a note.
+   */
+  observedTuning(inForce: DesiredTuning | null, context?: CallContext): Promise<TuningPlan>;
+  /**
+   * Sets right what is not as was applied before: what somebody else has changed, and what a restart of the host has.
+   * @returns what was changed
+   * @throws HostSettingRefused the kernel does not take it any more; all is as before the call
+   */
+  keepTuning(inForce: DesiredTuning, context?: CallContext): Promise<{ changes: HostChange[]; notes: string[] }>;
 }

@@ -29,6 +29,8 @@ export function tuningContract(test: ContractTest): void {
         const { changes } = await agent.applyTuning(wanted);
         assert.deepEqual(changes, plan.changes);
         assert.equal(await seen(agent), String(Number(before) + 1));
+        assert.deepEqual((await agent.observedTuning(wanted)).changes, []);
+        assert.deepEqual((await agent.keepTuning(wanted)).changes, []);
         const reopened = await harness.reopen();
         try {
           assert.deepEqual((await reopened.planTuning(wanted)).changes, []);

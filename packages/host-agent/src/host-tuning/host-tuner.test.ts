@@ -296,6 +296,21 @@ test('what somebody else changed is seen, and set right', async () => {
   assert.deepEqual((await host.tuner().applyTuning(desired('balanced'))).changes, seen);
 });
 
+test('of what is in force a disk that has gone is left out when it is kept, and not when it is asked for', async () => {
+  const host = tunedHost('intelNvme');
+  const wanted = custom({ swappiness: 5, ioScheduler: { sda: 'none' } });
+  await host.tuner().applyTuning(wanted);
+  for (const path of [...host.files.paths()]) if (path.startsWith('/sys/block/sda/')) host.files.delete(path);
+  host.files.set('/proc/sys/vm/swappiness', '66\n');
+  await assert.rejects(host.tuner().applyTuning(wanted), { field: '/overrides/ioScheduler/sda' });
+  const seen = await host.tuner().observedTuning(wanted);
+  assert.ok(seen.changes.some(({ path, now }) => path === '/proc/sys/vm/swappiness' && now === '66'));
+  assert.match(seen.notes.join(' '), /ioScheduler\.sda is left out/);
+  await host.tuner().keepTuning(wanted);
+  assert.equal(host.files.get('/proc/sys/vm/swappiness'), '5\n');
+  assert.deepEqual((await host.tuner().observedTuning(wanted)).changes, []);
+});
+
 test('a disk that comes is tuned, and one that has gone keeps nothing from being taken back', async () => {
   const host = tunedHost('virtualMachine');
   await host.tuner().applyTuning(desired('balanced'));

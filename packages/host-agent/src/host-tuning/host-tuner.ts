@@ -13,7 +13,7 @@ import { compactMemory, pagesNotGiven, requireMemory } from './huge-pages.ts';
 import { filesOf } from './lasting-files.ts';
 import { knobPlaces, type Place } from './places.ts';
 import { type TunedSetting, tunedSettings } from './tuned-settings.ts';
-import { fieldOf, wishesOf } from './wishes.ts';
+import { fieldOf, type Wishes, wishesOf } from './wishes.ts';
 
 export const tuningOwner = 'tuning';
 
@@ -35,7 +35,22 @@ export class HostTuner implements HostTuning {
   }
 
   async planTuning(desired: DesiredTuning | null): Promise<TuningPlan> {
-    const { wanted, settings, places, boot, notes } = await this.resolve(desired);
+    return this.plan(await this.resolve(desired));
+  }
+
+  async observedTuning(inForce: DesiredTuning | null): Promise<TuningPlan> {
+    return this.plan(await this.resolveAgain(inForce));
+  }
+
+  applyTuning(desired: DesiredTuning | null): Promise<{ changes: HostChange[]; notes: string[] }> {
+    return this.apply(() => this.resolve(desired));
+  }
+
+  keepTuning(inForce: DesiredTuning): Promise<{ changes: HostChange[]; notes: string[] }> {
+    return this.apply(() => this.resolveAgain(inForce));
+  }
+
+  private async plan({ wanted, settings, places, boot, notes }: Resolved): Promise<TuningPlan> {
     const tuned = new Map(settings.map((setting) => [setting.place, setting]));
     return {
       settings: places.map((place) => settingOf(place, tuned.get(place))),
@@ -45,10 +60,9 @@ export class HostTuner implements HostTuning {
     };
   }
 
-  applyTuning(desired: DesiredTuning | null): Promise<{ changes: HostChange[]; notes: string[] }> {
+  private apply(resolve: () => Promise<Resolved>): Promise<{ changes: HostChange[]; notes: string[] }> {
     return this.lock.run(tuningOwner, async () => {
-      const resolved = await this.resolve(desired);
-      const { wanted, settings, notes, boot } = resolved;
+      const { wanted, settings, notes, boot } = await resolve();
       const before = (await this.changes.owners()).get(tuningOwner) ?? [];
       await requireMemory(this.system, settings);
       const changes: HostChange[] = [];
@@ -63,13 +77,31 @@ export class HostTuner implements HostTuning {
     });
   }
 
-  private async resolve(desired: DesiredTuning | null): Promise<Resolved> {
+  /** Of what was applied before. What the host has no more is left out. */
+  private async resolveAgain(inForce: DesiredTuning | null): Promise<Resolved> {
+    const gone = new Set<string>();
+    const notes: string[] = [];
+    for (;;) {
+      try {
+        const resolved = await this.resolve(inForce, gone);
+        return { ...resolved, notes: [...notes, ...resolved.notes] };
+      } catch (error) {
+        const knob = inForce && refusedKnob(error, wishesOf(inForce));
+        if (!knob || gone.has(knob)) throw error;
+        gone.add(knob);
+        notes.push(`${knob} is left out: ${(error as VirgaError).detail}`);
+      }
+    }
+  }
+
+  private async resolve(desired: DesiredTuning | null, gone: ReadonlySet<string> = new Set()): Promise<Resolved> {
     const places = await knobPlaces(this.system);
     if (desired === null) return { wanted: [], settings: [], places, boot: [], notes: [] };
+    const wishes = new Map([...wishesOf(desired)].filter(([knob]) => !gone.has(knob)));
     const originals = new Map(
       (await this.changes.originals()).flatMap((one) => (one.kind === 'value' ? [[one.path, one.value]] : [])),
     );
-    const ruled = await ruledWishes(this.system, places, wishesOf(desired), (path) => originals.get(path));
+    const ruled = await ruledWishes(this.system, places, wishes, (path) => originals.get(path));
     const tuned = tunedSettings(places, ruled.wishes);
     const boot = await bootArguments(this.system, ruled.wishes, tuned.settings);
     const lasting = await filesOf(this.system, tuned.settings, ruled.wishes, places);
@@ -176,6 +208,11 @@ function joined(changes: readonly HostChange[]): HostChange[] {
     byPlace.set(key, first === undefined ? change : { ...change, now: first.now });
   }
   return [...byPlace.values()].filter(({ now, after }) => now !== after);
+}
+
+function refusedKnob(error: unknown, wishes: Wishes): string | undefined {
+  if (!(error instanceof VirgaError) || error.code !== 'HostSettingRefused') return undefined;
+  return [...wishes.keys()].find((knob) => fieldOf(knob) === error.field);
 }
 
 /** Which knob of what was asked for the kernel refused. */

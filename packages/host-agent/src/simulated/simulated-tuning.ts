@@ -36,6 +36,9 @@ export function simulatedTuning(
   return {
     planTuning: (desired, context) => calls.run('planTuning', 'host', context, () => tuner.planTuning(desired)),
     applyTuning: (desired, context) => calls.run('applyTuning', 'host', context, () => tuner.applyTuning(desired)),
+    observedTuning: (inForce, context) =>
+      calls.run('observedTuning', 'host', context, () => tuner.observedTuning(inForce)),
+    keepTuning: (inForce, context) => calls.run('keepTuning', 'host', context, () => tuner.keepTuning(inForce)),
     hostFile: (path) => files.get(path),
     changeHostFile: (path, content) => (content === null ? files.delete(path) : files.set(path, content)),
   };

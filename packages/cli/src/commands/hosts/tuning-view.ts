@@ -23,6 +23,20 @@ export function tuningLines(tuning: TunedHost, seen: TuningPlan | null, terminal
     ...(seen === null ? ['The host does not answer; what it has now cannot be shown.'] : []),
     ...(seen && seen.settings.length > 0 ? ['', renderTable(seen.settings, columns, terminal)] : []),
     ...(seen ? remarks(seen) : []),
+    ...(seen ? beside(tuning, seen) : []),
+  ];
+}
+
+/** What is not as this cloud has it. */
+function beside({ state, inForce }: TunedHost, { changes }: TuningPlan): string[] {
+  if (changes.length === 0 || state === 'pending') return [];
+  if (inForce === null) {
+    return ['', 'What an earlier tuning has set is in force, which this cloud does not know: virga hosts tune --undo.'];
+  }
+  const places = changes.length === 1 ? '1 place was' : `${changes.length} places were`;
+  return [
+    '',
+    `${places} changed by something else, and will be set right: ${changes.map(({ path }) => path).join(', ')}`,
   ];
 }
 

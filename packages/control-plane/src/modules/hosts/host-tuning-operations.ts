@@ -24,11 +24,13 @@ export async function getHostTuning(
 ): Promise<{ tuning: TunedHost; seen: TuningPlan | null }> {
   const host = await getHost(deps.db, access, id);
   const row = await findTuning(deps.db, id);
-  const seen = await planned(deps, id, row?.settled ?? null, signal).catch((error) => {
-    if (error instanceof VirgaError && (error.code === 'HostUnavailable' || error.code === 'HostSettingRefused'))
-      return null;
-    throw error;
-  });
+  const seen = await deps.agents
+    .agentOf(id)
+    .observedTuning(row?.settled ?? null, { signal })
+    .catch((error) => {
+      if (error instanceof VirgaError && error.code === 'HostUnavailable') return null;
+      throw error;
+    });
   return { tuning: toTunedHost(host, row), seen };
 }
 

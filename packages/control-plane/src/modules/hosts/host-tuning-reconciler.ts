@@ -2,6 +2,7 @@
 // that right, and does it anew after a restart of the host. What the host refuses ends the operation, and the host goes on as
 // it was. A host that is away is waited for.
 import type { HostChange } from '@virga/contract/agent/host-changes';
+import type { DesiredTuning } from '@virga/contract/agent/host-tuning';
 import { VirgaError } from '@virga/contract/errors';
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { RegisteredHost } from '../../agents/agent-registry.ts';
@@ -65,7 +66,7 @@ export class HostTuningReconciler {
     const row = await findTuning(this.#deps.db, this.#host.id);
     if (row === undefined) return;
     if (row.generation !== row.converged_generation) await this.#bring(row, signal);
-    else if (row.desired !== null) await this.#keep(row, signal);
+    else if (row.desired !== null) await this.#keep(row, row.desired, signal);
   }
 
   async #bring(row: TuningRow, signal: AbortSignal): Promise<void> {
@@ -83,11 +84,10 @@ export class HostTuningReconciler {
   }
 
   /** What is in force stays so. */
-  async #keep(row: TuningRow, signal: AbortSignal): Promise<void> {
+  async #keep(row: TuningRow, inForce: DesiredTuning, signal: AbortSignal): Promise<void> {
     try {
-      const { changes } = await this.#host.agent.planTuning(row.desired, { signal });
+      const { changes } = await this.#host.agent.keepTuning(inForce, { signal });
       const isRestarted = this.#bootId !== null && row.boot_id !== this.#bootId;
-      if (changes.length > 0) await this.#host.agent.applyTuning(row.desired, { signal });
       if (changes.length > 0 || isRestarted) await this.#kept(row, changes, isRestarted);
     } catch (error) {
       if (!(error instanceof VirgaError) || signal.aborted) throw error;

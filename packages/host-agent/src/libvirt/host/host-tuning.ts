@@ -8,5 +8,7 @@ export function hostTuning({ system, changes }: Pick<AgentContext, 'system' | 'c
   return {
     planTuning: (desired) => tuner.planTuning(desired),
     applyTuning: (desired) => tuner.applyTuning(desired),
+    observedTuning: (inForce) => tuner.observedTuning(inForce),
+    keepTuning: (inForce) => tuner.keepTuning(inForce),
   };
 }
