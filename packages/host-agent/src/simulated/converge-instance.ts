@@ -34,7 +34,7 @@ export async function convergeInstance(work: Work): Promise<void> {
   }
   requireFeatures(host, desired);
   requireDrivers(host, desired, isOn || domain?.savedMemory ? domain?.record.desired : undefined);
-  if (!isOn && isToBeOn(desired) && domain?.savedMemory === undefined) requireHugePages(host, desired);
+  if (!isOn && isToBeOn(desired)) requireHugePages(host, desired);
   if (domain === undefined) requireImage(host, desired);
   requireDisc(host, desired);
   for (const nic of desired.nics) findNetwork(host, nic.networkId, desired.cloudId);

@@ -19,7 +19,7 @@ import {
   wantedNics,
   wantedVolumes,
 } from './device-store.ts';
-import { cpuTuningOf, instanceCpus, instanceNode } from './instance-cpu.ts';
+import { cpuTuningOf, instanceCpus, instanceNode, type PlacedCpus } from './instance-cpu.ts';
 import { type KeptSchedule, keepsakeOf, keptSchedules } from './instance-keepsake.ts';
 
 /** All of an instance but its user data, which can be large and matters to its host only. */
@@ -95,18 +95,17 @@ const columns = [
   'instances.expiry_due_at',
 ] as const;
 
-export type InstanceRow = Omit<Selectable<Database['instances']>, 'user_data'> & {
-  host_name: string;
-  host_state: 'ready' | 'unreachable';
-  host_state_reason: string | null;
-  image_name: string | null;
-  default_user: string | null;
-  cdrom_image_name: string | null;
-  nics: InstanceNic[];
-  volumes: InstanceVolume[];
-  host_cpus: number[];
-  numa_node: number | null;
-};
+export type InstanceRow = Omit<Selectable<Database['instances']>, 'user_data'> &
+  PlacedCpus & {
+    host_name: string;
+    host_state: 'ready' | 'unreachable';
+    host_state_reason: string | null;
+    image_name: string | null;
+    default_user: string | null;
+    cdrom_image_name: string | null;
+    nics: InstanceNic[];
+    volumes: InstanceVolume[];
+  };
 
 /** As the reconciler of its host needs it. */
 export type InstanceOrder = InstanceRow & {
@@ -248,7 +247,7 @@ export function toInstance(row: InstanceRow): Instance {
     cpu: cpuTuningOf(row),
     hugePageKib: row.huge_page_kib,
     noMerge: row.no_merge,
-    mergesMemory: row.merges,
+    mergesMemory: row.merges && hasMemory(row),
     observedVcpus: row.observed_vcpus,
     observedMemoryMib: row.observed_memory_mib,
     diskBytes: row.disk_bytes,
@@ -276,6 +275,10 @@ export function toInstance(row: InstanceRow): Instance {
     startedAt: row.started_at?.toISOString() ?? null,
   };
 }
+
+/** On its host, or saved there. */
+const hasMemory = ({ allocated, desired, observed_state: observed }: InstanceRow): boolean =>
+  allocated || desired === 'hibernated' || observed === 'hibernated';
 
 function stateReason(row: InstanceRow): string | null {
   if (row.failure) return `${row.failure.detail} ${row.failure.action}`;

@@ -119,7 +119,7 @@ async function converge(
   // What goes on with its memory, or has it saved, goes on with the disks that it has.
   const goesOn = isOn || found?.hasSavedMemory ? found?.record.desired : undefined;
   await requireDrivers(context, desired, goesOn);
-  if (startsNow && !found?.hasSavedMemory) await requireHugePages(context.system, desired);
+  if (startsNow) await requireHugePages(context.system, desired);
   onProgress?.('preparing the disk', 10);
   const image = await prepareFolder(context, desired, survey, undo);
   const disc = await claimDisc(context, desired);
