@@ -1,6 +1,7 @@
 // How the CPUs of a host are divided, and what runs on which of them. The division is desired state, given whole; what runs
 // where is read from the host's kernel when it is asked for, and kept nowhere.
 import { type Static, Type } from 'typebox';
+import { Check } from 'typebox/value';
 import { IdSchema } from '../ids.ts';
 import type { CallContext } from './call-context.ts';
 
@@ -31,6 +32,10 @@ export const DesiredCpuPools = Type.Object({
   guestModel: Type.Union([GuestCpuModel, Type.Null()]),
 });
 export type DesiredCpuPools = Static<typeof DesiredCpuPools>;
+
+/** As they were written down; undefined when they are not well-formed. */
+export const readCpuPools = (value: unknown): DesiredCpuPools | undefined =>
+  Check(DesiredCpuPools, value) ? value : undefined;
 
 export const GuestThread = Type.Object({
   tid: Type.Integer(),

@@ -4,12 +4,13 @@ import type { CpuTuning } from '@virga/contract/agent/desired';
 import type { InstanceId } from '@virga/contract/ids';
 import type { InstanceType } from '@virga/contract/rest/hosts';
 import type { LaunchInstance } from '@virga/contract/rest/instances';
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { Tx } from '../../store/database.ts';
-import type { InstanceRow } from './instance-store.ts';
+import type { Database } from '../../store/schema.ts';
 
-export type CpuColumns = Pick<InstanceRow, 'cpu_policy' | 'cpu_shares' | 'cpu_cap_percent'>;
-type Placed = Pick<InstanceRow, 'host_cpus' | 'numa_node'>;
+export type CpuColumns = Pick<Selectable<Database['instances']>, 'cpu_policy' | 'cpu_shares' | 'cpu_cap_percent'>;
+/** As placement has given it: CPU of each vCPU, none when it shares; null: no node. */
+export type PlacedCpus = { host_cpus: number[]; numa_node: number | null };
 
 /** To be selected with an instance. */
 export const instanceCpus = sql<number[]>`(
@@ -19,8 +20,8 @@ export const instanceNode = sql<number | null>`(
   select n.node from instance_nodes n where n.instance_id = instances.id)`;
 
 /** What it was given in this transaction, before its own row is there. */
-export async function readInstanceCpus(tx: Tx, id: InstanceId): Promise<Placed> {
-  const { rows } = await sql<Placed>`
+export async function readInstanceCpus(tx: Tx, id: InstanceId): Promise<PlacedCpus> {
+  const { rows } = await sql<PlacedCpus>`
     select ${instanceCpus} as host_cpus, ${instanceNode} as numa_node from (select ${id}::text as id) instances`.execute(
     tx,
   );
@@ -37,7 +38,7 @@ export const planCpu = (
   cpu_cap_percent: cpuCapPercent ?? type.cpuCapPercent ?? null,
 });
 
-export const cpuTuningOf = (row: CpuColumns & Placed): CpuTuning => ({
+export const cpuTuningOf = (row: CpuColumns & PlacedCpus): CpuTuning => ({
   policy: row.cpu_policy,
   hostCpus: row.host_cpus,
   node: row.numa_node,

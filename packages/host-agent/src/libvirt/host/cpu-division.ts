@@ -1,7 +1,8 @@
 // What of a host's CPUs is for whom, as guests' threads are pinned by it. Pure: from the CPUs that there are and the pools that
 // the control plane wants to where each thread of a guest may run.
-import type { DesiredCpuPools } from '@virga/contract/agent/cpu-map';
+import type { DesiredCpuPools, GuestCpuModel } from '@virga/contract/agent/cpu-map';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
+import type { CpuWeights } from './cpu-weights.ts';
 
 export type CpuLayout = {
   online: readonly number[];
@@ -14,6 +15,15 @@ export type CpuLayout = {
 export type CpuDivision = {
   layout: CpuLayout;
   pools: Pick<DesiredCpuPools, 'reserved' | 'dedicated'>;
+};
+
+/** What a host says of its CPUs to every guest. */
+export type HostCpuChoices = {
+  division: CpuDivision;
+  /** Undefined: they can neither be weighed nor capped. */
+  weights: CpuWeights | undefined;
+  /** Null: as the host's. */
+  guestModel: GuestCpuModel | null;
 };
 
 /** Where the threads of a guest may run. */

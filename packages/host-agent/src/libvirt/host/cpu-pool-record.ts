@@ -2,8 +2,7 @@
 // restart of the agent keeps to it before anybody has told the agent anew. One that cannot be read counts as none.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DesiredCpuPools } from '@virga/contract/agent/cpu-map';
-import { Check } from 'typebox/value';
+import { type DesiredCpuPools, readCpuPools } from '@virga/contract/agent/cpu-map';
 import { writeFileDurably } from '../../durable-file.ts';
 import type { Storage } from '../storage.ts';
 import { wholeHost } from './cpu-division.ts';
@@ -35,7 +34,8 @@ export class CpuPoolRecord {
 async function readRecorded(path: string): Promise<Recorded> {
   try {
     const { pools, isSettled } = JSON.parse(await readFile(path, 'utf8')) as { pools: unknown; isSettled: unknown };
-    if (Check(DesiredCpuPools, pools)) return { pools, isSettled: isSettled === true };
+    const known = readCpuPools(pools);
+    if (known !== undefined) return { pools: known, isSettled: isSettled === true };
   } catch (error) {
     const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     if (!isMissing && !(error instanceof SyntaxError)) throw error;

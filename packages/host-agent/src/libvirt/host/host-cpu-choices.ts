@@ -1,18 +1,9 @@
 // What this host says of its CPUs to every guest: how they are divided, which model guests are given, and in which unit they
 // are weighed. Looked at anew each time, but for what the agent was told.
-import type { GuestCpuModel } from '@virga/contract/agent/cpu-map';
 import type { AgentContext } from '../agent-context.ts';
-import { type CpuDivision, wholeHost } from './cpu-division.ts';
+import { type HostCpuChoices, wholeHost } from './cpu-division.ts';
 import { cpuLayout } from './cpu-layout.ts';
-import { type CpuWeights, cpuWeights } from './cpu-weights.ts';
-
-export type HostCpuChoices = {
-  division: CpuDivision;
-  /** Undefined: they can neither be weighed nor capped. */
-  weights: CpuWeights | undefined;
-  /** Null: as the host's. */
-  guestModel: GuestCpuModel | null;
-};
+import { cpuWeights } from './cpu-weights.ts';
 
 export async function hostCpuChoices({ system, cpuPools }: AgentContext): Promise<HostCpuChoices> {
   const [{ pools }, layout, weights] = await Promise.all([cpuPools.read(), cpuLayout(system), cpuWeights(system)]);

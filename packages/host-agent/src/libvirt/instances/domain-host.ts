@@ -1,5 +1,5 @@
 // What of a domain is the host's to decide, not the instance's.
-import type { HostCpuChoices } from '../host/host-cpu-choices.ts';
+import type { HostCpuChoices } from '../host/cpu-division.ts';
 
 export type Architecture = 'x86_64' | 'aarch64';
 
