@@ -13,7 +13,7 @@ type Reaping = Pick<AgentContext, 'changes' | 'hypervisor' | 'storage' | 'system
 export async function reapBench(context: Reaping): Promise<void> {
   const { changes, hypervisor, storage, system } = context;
   const folder = benchFolder(storage);
-  await changes.undo(benchOwner);
+  if ((await changes.owners()).has(benchOwner)) await changes.undo(benchOwner);
   if (!(await exists(folder))) return;
   await hypervisor.act('take away guests of a benchmark', (connection) =>
     removeDomains(connection, benchPrefix(storage)),
