@@ -247,6 +247,19 @@ test('what only the kernel command line does is told to GRUB, waits for a restar
   assert.deepEqual([host.ran.length, host.snapshot()], [2, before]);
 });
 
+test('when GRUB does not take it, everything is as before', async () => {
+  const host = tunedHost('amdRaid', undefined, {}, async () => {
+    throw new Error('no device');
+  });
+  const before = host.snapshot();
+  await assert.rejects(host.tuner().applyTuning(custom({ swappiness: 5, hugePages1GibAtBoot: 4 })), {
+    code: 'HostSettingRefused',
+    detail: /update-grub failed/,
+  });
+  assert.deepEqual(host.snapshot(), before);
+  assert.deepEqual(await host.changes().owners(), new Map());
+});
+
 test('an old kernel without udev is told its scheduler when it starts', async () => {
   const host = tunedHost('oldKernel');
   await host.tuner().applyTuning(desired('balanced'));

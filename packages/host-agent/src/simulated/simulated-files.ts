@@ -6,19 +6,24 @@ import type { Table } from './host-store.ts';
 import type { SimulatedHardware } from './simulated-hardware.ts';
 
 export function simulatedFiles(changed: Table<StoredFile>, hardware: SimulatedHardware): FileTable {
-  const first = filesOf(hardware);
+  // There may be thousands of hosts, and few are ever tuned.
+  let made: Record<string, string> | undefined;
+  const first = () => {
+    made ??= filesOf(hardware);
+    return made;
+  };
   return {
     get: (path) => {
       const stored = changed.get(path);
-      return stored === undefined ? first[path] : (stored.content ?? undefined);
+      return stored === undefined ? first()[path] : (stored.content ?? undefined);
     },
     set: (path, content) => changed.set(path, { content }),
     delete: (path) => {
-      if (path in first) changed.set(path, { content: null });
+      if (path in first()) changed.set(path, { content: null });
       else changed.delete(path);
     },
     paths: () => {
-      const all = new Set([...Object.keys(first), ...[...changed.entries()].map(([path]) => path)]);
+      const all = new Set([...Object.keys(first()), ...[...changed.entries()].map(([path]) => path)]);
       return [...all].filter((path) => changed.get(path)?.content !== null);
     },
   };

@@ -1,5 +1,6 @@
 // A host of some kind in memory, with a record that outlives the tuner, for tests.
 import { HostChanges } from '../../host-changes/host-changes.ts';
+import type { HostSystem } from '../../host-system/host-system.ts';
 import { type FileTable, fileTable, type KernelRule, memorySystem } from '../../host-system/memory-system.ts';
 import type { StepHook } from '../../step-hook.ts';
 import { HostTuner } from '../host-tuner.ts';
@@ -16,7 +17,12 @@ export type TunedHost = {
   snapshot(): Record<string, string>;
 };
 
-export function tunedHost(kind: HostKind, kernel?: KernelRule, more: Record<string, string> = {}): TunedHost {
+export function tunedHost(
+  kind: HostKind,
+  kernel?: KernelRule,
+  more: Record<string, string> = {},
+  run?: HostSystem['run'],
+): TunedHost {
   const files = fileTable({ ...hostKinds[kind], ...more });
   const ran: string[] = [];
   const system = memorySystem(files, {
@@ -24,13 +30,16 @@ export function tunedHost(kind: HostKind, kernel?: KernelRule, more: Record<stri
       loadModule(files, path, value);
       return kernel?.(path, value) ?? value;
     },
-    run: async (program) => {
-      ran.push(program);
-      // As GRUB does: what its configuration says is what it starts.
-      const extra = /"\$GRUB_CMDLINE_LINUX (.*)"/.exec(files.get('/etc/default/grub.d/90-virga.cfg') ?? '')?.[1] ?? '';
-      files.set('/boot/grub/grub.cfg', `linux /vmlinuz root=/dev/sda1 ro quiet ${extra}\n`.replace(/ +\n/, '\n'));
-      return '';
-    },
+    run:
+      run ??
+      (async (program) => {
+        ran.push(program);
+        // As GRUB does: what its configuration says is what it starts.
+        const extra =
+          /"\$GRUB_CMDLINE_LINUX (.*)"/.exec(files.get('/etc/default/grub.d/90-virga.cfg') ?? '')?.[1] ?? '';
+        files.set('/boot/grub/grub.cfg', `linux /vmlinuz root=/dev/sda1 ro quiet ${extra}\n`.replace(/ +\n/, '\n'));
+        return '';
+      }),
   });
   let record: string | undefined;
   const recordPath = {
