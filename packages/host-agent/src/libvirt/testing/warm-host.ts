@@ -23,6 +23,8 @@ export class WarmHost {
   readonly template: DesiredTemplate;
   /** Step at which calls fail, and with what. */
   failing: { step: string; error: Error } | undefined;
+  /** What is done before a step, once. */
+  atStep: { step: string; work: () => Promise<void> } | undefined;
   readonly #network: DesiredNetwork;
   readonly #folder: string;
   readonly #publicKey: string;
@@ -39,8 +41,12 @@ export class WarmHost {
   /** @param octet as of openTestHost */
   static async open(octet: number): Promise<WarmHost> {
     let opened: WarmHost | undefined;
-    const hook = (step: string) => {
+    const hook = async (step: string) => {
       if (opened?.failing?.step === step) throw opened.failing.error;
+      if (opened?.atStep?.step !== step) return;
+      const { work } = opened.atStep;
+      opened.atStep = undefined;
+      await work();
     };
     const path = process.env.VIRGA_TEST_STARTER_IMAGE;
     assert.ok(path, 'script/test names the starter image');

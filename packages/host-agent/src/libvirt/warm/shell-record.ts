@@ -9,8 +9,11 @@ import { element, parseXml } from '../xml.ts';
 const namespace = 'urn:virga:shell:1';
 const prefix = 'shell';
 
-/** `waiting`: nothing of it has run. `taken`: it runs, and is to become its instance. */
-export type ShellPhase = 'waiting' | 'taken';
+/**
+ * `loading`: its memory is not there yet. `waiting`: it is, and nothing of it has run. `taken`: it runs, and is to become its
+ * instance.
+ */
+export type ShellPhase = 'loading' | 'waiting' | 'taken';
 
 export type ShellRecord = { cloudId: string; templateId: TemplateId; instanceId: InstanceId | null; phase: ShellPhase };
 
@@ -40,7 +43,7 @@ export async function readShellRecord({ domains }: Connection, ref: DomainRef): 
     cloudId: cloud,
     templateId: template,
     instanceId: isId('instance', instance) ? instance : null,
-    phase: phase === 'waiting' ? 'waiting' : 'taken',
+    phase: phase === 'waiting' || phase === 'loading' ? phase : 'taken',
   };
 }
 

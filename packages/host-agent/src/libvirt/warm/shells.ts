@@ -21,7 +21,7 @@ import { makeDisk } from '../instances/root-disk.ts';
 import { requireSpace, storageError } from '../storage.ts';
 import { makeBlankSeed } from './blank-seed.ts';
 import { loadState } from './memory-stream.ts';
-import { readShellRecord, type ShellRecord, shellElement } from './shell-record.ts';
+import { readShellRecord, type ShellRecord, shellElement, writeShellRecord } from './shell-record.ts';
 import { machineOf, machineXml, shapeOf } from './template-shape.ts';
 import { hasMemory, readTemplate, templateDisk, templateFiles, templateMissing } from './template-store.ts';
 
@@ -61,9 +61,16 @@ export async function makeShell(context: AgentContext, desired: DesiredShell, { 
     await hook('shell-files', id);
     await Promise.all([makeDisk(files.rootDisk, image, template.diskBytes, { signal }), makeBlankSeed(files.seed)]);
     const source = templateFiles(storage, templateId);
-    const says = shellElement({ cloudId, templateId, instanceId: id, phase: 'waiting' });
+    const says = { cloudId, templateId, instanceId: id };
+    const element = shellElement({ ...says, phase: 'loading' });
     const warm = { memoryFile: source.memory, isCopy: true, genId: randomUUID() };
-    const xml = machineXml(machineOf(template, desired), says, { ...files, image }, await hostChoices(context), warm);
+    const xml = machineXml(
+      machineOf(template, desired),
+      element,
+      { ...files, image },
+      await hostChoices(context),
+      warm,
+    );
     await hook('shell-start', id);
     signal?.throwIfAborted();
     const ref = await context.hypervisor.act(`start ${domainName}`, ({ domains }) =>
@@ -73,6 +80,9 @@ export async function makeShell(context: AgentContext, desired: DesiredShell, { 
     const owner = await otherOwner(context.hypervisor);
     await context.hypervisor.reach(`load ${domainName}`, (connection) =>
       loadState(connection, ref, { file: source.state, owner }),
+    );
+    await context.hypervisor.act(`tell that ${domainName} waits`, (connection) =>
+      writeShellRecord(connection, ref, { ...says, phase: 'waiting' }),
     );
   } catch (error) {
     if (!signal?.aborted && !isInterruption(error)) await discardShell(context, desired);

@@ -13,7 +13,7 @@ import { EventQueue } from './event-queue.ts';
 
 const firstRetryMs = 50;
 /** Together with connecting and listing it must stay below the two seconds in which a change is to be told. */
-const longestRetryMs = 1_000;
+const longestRetryMs = 500;
 /** A libvirtd that hangs without closing the connection is found out by these. */
 const keepalive = { intervalMs: 2_000, count: 2 };
 const connectTimeoutMs = 10_000;
