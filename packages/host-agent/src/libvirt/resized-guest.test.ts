@@ -10,6 +10,8 @@ import { until } from '@virga/testing/until';
 import { tinyGuestDisk } from '../contract-suite/tiny-guest.ts';
 import { gibibyte, openTestHost, type TestHost } from './testing/test-host.ts';
 
+/** Two boots, on a machine that may be busy. */
+const testMs = 280_000;
 let host: TestHost;
 
 before(async () => {
@@ -44,7 +46,9 @@ const memoryMib = async (id: DesiredInstance['id']) =>
 const rootMib = async (id: DesiredInstance['id']) => Number(await run(id, "df -m / | awk 'END { print $2 }'"));
 const bootId = (id: DesiredInstance['id']) => run(id, 'cat /proc/sys/kernel/random/boot_id');
 
-test('a running guest is given vCPUs, memory and disk, gives memory back, and a power cycle does the rest', async () => {
+test('a running guest is given vCPUs, memory and disk, gives memory back, and a power cycle does the rest', {
+  timeout: testMs,
+}, async () => {
   const { agent, cloudId } = host;
   const path = process.env.VIRGA_TEST_STARTER_IMAGE;
   assert.ok(path, 'script/test names the starter image');
