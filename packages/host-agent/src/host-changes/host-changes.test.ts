@@ -98,6 +98,14 @@ test('what an owner no longer wants is taken back, and what somebody else change
   assert.deepEqual([await textAt(ksm), await changes.drift()], ['1', []]);
 });
 
+test('what is as it was asked for writes nothing, also no record', async () => {
+  await open().apply('tuning', [value(thp, 'always')]);
+  const steps: string[] = [];
+  await open((step) => void steps.push(step)).apply('tuning', [value(thp, 'always')]);
+  await open((step) => void steps.push(step)).undo('repair');
+  assert.deepEqual(steps, []);
+});
+
 test('what one owner asks for touches no place of another', async () => {
   const changes = open();
   await changes.apply('tuning', [value(thp, 'always')]);

@@ -58,6 +58,8 @@ export class HostChanges {
       const places = await this.read();
       const next = await this.wish(places, owner, wanted);
       const changes = await this.changesTo(places, next, owner);
+      // Asked again and again, it costs no flush.
+      if (changes.length === 0 && recordText(next) === recordText(places)) return [];
       // Durable before anything is made. Places that go are still ours until they are as before.
       await this.write(mapPlaces(next, (place, key) => (place.layers.length > 0 ? place : places[key]!)));
       const made: HostChange[] = [];
@@ -176,9 +178,13 @@ export class HostChanges {
 
   private async write(places: Places): Promise<void> {
     await this.options.hook?.('record', this.record.name);
-    const kept = Object.fromEntries(Object.entries(places).filter(([, { layers }]) => layers.length > 0));
-    await this.record.write(`${JSON.stringify(kept, null, 1)}\n`);
+    await this.record.write(recordText(places));
   }
+}
+
+function recordText(places: Places): string {
+  const kept = Object.fromEntries(Object.entries(places).filter(([, { layers }]) => layers.length > 0));
+  return `${JSON.stringify(kept, null, 1)}\n`;
 }
 
 const mapPlaces = (places: Places, change: (place: Place, key: string) => Place): Places =>
