@@ -49,6 +49,15 @@ test('a starter guest boots, is leased its address, shuts down by the button, st
   const [lease] = await outside.networks.dhcpLeases(networkRef);
   assert.equal(lease?.address, desired.nics[0]?.address);
 
+  await until(
+    'the guest tells what it uses of its memory',
+    async () => {
+      const seen = (await agent.hostUsage()).domains.find(({ uuid }) => uuid === desired.uuid)?.memory;
+      return seen?.usedKib && seen.usedKib < seen.currentKib;
+    },
+    { timeoutMs: 60_000, intervalMs: 500 },
+  );
+
   const stopped = {
     ...desired,
     generation: 2,

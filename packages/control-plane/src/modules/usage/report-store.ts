@@ -67,7 +67,8 @@ export async function reportedInstances(
     )
     select instances.id, instances.name, instances.project_id as "projectId", instances.host_id as "hostId",
       instances.type, instances.vcpus, instances.memory_mib as "memoryMib",
-      coalesce(images.minimum_memory_mib, 0) as "leastMemoryMib", seen.*
+      coalesce(images.minimum_memory_mib, 0) as "leastMemoryMib", instances.cpu_policy as "cpuPolicy",
+      instances.huge_page_kib as "hugePageKib", seen.*
     from instances
     left join images on images.id = instances.image_id
     left join seen on seen.instance_id = instances.id
@@ -75,6 +76,7 @@ export async function reportedInstances(
     order by instances.id`.execute(db);
   return rows.map((row) => {
     const { id, name, projectId, hostId, type, vcpus, memoryMib, leastMemoryMib, residentMib, seconds } = row;
+    const { cpuPolicy, hugePageKib } = row;
     const seen: SeenUsage | null =
       seconds === null
         ? null
@@ -89,6 +91,7 @@ export async function reportedInstances(
             diskBytesPerSecond: row.diskBytesPerSecond,
             networkBytesPerSecond: row.networkBytesPerSecond,
           };
-    return { id, name, projectId, hostId, type, vcpus, memoryMib, leastMemoryMib, residentMib, seen };
+    const size = { type, vcpus, memoryMib, leastMemoryMib, cpuPolicy, hugePageKib };
+    return { id, name, projectId, hostId, ...size, residentMib, seen };
   });
 }

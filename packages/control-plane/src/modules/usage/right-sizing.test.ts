@@ -27,6 +27,8 @@ const large = (fields: Partial<SeenUsage> | null = {}, more: Partial<SizedInstan
   vcpus: 4,
   memoryMib: 8192,
   leastMemoryMib: 128,
+  cpuPolicy: 'shared',
+  hugePageKib: null,
   seen: fields === null ? null : seen(fields),
   ...more,
 });
@@ -102,4 +104,17 @@ test('one whose vCPUs wait for a processor is undersized, and no type would help
   assert.deepEqual(judged(large({ cpusWaiting: 0.8 })), ['undersized', null, 0, 0]);
   assert.equal(judged(large({ cpusWaiting: 0.7 }))[0], 'fitting');
   assert.equal(judged(large({ cpusWaiting: null }))[0], 'fitting');
+});
+
+test('a type with another kind of CPUs or memory is not recommended, nor one whose cap leaves no head-room', () => {
+  const little = { cpusP95: 0.5, cpusPeak: 0.9, memoryUsedP95Mib: 1000 };
+  assert.equal(judged(large(little, { cpuPolicy: 'dedicated' }))[0], 'fitting');
+  assert.equal(judged(large(little, { hugePageKib: 2048 }))[0], 'fitting');
+  const own = { name: 'own', vcpus: 2, memoryMib: 2048, diskGib: 1, cpuPolicy: 'dedicated' as const };
+  const capped = { name: 'capped', vcpus: 2, memoryMib: 2048, diskGib: 1, cpuCapPercent: 40 };
+  const best = (instance: SizedInstance, type: typeof own | typeof capped) =>
+    judge(instance, [type], daySeconds).recommendedType;
+  assert.equal(best(large(little, { cpuPolicy: 'dedicated' }), own), 'own');
+  assert.equal(best(large(little), own), null);
+  assert.equal(best(large(little), capped), null);
 });

@@ -1,6 +1,7 @@
 // Whether an instance has the size that it needs: pure. What is said rests on what was seen: 95 % of the time it used no more
 // than this. Nothing is recommended of one that was not seen for long enough, and no type without head-room.
 
+import type { CpuPolicy } from '@virga/contract/agent/desired';
 import type { UsageVerdict } from '@virga/contract/rest/host-usage';
 import type { InstanceType } from '@virga/contract/rest/hosts';
 
@@ -27,6 +28,8 @@ export type SizedInstance = {
   memoryMib: number;
   /** What its image needs at least. */
   leastMemoryMib: number;
+  cpuPolicy: CpuPolicy;
+  hugePageKib: number | null;
   seen: SeenUsage | null;
 };
 
@@ -49,8 +52,15 @@ const nothing = { vcpus: 0, memoryMib: 0 };
 export function judge(instance: SizedInstance, types: readonly InstanceType[], minimumSeconds: number): Judgement {
   const { seen } = instance;
   if (seen === null || seen.seconds < minimumSeconds) return notSeenEnough(seen?.seconds ?? 0, minimumSeconds);
-  return judgeIdle(instance, seen) ?? judgeTooSmall(instance, seen, types) ?? judgeTooLarge(instance, seen, types);
+  const alike = types.filter((type) => isAlike(instance, type));
+  return judgeIdle(instance, seen) ?? judgeTooSmall(instance, seen, alike) ?? judgeTooLarge(instance, seen, alike);
 }
+
+const isAlike = ({ cpuPolicy, hugePageKib }: SizedInstance, type: InstanceType): boolean =>
+  (type.cpuPolicy ?? 'shared') === cpuPolicy && (type.hugePageKib ?? null) === hugePageKib;
+
+/** Threads that an instance of a type can keep busy. */
+const cpusOf = ({ vcpus, cpuCapPercent }: InstanceType): number => (vcpus * (cpuCapPercent ?? 100)) / 100;
 
 const notSeenEnough = (seconds: number, minimumSeconds: number): Judgement => ({
   verdict: 'unknown',
@@ -99,7 +109,7 @@ function judgeTooSmall(
     (type) =>
       type.vcpus >= vcpus &&
       type.memoryMib >= Math.max(memoryMib, leastMemoryMib) &&
-      (!lacksCpu || (type.vcpus > vcpus && seen.cpusP95 <= type.vcpus * headRoom.cpuShare)) &&
+      (!lacksCpu || (type.vcpus > vcpus && seen.cpusP95 <= cpusOf(type) * headRoom.cpuShare)) &&
       (!lacksMemory || seen.memoryUsedP95Mib! <= type.memoryMib * headRoom.memoryShare),
   );
   return {
@@ -129,9 +139,9 @@ function judgeTooLarge(instance: SizedInstance, seen: SeenUsage, types: readonly
       (type.vcpus < vcpus || type.memoryMib < memoryMib) &&
       type.memoryMib >= leastMemoryMib &&
       used.mib <= type.memoryMib * headRoom.memoryShare &&
-      seen.cpusP95 <= type.vcpus * headRoom.cpuShare &&
+      seen.cpusP95 <= cpusOf(type) * headRoom.cpuShare &&
       // A minute in which it computes a lot must not take longer.
-      seen.cpusPeak <= type.vcpus,
+      seen.cpusPeak <= cpusOf(type),
   );
   if (!smaller) return { ...fits, reason: `95 % of the time it uses ${most}; no smaller type has room for that.` };
   return {

@@ -152,7 +152,7 @@ function freedBy(judged: readonly Judged[], verdict: Judged['verdict']) {
   return { vcpus: sumOf(those, ({ frees }) => frees.vcpus), memoryMib: sumOf(those, ({ frees }) => frees.memoryMib) };
 }
 
-/** One that was not seen for long enough may need all that it has. */
+/** One that was not seen for long enough may need all that it has, and one with CPUs of its own has them. */
 function packingOf(
   hosts: readonly ReportedHost[],
   judged: readonly Judged[],
@@ -164,7 +164,8 @@ function packingOf(
     memoryMib: schedulableMemoryMib,
   }));
   const hostsInUse = new Set(judged.map(({ hostId }) => hostId)).size;
-  const need = ({ verdict, seen, vcpus }: Judged) => (verdict === 'unknown' ? vcpus : cpusOf(seen, vcpus));
+  const ownsCpus = ({ cpuPolicy }: Judged) => cpuPolicy === 'dedicated' || cpuPolicy === 'isolated';
+  const need = (it: Judged) => (it.verdict === 'unknown' || ownsCpus(it) ? it.vcpus : cpusOf(it.seen, it.vcpus));
   const now = judged.map((it): Item => ({ vcpus: it.vcpus, memoryMib: it.memoryMib, cpus: need(it) }));
   const sized = judged
     .filter(({ verdict }) => verdict !== 'idle')
