@@ -8,6 +8,7 @@ const measured: MeasuredComparison[] = [
   {
     name: 'pinning',
     title: 'CPU pinning under contention',
+    device: null,
     conditions: ['One vCPU works while another guest keeps every CPU busy.'],
     notPossible: null,
     tookSeconds: 61,
@@ -27,6 +28,7 @@ const measured: MeasuredComparison[] = [
   {
     name: 'thp',
     title: 'transparent huge pages',
+    device: null,
     conditions: [],
     notPossible: null,
     tookSeconds: 140,
@@ -46,6 +48,7 @@ const measured: MeasuredComparison[] = [
   {
     name: 'ksm',
     title: 'merging of equal pages (KSM)',
+    device: null,
     conditions: [],
     notPossible: null,
     tookSeconds: 90,
@@ -64,6 +67,7 @@ const measured: MeasuredComparison[] = [
   {
     name: 'nested-paging',
     title: 'nested paging',
+    device: null,
     conditions: [],
     notPossible:
       'not possible here, because guests are emulated on this host: no processor translates addresses for them',

@@ -42,6 +42,8 @@ export type MeasuredMetric = Static<typeof MeasuredMetric>;
 export const MeasuredComparison = Type.Object({
   name: BenchComparisonName,
   title: Type.String(),
+  /** The device of the host that it is about, such as sda. */
+  device: Type.Union([Type.String(), Type.Null()]),
   /** What else bears on the figures, a sentence each. */
   conditions: Type.Array(Type.String()),
   /** Why nothing of it was measured here. */

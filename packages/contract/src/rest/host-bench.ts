@@ -51,6 +51,7 @@ export type JudgedMetric = Static<typeof JudgedMetric>;
 export const JudgedComparison = Type.Object({
   name: MeasuredComparison.properties.name,
   title: Type.String(),
+  device: MeasuredComparison.properties.device,
   conditions: Type.Array(Type.String()),
   notPossible: Nullable(Type.String()),
   tookSeconds: Type.Integer(),

@@ -8,6 +8,8 @@ export type Prepared = {
   /** The first is what the others are compared with. */
   settings: readonly string[];
   metrics: readonly Metric[];
+  /** The device of the host that it is about. */
+  device?: string;
   conditions: readonly string[];
   /** Measures a setting once. @returns a figure of each metric, in their order */
   measure(setting: string): Promise<number[]>;

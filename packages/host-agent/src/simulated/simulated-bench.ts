@@ -27,6 +27,7 @@ function runsOf(host: SimulatedHost): Map<BenchComparisonName, Run> {
 
 const simulated: Run = ({ comparison }) => ({
   title: comparison,
+  device: null,
   conditions: [],
   notPossible: 'not possible here, because the host is simulated',
   metrics: [],

@@ -72,7 +72,9 @@ async function compareIn(
 ): Promise<MeasuredComparison> {
   const { title, prepare } = comparisons[name];
   const began = performance.now();
-  const result = (more: Pick<MeasuredComparison, 'conditions' | 'metrics' | 'notPossible'>): MeasuredComparison => ({
+  const result = (
+    more: Pick<MeasuredComparison, 'device' | 'conditions' | 'metrics' | 'notPossible'>,
+  ): MeasuredComparison => ({
     name,
     title,
     ...more,
@@ -82,10 +84,11 @@ async function compareIn(
     call.onProgress?.(`${title}: starting guests`, 0);
     const prepared = await prepare(world);
     const metrics = await measureInRounds(prepared, pairs, title, call);
-    return result({ conditions: [...prepared.conditions], metrics, notPossible: null });
+    const { conditions, device = null } = prepared;
+    return result({ device, conditions: [...conditions], metrics, notPossible: null });
   } catch (error) {
     if (!(error instanceof NotPossible)) throw error;
-    return result({ conditions: [], metrics: [], notPossible: error.message });
+    return result({ device: null, conditions: [], metrics: [], notPossible: error.message });
   }
 }
 

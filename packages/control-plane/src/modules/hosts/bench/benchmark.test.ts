@@ -24,7 +24,8 @@ type Figures = Record<string, number[]>;
 
 const measured = (figures: Figures): Omit<MeasuredComparison, 'name' | 'tookSeconds'> => ({
   title: 'a comparison',
-  conditions: ['Of sda, which the storage lies on; a raw file.'],
+  device: 'sda',
+  conditions: [],
   notPossible: null,
   metrics: [
     {

@@ -13,6 +13,7 @@ const metric = (better: MeasuredMetric['better'], figures: Record<string, number
 const comparison = (name: BenchComparisonName, ...metrics: MeasuredMetric[]): MeasuredComparison => ({
   name,
   title: name,
+  device: null,
   conditions: [],
   notPossible: null,
   metrics,

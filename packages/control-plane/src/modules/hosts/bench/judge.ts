@@ -21,10 +21,13 @@ function judgeMetric({ settings, ...metric }: MeasuredMetric): JudgedMetric {
   };
 }
 
+type Knob = Recommendation['override'];
+
 /** The knob of the host's tuning that a setting is of, where the host has one. */
-const knobs: Partial<Record<JudgedComparison['name'], (setting: string) => { knob: string; value: string }>> = {
+const knobs: Partial<Record<JudgedComparison['name'], (setting: string, device: string | null) => Knob>> = {
   thp: (value) => ({ knob: 'thp', value }),
   ksm: (setting) => ({ knob: 'ksmPages', value: setting.split(' ')[0]! }),
+  'io-scheduler': (value, device) => (device === null ? null : { knob: `ioScheduler.${device}`, value }),
 };
 
 /** Never by itself: what loses acknowledged data is no gain. */
@@ -44,20 +47,13 @@ export function recommendationsOf(comparisons: readonly JudgedComparison[]): Rec
   return comparisons.flatMap((comparison) => {
     const setting = winnerOf(comparison);
     if (setting === undefined) return [];
-    const override = knobs[comparison.name]?.(setting) ?? schedulerKnob(comparison, setting);
+    const override = knobs[comparison.name]?.(setting, comparison.device) ?? null;
     const forInstances = ofInstances[comparison.name]?.(setting);
     if (override === null && forInstances === undefined) return [];
     const sentence =
       override === null ? `Have instances ${forInstances}.` : `Set ${override.knob} of the host to ${override.value}.`;
     return [{ comparison: comparison.name, setting, override, sentence }];
   });
-}
-
-/** The disk stands in the conditions, as the agent writes them. */
-function schedulerKnob({ name, conditions }: JudgedComparison, value: string): Recommendation['override'] {
-  if (name !== 'io-scheduler') return null;
-  const disk = conditions.map((condition) => /^Of (\S+), which the storage lies on/.exec(condition)?.[1]).find(Boolean);
-  return disk === undefined ? null : { knob: `ioScheduler.${disk}`, value };
 }
 
 /** Of the settings that are better in some figure and worse in none, the one that brings most. */

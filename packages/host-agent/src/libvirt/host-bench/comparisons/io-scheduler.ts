@@ -25,6 +25,7 @@ export const ioScheduler: Comparison = {
     return {
       settings: [chosen, ...available.filter((scheduler) => scheduler !== chosen)],
       metrics: diskMetrics,
+      device: name,
       conditions: [
         ...diskConditions,
         `Of ${name}, which the storage lies on; a raw file, past the page cache of the host.`,
