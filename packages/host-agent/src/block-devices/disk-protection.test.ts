@@ -161,6 +161,19 @@ test('Smart Array controllers are told apart by the disks that they name', async
   assert.match(found.get('sdb')!.why, /own write caches on/);
 });
 
+test('a disk that a RAID controller passes through answers for itself', async (t) => {
+  const host = new FakeHost(t);
+  host.disk(megaRaid('sda', 0));
+  const passed = megaRaid('sdb', 5);
+  const scsi = { ...passed.scsi!, address: '0:0:5:0', cacheType: 'write back' };
+  host.disk({ ...passed, scsi, files: { ...passed.files, 'device/model': 'ST4000NM000A' } });
+  host.program(storcli, '/call/vall show all J nolog', fixture('storcli-drives.json'));
+  host.program(storcli, '/call show all J nolog', fixture('storcli-controllers.json'));
+  const found = await verdicts(host);
+  assert.deepEqual([found.get('sda')?.verdict, found.get('sdb')?.verdict], ['safe', 'volatile']);
+  assert.match(found.get('sdb')!.why, /sdb reports a volatile write cache/);
+});
+
 test('behind a controller that no program asks, nothing is known; a program that fails is as good as none', async (t) => {
   const host = new FakeHost(t);
   host.disk(megaRaid());

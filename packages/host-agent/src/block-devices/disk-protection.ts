@@ -86,10 +86,12 @@ function behindController(
   controllers: ControllerAnswers,
 ): PowerLossProtection {
   const { name } = device;
-  const answer = controllers.get(name);
+  const answer = controllers.of(name);
+  // What a controller passes through as it is answers for itself.
+  if (answer === undefined && controllers.haveTold(driver)) return byCache(device, read);
   if (answer === undefined) {
     return unknown(
-      `${name} is behind a RAID controller (${driver}), and no program that asks it is installed: storcli, perccli, megacli or ssacli.`,
+      `${name} is behind a RAID controller (${driver}) of which nothing is known: storcli, perccli, megacli or ssacli ask it, where one is installed and answers.`,
       read,
       device,
     );

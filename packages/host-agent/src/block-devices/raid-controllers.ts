@@ -10,8 +10,12 @@ import { readSsacli } from './ssacli.ts';
 import { readStorcli } from './storcli.ts';
 import { firstInstalled, placesOf } from './vendor-program.ts';
 
-/** By name of the device. */
-export type ControllerAnswers = ReadonlyMap<string, ControllerAnswer>;
+export interface ControllerAnswers {
+  /** What is known of a logical drive, by the name that the kernel has for it. */
+  of(device: string): ControllerAnswer | undefined;
+  /** Whether controllers of this driver have told of any drive: then one that they do not know is passed through. */
+  haveTold(driver: string): boolean;
+}
 
 const storcli = placesOf(
   ['storcli64', 'storcli', 'perccli64', 'perccli'],
@@ -29,17 +33,20 @@ const hpDrivers = ['hpsa', 'smartpqi', 'cciss'];
 const timeoutMs = 60_000;
 
 export async function askControllers(system: HostSystem, devices: readonly BlockDevice[]): Promise<ControllerAnswers> {
+  const drivers = new Set(devices.map(({ controller }) => controller));
   const answers = new Map<string, ControllerAnswer>();
-  const note = (drives: readonly LogicalDrive[]) => {
+  const told = new Set<string>();
+  const note = (drives: readonly LogicalDrive[], by: readonly string[]) => {
     for (const { device, ...answer } of drives) answers.set(device, answer);
+    if (drives.length > 0) for (const driver of by) told.add(driver);
   };
-  if (devices.some(({ controller }) => controller === 'megaraid_sas')) note(await askMegaRaid(system, devices));
-  if (devices.some(({ controller }) => controller !== null && hpDrivers.includes(controller))) {
+  if (drivers.has('megaraid_sas')) note(await askMegaRaid(system, devices), ['megaraid_sas']);
+  if (hpDrivers.some((driver) => drivers.has(driver))) {
     const program = await firstInstalled(system, ssacli);
     const text = program && (await ask(system, program, ['ctrl', 'all', 'show', 'config', 'detail']));
-    if (text) note(readSsacli(text));
+    if (text) note(readSsacli(text), hpDrivers);
   }
-  return answers;
+  return { of: (device) => answers.get(device), haveTold: (driver) => told.has(driver) };
 }
 
 async function askMegaRaid(system: HostSystem, devices: readonly BlockDevice[]): Promise<LogicalDrive[]> {
