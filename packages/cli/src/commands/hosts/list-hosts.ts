@@ -17,12 +17,12 @@ export const listHosts = defineCommand({
   async run(context) {
     const client = await context.client();
     const items = await listAll((query) => client.listHosts({ query }));
-    await context.print.list(items, columns(items, context.nowMs()), (item) => item.id, 'There is no host.');
+    await context.print.list(items, hostColumns(items, context.nowMs()), (item) => item.id, 'There is no host.');
     return 0;
   },
 });
 
-function columns(items: readonly Host[], nowMs: number): Column<Host>[] {
+export function hostColumns(items: readonly Host[], nowMs: number): Column<Host>[] {
   const all: Column<Host>[] = [
     { header: 'NAME', value: (item) => item.name, essential: true },
     { header: 'ID', value: (item) => item.id, essential: true },

@@ -1,11 +1,14 @@
 import { VirgaError } from '@virga/contract/errors';
 import type { UpdateHost } from '@virga/contract/rest/host-memory';
 import { defineCommand } from '../../command.ts';
+import { eachBounded } from '../../each-bounded.ts';
 import { readSize } from '../../size.ts';
 import { chosenHosts } from './chosen-hosts.ts';
+import { hostColumns } from './list-hosts.ts';
 import { hostRows } from './show-host.ts';
 
 const ofCloud = 'default';
+const atOnce = 8;
 
 export const setHost = defineCommand({
   meta: {
@@ -18,6 +21,7 @@ export const setHost = defineCommand({
   },
   args: { host: { summary: 'name or id; may be left out where there is one', optional: true, complete: 'host' } },
   options: {
+    all: { type: 'flag', summary: 'every host' },
     vcpuOvercommit: { type: 'text', value: 'RATIO', summary: 'vCPUs promised for each thread, such as 4' },
     memoryOvercommit: { type: 'text', value: 'RATIO', summary: 'how many times over memory is promised, such as 1.5' },
     memoryFloor: {
@@ -39,7 +43,7 @@ export const setHost = defineCommand({
       explains: 'promises half as much again, and keeps 512 MiB free',
     },
     { command: 'virga hosts set alpha --memory-overcommit default', explains: 'as the cloud has it' },
-    { command: 'virga hosts set alpha --ksm-scope host', explains: 'when all projects trust each other' },
+    { command: 'virga hosts set --all --ksm-scope host', explains: 'when all projects trust each other' },
   ],
   async run(context, { args, options }) {
     const { vcpuOvercommit, memoryOvercommit, memoryFloor, ksmScope } = options;
@@ -56,9 +60,12 @@ export const setHost = defineCommand({
       });
     }
     const client = await context.client();
-    const [chosen] = await chosenHosts(client, args.host, false);
-    const host = await client.updateHost({ params: { id: chosen!.id }, body });
-    await context.print.record(host, hostRows(host, context.nowMs()), host.id);
+    const chosen = await chosenHosts(client, args.host, options.all);
+    const hosts = await eachBounded(chosen, atOnce, ({ id }) => client.updateHost({ params: { id }, body }));
+    const [host] = hosts;
+    if (options.all)
+      await context.print.list(hosts, hostColumns(hosts, context.nowMs()), ({ id }) => id, 'There is no host.');
+    else await context.print.record(host!, hostRows(host!, context.nowMs()), host!.id);
     return 0;
   },
 });

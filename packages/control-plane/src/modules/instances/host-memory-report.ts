@@ -7,7 +7,7 @@ import type { CloudAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { getHost } from '../hosts/host-operations.ts';
 import { hugePagesOfHost } from '../hosts/host-policy.ts';
-import { holdsMemory } from './memory-merging.ts';
+import { holdsMergedMemory } from './memory-merging.ts';
 
 type Row = HostMemoryReport['instances'][number];
 type Sums = HostMemoryReport['projects'][number];
@@ -57,8 +57,7 @@ async function mergingProject({ db }: Pick<Deps, 'db'>, id: HostId): Promise<Hos
     .innerJoin('projects', 'projects.id', 'instances.project_id')
     .select(['projects.id', 'projects.name'])
     .where('host_id', '=', id)
-    .where('merges', '=', true)
-    .where(holdsMemory)
+    .where(holdsMergedMemory)
     .orderBy('instances.created_at')
     .executeTakeFirst();
   return found ?? null;

@@ -11,9 +11,11 @@ import type { InstanceRow } from './instance-store.ts';
 
 type Guest = Pick<InstanceRow, 'project_id' | 'no_merge' | 'huge_page_kib'>;
 
-/** Its memory is on the host, or saved there as it was started: a claim that holds until it is off. */
-export const holdsMemory = sql<boolean>`(allocated or desired = 'hibernated' or observed_state = 'hibernated')`;
+/** Its memory is on the host, or saved there as it was started: a claim that holds until it is off. As the index has it. */
+export const holdsMergedMemory = sql<boolean>`merges and
+  (allocated or desired = 'hibernated' or observed_state = 'hibernated')`;
 
+/** The row of the host must be held, since an earlier statement: this one sees what was written before that. */
 export async function mayMerge(
   { settings }: Pick<Deps, 'settings'>,
   tx: Tx,
@@ -23,22 +25,20 @@ export async function mayMerge(
 ): Promise<boolean> {
   // Huge pages are never merged.
   if (guest.no_merge || guest.huge_page_kib !== null) return false;
+  const merging = (which: 'min' | 'max') =>
+    tx
+      .selectFrom('instances')
+      .select(({ fn }) => fn[which]('project_id').as('project_id'))
+      .where('host_id', '=', hostId)
+      .where(holdsMergedMemory);
   const host = await tx
     .selectFrom('hosts')
-    .select('ksm_scope')
+    .select(['ksm_scope', merging('min').as('first'), merging('max').as('last')])
     .where('id', '=', hostId)
-    .forUpdate()
     .executeTakeFirstOrThrow();
   const scope = host.ksm_scope ?? settings.ksmScope;
   if (scope !== 'project') return scope === 'host';
-  const merging = await tx
-    .selectFrom('instances')
-    .select(({ fn }) => [fn.min('project_id').as('first'), fn.max('project_id').as('last')])
-    .where('host_id', '=', hostId)
-    .where('merges', '=', true)
-    .where(holdsMemory)
-    .executeTakeFirstOrThrow();
-  return [merging.first, merging.last].every((project) => project === null || project === guest.project_id);
+  return [host.first, host.last].every((project) => project === null || project === guest.project_id);
 }
 
 /** As {@link mayMerge}, for an instance that is being started: what still has its memory keeps what it was started with. */
