@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Instance } from '@virga/contract/rest/instances';
 import { virsh } from '../libvirt-cloud.ts';
-import { type Ask, off, params, type Step, says, start, startIfOff, type VerbUnderFault } from './verb-under-fault.ts';
+import { type Ask, off, params, type Step, says, start, type VerbUnderFault } from './verb-under-fault.ts';
 import { freeVolume } from './volume-verbs.ts';
 
 const attach: Ask = async (client, it) => {
@@ -19,11 +19,12 @@ const withVolume: readonly Step[] = [
   async (client, it) => (it.volumes.length === 0 ? attach(client, it) : undefined),
 ];
 
-/** A guest without an operating system lets no device go while it runs. */
-const offAndBare: Step = async (client, it) =>
-  it.volumes.length > 0 || it.networkInterfaces.length > 1 ? off(client, it) : undefined;
-const detachAll: Step = async (client, it) =>
-  it.volumes[0] && client.detachVolume({ params: { id: it.id, volumeId: it.volumes[0].id } });
+const detach: Ask = async (client, it) => {
+  const [volume] = (await client.getInstance(params(it))).volumes;
+  if (volume === undefined) return start(client, it); // it came true, though the operation failed
+  return client.detachVolume({ params: { id: it.id, volumeId: volume.id } });
+};
+const withoutVolumes: Step = async (client, it) => (it.volumes[0] ? detach(client, it) : undefined);
 
 const addNic: Ask = (client, it) => client.addNetworkInterface({ ...params(it), body: { network: 'default' } });
 /** One that is gone is told as not found. */
@@ -46,7 +47,7 @@ const otherIops = ({ volumes: [volume] }: Instance) => (volume?.limits?.iops ===
 export const deviceVerbs: readonly VerbUnderFault[] = [
   {
     name: 'attach of a volume',
-    before: [offAndBare, detachAll, startIfOff, freeVolume],
+    before: [withoutVolumes, freeVolume],
     ask: attach,
     holds: async (it) =>
       it?.volumes.every(({ state: is }) => is === 'attached') === true && hasDomainDisks(it, it.volumes.length),
@@ -72,20 +73,28 @@ export const deviceVerbs: readonly VerbUnderFault[] = [
       says(['blkdeviotune', it.domainName, it.volumes[0].target], `: ${it.volumes[0].limits?.iops}\n`),
   },
   {
+    name: 'detach of a volume',
+    before: withVolume,
+    ask: detach,
+    holds: async (it) => it?.volumes.length === 0 && it.state === 'running' && hasDomainDisks(it, 0),
+  },
+  {
     name: 'detach of a volume from a stopped one',
     before: [...withVolume, off],
-    ask: async (client, it) => {
-      const [volume] = (await client.getInstance(params(it))).volumes;
-      if (volume === undefined) return start(client, it); // it came true, though the operation failed
-      return client.detachVolume({ params: { id: it.id, volumeId: volume.id } });
-    },
+    ask: detach,
     holds: async (it) => it?.volumes.length === 0 && hasDomainDisks(it, 0),
   },
   {
     name: 'another network card',
-    before: [offAndBare, removeSecond, startIfOff],
+    before: [removeSecond],
     ask: addNic,
     holds: async (it) => it !== undefined && hasCards(it),
+  },
+  {
+    name: 'removal of a network card',
+    before: [addSecond],
+    ask: (client, it) => removeNic(client, it, it.networkInterfaces[1]!),
+    holds: async (it) => it?.networkInterfaces.length === 1 && hasCards(it),
   },
   {
     name: 'removal of a network card from a stopped one',

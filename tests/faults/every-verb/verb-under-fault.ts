@@ -41,7 +41,6 @@ export const stop: Ask = (client, it) => client.stopInstance({ ...params(it), bo
 /** At once: a guest that has just been started does not hear that it is to stop. */
 export const off: Ask = (client, it) => client.destroyInstance(params(it));
 export const hibernate: Ask = (client, it) => client.hibernateInstance(params(it));
-export const startIfOff: Step = async (client, it) => (it.state === 'stopped' ? start(client, it) : undefined);
 
 /** Names that were not there before: what is asked for again must not be there already by accident. */
 let names = 0;
