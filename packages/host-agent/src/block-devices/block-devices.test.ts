@@ -4,6 +4,7 @@ import { BlockDevice } from '@virga/contract/agent/block-devices';
 import { conforms } from '@virga/contract/agent/conforms';
 import { realHostSystem } from '../host-system/host-system.ts';
 import { blockDevices } from './block-devices.ts';
+import { folderDevices } from './folder-devices.ts';
 import {
   FakeHost,
   megaRaid,
@@ -13,8 +14,7 @@ import {
   sataSsd,
   smartArray,
   virtioDisk,
-} from './fake-host.ts';
-import { folderDevices } from './folder-devices.ts';
+} from './testing/fake-host.ts';
 
 test('disks are told by class, with scheduler and write cache; what is no disk is left out', async (t) => {
   const host = new FakeHost(t);

@@ -6,9 +6,17 @@ import { HostDisk } from '@virga/contract/agent/block-devices';
 import { conforms } from '@virga/contract/agent/conforms';
 import { realHostSystem } from '../host-system/host-system.ts';
 import { protectedDisks } from './disk-protection.ts';
-import { FakeHost, megaRaid, nvmeConsumer, nvmeEnterprise, sataSsd, smartArray, virtioDisk } from './fake-host.ts';
+import {
+  FakeHost,
+  megaRaid,
+  nvmeConsumer,
+  nvmeEnterprise,
+  sataSsd,
+  smartArray,
+  virtioDisk,
+} from './testing/fake-host.ts';
 
-const fixture = (name: string) => readFileSync(join(import.meta.dirname, 'fixtures', name), 'utf8');
+const fixture = (name: string) => readFileSync(join(import.meta.dirname, 'testing/fixtures', name), 'utf8');
 
 async function verdicts(host: FakeHost) {
   const disks = await protectedDisks(host.system);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { DiskWatch } from './disk-watch.ts';
-import { FakeHost, nvmeConsumer, nvmeEnterprise, sataSsd } from './fake-host.ts';
+import { FakeHost, nvmeConsumer, nvmeEnterprise, sataSsd } from './testing/fake-host.ts';
 
 const storagePath = '/srv/virga';
 

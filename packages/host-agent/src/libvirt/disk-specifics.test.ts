@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { deviceKey } from '@virga/contract/agent/block-devices';
 import type { DesiredInstance, DiskDriver } from '@virga/contract/agent/desired';
 import { newId } from '@virga/contract/ids';
-import { FakeHost, megaRaid } from '../block-devices/fake-host.ts';
+import { FakeHost, megaRaid } from '../block-devices/testing/fake-host.ts';
 import { type HostSystem, realHostSystem } from '../host-system/host-system.ts';
 import type { LibvirtAgentOptions } from './libvirt-agent.ts';
 import { openTestHost, type TestHost } from './testing/test-host.ts';
@@ -104,7 +104,8 @@ test('on the disk of this machine, write-back needs an administrator who names i
 function onRaid(t: TestContext): { system: HostSystem; setBattery(state: string): void } {
   const raid = new FakeHost(t);
   const program = '/opt/MegaRAID/storcli/storcli64';
-  const fixture = (name: string) => readFileSync(join(import.meta.dirname, '../block-devices/fixtures', name), 'utf8');
+  const fixture = (name: string) =>
+    readFileSync(join(import.meta.dirname, '../block-devices/testing/fixtures', name), 'utf8');
   raid.disk(megaRaid());
   raid.mounts(['259:1', '/', 'ext4', '/dev/sda1']);
   raid.program(program, '/call/vall show all J nolog', fixture('storcli-drives.json'));

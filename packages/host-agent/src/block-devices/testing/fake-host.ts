@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { type HostSystem, hostSystemAt } from '../host-system/host-system.ts';
+import { type HostSystem, hostSystemAt } from '../../host-system/host-system.ts';
 
 export type FakeDisk = {
   name: string;
