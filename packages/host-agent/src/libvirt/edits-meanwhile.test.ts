@@ -92,3 +92,26 @@ test('before a definition is written, when other things have been prepared', asy
   assert.match(await host.agent.domainXml(desired.id), /<on_crash>preserve</);
   await host.agent.deleteInstance(renamed);
 });
+
+const machines = {
+  'of a plain machine': {},
+  'of one with UEFI': { firmware: 'uefi' },
+  'of one with Secure Boot and a TPM': { firmware: 'uefi-secure', tpm: true },
+  'of emulated devices': { hardware: 'emulated' },
+  'with room to grow': { maxVcpus: 2, maxMemoryMib: 128 },
+} as const satisfies Record<string, Partial<DesiredInstance>>;
+
+for (const [what, changes] of Object.entries(machines)) {
+  test(`what libvirt makes of a definition ${what} by itself is nobody’s change`, async () => {
+    const desired = host.instance(network, imageId, changes);
+    await host.agent.applyInstance(desired);
+    const { domains } = host.outside;
+    const ref = await domains.lookupByUuid(desired.uuid);
+    // Written again as it is, so that it is looked at.
+    await domains.defineXml(await domains.xml(ref, { inactive: true, secure: true }));
+    assert.equal(await driftOf(desired), undefined);
+    const renewed = await host.agent.applyInstance({ ...desired, generation: 2, description: 'newer' });
+    assert.equal(renewed.drift, undefined);
+    await host.agent.deleteInstance(desired);
+  });
+}
