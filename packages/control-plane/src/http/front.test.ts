@@ -87,6 +87,18 @@ test('hostile input gets a 4xx, never a 5xx, and no stack', async () => {
   }
 });
 
+test('metrics are text, as Prometheus asks for them, and a window of usage that makes no sense is refused', async () => {
+  const headers = authHeaders({ server: cloud.url, ...cloud.credentials });
+  const response = await fetch(new URL('/metrics', cloud.url), { headers });
+  assert.deepEqual([response.status, response.headers.get('content-type')], [200, 'text/plain; charset=utf-8']);
+  assert.match(await response.text(), /^# TYPE virga_host_ready gauge$/m);
+  const { items } = await cloud.client.listHosts({ query: {} });
+  const refused = await ask(`/v1/hosts/${items[0]!.id}/usage?from=yesterday`);
+  assert.deepEqual([refused.status, refused.body.field], [400, '/from']);
+  const { points, step } = await cloud.client.getHostUsage({ params: { id: items[0]!.id }, query: {} });
+  assert.deepEqual([points, step], [[], 'sample']);
+});
+
 test('a body that is too large is refused, and a stranger cannot even send one', async () => {
   const large = JSON.stringify({ name: 'a', description: 'x'.repeat(2 * 1024 ** 2) });
   assert.equal((await post('/v1/projects', large)).status, 413);
