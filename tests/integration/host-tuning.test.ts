@@ -26,7 +26,7 @@ after(async () => {
 
 const text = (path: string): string => readFileSync(path, 'utf8');
 const swappiness = '/proc/sys/vm/swappiness';
-const ksmSleep = '/sys/kernel/mm/ksm/sleep_millisecs';
+const khugepaged = '/sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan';
 const sysctls = '/etc/sysctl.d/90-virga.conf';
 
 async function events(type: string): Promise<string[]> {
@@ -36,15 +36,15 @@ async function events(type: string): Promise<string[]> {
 
 test('a host is tuned by command, set right after hands have changed it, and as before after the undo', async () => {
   await withKernelKnobs(async () => {
-    const before = [text(swappiness), text(ksmSleep)];
+    const before = [text(swappiness), text(khugepaged)];
     try {
-      const plan = await cloud.done('host tune custom --set swappiness=17 --set ksm-sleep-ms=41 --dry-run');
+      const plan = await cloud.done('host tune custom --set swappiness=17 --set khugepaged-pages=4197 --dry-run');
       assert.match(plan, /\/proc\/sys\/vm\/swappiness {2}Set by the administrator\.\n {4}- \d+\n {4}\+ 17\n/);
-      assert.deepEqual([text(swappiness), text(ksmSleep)], before);
+      assert.deepEqual([text(swappiness), text(khugepaged)], before);
 
-      const tuned = await cloud.done('host tune custom --set swappiness=17 --set ksm-sleep-ms=41 --wait');
-      assert.match(tuned, /custom with ksm-sleep-ms=41, swappiness=17 is in force/);
-      assert.deepEqual([text(swappiness), text(ksmSleep)], ['17\n', '41\n']);
+      const tuned = await cloud.done('host tune custom --set swappiness=17 --set khugepaged-pages=4197 --wait');
+      assert.match(tuned, /custom with swappiness=17, khugepaged-pages=4197 is in force/);
+      assert.deepEqual([text(swappiness), text(khugepaged)], ['17\n', '4197\n']);
       assert.match(text(sysctls), /^vm\.swappiness = 17$/m);
 
       const refused = await cloud.cli('hosts tune --set swappiness=18 --set io-scheduler.sdzzz=none --wait'.split(' '));
@@ -63,7 +63,7 @@ test('a host is tuned by command, set right after hands have changed it, and as 
     } finally {
       await cloud.done('host tune --undo --wait');
     }
-    assert.deepEqual([text(swappiness), text(ksmSleep), existsSync(sysctls)], [...before, false]);
+    assert.deepEqual([text(swappiness), text(khugepaged), existsSync(sysctls)], [...before, false]);
     assert.match(await cloud.done('host tune'), /not tuned/);
   });
 });

@@ -67,9 +67,6 @@ export type Harness = {
   beginOutage(): Promise<void>;
   endOutage(): Promise<void>;
 
-  /** Does the work while no other test changes the kernel; absent where the host has one of its own. */
-  aloneWithKernel?<T>(work: () => Promise<T>): Promise<T>;
-
   /** Closes the agent and removes what the harness itself made. */
   close(): Promise<void>;
 };

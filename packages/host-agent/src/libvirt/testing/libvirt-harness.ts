@@ -11,7 +11,6 @@ import type { Harness, OpenHarness, Target } from '../../contract-suite/harness.
 import { startSocketRelay } from '../../contract-suite/socket-relay.ts';
 import { greeting } from '../../contract-suite/tiny-guest.ts';
 import { realHostSystem } from '../../host-system/host-system.ts';
-import { withKernelKnobs } from '../../host-system/testing/kernel-knobs.ts';
 import { redirectedSystem } from '../../host-system/testing/redirected-system.ts';
 import { runCommand } from '../../run-command.ts';
 import type { StepHook } from '../../step-hook.ts';
@@ -57,7 +56,6 @@ async function open(octet: number, hook: StepHook): Promise<Harness> {
     reopen: openAgent,
     network: { name, bridge: name, cidr: `10.77.${octet}.0/24`, gateway: `10.77.${octet}.1` },
     bootMark: greeting,
-    aloneWithKernel: withKernelKnobs,
     diskBytes: async (target) => Number((await domains.blockInfo(await find(target), 'vda')).capacityBytes),
     virsh: {
       start: async (target) => void (await domains.create(await find(target))),
