@@ -3,6 +3,7 @@ import { defineCommand } from '../../command.ts';
 import { formatMib } from '../../output/format.ts';
 import type { Column } from '../../output/table.ts';
 import { describeCpu } from '../cpu-options.ts';
+import { describeDiskDriver } from '../disk-driver-options.ts';
 
 const columns: Column<InstanceType>[] = [
   { header: 'NAME', value: (item) => item.name, essential: true },
@@ -29,6 +30,11 @@ const cpuOf = ({ cpuPolicy, cpuShares, cpuCapPercent }: InstanceType): string | 
 
 const cpu: Column<InstanceType> = { header: 'CPU', value: (item) => cpuOf(item) ?? 'shared' };
 
+const diskDriver: Column<InstanceType> = {
+  header: 'DISK DRIVER',
+  value: (item) => describeDiskDriver(item.diskDriver ?? null) ?? '-',
+};
+
 export const listTypes = defineCommand({
   meta: { path: 'types list', summary: 'List the instance types', section: 'Resources', groupDefault: true },
   args: {},
@@ -40,6 +46,7 @@ export const listTypes = defineCommand({
       ...columns,
       ...(items.some(({ hugePageKib }) => hugePageKib) ? [hugePages] : []),
       ...(items.some(cpuOf) ? [cpu] : []),
+      ...(items.some((item) => item.diskDriver) ? [diskDriver] : []),
     ];
     await context.print.list(items, shown, (item) => item.name, 'There is no instance type.');
     return 0;
