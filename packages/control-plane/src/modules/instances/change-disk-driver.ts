@@ -16,7 +16,7 @@ import type { InstanceRow } from './instance-store.ts';
 
 /** How long the guest may take to shut down for a restart. */
 const shutDownMs = 60_000;
-const kind = 'instance.set-disk-driver';
+const kind = 'instance.change-disk-driver';
 
 /**
  * Replaces the driver of the root disk or a volume. What it is already succeeds at once.
