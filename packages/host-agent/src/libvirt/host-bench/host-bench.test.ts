@@ -7,6 +7,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { BenchComparisonName, MeasuredComparison } from '@virga/contract/agent/host-bench';
+import { VirgaError } from '@virga/contract/errors';
 import { until } from '@virga/testing/until';
 import { withKernelKnobs } from '../../host-system/testing/kernel-knobs.ts';
 import { openTestHost, type TestHost } from '../testing/test-host.ts';
@@ -79,6 +80,22 @@ test('an agent that is killed in the middle leaves nothing once another one is t
     await until('the rest of the run to be gone', async () => (await remains()).length === 0, { timeoutMs: 30_000 });
     assert.equal(await readFile(thpPath, 'utf8'), before);
   });
+});
+
+test('beside a guest of somebody else it refuses before anything is made, unless it is forced', async () => {
+  const name = `${benchPrefix({ path: host.storagePath })}`.replace('bench', 'other');
+  const ref = await host.outside.domains.createXml(`<domain type='qemu'>
+    <name>${name}</name>
+    <memory unit='MiB'>16</memory>
+    <os><type arch='x86_64' machine='q35'>hvm</type></os>
+  </domain>`);
+  try {
+    const refused = host.agent.compare({ comparison: 'pinning', pairs: 1, seconds: 1, force: false });
+    await assert.rejects(refused, (error) => error instanceof VirgaError && error.code === 'Conflict');
+    assert.deepEqual(await remains(), []);
+  } finally {
+    await host.outside.domains.destroy(ref);
+  }
 });
 
 test('what this host cannot show is told with the reason', async () => {
