@@ -60,6 +60,7 @@ export class CpuPoolReconciler {
     const { signal } = this.#ending;
     await this.#host.agent.applyCpuPools(cloudId, read.pools, { signal });
     this.#isForced = false;
+    if (read.generation === read.convergedGeneration) return;
     await db
       .updateTable('hosts')
       .set({ cpu_converged_generation: read.generation })

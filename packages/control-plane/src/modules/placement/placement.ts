@@ -124,7 +124,10 @@ export async function placeOn(
   // What was available is known of before it was restarted.
   const short = noHugePages(host, demand) ?? (isBack ? undefined : belowFloor(host, demand));
   if (short) throw short;
-  const isHomeless = demand.cpu === undefined || (demand.cpu.policy === 'shared' && host.facts?.numaNodes.length === 1);
+  // On a host with one node, who shares has nothing of it, unless he gives something back.
+  const { cpu } = demand;
+  const hasOneNode = host.facts?.numaNodes.length === 1;
+  const isHomeless = cpu === undefined || (cpu.policy === 'shared' && cpu.total === undefined && hasOneNode);
   if (!isHomeless && !(await claimCpus(tx, hostId, demand.cpu!, demand))) throw noCpus(`Host ${host.name} has`, demand);
   await allocation(tx, demand).where('id', '=', hostId).execute();
 }
