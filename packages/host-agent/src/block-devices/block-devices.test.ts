@@ -117,6 +117,17 @@ test('a folder is traced to its disks through mount, links, LVM, encryption and 
   }
 });
 
+test('a disk of the network is no disk of this host, and neither is one of memory', async (t) => {
+  for (const name of ['rbd0', 'nbd1', 'ram0', 'zram0']) {
+    const host = new FakeHost(t);
+    host.disk({ name });
+    host.mounts([(await host.system.read(`/sys/block/${name}/dev`))!.trim(), '/', 'ext4', `/dev/${name}`]);
+    const { devices, why } = await folderDevices(host.system, '/srv');
+    assert.deepEqual(devices, []);
+    assert.match(why!, new RegExp(`${name}, which is no disk of this host`));
+  }
+});
+
 test('btrfs tells all its disks, and a loop device leads to the disk of its file', async (t) => {
   const host = new FakeHost(t);
   host.disk(sataSsd('sda'));

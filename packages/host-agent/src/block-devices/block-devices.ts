@@ -17,9 +17,12 @@ const virtualDisk = /qemu|vmware|virtual|vbox|msft|google|persistentdisk|ephemer
 /** Drivers of RAID controllers whose logical drives look like disks. */
 const raidDrivers = ['megaraid_sas', 'hpsa', 'smartpqi', 'cciss', 'aacraid', 'arcmsr', '3w-9xxx', '3w-sas'];
 
+/** Whether a device of this name can be a disk of this host. */
+export const isDisk = (name: string): boolean => !noDisk.test(name);
+
 export async function blockDevices(system: HostSystem): Promise<BlockDevice[]> {
   const layers = await blockLayers(system);
-  const names = (await system.list(blockFolder)).filter((name) => !noDisk.test(name));
+  const names = (await system.list(blockFolder)).filter(isDisk);
   const devices = await Promise.all(names.map((name) => readDevice(system, name, layers.above(name))));
   return devices.filter((device) => device !== undefined);
 }

@@ -3,6 +3,7 @@
 import { basename, dirname, join } from 'node:path';
 import type { FolderDevices } from '@virga/contract/agent/block-devices';
 import type { HostSystem } from '../host-system/host-system.ts';
+import { isDisk } from './block-devices.ts';
 import { type BlockLayers, blockLayers } from './layers.ts';
 
 type Mount = { majorMinor: string; mountPoint: string; fileSystem: string; source: string };
@@ -52,6 +53,13 @@ async function lookUnder(
       for (const disk of under.devices) devices.add(disk);
       for (const layer of under.through) through.add(layer);
     }
+  }
+  const strange = [...devices].find((name) => !isDisk(name));
+  if (strange !== undefined) {
+    return unknown(
+      `It lies on ${strange}, which is no disk of this host: what keeps it is not known here.`,
+      mount.fileSystem,
+    );
   }
   return { path, devices: [...devices], through: [...through], fileSystem: mount.fileSystem, why: null };
 }
