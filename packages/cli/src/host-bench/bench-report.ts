@@ -65,7 +65,7 @@ function comparisonLines(comparison: JudgedComparison, terminal: Terminal): stri
     `${terminal.paint('bold', title)} (${tookSeconds} s)`,
     ...conditions.map((condition) => terminal.paint('dim', `  ${condition}`)),
     ...metrics.flatMap((metric) => metricLines(metric, terminal)),
-    ...(beside === undefined ? [] : ['', `  ${beside}`]),
+    ...(beside.length === 0 ? [] : ['', ...beside.map((line) => `  ${line}`)]),
   ];
 }
 

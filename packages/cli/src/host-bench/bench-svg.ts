@@ -6,7 +6,7 @@ import { figure, gain, gainRange } from './figures.ts';
 import { besideTheClaim } from './pinning-claim.ts';
 import { positionOf, scaleOf } from './ratio-plot.ts';
 
-const width = 960;
+const width = 1060;
 const rowHeight = 22;
 const plotLeft = 300;
 const plotWidth = 360;
@@ -51,8 +51,7 @@ export function benchSvg(benchmark: HostBenchmark): string {
       parts.push(...drawn);
       y = nextY;
     }
-    const beside = besideTheClaim(comparison);
-    if (beside !== undefined) line(beside, 'minor');
+    for (const beside of besideTheClaim(comparison)) line(beside.trim(), 'minor');
   }
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${y}" viewBox="0 0 ${width} ${y}" role="img">`,

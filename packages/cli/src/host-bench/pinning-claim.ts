@@ -4,11 +4,14 @@ import { gain, gainRange } from './figures.ts';
 
 export const claim = 'It is often said that pinning gains more than 20 %.';
 
-export function besideTheClaim({ name, metrics }: JudgedComparison): string | undefined {
+/** Lines; none where there is nothing to set beside it. */
+export function besideTheClaim({ name, metrics }: JudgedComparison): string[] {
   const settings = metrics[0]?.settings.filter(({ ratio }) => ratio !== null) ?? [];
-  if (name !== 'pinning' || settings.length === 0) return undefined;
-  const seen = settings.map(
-    ({ name: setting, ratio, verdict }) => `${setting} ${gain(ratio!.median)} (${gainRange(ratio!)}; ${verdict})`,
-  );
-  return `${claim} Measured on this host, under contention: ${seen.join(', ')}.`;
+  if (name !== 'pinning' || settings.length === 0) return [];
+  return [
+    `${claim} Measured on this host, under contention:`,
+    ...settings.map(
+      ({ name: setting, ratio, verdict }) => `  ${setting}: ${gain(ratio!.median)} (${gainRange(ratio!)}), ${verdict}`,
+    ),
+  ];
 }
