@@ -83,13 +83,21 @@ async function compareIn(
   try {
     call.onProgress?.(`${title}: starting guests`, 0);
     const prepared = await prepare(world);
+    const load = [await loadAverage(world)];
     const metrics = await measureInRounds(prepared, pairs, title, call);
+    load.push(await loadAverage(world));
     const { conditions, device = null } = prepared;
-    return result({ device, conditions: [...conditions], metrics, notPossible: null });
+    const loaded = `The load average of the host was ${load.join(' when measuring began and ')} when it ended, its own guests included.`;
+    return result({ device, conditions: [...conditions, loaded], metrics, notPossible: null });
   } catch (error) {
     if (!(error instanceof NotPossible)) throw error;
     return result({ device: null, conditions: [], metrics: [], notPossible: error.message });
   }
+}
+
+/** Of the last minute. */
+async function loadAverage({ context: { system } }: BenchWorld): Promise<string> {
+  return (await system.read('/proc/loadavg'))?.split(' ')[0] ?? 'unknown';
 }
 
 /** Guests of others take of what is measured, and are slowed down by it. */
