@@ -55,6 +55,20 @@ test('LVM on an encrypted NVMe disk is that disk, and where nothing is known the
   assert.deepEqual((await watch.sight()).devices, []);
 });
 
+test('volumes on a disk of their own count too', async (t) => {
+  const { host, watch, numberOf } = watching(t);
+  host.disk(nvmeEnterprise);
+  host.disk(sataSsd('sda'));
+  host.mounts(
+    [await numberOf('nvme1n1'), '/', 'ext4', '/dev/nvme1n1'],
+    [await numberOf('sda'), `${storagePath}/volumes`, 'xfs', '/dev/sda'],
+  );
+  assert.deepEqual(
+    (await watch.sight()).devices.map(({ name }) => name),
+    ['nvme1n1', 'sda'],
+  );
+});
+
 test('it looks again after a minute, at once when that is asked for, and does not remember a failure', async (t) => {
   const { host, watch, looks, pass } = watching(t);
   host.mounts(['0:40', '/', 'tmpfs', 'tmpfs']);

@@ -1,6 +1,7 @@
 // What a host agent knows of the disks under its storage and of what QEMU can do with them. Looked up anew after a minute,
 // because programs of RAID controllers take seconds to answer; whoever is about to refuse something looks at once.
-import type { DiskAbilities, HostDisks, StorageDevice } from '@virga/contract/agent/block-devices';
+import { join } from 'node:path';
+import type { DiskAbilities, FolderDevices, HostDisks, StorageDevice } from '@virga/contract/agent/block-devices';
 import type { Clock } from '../clock.ts';
 import type { HostSystem } from '../host-system/host-system.ts';
 import { protectedDisks } from './disk-protection.ts';
@@ -33,7 +34,7 @@ export class DiskWatch {
   async disks(): Promise<HostDisks> {
     const [disks, storage] = await Promise.all([
       protectedDisks(this.system),
-      folderDevices(this.system, this.storagePath),
+      storageFolder(this.system, this.storagePath),
     ]);
     return { disks, storage };
   }
@@ -55,6 +56,21 @@ export class DiskWatch {
     const [{ disks, storage }, abilities] = await Promise.all([this.disks(), this.findAbilities()]);
     return { devices: storageDevices({ disks, storage }), abilities };
   }
+}
+
+/** The storage, and what of it may lie on a disk of its own. */
+async function storageFolder(system: HostSystem, path: string): Promise<FolderDevices> {
+  const [storage, ...parts] = await Promise.all(
+    [path, join(path, 'instances'), join(path, 'volumes')].map((folder) => folderDevices(system, folder)),
+  );
+  const all = [storage!, ...parts];
+  const devices = [...new Set(all.flatMap((folder) => folder.devices))];
+  return {
+    ...storage!,
+    devices,
+    through: [...new Set(all.flatMap(({ through }) => through))],
+    why: devices.length === 0 ? storage!.why : null,
+  };
 }
 
 export function storageDevices({ disks, storage }: HostDisks): StorageDevice[] {
