@@ -6,7 +6,7 @@ import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId } from '@virga/contract/ids';
 import { recordOf } from '../libvirt/instances/domain-metadata.ts';
 import type { CallSteps } from './call-steps.ts';
-import type { StoredDomain, StoredForeignDomain } from './host-records.ts';
+import { nameOf, type StoredDomain, type StoredForeignDomain } from './host-records.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 export function listForeignDomains(host: SimulatedHost): ForeignDomain[] {
@@ -95,7 +95,8 @@ function giveBack(host: SimulatedHost, id: InstanceId): void {
   const domain = host.domain(id);
   if (domain === undefined) return;
   const { desired } = domain.record;
-  const { domainName: name, uuid, vcpus, maxVcpus, memoryMib, maxMemoryMib, firmware, rootDisk } = desired;
+  const name = nameOf(domain);
+  const { uuid, vcpus, maxVcpus, memoryMib, maxMemoryMib, firmware, rootDisk } = desired;
   host.store.foreignDomains.set(name, {
     name,
     uuid,

@@ -9,6 +9,7 @@ import { deleteNetwork, getNetwork } from '../networks/network-operations.ts';
 import { adoptInstance } from './adopt-instance.ts';
 import { deleteInstance, stopInstance } from './instance-operations.ts';
 import { releaseInstance } from './release-instance.ts';
+import { updateInstance } from './update-instance.ts';
 
 let cloud: SimulatedCloud;
 before(async () => {
@@ -135,6 +136,18 @@ test('a released instance keeps its address and its image until its domain is go
     return !seen?.leases.some(({ mac }) => mac === nic?.mac);
   });
   assert.ok((await cloud.eventTypes(launched.id)).includes('instance.released-gone'));
+});
+
+test('one that was renamed while it ran is told of by the name that its domain has', async () => {
+  const launched = await cloud.launch('former');
+  const { operationId } = await updateInstance(cloud.deps, cloud.operator, launched.id, { name: 'later' });
+  await cloud.succeeded(operationId);
+  await release(launched);
+  const [reserved] = (await networkOf(launched)).reserved;
+  assert.equal(reserved?.domainName, launched.domainName);
+  assert.ok((await cloud.host().listForeignDomains()).some(({ name }) => name === launched.domainName));
+  cloud.host().undefineForeignDomain(launched.domainName);
+  await until('the address is free', async () => (await networkOf(launched)).reserved.length === 0);
 });
 
 test('a released instance that is adopted again has its address again', async () => {

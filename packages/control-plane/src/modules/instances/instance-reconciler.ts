@@ -176,11 +176,14 @@ export class InstanceReconciler {
     const { deps } = this.#context;
     const { agent } = this.#host;
     const identity = identityOf(row, deps.cloudId);
+    // One that was renamed while it ran still has the name of before, and keeps it.
+    const name = row.released ? this.#sight.get(row.id)?.domainName : undefined;
     const done = await this.#call(row, signal, (context) =>
       row.released ? agent.releaseInstance(identity, context) : agent.deleteInstance(identity, context),
     );
     if (!done) return;
-    if (await recordDeleted(this.#context, row)) this.#forget(row.id);
+    const gone = { ...row, ...(name && { domain_name: name }) };
+    if (await recordDeleted(this.#context, gone)) this.#forget(row.id);
     else this.wake(row.id);
   }
 
