@@ -49,6 +49,7 @@ test('a guest that computes is seen to, one that waits is not, and nothing is sa
   );
   assert.ok(busy!.cpusBusy > 2 * calm!.cpusBusy, `${busy!.cpusBusy} and ${calm!.cpusBusy}`);
   assert.ok(busy!.residentMib! > 0 && busy!.memoryMib === 256);
+  assert.ok(busy!.cpusWaiting !== null && busy!.writtenBytesPerSecond !== null, JSON.stringify(busy));
   const [host] = (await cloud.json('hosts usage')) as { name: string; series: { points: HostUsagePoint[] } }[];
   const { cpusBusy, threads, memoryUsedMib, memoryMib } = host!.series.points.at(-1)!;
   assert.ok(cpusBusy > 0 && cpusBusy <= threads && memoryUsedMib > 0 && memoryUsedMib < memoryMib);

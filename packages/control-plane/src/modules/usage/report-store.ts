@@ -14,7 +14,7 @@ const mostRows = 3_000_000;
 export async function reportedHosts(db: Db, _access: CloudAccess, from: Date, to: Date): Promise<ReportedHost[]> {
   type Row = Omit<ReportedHost, 'seen'> & { [K in keyof NonNullable<ReportedHost['seen']>]: number | null };
   const { rows } = await sql<Row>`
-    select hosts.id, hosts.name, coalesce((facts ->> 'cpuThreads')::integer, 0) as "threads",
+    select hosts.id, hosts.name, state = 'ready' as ready, coalesce((facts ->> 'cpuThreads')::integer, 0) as "threads",
       coalesce((facts ->> 'memoryMib')::integer, 0) as "memoryMib", schedulable_vcpus as "schedulableVcpus",
       schedulable_memory_mib as "schedulableMemoryMib", seen.*
     from hosts

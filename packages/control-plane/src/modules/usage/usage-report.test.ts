@@ -12,6 +12,7 @@ const types = [
 const host = (n: number, fields: Partial<ReportedHost> = {}): ReportedHost => ({
   id: hostId(n),
   name: `host-${n}`,
+  ready: true,
   threads: 16,
   memoryMib: 20_000,
   schedulableVcpus: 64,
@@ -92,6 +93,13 @@ test('who was not seen for long enough, or has CPUs of its own, may need all of 
   assert.equal(unknown.hostsNeeded, 2);
   assert.match(unknown.reason, /1 of 2 instances, not seen for long enough, with all of their vCPUs/);
   assert.equal(report(hosts, [first, { ...second, cpuPolicy: 'dedicated' }]).packing.hostsNeeded, 2);
+});
+
+test('nothing is packed on a host that is away', () => {
+  const roomy = { schedulableMemoryMib: 40_000 };
+  const instances = [instance(1), instance(2), instance(3)];
+  assert.equal(report([host(1), host(2), host(3, roomy)], instances).packing.hostsNeeded, 1);
+  assert.equal(report([host(1), host(2), host(3, { ...roomy, ready: false })], instances).packing.hostsNeeded, 2);
 });
 
 test('a cloud in which nothing is on and nothing was seen has a report too', () => {

@@ -8,6 +8,8 @@ import { type Judgement, judge, memoryOf, type SeenUsage, type SizedInstance } f
 export type ReportedHost = {
   id: HostId;
   name: string;
+  /** Nothing can be moved to one that is not. */
+  ready: boolean;
   threads: number;
   memoryMib: number;
   schedulableVcpus: number;
@@ -158,11 +160,13 @@ function packingOf(
   judged: readonly Judged[],
   types: readonly InstanceType[],
 ): UsageReport['packing'] {
-  const bins = hosts.map(({ threads, schedulableVcpus, schedulableMemoryMib }) => ({
-    threads,
-    vcpus: schedulableVcpus,
-    memoryMib: schedulableMemoryMib,
-  }));
+  const bins = hosts
+    .filter(({ ready }) => ready)
+    .map(({ threads, schedulableVcpus, schedulableMemoryMib }) => ({
+      threads,
+      vcpus: schedulableVcpus,
+      memoryMib: schedulableMemoryMib,
+    }));
   const hostsInUse = new Set(judged.map(({ hostId }) => hostId)).size;
   const ownsCpus = ({ cpuPolicy }: Judged) => cpuPolicy === 'dedicated' || cpuPolicy === 'isolated';
   const need = (it: Judged) => (it.verdict === 'unknown' || ownsCpus(it) ? it.vcpus : cpusOf(it.seen, it.vcpus));

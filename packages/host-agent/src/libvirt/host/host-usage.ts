@@ -66,7 +66,7 @@ export function domainUsage({ domain, parameters }: DomainStatistics, nowSeconds
   };
 }
 
-/** Numbers of vCPUs have gaps once some were pulled. libvirt before 7.4 does not know how long they waited. */
+/** Numbers of vCPUs have gaps once some were pulled. Null where the kernel does not tell how long they waited. */
 function waitOf(parameters: DomainStatistics['parameters'], maxVcpus: number): number | null {
   let waitNs: number | null = null;
   for (let index = 0; index < maxVcpus; index++) {
