@@ -51,6 +51,8 @@ test('nothing is said of one that was seen for less than the minimum, and how mu
 
 test('one is idle below 3 % of its processor with nearly no disk and network, and off it frees all it holds', () => {
   assert.deepEqual(judged(large({ ...quiet, cpusP95: 0.119 })), ['idle', null, 4, 8192]);
+  const { reason } = judge(large({ ...quiet, cpusP95: 0.02, seconds: 2 * daySeconds }), types, daySeconds);
+  assert.match(reason, /^In the 48 h that it was seen it used next to nothing: 0\.5 % of its processor at most/);
   assert.notEqual(judged(large({ ...quiet, cpusP95: 0.12 }))[0], 'idle', 'it computes');
   assert.notEqual(judged(large({ ...quiet, cpusP95: 0.05, networkBytesPerSecond: 5000 }))[0], 'idle', 'it serves');
   assert.notEqual(judged(large({ ...quiet, cpusP95: 0.05, diskBytesPerSecond: 20_000 }))[0], 'idle', 'it stores');

@@ -77,7 +77,7 @@ function judgeIdle({ vcpus, memoryMib }: SizedInstance, seen: SeenUsage): Judgem
   if (networkBytesPerSecond === null || networkBytesPerSecond >= idle.networkBytesPerSecond) return undefined;
   return {
     verdict: 'idle',
-    reason: `It has used next to nothing: ${percent(cpusP95 / vcpus)} of its processor at most, ${kib(diskBytesPerSecond)} of disk and ${kib(networkBytesPerSecond)} of network a second.`,
+    reason: `In the ${hours(seen.seconds)} that it was seen it used next to nothing: ${percent(cpusP95 / vcpus)} of its processor at most, ${kib(diskBytesPerSecond)} of disk and ${kib(networkBytesPerSecond)} of network a second.`,
     recommendedType: null,
     frees: { vcpus, memoryMib },
   };
