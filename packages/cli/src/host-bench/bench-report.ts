@@ -28,9 +28,9 @@ export function benchReport(benchmark: HostBenchmark, terminal: Terminal): strin
     ...measured.flatMap((comparison) => ['', ...comparisonLines(comparison, terminal)]),
     ...(others.length > 0 ? ['', terminal.paint('bold', 'not measured')] : []),
     ...others.map(({ title, notPossible }) => `  ${title}: ${notPossible}`),
-    ...(comparisons.length > 0 ? ['', terminal.paint('bold', 'what follows')] : []),
+    ...(measured.length > 0 ? ['', terminal.paint('bold', 'what follows')] : []),
     ...recommendations.map(({ sentence, comparison }) => `  ${sentence} (${comparison})`),
-    ...(comparisons.length > 0 && recommendations.length === 0
+    ...(measured.length > 0 && recommendations.length === 0
       ? ['  Nothing: no setting was measurably better than what the host has.']
       : []),
   ];
