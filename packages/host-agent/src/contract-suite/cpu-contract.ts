@@ -67,6 +67,24 @@ export function cpuContract(test: ContractTest): void {
     assert.deepEqual(await world.agent.findDrifts(world.cloudId), []);
   });
 
+  test('keeps a guest that asked for a node there, with its memory, and says when memory follows later', async (world, t) => {
+    const { cpus, numaNodes } = await world.agent.facts();
+    const node = numaNodes[0]!.id;
+    const there = cpus.filter((cpu) => cpu.node === node).map(({ id }) => id);
+    const bound = /<numatune>\s*<memory mode='strict' nodeset='(\d+)'\/>/;
+    const desired = await world.launched(t, world.instance(t, { cpu: { ...shared, policy: 'numa', node } }));
+    assert.equal(bound.exec(await world.agent.domainXml(desired.id))?.[1], String(node));
+    assert.deepEqual(await placesOf(world, desired), { vcpus: [there], emulator: there });
+    const other = await world.launched(t);
+    const { notes } = await world.agent.applyInstance({
+      ...other,
+      generation: 2,
+      cpu: { ...shared, policy: 'numa', node },
+    });
+    assert.match(notes?.join(' ') ?? '', /memory stays/);
+    assert.deepEqual(await placesOf(world, other), { vcpus: [there], emulator: there });
+  });
+
   test('goes on with moving guests that was cut short', async (world, t) => {
     const [, second, all] = await cpusOf(world);
     const desired = await world.launched(t);

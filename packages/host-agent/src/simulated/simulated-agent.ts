@@ -26,6 +26,7 @@ import { type Logger, pino } from 'pino';
 import { type Clock, systemClock } from '../clock.ts';
 import { KeyedLock } from '../keyed-lock.ts';
 import { pendingDriverNotes } from '../pending-drivers.ts';
+import { pendingMemoryNotes } from '../pending-memory.ts';
 import type { StepHook } from '../step-hook.ts';
 import { type CallSteps, Calls, unreachable } from './call-steps.ts';
 import { convergeInstance } from './converge-instance.ts';
@@ -212,7 +213,8 @@ class Agent
       if (writes) forgetChange(this.host, desired.id);
       const goesOn =
         before !== undefined && before.power !== 'off' && this.host.domain(desired.id)?.boots === before.boots;
-      const notes = goesOn ? pendingDriverNotes(before.record.desired, desired) : [];
+      const was = before?.record.desired;
+      const notes = goesOn && was ? [...pendingDriverNotes(was, desired), ...pendingMemoryNotes(was, desired)] : [];
       return { ...this.host.observe(desired.id)!, ...(notes.length > 0 && { notes }) };
     });
   }

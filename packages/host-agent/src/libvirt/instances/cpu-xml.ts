@@ -4,6 +4,7 @@
 import { formatCpuList } from '@virga/contract/agent/cpu-list';
 import type { GuestCpuModel } from '@virga/contract/agent/cpu-map';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
+import { hasNodeMemory } from '../../pending-memory.ts';
 import { isAnywhere, pinsOf } from '../host/cpu-division.ts';
 import { weightOf } from '../host/cpu-weights.ts';
 import { element, textElement } from '../xml.ts';
@@ -36,10 +37,6 @@ export function cpuTuneElement(
   ].filter((child) => typeof child === 'string');
   return tuning.length > 0 && element('cputune', {}, ...tuning);
 }
-
-/** Of one that asked for a node, or has CPUs of one: its memory comes from there, or it is not started. */
-export const hasNodeMemory = ({ cpu }: Pick<DesiredInstance, 'cpu'>): boolean =>
-  cpu.node !== null && cpu.policy !== 'shared';
 
 export function numaTuneElement(desired: DesiredInstance): string | false {
   if (!hasNodeMemory(desired)) return false;

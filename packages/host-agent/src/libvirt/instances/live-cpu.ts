@@ -6,13 +6,14 @@ import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import { kindOf, pidOf, sampleThreads } from '../../guest-threads/guest-threads.ts';
+import { hasNodeMemory, memoryStays, pendingMemoryNotes } from '../../pending-memory.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { type HostCpuChoices, isSame, isUndivided, type Pins, pinsOf } from '../host/cpu-division.ts';
 import { weightOf } from '../host/cpu-weights.ts';
 import { hostCpuChoices } from '../host/host-cpu-choices.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
 import { childAt, parseXml } from '../xml.ts';
-import { capPeriodUs, capQuotaUs, hasNodeMemory } from './cpu-xml.ts';
+import { capPeriodUs, capQuotaUs } from './cpu-xml.ts';
 import type { OwnDomain } from './domain-lookup.ts';
 import { dueReboot } from './reboot.ts';
 
@@ -154,18 +155,16 @@ async function moveMemory(
   before: DesiredInstance,
   ref: DomainRef,
 ): Promise<string[]> {
-  const isBound = hasNodeMemory(desired);
-  if (!isBound && !hasNodeMemory(before)) return [];
-  if (isBound === hasNodeMemory(before) && desired.cpu.node === before.cpu.node) return [];
-  const later = 'Its memory stays in the node that it is in until the guest is started again.';
-  if (!isBound || !hasNodeMemory(before)) return [later];
+  const pending = pendingMemoryNotes(before, desired);
+  if (pending.length > 0 || !hasNodeMemory(desired) || desired.cpu.node === before.cpu.node) return pending;
   await hook('move-memory', desired.id);
   return hypervisor.act(`move the memory of ${ref.name}`, async ({ domains }) => {
     try {
       await domains.setNumaParameters(ref, { nodeset: String(desired.cpu.node) }, live);
       return [];
     } catch (error) {
-      if (isLibvirtError(error, 'OPERATION_INVALID', 'OPERATION_UNSUPPORTED', 'CONFIG_UNSUPPORTED')) return [later];
+      if (isLibvirtError(error, 'OPERATION_INVALID', 'OPERATION_UNSUPPORTED', 'CONFIG_UNSUPPORTED'))
+        return [memoryStays];
       throw error;
     }
   });
