@@ -33,7 +33,7 @@ export const Host = Type.Object(
       }),
     ),
     hugePages: Type.Array(Type.Object({ sizeKib: HugePageKib, total: Type.Integer(), allocated: Type.Integer() }), {
-      description: 'static huge pages by size, and what of them is promised',
+      description: 'static huge pages by size that nobody else on the host uses, and what of them is promised',
     }),
     reservedCpus: Type.Array(Type.Integer(), { description: 'what it keeps for itself' }),
     instanceCount: Type.Integer(),

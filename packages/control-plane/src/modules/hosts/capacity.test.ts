@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultSettings } from '../../deps.ts';
-import { hugePageCount, schedulable, storageHeadroomBytes } from './capacity.ts';
+import { hugePagesForGuests, schedulable, storageHeadroomBytes } from './capacity.ts';
 
 test('vCPUs are promised several times over, memory never, and the host keeps a share', () => {
   assert.deepEqual(schedulable({ cpuThreads: 2, memoryMib: 4096 }, defaultSettings), { vcpus: 8, memoryMib: 3584 });
@@ -17,10 +17,16 @@ test('huge pages are no ordinary memory, and what is left is promised as often a
   assert.equal(schedulable(host, defaultSettings).memoryMib, 4096 - 512 - 1024);
   const policy = { vcpu_overcommit: 2, memory_overcommit: 1.5 };
   assert.deepEqual(schedulable(host, defaultSettings, policy), { vcpus: 4, memoryMib: 3840 });
-  assert.deepEqual(
-    [2048, 1_048_576].map((kib) => hugePageCount(host, kib as 2048)),
-    [512, 0],
-  );
+});
+
+test('of huge pages, instances can have those that nobody else uses', () => {
+  const pages = (sizeKib: number, total: number, free: number) => ({ sizeKib, total, free });
+  const hugePages = [pages(2048, 100, 60), pages(1_048_576, 4, 4)];
+  const numaNodes = [0, 1].map((id) => ({ id, memoryMib: 4096, hugePages }));
+  assert.equal(hugePagesForGuests({ numaNodes }, 2048, 80), 200, 'all that is used is of instances');
+  assert.equal(hugePagesForGuests({ numaNodes }, 2048, 150), 200, 'some are not started yet');
+  assert.equal(hugePagesForGuests({ numaNodes }, 2048, 50), 170, 'others use thirty');
+  assert.equal(hugePagesForGuests({ numaNodes }, 1_048_576, 0), 8);
 });
 
 test('a host smaller than its own share offers nothing, and not less than nothing', () => {

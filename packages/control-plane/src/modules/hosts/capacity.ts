@@ -24,9 +24,18 @@ export function schedulable(
   };
 }
 
-/** Static huge pages of that size that a host has reserved, whoever uses them. */
-export const hugePageCount = ({ numaNodes }: Pick<HostFacts, 'numaNodes'>, kib: HugePageKib): number =>
-  pagesOf({ numaNodes }).reduce((sum, { sizeKib, total }) => sum + (sizeKib === kib ? total : 0), 0);
+/**
+ * Static huge pages of that size that instances can have: those that a host has reserved, without what others use of them.
+ * @param allocated to instances, of which some may not have been started yet
+ */
+export function hugePagesForGuests(host: Pick<HostFacts, 'numaNodes'>, kib: HugePageKib, allocated: number): number {
+  let [total, used] = [0, 0];
+  for (const pages of pagesOf(host).filter(({ sizeKib }) => sizeKib === kib)) {
+    total += pages.total;
+    used += pages.total - pages.free;
+  }
+  return total - Math.max(0, used - allocated);
+}
 
 const hugePagesMib = (host: Pick<HostFacts, 'numaNodes'>): number =>
   Math.ceil(pagesOf(host).reduce((sum, { sizeKib, total }) => sum + total * sizeKib, 0) / 1024);

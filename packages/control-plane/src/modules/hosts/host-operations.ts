@@ -11,7 +11,7 @@ import { type Db, inTransaction } from '../../store/database.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import type { Database } from '../../store/schema.ts';
 import { storageHeadroomBytes } from './capacity.ts';
-import { capacityColumns, hugePagesOfHost, policyColumns } from './host-policy.ts';
+import { capacityColumns, hugePageCounts, hugePagesOfHost, policyColumns } from './host-policy.ts';
 import { recountVcpus } from './vcpu-capacity.ts';
 
 type Row = Selectable<Database['hosts']> & { instance_count: number };
@@ -106,7 +106,7 @@ export async function recordFacts(
         state_reason: null,
         state_action: null,
         facts: JSON.stringify(facts),
-        ...(before && capacityColumns(facts, settings, before)),
+        ...(before && { ...capacityColumns(facts, settings, before), ...hugePageCounts(facts, before) }),
         storage_headroom_bytes: storageHeadroomBytes(facts, settings),
         last_seen_at: now,
       })

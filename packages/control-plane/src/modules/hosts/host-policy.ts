@@ -6,12 +6,19 @@ import type { Host } from '@virga/contract/rest/hosts';
 import type { Selectable, Updateable } from 'kysely';
 import type { Settings } from '../../deps.ts';
 import type { Database } from '../../store/schema.ts';
-import { hugePageCount, schedulable } from './capacity.ts';
+import { hugePagesForGuests, schedulable } from './capacity.ts';
 
 type Row = Selectable<Database['hosts']>;
 export type Policy = Pick<Row, (typeof policyColumns)[number]>;
 
-export const policyColumns = ['vcpu_overcommit', 'memory_overcommit', 'memory_floor_mib', 'ksm_scope'] as const;
+export const policyColumns = [
+  'vcpu_overcommit',
+  'memory_overcommit',
+  'memory_floor_mib',
+  'ksm_scope',
+  'allocated_huge_2m_pages',
+  'allocated_huge_1g_pages',
+] as const;
 
 /** What placement reads, from what the host says and what was said of it. */
 export function capacityColumns(facts: HostFacts, settings: Settings, policy: Policy): Updateable<Database['hosts']> {
@@ -23,8 +30,14 @@ export function capacityColumns(facts: HostFacts, settings: Settings, policy: Po
     schedulable_memory_mib: memoryMib,
     available_memory_mib: facts.memoryAvailableMib ?? null,
     effective_floor_mib: policy.memory_floor_mib ?? settings.memoryFloorMib,
-    huge_2m_pages: hugePageCount(facts, 2048),
-    huge_1g_pages: hugePageCount(facts, 1_048_576),
+  };
+}
+
+/** Huge pages that instances can have. Only from facts that were told just now: what is allocated goes on meanwhile. */
+export function hugePageCounts(facts: HostFacts, row: Policy): Updateable<Database['hosts']> {
+  return {
+    huge_2m_pages: hugePagesForGuests(facts, 2048, row.allocated_huge_2m_pages),
+    huge_1g_pages: hugePagesForGuests(facts, 1_048_576, row.allocated_huge_1g_pages),
   };
 }
 
