@@ -277,3 +277,37 @@ test('guests are given what all hosts have in common, when that is wanted', asyn
   assert.match(await cloud.host().domainXml(id), /<cpu mode='custom'[^>]*>\s*<model[^>]*>Simulated</);
   assert.equal((await setCpuBaseline(cloud.deps, cloud.administrator, 'host')).model, null);
 });
+
+test('of several hosts the one with whole cores is taken, whoever has more memory, and on a host with one node sharing again gives all back', async () => {
+  const pair = await SimulatedCloud.start({
+    hosts: [
+      { cpuThreads: 2, memoryMib: 8192 },
+      { cpuThreads: 8, memoryMib: 4096 },
+    ],
+  });
+  try {
+    await pair.prepare();
+    const { deps, operator } = pair;
+    const ask = (name: string, cpuPolicy: 'dedicated' | 'isolated') =>
+      launchInstance(deps, operator, { ...launchOf(name), cpuPolicy });
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 20 }, (_, index) => ask(`own-${index}`, 'dedicated')),
+    );
+    const taken = outcomes.filter((outcome) => outcome.status === 'fulfilled').map(({ value }) => value);
+    for (const { operationId } of taken) await pair.succeeded(operationId);
+    const hosts = taken.map(({ instance }) => instance.hostName).sort();
+    assert.deepEqual(hosts, ['host-1', ...Array.from({ length: 7 }, () => 'host-2')]);
+    await assert.rejects(ask('isolated', 'isolated'), { code: 'NoCapacity', detail: /isolated CPUs/ });
+    for (const { instance } of taken) {
+      await pair.succeeded((await changeCpu(deps, operator, instance.id, { policy: 'shared' })).operationId);
+    }
+    assert.deepEqual(await deps.db.selectFrom('host_cpus').selectAll().execute(), []);
+    const promised = await deps.db.selectFrom('hosts').select(['schedulable_vcpus']).orderBy('name').execute();
+    assert.deepEqual(
+      promised.map(({ schedulable_vcpus }) => schedulable_vcpus),
+      [8, 32],
+    );
+  } finally {
+    await pair.close();
+  }
+});
