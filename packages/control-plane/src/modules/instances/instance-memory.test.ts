@@ -22,7 +22,7 @@ let cloud: SimulatedCloud;
 let other: Operator;
 before(async () => {
   cloud = await SimulatedCloud.start({
-    hosts: [{ memoryMib: 8192 }, { memoryMib: 8192 }],
+    hosts: [{ memoryMib: 8192 }, { memoryMib: 8192, numaNodes: 2 }],
     settings: { factsPeriodMs: 20 },
   });
   await cloud.prepare();
@@ -115,6 +115,8 @@ test('of forty launches on huge pages at once, as many are taken as there are pa
     assert.match(reason.detail, /has \d+ of its \d+ huge pages of 2 MiB free; 32 are needed\.$/);
   }
   await until('all of them run', async () => (await rows()).every(({ state }) => state === 'running'));
+  const homes = await cloud.deps.db.selectFrom('instance_nodes').select('instance_id').execute();
+  assert.deepEqual(homes, [], 'pages are counted for the whole host, so nobody is kept to those of one node');
   for (const [index, host] of (await hosts()).entries()) {
     assert.equal(host.allocated_huge_2m_pages, [7 * 32, 3 * 32][index]);
     assert.equal(host.allocated_memory_mib, 0);

@@ -25,14 +25,21 @@ type Amount = { vcpus: number; memoryMib: number };
  * Gives an instance what it asks for, in place of what it has; of that it keeps as much as it can.
  * @returns false when the host has no room for that: then it keeps what it has
  */
-export async function claimCpus(tx: Tx, hostId: HostId, claim: CpuClaim, demanded: Amount): Promise<boolean> {
+export async function claimCpus(
+  tx: Tx,
+  hostId: HostId,
+  claim: CpuClaim,
+  demanded: Amount & { hugePages?: unknown },
+): Promise<boolean> {
   const { instanceId, policy, hostCpus, total = demanded } = claim;
   const [host, present] = [await readHostCpus(tx, hostId, instanceId), await cpusOf(tx, instanceId)];
   const grant = grantCpus(host, { policy, hostCpus: hostCpus ?? undefined, present, ...total });
   if (grant === undefined) return false;
   const hadAny = await forget(tx, instanceId);
   const { node, hostCpus: granted, idle } = grant;
-  if (node !== null && host.nodes.length > 1) {
+  // Huge pages are counted for the whole host, so only who insists on one node is kept to its pages.
+  const isAtHome = demanded.hugePages === undefined || policy === 'numa';
+  if (node !== null && isAtHome && host.nodes.length > 1) {
     await tx.insertInto('instance_nodes').values({ instance_id: instanceId, host_id: hostId, node }).execute();
   }
   if (granted.length > 0) {
