@@ -85,6 +85,20 @@ export function cpuContract(test: ContractTest): void {
     assert.deepEqual(await placesOf(world, other), { vcpus: [there], emulator: there });
   });
 
+  test('a guest that is woken runs where it may now, wherever it was when its memory was saved', async (world, t) => {
+    const [first, second, all] = await cpusOf(world);
+    await divide(world, t, { ...whole, dedicated: [second] });
+    const desired = await world.launched(t, world.instance(t, { cpu: dedicated(second) }));
+    await world.converge({ ...desired, generation: 2, power: { state: 'hibernated' } }, 'hibernated');
+    await divide(world, t, { ...whole, dedicated: [first] });
+    const woken = { ...desired, generation: 3, cpu: { ...dedicated(first), capPercent: 70 } };
+    assert.equal((await world.agent.applyInstance(woken)).state, 'running');
+    const others = all.filter((cpu) => cpu !== first);
+    assert.deepEqual(await placesOf(world, desired), { vcpus: [[first]], emulator: others });
+    assert.match(await world.agent.domainXml(desired.id), /<quota>70000</);
+    assert.equal(await world.bootCount(desired), 1);
+  });
+
   test('goes on with moving guests that was cut short', async (world, t) => {
     const [, second, all] = await cpusOf(world);
     const desired = await world.launched(t);

@@ -31,7 +31,7 @@ import { forgetDevices, removeGoneLeases } from './gone-devices.ts';
 import { prepareDisk, prepareFolder, prepareSeed } from './instance-disks.ts';
 import { prepareLeases, startNetworks } from './instance-networks.ts';
 import { requireNetworks, type Survey, surveyInstance } from './instance-survey.ts';
-import { convergeCpu } from './live-cpu.ts';
+import { convergeCpu, placeWoken } from './live-cpu.ts';
 import { convergeDevices } from './live-devices.ts';
 import { convergeSizes } from './live-sizes.ts';
 import { observeNow } from './observed-instance.ts';
@@ -149,6 +149,7 @@ async function converge(
     // To cut off what has been woken would lose what was saved of it.
     onProgress?.('waking the guest', 50);
     await withVolumes(context, desired, () => start(context, desired, ref, domain));
+    notes.push(...(await placeWoken(context, desired, { ...domain, ref })));
   } else if (startsNow) {
     onProgress?.('starting the domain', 50);
     undo.add('start', () => cutOff(context, desired.domainName, ref));

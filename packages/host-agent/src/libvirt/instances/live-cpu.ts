@@ -39,6 +39,18 @@ export async function convergeCpu(
   return moveMemory(context, desired, before, domain.ref);
 }
 
+/** What goes on from saved memory runs where it was saved, and those places may be somebody else's by now. */
+export async function placeWoken(
+  context: AgentContext,
+  desired: DesiredInstance,
+  domain: OwnDomain,
+): Promise<string[]> {
+  const choices = await hostCpuChoices(context);
+  await pinGuest(context, desired, domain.ref, choices);
+  await weighGuest(context, desired, domain.ref, choices);
+  return moveMemory(context, desired, domain.record.desired, domain.ref);
+}
+
 /** Moves the threads of a guest that are not where they may be. */
 export async function pinGuest(
   context: AgentContext,
