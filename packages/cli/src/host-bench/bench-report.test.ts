@@ -26,6 +26,13 @@ test('the report tells on what it was measured, each figure with its spread and 
   await assertGolden('report.txt', `${benchReport(aHostBenchmark(), plain).join('\n')}\n`);
 });
 
+test('on a narrow terminal verdicts stay, and the plot stands below the figures', async () => {
+  const narrow = { ...plain, width: 80 };
+  const report = benchReport(aHostBenchmark(), narrow);
+  assert.match(report.join('\n'), /a CPU of its own +14\.4 +\+40\.5 % +better/);
+  await assertGolden('narrow-report.txt', `${report.join('\n')}\n`);
+});
+
 test('the picture is the same to the byte for the same benchmark', async () => {
   await assertGolden('report.svg', benchSvg(aHostBenchmark()));
 });

@@ -69,43 +69,46 @@ function comparisonLines(comparison: JudgedComparison, terminal: Terminal): stri
   ];
 }
 
+/** From here on the plot stands beside the figures, else below them. */
+const wideEnough = 140;
+const indent = '  ';
+
 function metricLines(metric: JudgedMetric, terminal: Terminal): string[] {
+  const inner = { ...terminal, width: terminal.width - indent.length };
   const scale = scaleOf(metric);
+  const plot = scale === undefined ? [] : [plotColumn(scale, terminal)];
+  const tables = terminal.width >= wideEnough ? [[...figureColumns, ...plot]] : [figureColumns, [setting, ...plot]];
   return [
     '',
-    `  ${metric.name}, ${metric.unit}; ${metric.better} is better`,
-    ...renderTable(metric.settings, columnsOf(scale, terminal), terminal)
-      .split('\n')
-      .map((line) => `  ${line}`),
+    `${indent}${metric.name}, ${metric.unit}; ${metric.better} is better`,
+    ...tables
+      .filter((columns) => columns.length > 1)
+      .flatMap((columns) => renderTable(metric.settings, columns, inner).split('\n'))
+      .map((line) => `${indent}${line}`),
   ];
 }
 
-function columnsOf(scale: Scale | undefined, terminal: Terminal): Column<Setting>[] {
-  const plot: Column<Setting>[] =
-    scale === undefined
-      ? []
-      : [
-          {
-            header: axisOf(scale),
-            value: ({ ratio }) => plotLine(ratio, scale, plotWidth, terminal.unicode),
-            whole: true,
-          },
-        ];
-  return [
-    { header: 'SETTING', value: ({ name }) => name, essential: true, whole: true },
-    { header: 'MEDIAN', value: ({ spread }) => figure(spread.median), whole: true },
-    { header: 'MIDDLE HALF', value: ({ spread }) => middleHalf(spread) },
-    { header: 'AGAINST FIRST', value: ({ ratio }) => (ratio === null ? '-' : gain(ratio.median)), whole: true },
-    { header: 'BETWEEN', value: ({ ratio }) => (ratio === null ? '-' : gainRange(ratio)) },
-    {
-      header: 'VERDICT',
-      value: ({ verdict }) => verdict,
-      whole: true,
-      style: ({ verdict }) => styles[verdict],
-    },
-    ...plot,
-  ];
-}
+const setting: Column<Setting> = { header: 'SETTING', value: ({ name }) => name, essential: true };
+
+const figureColumns: Column<Setting>[] = [
+  setting,
+  { header: 'MEDIAN', value: ({ spread }) => figure(spread.median), essential: true },
+  { header: 'AGAINST FIRST', value: ({ ratio }) => (ratio === null ? '-' : gain(ratio.median)), essential: true },
+  {
+    header: 'VERDICT',
+    value: ({ verdict }) => verdict,
+    essential: true,
+    style: ({ verdict }) => styles[verdict],
+  },
+  { header: 'BETWEEN', value: ({ ratio }) => (ratio === null ? '-' : gainRange(ratio)), whole: true },
+  { header: 'MIDDLE HALF', value: ({ spread }) => middleHalf(spread), whole: true },
+];
+
+const plotColumn = (scale: Scale, { unicode }: Terminal): Column<Setting> => ({
+  header: axisOf(scale),
+  value: ({ ratio }) => plotLine(ratio, scale, plotWidth, unicode),
+  whole: true,
+});
 
 /** The ends of the plot. */
 function axisOf({ low, high }: Scale): string {
