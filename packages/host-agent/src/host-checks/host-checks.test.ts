@@ -8,7 +8,7 @@ import { conforms } from '@virga/contract/agent/conforms';
 import { type CheckVerdict, HostCheckReport } from '@virga/contract/agent/host-checks';
 import { HostChanges } from '../host-changes/host-changes.ts';
 import { hostChecks } from './host-check-table.ts';
-import { hostDoctor } from './host-doctor.ts';
+import { hostDoctor, keepRepairs } from './host-doctor.ts';
 import { type HostTree, openTree } from './testing/host-tree.ts';
 import {
   amdServer,
@@ -256,6 +256,20 @@ test('/dev/kvm is given to the group kvm, keeps what more it allows, and stays s
   assert.deepEqual(await system.access('/dev/kvm'), { uid: 0, gid: 104, mode: 0o666 });
   await doctor.undoRepairs(['kvm-permissions']);
   assert.deepEqual(await system.access('/dev/kvm'), { uid: 0, gid: 0, mode: 0o666 });
+});
+
+test('what a restart of the host has reset is repaired again', async () => {
+  const { doctor, system, changes } = doctorOf(amdServer);
+  await doctor.repairHost(['swappiness']);
+  const path = '/proc/sys/vm/swappiness';
+  const repaired = await system.read(path);
+  await system.writeValue(path, '60');
+  assert.deepEqual(
+    (await keepRepairs(changes)).map((change) => [change.path, change.now, change.after]),
+    [[path, '60', repaired?.trim()]],
+  );
+  assert.equal(await system.read(path), repaired);
+  assert.deepEqual(await keepRepairs(changes), []);
 });
 
 test('repairs of several checks are all made or none', async () => {

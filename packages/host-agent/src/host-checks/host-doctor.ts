@@ -102,6 +102,18 @@ export function hostDoctor({ system, changes, host }: DoctorOptions): HostChecki
   };
 }
 
+/**
+ * Makes every repair again that the host has lost, as it loses values of its kernel when it starts anew where nothing reads
+ * the files that repairs leave for that.
+ */
+export async function keepRepairs(changes: HostChanges): Promise<HostChange[]> {
+  const kept: HostChange[] = [];
+  for (const [owner, wanted] of await changes.owners()) {
+    if (owner.startsWith(repairOwner(''))) kept.push(...(await changes.apply(owner, wanted)));
+  }
+  return kept;
+}
+
 /** A value that tuning chose is no trouble: it knows what the host is for. */
 function respectTuning(look: Look, finding: Finding): Finding {
   const values = (finding.settings ?? []).flatMap(({ setting }) => (setting.kind === 'value' ? [setting.path] : []));

@@ -25,6 +25,7 @@ import { DiskWatch } from '../block-devices/disk-watch.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { HostChanges } from '../host-changes/host-changes.ts';
 import { hostChangesPath } from '../host-changes/record-path.ts';
+import { keepRepairs } from '../host-checks/host-doctor.ts';
 import { type HostSystem, realHostSystem } from '../host-system/host-system.ts';
 import { KeyedLock } from '../keyed-lock.ts';
 import type { StepHook } from '../step-hook.ts';
@@ -117,6 +118,7 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
     directIo,
     disks,
   };
+  await keepRepairs(context.changes).catch((err) => log.warn({ err }, 'could not make the repairs of this host again'));
   const bench = hostBenchmarking(context, options.benchImage);
   return Object.assign(
     new LibvirtAgent(context, bench.stopReaping),
