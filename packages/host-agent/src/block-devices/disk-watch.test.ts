@@ -55,6 +55,21 @@ test('LVM on an encrypted NVMe disk is that disk, and where nothing is known the
   assert.deepEqual((await watch.sight()).devices, []);
 });
 
+test('who only reports is answered at once with what was seen last', async (t) => {
+  const { host, watch, looks, pass } = watching(t);
+  host.disk(nvmeConsumer);
+  host.mounts(['0:40', '/', 'tmpfs', 'tmpfs']);
+  const first = await watch.lately();
+  assert.equal(await watch.lately(), first);
+  assert.equal(looks(), 1);
+  pass(60_000);
+  assert.equal(await watch.lately(), first, 'the new look is not waited for');
+  const second = await watch.sight();
+  assert.notEqual(second, first);
+  assert.equal(await watch.lately(), second);
+  assert.equal(looks(), 2);
+});
+
 test('volumes on a disk of their own count too', async (t) => {
   const { host, watch, numberOf } = watching(t);
   host.disk(nvmeEnterprise);

@@ -17,6 +17,7 @@ export class DiskWatch {
   private readonly storagePath: string;
   private readonly findAbilities: () => Promise<DiskAbilities>;
   private last: { atMs: number; sight: Promise<DiskSight> } | undefined;
+  private seen: DiskSight | undefined;
 
   constructor(options: {
     system: HostSystem;
@@ -46,10 +47,22 @@ export class DiskWatch {
     const sight = this.look();
     const last = { atMs, sight };
     this.last = last;
-    sight.catch(() => {
-      if (this.last === last) this.last = undefined;
-    });
+    sight.then(
+      (seen) => {
+        this.seen = seen;
+      },
+      () => {
+        if (this.last === last) this.last = undefined;
+      },
+    );
     return sight;
+  }
+
+  /** What was seen last, at once: a program that hangs holds nobody up but the first who asks. It is looked again meanwhile. */
+  async lately(): Promise<DiskSight> {
+    const { seen } = this;
+    const sight = this.sight();
+    return seen ?? sight;
   }
 
   private async look(): Promise<DiskSight> {

@@ -41,7 +41,7 @@ export async function hostFacts({
     accelerator.acceleration({ again: true }),
     nicLimits.canLimit(),
     hostTopology(system),
-    disks.sight(),
+    disks.lately(),
     Promise.all([availableMemoryMib(system), hugePageFeatures(system), cpuLimitFeatures(system)]),
   ]);
   return {
