@@ -15,7 +15,7 @@ function judgeMetric({ settings, ...metric }: MeasuredMetric): JudgedMetric {
     ...metric,
     settings: settings.map(({ name, samples }, index) => {
       const ratio = index === 0 ? undefined : ratioOf(samples, baseline);
-      const verdict = index === 0 ? 'baseline' : verdictOf(ratio, metric.better);
+      const verdict = index === 0 ? 'baseline' : verdictOf(samples, baseline, metric.better);
       return { name, samples, spread: spreadOf(samples), ratio: ratio ?? null, verdict };
     }),
   };

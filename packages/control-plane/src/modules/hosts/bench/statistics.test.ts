@@ -43,24 +43,29 @@ test('ratios are of the figures of one round, so that what slows a whole round d
   assert.ok(ratio);
   assert.ok(Math.abs(ratio.median - 1.1) < 1e-9);
   assert.ok(ratio.low > 1.09 && ratio.high < 1.11);
-  assert.equal(verdictOf(ratio, 'higher'), 'better');
-  assert.equal(verdictOf(ratio, 'lower'), 'worse');
+  const samples = baseline.map((figure) => figure * 1.1);
+  assert.equal(verdictOf(samples, baseline, 'higher'), 'better');
+  assert.equal(verdictOf(samples, baseline, 'lower'), 'worse');
 });
 
 test('one round that goes the other way in six is no measurable difference', () => {
   const baseline = [100, 100, 100, 100, 100, 100];
-  assert.equal(verdictOf(ratioOf([150, 150, 150, 150, 150, 99], baseline), 'higher'), 'no measurable difference');
-  assert.equal(verdictOf(ratioOf([150, 150, 150, 150, 150, 101], baseline), 'higher'), 'better');
-  assert.equal(verdictOf(ratioOf([50, 60, 70, 80, 90, 99], baseline), 'higher'), 'worse');
+  assert.equal(verdictOf([150, 150, 150, 150, 150, 99], baseline, 'higher'), 'no measurable difference');
+  assert.equal(verdictOf([150, 150, 150, 150, 150, 101], baseline, 'higher'), 'better');
+  assert.equal(verdictOf([50, 60, 70, 80, 90, 99], baseline, 'higher'), 'worse');
 });
 
 test('fewer than six rounds say nothing, however far apart', () => {
-  assert.equal(verdictOf(ratioOf([9, 9, 9, 9, 9], [1, 1, 1, 1, 1]), 'higher'), 'too few pairs');
-  assert.equal(verdictOf(ratioOf([9, 9, 9, 9, 9, 9], [1, 1, 1, 1, 1, 1]), 'higher'), 'better');
+  assert.equal(verdictOf([9, 9, 9, 9, 9], [1, 1, 1, 1, 1], 'higher'), 'too few pairs');
+  assert.equal(verdictOf([9, 9, 9, 9, 9, 9], [1, 1, 1, 1, 1, 1], 'higher'), 'better');
 });
 
-test('nothing is so many times as much as zero', () => {
+test('nothing is so many times as much as zero, and yet more', () => {
   assert.equal(ratioOf([1, 2], [0, 1]), undefined);
   assert.equal(ratioOf([], []), undefined);
-  assert.equal(verdictOf(undefined, 'higher'), 'no measurable difference');
+  const nothing = [0, 0, 0, 0, 0, 0];
+  assert.equal(verdictOf([268, 260, 270, 268, 265, 271], nothing, 'higher'), 'better');
+  assert.equal(verdictOf([268, 260, 270, 268, 265, 271], nothing, 'lower'), 'worse');
+  assert.equal(verdictOf(nothing, nothing, 'higher'), 'no measurable difference');
+  assert.equal(verdictOf([268, 260], [0, 0], 'higher'), 'too few pairs');
 });

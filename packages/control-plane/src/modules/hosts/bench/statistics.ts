@@ -59,11 +59,20 @@ export function ratioOf(samples: readonly number[], baseline: readonly number[])
   return { median: median(ratios), low, high, confidencePercent: Math.round(confidence * 1000) / 10 };
 }
 
-/** Only what would be so again: the whole interval is on one side of “the same”. */
-export function verdictOf(ratio: Ratio | undefined, better: 'higher' | 'lower'): BenchVerdict {
-  if (ratio === undefined) return 'no measurable difference';
-  if (ratio.confidencePercent < wantedConfidence * 100) return 'too few pairs';
-  if (ratio.low > 1) return better === 'higher' ? 'better' : 'worse';
-  if (ratio.high < 1) return better === 'higher' ? 'worse' : 'better';
+/**
+ * Only what would be so again: the whole interval is on one side of “the same”. Where there is no ratio it is that of the
+ * differences.
+ */
+export function verdictOf(
+  samples: readonly number[],
+  baseline: readonly number[],
+  better: 'higher' | 'lower',
+): BenchVerdict {
+  const ratio = ratioOf(samples, baseline);
+  const differences = samples.map((sample, round) => sample - baseline[round]!);
+  const interval = ratio ? { low: ratio.low - 1, high: ratio.high - 1 } : medianInterval(differences);
+  if (confidenceOf(samples.length, 0) < wantedConfidence) return 'too few pairs';
+  if (interval.low > 0) return better === 'higher' ? 'better' : 'worse';
+  if (interval.high < 0) return better === 'higher' ? 'worse' : 'better';
   return 'no measurable difference';
 }

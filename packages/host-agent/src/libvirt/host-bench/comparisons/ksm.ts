@@ -8,7 +8,7 @@ import type { Comparison } from './comparison.ts';
 
 const folder = '/sys/kernel/mm/ksm';
 const guests = 3;
-const memoryMib = 256;
+const memoryMib = 192;
 const pageBytes = 4096;
 const mebibyte = 1024 ** 2;
 /** The kernel's own, and what profiles use. */
@@ -17,7 +17,8 @@ const lookMs = 250;
 /** It is settled when this long nothing more came to speak of. */
 const settledMs = 4_000;
 const settledShare = 0.01;
-const giveUpMs = 45_000;
+/** At the kernel's own pace a page is merged when it was looked at twice, which takes most of a minute for all of them. */
+const giveUpMs = 90_000;
 const ticksPerSecond = 100;
 
 export const ksm: Comparison = {
