@@ -155,9 +155,9 @@ class LibvirtAgent
 {
   private readonly context: AgentContext;
   private readonly consoleLogs: { stop(): void };
-  private readonly stopReaping: () => void;
+  private readonly stopReaping: () => Promise<void>;
 
-  constructor(context: AgentContext, stopReaping: () => void) {
+  constructor(context: AgentContext, stopReaping: () => Promise<void>) {
     this.context = context;
     this.stopReaping = stopReaping;
     this.consoleLogs = limitConsoleLogs(context);
@@ -266,10 +266,10 @@ class LibvirtAgent
     return watchHost(this.context, cloudId, signal);
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.consoleLogs.stop();
-    this.stopReaping();
+    await this.stopReaping();
     this.context.accelerator.close();
-    return this.context.hypervisor.close();
+    await this.context.hypervisor.close();
   }
 }

@@ -9,6 +9,7 @@ import type { AgentContext } from '../agent-context.ts';
 import { hostChoices } from '../host/host-choices.ts';
 import { element, textElement } from '../xml.ts';
 import { BenchGuest } from './bench-guest.ts';
+import type { BenchHolder } from './bench-holder.ts';
 import { benchFolder, benchOwner, benchPrefix } from './bench-names.ts';
 import { benchGuestXml, type GuestSpec } from './bench-xml.ts';
 
@@ -45,6 +46,7 @@ export class BenchWorld {
     // From here on there is something to be reaped.
     await mkdir(world.folder, { recursive: true, mode: 0o711 });
     await chmod(world.folder, 0o711);
+    await options.holder.hold(world.folder);
     return world;
   }
 
@@ -122,4 +124,4 @@ export class BenchWorld {
   }
 }
 
-type WorldOptions = { image: string; seconds: number; signal: AbortSignal };
+type WorldOptions = { image: string; seconds: number; signal: AbortSignal; holder: BenchHolder };

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { BenchComparisonName, MeasuredComparison } from '@virga/contract/agent/host-bench';
@@ -11,6 +11,7 @@ import { VirgaError } from '@virga/contract/errors';
 import { until } from '@virga/testing/until';
 import { withKernelKnobs } from '../../host-system/testing/kernel-knobs.ts';
 import { openTestHost, type TestHost } from '../testing/test-host.ts';
+import { BenchHolder } from './bench-holder.ts';
 import { benchPrefix } from './bench-names.ts';
 
 const thpPath = '/sys/kernel/mm/transparent_hugepage/enabled';
@@ -80,6 +81,22 @@ test('an agent that is killed in the middle leaves nothing once another one is t
     await until('the rest of the run to be gone', async () => (await remains()).length === 0, { timeoutMs: 30_000 });
     assert.equal(await readFile(thpPath, 'utf8'), before);
   });
+});
+
+test('what an agent that lives is at, another one on the same storage leaves alone', async () => {
+  const folder = join(host.storagePath, 'bench');
+  await mkdir(folder);
+  const holder = new BenchHolder();
+  await holder.hold(folder);
+  const other = await host.openAgent();
+  const refused = other.compare({ comparison: 'nested-paging', pairs: 1, seconds: 1, force: true });
+  await assert.rejects(refused, (error) => error instanceof VirgaError && error.code === 'Conflict');
+  await other.close();
+  assert.equal(await holder.isHeldByOther(folder), false);
+  assert.deepEqual(await remains(), ['bench']);
+  await writeFile(join(folder, 'holder.json'), JSON.stringify({ pid: process.pid, startedAt: '1', token: '' }));
+  await (await host.openAgent()).close();
+  assert.deepEqual(await remains(), []);
 });
 
 test('beside a guest of somebody else it refuses before anything is made, unless it is forced', async () => {

@@ -1,12 +1,15 @@
 // Comparisons of the libvirt agent, one at a time. Owns from when to when there is something of them on the host: what was made
 // is taken away before the answer, and what a killed run left when the agent starts again.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { BenchComparisonName, HostBenchmarking, MeasuredComparison } from '@virga/contract/agent/host-bench';
 import { VirgaError } from '@virga/contract/errors';
+import type { Logger } from 'pino';
 import { NotPossible } from '../../host-bench/comparison.ts';
 import { measureInRounds } from '../../host-bench/measure.ts';
 import type { AgentContext } from '../agent-context.ts';
+import { BenchHolder } from './bench-holder.ts';
 import { type BenchImage, benchImage } from './bench-image.ts';
-import { benchPrefix } from './bench-names.ts';
+import { benchFolder, benchPrefix } from './bench-names.ts';
 import { BenchWorld } from './bench-world.ts';
 import type { Comparison } from './comparisons/comparison.ts';
 import { diskBus } from './comparisons/disk-bus.ts';
@@ -37,25 +40,28 @@ const reapRetryMs = 5_000;
 export function hostBenchmarking(
   context: AgentContext,
   image: BenchImage | undefined,
-): HostBenchmarking & { stopReaping(): void } {
+): HostBenchmarking & { stopReaping(): Promise<void> } {
   let isBusy = false;
-  const reaping = reapInBackground(context);
+  const holder = new BenchHolder();
+  const reaping = reapInBackground(() => reapBench(context, holder), context.log);
   return {
     stopReaping: reaping.stop,
     async compare({ comparison, pairs, seconds, force }, call = {}) {
-      if (isBusy) throw conflict('A benchmark runs on the host already.', 'Wait until it has ended, or cancel it.');
+      if (isBusy || (await holder.isHeldByOther(benchFolder(context.storage)))) {
+        throw conflict('A benchmark runs on the host already.', 'Wait until it has ended, or cancel it.');
+      }
       isBusy = true;
       try {
         await reaping.done;
-        await reapBench(context);
+        await reapBench(context, holder);
         if (!force) await refuseBesideOthers(context);
         const { signal = new AbortController().signal } = call;
         const built = await benchImage(context, image, call);
-        const world = await BenchWorld.open(context, { image: built, seconds, signal });
+        const world = await BenchWorld.open(context, { image: built, seconds, signal, holder });
         return await compareIn(world, comparison, pairs, call);
       } finally {
         // Nothing of it stays, also when it was cut off or failed.
-        await reapBench(context).catch((error) =>
+        await reapBench(context, holder).catch((error) =>
           context.log.warn({ err: error }, 'a benchmark left something behind'),
         );
         isBusy = false;
@@ -112,30 +118,25 @@ async function refuseBesideOthers({ hypervisor, storage }: AgentContext): Promis
   );
 }
 
-/** At once, and again until libvirt answers. */
-function reapInBackground(context: AgentContext): { done: Promise<void>; stop(): void } {
-  let isStopped = false;
-  let timer: NodeJS.Timeout | undefined;
-  let stopped = () => {};
+/** At once, and again until libvirt answers. `stop` waits for what is under way. */
+function reapInBackground(reap: () => Promise<void>, log: Logger): { done: Promise<void>; stop(): Promise<void> } {
+  const stopping = new AbortController();
+  const { signal } = stopping;
   const done = (async () => {
-    while (!isStopped) {
+    while (!signal.aborted) {
       try {
-        return await reapBench(context);
+        return await reap();
       } catch (error) {
-        context.log.warn({ err: error }, 'what a benchmark left is still there');
+        log.warn({ err: error }, 'what a benchmark left is still there');
       }
-      await new Promise<void>((resolve) => {
-        stopped = resolve;
-        timer = setTimeout(resolve, reapRetryMs);
-      });
+      await delay(reapRetryMs, undefined, { signal }).catch(() => {});
     }
   })();
   return {
     done,
     stop() {
-      isStopped = true;
-      clearTimeout(timer);
-      stopped();
+      stopping.abort();
+      return done;
     },
   };
 }

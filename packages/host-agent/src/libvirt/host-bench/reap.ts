@@ -4,15 +4,20 @@ import { access, rm } from 'node:fs/promises';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { AgentContext } from '../agent-context.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
+import type { BenchHolder } from './bench-holder.ts';
 import { benchFolder, benchOwner, benchPrefix } from './bench-names.ts';
 import { restoreNestedPaging } from './nested-paging-module.ts';
 
 type Reaping = Pick<AgentContext, 'changes' | 'hypervisor' | 'storage' | 'system'>;
 
-/** Idempotent. @throws HostUnavailable libvirt does not answer; settings are as before then */
-export async function reapBench(context: Reaping): Promise<void> {
+/**
+ * Idempotent. What another agent that lives is at stays.
+ * @throws HostUnavailable libvirt does not answer; settings are as before then
+ */
+export async function reapBench(context: Reaping, holder: BenchHolder): Promise<void> {
   const { changes, hypervisor, storage, system } = context;
   const folder = benchFolder(storage);
+  if (await holder.isHeldByOther(folder)) return;
   if ((await changes.owners()).has(benchOwner)) await changes.undo(benchOwner);
   if (!(await exists(folder))) return;
   await hypervisor.act('take away guests of a benchmark', (connection) =>
