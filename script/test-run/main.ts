@@ -67,7 +67,7 @@ async function main(): Promise<number> {
   const runShared = async (queue: string[]) => {
     if (queue.length === 0) return;
     const services = await startSharedServices();
-    const timeouts = { test: 2 * minute, file: 5 * minute };
+    const timeouts = { test: 2 * minute, file: 10 * minute };
     await work(queue, availableParallelism(), (path) => run(path, [], services.env, timeouts));
     await services.close();
   };
