@@ -50,7 +50,7 @@ export const hostTuningRoutes = {
     method: 'POST',
     path: '/v1/hosts/{id}/tuning/plan',
     summary: 'Show what tuning would change on a host, and change nothing; null is to take everything back',
-    access: { scope: 'cloud', role: 'viewer' },
+    access: { scope: 'cloud', role: 'admin' },
     params: idParams('host'),
     body: Type.Object({ tuning: Nullable(TuneHost) }, { additionalProperties: false }),
     ok: TuningPlan,
