@@ -29,11 +29,10 @@ export async function convergeCpu(
   // It is about to be started anew.
   if (dueReboot(desired, domain)?.how === 'cycle') return [];
   const choices = await hostCpuChoices(context);
-  const isSettled = isUndivided(choices.division.pools) && isDeepStrictEqual(before.cpu, desired.cpu);
-  // A copy has the threads of what it is a copy of, wherever they were.
-  if (isSettled && desired.maxVcpus === before.maxVcpus && !(desired.warm && desired.cpu.node !== null)) {
-    if (!desired.warm || (desired.cpu.shares ?? desired.cpu.capPercent) === null) return [];
-  }
+  const { node, shares, capPercent } = desired.cpu;
+  // A copy has the threads, and the weight, of what it is a copy of.
+  const isOwn = desired.warm === undefined || (node ?? shares ?? capPercent) === null;
+  if (isOwn && isUndivided(choices.division.pools) && isDeepStrictEqual(before.cpu, desired.cpu)) return [];
   await pinGuest(context, desired, domain.ref, choices);
   await weighGuest(context, desired, domain.ref, choices);
   return moveMemory(context, desired, before, domain.ref);
