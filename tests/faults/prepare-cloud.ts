@@ -15,10 +15,16 @@ export async function prepareCloud(cloud: CloudUnderFault, imagePath: string): P
   return { image: 'guest', type: 'nano', network: 'default' };
 }
 
+/** The first one waits for all that a host looks at before it reports for the first time, which a busy machine draws out. */
 export async function succeeded({ client }: CloudUnderFault, id: OperationId): Promise<void> {
-  await until(`operation ${id} has ended`, async () => {
-    const { state, error } = await client.getOperation({ params: { id }, query: { waitSeconds: 5 } });
-    if (state === 'failed') throw new Error(`${error?.detail} ${error?.action}`);
-    return state === 'succeeded';
-  });
+  const patience = { timeoutMs: 120_000 };
+  await until(
+    `operation ${id} has ended`,
+    async () => {
+      const { state, error } = await client.getOperation({ params: { id }, query: { waitSeconds: 5 } });
+      if (state === 'failed') throw new Error(`${error?.detail} ${error?.action}`);
+      return state === 'succeeded';
+    },
+    patience,
+  );
 }
