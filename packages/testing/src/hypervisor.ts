@@ -35,7 +35,10 @@ export async function startHypervisor(): Promise<Hypervisor> {
   if (cache && existsSync(cache)) cpSync(cache, capabilitiesFolder, { recursive: true });
 
   const logDaemon = await startDaemon('virtlogd', '/run/libvirt/virtlogd-sock');
-  let daemon = await startDaemon('libvirtd', socketPath);
+  let daemon = await startDaemon('libvirtd', socketPath).catch(async (error) => {
+    await endDaemon(logDaemon, 'SIGTERM');
+    throw error;
+  });
   const end = async (signal: NodeJS.Signals) => endDaemon(daemon, signal);
   return {
     socketPath,
@@ -56,10 +59,10 @@ async function startDaemon(name: string, socket: string): Promise<ChildProcess> 
   const log = openSync(`/var/log/libvirt/${name}.stderr.log`, 'a');
   const child = spawn(name, [], { stdio: ['ignore', log, log], detached: true });
   closeSync(log);
-  await until(`${name} takes connections`, () => {
-    if (child.exitCode !== null) throw new Error(`${name} ended with code ${child.exitCode}`);
-    return canConnect(socket);
-  });
+  const isUp = async () => child.exitCode !== null || (await canConnect(socket));
+  await until(`${name} takes connections`, isUp);
+  if (child.exitCode !== null)
+    throw new Error(`${name} ended with code ${child.exitCode}: see its log in /var/log/libvirt.`);
   return child;
 }
 
