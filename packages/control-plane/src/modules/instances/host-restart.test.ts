@@ -73,9 +73,12 @@ async function assertFollowed(ids: Awaited<ReturnType<typeof everyPolicy>>) {
 
 test('after a restart of the host every instance is as its autostart policy says, once', async () => {
   const ids = await everyPolicy();
+  const startedAt = async () => (await cloud.instance(ids.restoreOn)).startedAt;
+  const before = await startedAt();
   cloud.host().rebootHost();
   await isKnown('boot-2');
   await assertFollowed(ids);
+  await until('its start is the one after the restart', async () => (await startedAt())! > before!);
   await removed(...Object.values(ids));
 });
 

@@ -170,13 +170,22 @@ export async function recordRepaired(
   row: InstanceRow,
   seen: ObservedInstance,
 ): Promise<void> {
-  await inTransaction(deps.db, (tx) =>
-    appendEvent(tx, access, {
+  const wasStarted = row.desired !== 'stopped' && (seen.state === 'absent' || seen.state === 'stopped');
+  await inTransaction(deps.db, async (tx) => {
+    if (wasStarted) {
+      await tx
+        .updateTable('instances')
+        .set({ started_at: deps.clock.now() })
+        .where('id', '=', row.id)
+        .where('generation', '=', row.generation)
+        .execute();
+    }
+    await appendEvent(tx, access, {
       ...about(row, 'instance.repaired'),
       message: `Instance ${row.name} ${describe(row, seen)} and was brought back.`,
       data: { state: seen.state, reason: seen.reason, intact: seen.intact },
-    }),
-  );
+    });
+  });
 }
 
 function describe(row: InstanceRow, { state, reason, intact, domainName }: ObservedInstance): string {

@@ -8,8 +8,10 @@ import type {
   GuestThreads,
   HostCpuMap,
 } from '@virga/contract/agent/cpu-map';
+import { type CpuTuning, instanceDefaults } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import type { Connection } from '@virga/libvirt/connection/connect';
+import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import {
   busyBetween,
   pidOf,
@@ -24,10 +26,13 @@ import { modelElement } from '../instances/cpu-xml.ts';
 import { lookAt, type OwnDomain, readRecord } from '../instances/domain-lookup.ts';
 import { pinAdopted, pinGuest } from '../instances/live-cpu.ts';
 import { isOff } from '../instances/power.ts';
+import { readShellRecord } from '../warm/shell-record.ts';
 import { childAt, childrenOf, element, parseXml, textElement, type XmlElement } from '../xml.ts';
 import { hostArchitecture } from './architecture.ts';
 import { isUndivided } from './cpu-division.ts';
 import { hostCpuChoices } from './host-cpu-choices.ts';
+
+const sharedCpu: CpuTuning = { ...instanceDefaults.cpu, hostCpus: [] };
 
 export function cpuKeeping(context: AgentContext): CpuKeeping {
   return {
@@ -53,18 +58,21 @@ async function applyCpuPools(
     await hook('cpu-pools', cloudId);
     if (!isKnown || before.isSettled) await cpuPools.write({ pools, isSettled: false });
     const domains = await hypervisor.ask('list the domains', (connection) => connection.domains.list({ active: true }));
-    for (const { uuid } of domains) {
+    for (const domain of domains) {
       signal?.throwIfAborted();
-      await moveGuest(context, cloudId, uuid);
+      await moveGuest(context, cloudId, domain);
     }
     await cpuPools.write({ pools, isSettled: true });
   });
 }
 
-async function moveGuest(context: AgentContext, cloudId: string, uuid: string): Promise<void> {
-  const look = () => context.hypervisor.ask('look at a domain', (connection) => lookAt(connection, uuid));
+async function moveGuest(context: AgentContext, cloudId: string, ref: DomainRef): Promise<void> {
+  const look = () => context.hypervisor.ask('look at a domain', (connection) => lookAt(connection, ref.uuid));
   const id = (await look())?.record?.instanceId;
-  if (id === undefined) return;
+  if (id === undefined) {
+    await moveShell(context, cloudId, ref);
+    return;
+  }
   await context.locks.run(id, async () => {
     const domain = await look();
     if (domain?.record?.cloudId !== cloudId || isOff(domain as OwnDomain)) return;
@@ -78,6 +86,26 @@ async function moveGuest(context: AgentContext, cloudId: string, uuid: string): 
       if (now !== undefined && !isOff(now as OwnDomain)) throw error;
     }
   });
+}
+
+/** A template that boots, or a copy that waits to become an instance, which then is moved as one. */
+async function moveShell(context: AgentContext, cloudId: string, ref: DomainRef): Promise<void> {
+  const { hypervisor, locks } = context;
+  const read = () => hypervisor.ask('look at a copy', (connection) => readShellRecord(connection, ref));
+  const shell = await read();
+  if (shell?.cloudId !== cloudId) return;
+  const id = shell.instanceId ?? shell.templateId;
+  const move = async () => {
+    if ((await read()) === undefined) return;
+    try {
+      await pinGuest(context, { id, cpu: sharedCpu, maxVcpus: 1 }, ref, await hostCpuChoices(context));
+    } catch (error) {
+      // It has gone meanwhile.
+      if ((await read()) !== undefined) throw error;
+    }
+  };
+  // A template is held until it has booted, and never becomes an instance.
+  await (shell.instanceId === null ? move() : locks.run(id, move));
 }
 
 async function cpuMap(context: AgentContext, sampleMs: number, signal: AbortSignal | undefined): Promise<HostCpuMap> {

@@ -53,7 +53,7 @@ export async function placeWoken(
 /** Moves the threads of a guest that are not where they may be. */
 export async function pinGuest(
   context: AgentContext,
-  desired: Pick<DesiredInstance, 'id' | 'cpu' | 'maxVcpus'>,
+  desired: Pick<DesiredInstance, 'cpu' | 'maxVcpus'> & { id: string },
   ref: DomainRef,
   { division }: HostCpuChoices,
 ): Promise<void> {
