@@ -117,7 +117,9 @@ function instanceLines(instance: Instance | undefined, virga: string): string[] 
   if (!instance) return [];
   const address = instance.networkInterfaces[0]?.address;
   if (instance.state !== 'running') {
-    return [`  instance  ${firstInstanceName} is ${instance.state}: ${virga} start ${firstInstanceName}`];
+    // After a restart of the machine it comes back by itself.
+    const next = instance.desiredState === 'running' && instance.state !== 'error' ? 'show' : 'start';
+    return [`  instance  ${firstInstanceName} is ${instance.state}: ${virga} ${next} ${firstInstanceName}`];
   }
   return [
     `  log in    ${virga} ssh ${firstInstanceName}      (${instance.loginUser}@${address})`,
