@@ -107,13 +107,13 @@ async function prepared(setting: LibvirtCloud, verb: VerbUnderFault, last: Insta
   return client.getInstance({ params: { id } });
 }
 
-/** A host that was away a moment ago may be told of as away only now: what is refused for that is asked for again. */
+/** A host that was away or full a moment ago may be told of as that only now: what is refused for it is asked for again. */
 async function patiently<T>(ask: () => Promise<T>): Promise<T> {
   const answer = await until('the host takes requests', async () => {
     try {
       return { value: await ask() };
     } catch (error) {
-      if (error instanceof VirgaError && error.code === 'HostUnavailable') return undefined;
+      if (error instanceof VirgaError && ['HostUnavailable', 'StorageFull'].includes(error.code)) return undefined;
       return { error };
     }
   });
