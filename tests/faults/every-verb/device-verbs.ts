@@ -32,6 +32,9 @@ const removeNic = async (client: Parameters<Ask>[0], { id }: Instance, nic: Inst
   client.removeNetworkInterface({ params: { id, nicId: nic.id } });
 const removeSecond: Step = async (client, it) =>
   it.networkInterfaces[1] && removeNic(client, it, it.networkInterfaces[1]);
+/** Of a card that was refused and asked for once more, both may be there in the end. */
+const removeThird: Step = async (client, it) =>
+  it.networkInterfaces[2] && removeNic(client, it, it.networkInterfaces[2]);
 const addSecond: Step = async (client, it) => (it.networkInterfaces[1] ? undefined : addNic(client, it));
 
 const hasDomainDisks = async (it: Instance, count: number): Promise<boolean> =>
@@ -92,13 +95,13 @@ export const deviceVerbs: readonly VerbUnderFault[] = [
   },
   {
     name: 'removal of a network card',
-    before: [addSecond],
+    before: [removeThird, addSecond],
     ask: (client, it) => removeNic(client, it, it.networkInterfaces[1]!),
     holds: async (it) => it?.networkInterfaces.length === 1 && hasCards(it),
   },
   {
     name: 'removal of a network card from a stopped one',
-    before: [addSecond, off],
+    before: [removeThird, addSecond, off],
     ask: (client, it) => removeNic(client, it, it.networkInterfaces[1]!),
     holds: async (it) => it?.networkInterfaces.length === 1 && hasCards(it, '--inactive'),
   },
