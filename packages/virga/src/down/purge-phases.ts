@@ -5,6 +5,7 @@ import { rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { changeConfig, configFolder, configPath, readConfig } from '@virga/cli/config/config-file';
 import type { HostAgent } from '@virga/contract/agent/agent';
+import { templateDomain } from '@virga/control-plane/modules/templates/template';
 import { uuidOf } from '@virga/control-plane/reconcile/uuid-of';
 import { openLibvirtAgent } from '@virga/host-agent/libvirt/libvirt-agent';
 import { pino } from 'pino';
@@ -55,6 +56,15 @@ export function purgeHostPhase(folders: Folders): Phase {
           }
           report(`deleting ${domainName}`);
           await agent.deleteInstance({ id, cloudId, uuid: uuidOf(id), domainName, nics: [] });
+        }
+        // Disks of copies rest on those of templates, and these on images.
+        for (const shell of await agent.listShells(cloudId)) {
+          report(`deleting ${shell.domainName}`);
+          await agent.deleteShell(shell);
+        }
+        for (const { id } of await agent.listTemplates(cloudId)) {
+          report(`deleting template ${id}`);
+          await agent.deleteTemplate({ id, cloudId, uuid: templateDomain(id).uuid });
         }
         for (const { id } of await agent.listNetworks(cloudId)) {
           report(`deleting network ${id}`);
