@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { DesiredTuning, TuningSetting } from '@virga/contract/agent/host-tuning';
 import { HostChanges } from '../host-changes/host-changes.ts';
-import { type HostSystem, hostSystemAt, realHostSystem } from '../host-system/host-system.ts';
+import { realHostSystem } from '../host-system/host-system.ts';
 import { withKernelKnobs } from '../host-system/testing/kernel-knobs.ts';
-import { runCommand } from '../run-command.ts';
+import { redirectedSystem } from '../host-system/testing/redirected-system.ts';
 import { HostTuner } from './host-tuner.ts';
 import { lastingFiles } from './lasting-files.ts';
 
@@ -22,23 +22,6 @@ before(async () => {
 });
 after(() => rm(folder, { recursive: true }));
 
-/** The machine itself, but for /etc. */
-function realKernel(): HostSystem {
-  const configuration = hostSystemAt(folder, runCommand);
-  const of = (path: string): HostSystem => (path.startsWith('/etc/') ? configuration : realHostSystem);
-  return {
-    read: (path) => of(path).read(path),
-    list: (path) => of(path).list(path),
-    exists: (path) => of(path).exists(path),
-    link: (path) => of(path).link(path),
-    access: (path) => of(path).access(path),
-    writeValue: (path, value) => of(path).writeValue(path, value),
-    replaceFile: (path, content) => of(path).replaceFile(path, content),
-    setAccess: (path, access) => of(path).setAccess(path, access),
-    run: runCommand,
-  };
-}
-
 const text = (path: string): Promise<string> => readFile(path, 'utf8');
 const ksm = '/sys/kernel/mm/ksm';
 const thp = '/sys/kernel/mm/transparent_hugepage/enabled';
@@ -48,7 +31,7 @@ type Host = { tuner: HostTuner; settings: TuningSetting[]; texts(): Promise<Reco
 
 async function onThisMachine(work: (host: Host) => Promise<void>): Promise<void> {
   await withKernelKnobs(async (shared) => {
-    const system = realKernel();
+    const system = redirectedSystem(realHostSystem, folder, ['/etc']);
     const recordPath = join(shared, 'host-changes.json');
     const tuner = new HostTuner({ system, changes: new HostChanges({ system, recordPath }) });
     // What a run that was killed has left.

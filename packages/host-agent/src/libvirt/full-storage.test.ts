@@ -38,7 +38,7 @@ let folder: string;
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'virga-full-storage.'));
   await runCommand('mount', ['-t', 'tmpfs', '-o', 'size=128m,mode=711', 'tmpfs', folder]);
-  host = await openTestHost(61, { storagePath: join(folder, 'storage') });
+  host = await openTestHost(66, { storagePath: join(folder, 'storage') });
 });
 after(async () => {
   await host?.close();

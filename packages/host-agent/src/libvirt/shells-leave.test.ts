@@ -8,7 +8,7 @@ import { shellElement } from './warm/shell-record.ts';
 
 let host: TestHost;
 before(async () => {
-  host = await openTestHost(65);
+  host = await openTestHost(67);
 });
 after(() => host.close());
 

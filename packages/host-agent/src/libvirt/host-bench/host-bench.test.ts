@@ -21,7 +21,7 @@ let host: TestHost;
 before(async () => {
   const file = process.env.VIRGA_TEST_BENCH_IMAGE;
   assert.ok(file, 'script/test names the image to measure with');
-  host = await openTestHost(41, { benchImage: { file } });
+  host = await openTestHost(42, { benchImage: { file } });
 });
 after(() => host.close());
 

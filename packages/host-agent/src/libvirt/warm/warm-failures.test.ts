@@ -17,7 +17,7 @@ before(async () => {
   warm = await WarmHost.open(62);
 });
 
-after(() => warm.close());
+after(() => warm?.close());
 
 const refused = new VirgaError('HypervisorRefused', { detail: 'A test fails this step.', action: 'Nothing.' });
 const interrupted = new VirgaError('HostUnavailable', { detail: 'A test interrupts here.', action: 'Nothing.' });

@@ -17,7 +17,7 @@ before(async () => {
   warm = await WarmHost.open(61);
 });
 
-after(() => warm.close());
+after(() => warm?.close());
 
 const hashOf = async (path: string) =>
   createHash('sha256')
