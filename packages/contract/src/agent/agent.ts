@@ -23,20 +23,20 @@ import type { WarmKeeping } from './warm.ts';
 
 export type { CallContext, OnProgress } from './call-context.ts';
 
-export interface HostAgent
-  extends CpuKeeping,
-    DefinitionKeeping,
-    DiskLooking,
-    GuestAccess,
-    ScreenAccess,
-    InstrumentAccess,
-    MemoryKeeping,
-    HostBenchmarking,
-    HostChecking,
-    HostMeasuring,
-    HostTuning,
-    VolumeKeeping,
-    WarmKeeping {
+/** What stands in a file of its own in each implementation, and is put together with the rest when an agent is opened. */
+export type HostAgentParts = CpuKeeping &
+  DiskLooking &
+  GuestAccess &
+  ScreenAccess &
+  InstrumentAccess &
+  MemoryKeeping &
+  HostBenchmarking &
+  HostChecking &
+  HostMeasuring &
+  HostTuning &
+  WarmKeeping;
+
+export interface HostAgent extends HostAgentParts, DefinitionKeeping, VolumeKeeping {
   /** Facts about the host, read now. @throws HostUnavailable the hypervisor does not answer */
   facts(context?: CallContext): Promise<HostFacts>;
 

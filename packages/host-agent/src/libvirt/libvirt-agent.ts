@@ -1,24 +1,14 @@
 // The real host agent: the contract of `HostAgent` over libvirt, QEMU's programs and a storage folder. Owns putting the
 // parts together; each part is its own file. Opening asks nothing of libvirt, so it works while libvirtd is down.
 import type { Duplex } from 'node:stream';
-import type { CallContext, HostAgent } from '@virga/contract/agent/agent';
-import type { DiskLooking } from '@virga/contract/agent/block-devices';
-import type { CpuKeeping } from '@virga/contract/agent/cpu-map';
+import type { CallContext, HostAgent, HostAgentParts } from '@virga/contract/agent/agent';
 import type { Definition, DefinitionEdit, ObservedDrift, OverlayPlan } from '@virga/contract/agent/definition';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
-import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
-import type { HostBenchmarking } from '@virga/contract/agent/host-bench';
-import type { HostChecking } from '@virga/contract/agent/host-checks';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
-import type { MemoryKeeping } from '@virga/contract/agent/host-memory';
-import type { HostTuning } from '@virga/contract/agent/host-tuning';
-import type { HostMeasuring } from '@virga/contract/agent/host-usage';
-import type { InstrumentAccess } from '@virga/contract/agent/instruments';
 import type { Inventory } from '@virga/contract/agent/inventory';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
 import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
-import type { WarmKeeping } from '@virga/contract/agent/warm';
 import type { ImageId, InstanceId, NetworkId, VolumeId } from '@virga/contract/ids';
 import type { Logger } from 'pino';
 import { DiskWatch } from '../block-devices/disk-watch.ts';
@@ -136,23 +126,7 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
   );
 }
 
-class LibvirtAgent
-  implements
-    Omit<
-      HostAgent,
-      | keyof DiskLooking
-      | keyof GuestAccess
-      | keyof ScreenAccess
-      | keyof InstrumentAccess
-      | keyof MemoryKeeping
-      | keyof CpuKeeping
-      | keyof HostBenchmarking
-      | keyof HostChecking
-      | keyof HostMeasuring
-      | keyof HostTuning
-      | keyof WarmKeeping
-    >
-{
+class LibvirtAgent implements Omit<HostAgent, keyof HostAgentParts> {
   private readonly context: AgentContext;
   private readonly consoleLogs: { stop(): void };
   private readonly stopReaping: () => Promise<void>;

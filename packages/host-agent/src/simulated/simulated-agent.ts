@@ -2,24 +2,14 @@
 // fit in one process: a host is a few tables, and has no timer while no guest is shutting down. With a state file the
 // host outlives a SIGKILL of the process, and its guests go on meanwhile.
 import type { Duplex } from 'node:stream';
-import type { CallContext, HostAgent } from '@virga/contract/agent/agent';
-import type { DiskLooking } from '@virga/contract/agent/block-devices';
-import type { CpuKeeping } from '@virga/contract/agent/cpu-map';
+import type { CallContext, HostAgent, HostAgentParts } from '@virga/contract/agent/agent';
 import type { Definition, DefinitionEdit, ObservedDrift, OverlayPlan } from '@virga/contract/agent/definition';
 import type { DesiredImage, DesiredInstance, DesiredNetwork, InstanceIdentity } from '@virga/contract/agent/desired';
 import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/foreign';
-import type { GuestAccess, ScreenAccess } from '@virga/contract/agent/guest';
-import type { HostBenchmarking } from '@virga/contract/agent/host-bench';
-import type { HostChecking } from '@virga/contract/agent/host-checks';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
-import type { MemoryKeeping } from '@virga/contract/agent/host-memory';
-import type { HostTuning } from '@virga/contract/agent/host-tuning';
-import type { HostMeasuring } from '@virga/contract/agent/host-usage';
-import type { InstrumentAccess } from '@virga/contract/agent/instruments';
 import type { Inventory } from '@virga/contract/agent/inventory';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
 import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
-import type { WarmKeeping } from '@virga/contract/agent/warm';
 import { type ErrorCode, VirgaError } from '@virga/contract/errors';
 import type { ImageId, InstanceId, VolumeId } from '@virga/contract/ids';
 import { type Logger, pino } from 'pino';
@@ -148,24 +138,7 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
   );
 }
 
-class Agent
-  implements
-    Omit<
-      HostAgent,
-      | keyof DiskLooking
-      | keyof GuestAccess
-      | keyof ScreenAccess
-      | keyof InstrumentAccess
-      | keyof MemoryKeeping
-      | keyof CpuKeeping
-      | keyof HostBenchmarking
-      | keyof HostChecking
-      | keyof HostMeasuring
-      | keyof HostTuning
-      | keyof WarmKeeping
-      | 'close'
-    >
-{
+class Agent implements Omit<HostAgent, keyof HostAgentParts | 'close'> {
   readonly host: SimulatedHost;
   readonly calls: Calls;
   private readonly name: string;
