@@ -2,6 +2,7 @@
 // anew each time, changes nothing.
 import type { HostMemory, KsmState } from '@virga/contract/agent/host-memory';
 import type { HostSystem } from '../host-system/host-system.ts';
+import { kibOf } from '../host-system/kib-of.ts';
 import { hostTopology } from '../host-topology/host-topology.ts';
 
 const ksmFolder = '/sys/kernel/mm/ksm';
@@ -54,10 +55,4 @@ export async function readKsm(system: HostSystem): Promise<KsmState | null> {
 /** Size of an ordinary page: 4 KiB but on some ARM kernels. */
 export async function readPageKib(system: HostSystem): Promise<number> {
   return kibOf((await system.read('/proc/self/smaps')) ?? '', 'KernelPageSize') ?? usualPageKib;
-}
-
-/** A line such as `MemTotal:  1024 kB`. */
-export function kibOf(text: string, name: string): number | undefined {
-  const found = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(text);
-  return found ? Number(found[1]) : undefined;
 }

@@ -1,6 +1,7 @@
 // What the kernel tells of the memory of one process, such as the QEMU of a guest. What an older kernel does not tell is null.
 import type { HostSystem } from '../host-system/host-system.ts';
-import { kibOf, readPageKib } from './host-memory.ts';
+import { kibOf } from '../host-system/kib-of.ts';
+import { readPageKib } from './host-memory.ts';
 
 export type ProcessMemory = {
   residentKib: number | null;

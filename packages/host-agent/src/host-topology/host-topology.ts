@@ -1,8 +1,9 @@
 // Which CPUs and NUMA nodes a host has, as its kernel tells in sysfs. Reads anew each time, changes nothing. A host whose
 // kernel knows no nodes has one with everything.
-import { parseCpuList } from '@virga/contract/agent/cpu-list';
 import type { HostCpu, NumaNode } from '@virga/contract/agent/host-facts';
 import type { HostSystem } from '../host-system/host-system.ts';
+import { kibOf } from '../host-system/kib-of.ts';
+import { cpuLayout } from './cpu-layout.ts';
 
 export type HostTopology = { cpus: HostCpu[]; numaNodes: NumaNode[] };
 
@@ -10,13 +11,8 @@ const cpuFolder = '/sys/devices/system/cpu';
 const nodeFolder = '/sys/devices/system/node';
 
 export async function hostTopology(system: HostSystem): Promise<HostTopology> {
-  const numaNodes = await readNodes(system);
-  const online = parseCpuList((await system.read(`${cpuFolder}/online`)) ?? '0');
-  const isolated = new Set(parseCpuList((await system.read(`${cpuFolder}/isolated`)) ?? ''));
-  const nodeOf = new Map<number, number>();
-  for (const { id } of numaNodes) {
-    for (const cpu of parseCpuList((await system.read(`${nodeFolder}/node${id}/cpulist`)) ?? '')) nodeOf.set(cpu, id);
-  }
+  const [numaNodes, { online, isolated, nodes }] = await Promise.all([readNodes(system), cpuLayout(system)]);
+  const nodeOf = new Map([...nodes].flatMap(([id, cpus]) => cpus.map((cpu) => [cpu, id])));
   const cpus = await Promise.all(
     online.map(async (id): Promise<HostCpu> => {
       const topology = `${cpuFolder}/cpu${id}/topology`;
@@ -30,7 +26,7 @@ export async function hostTopology(system: HostSystem): Promise<HostTopology> {
         node: nodeOf.get(id) ?? numaNodes[0]!.id,
         socket: Math.max(0, socket ?? 0),
         core: core ?? id,
-        isolated: isolated.has(id),
+        isolated: isolated.includes(id),
       };
     }),
   );
@@ -70,7 +66,7 @@ async function readHugePages(system: HostSystem, folder: string): Promise<NumaNo
   return pages.sort((a, b) => a.sizeKib - b.sizeKib);
 }
 
-const memoryOf = (meminfo: string): number => Math.floor(Number(/MemTotal:\s+(\d+) kB/.exec(meminfo)?.[1] ?? 0) / 1024);
+const memoryOf = (meminfo: string): number => Math.floor((kibOf(meminfo, 'MemTotal') ?? 0) / 1024);
 
 async function readNumber(system: HostSystem, path: string): Promise<number | undefined> {
   const text = (await system.read(path))?.trim();

@@ -3,6 +3,7 @@
 import { VirgaError } from '@virga/contract/errors';
 import { SettingNotTaken } from '../host-changes/setting.ts';
 import type { HostSystem } from '../host-system/host-system.ts';
+import { kibOf } from '../host-system/kib-of.ts';
 import { refused, type TunedSetting } from './tuned-settings.ts';
 import { fieldOf } from './wishes.ts';
 
@@ -20,7 +21,7 @@ export async function requireMemory(system: HostSystem, settings: readonly Tuned
   const moreKib = pages.reduce((sum, page) => sum + page.moreKib, 0);
   if (moreKib <= 0) return;
   const meminfo = (await system.read('/proc/meminfo')) ?? '';
-  const kib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(meminfo)?.[1] ?? 0);
+  const kib = (name: string): number => kibOf(meminfo, name) ?? 0;
   const roomKib = kib('MemAvailable') - Math.max(leastLeftKib, kib('MemTotal') * leftShare);
   if (moreKib <= roomKib) return;
   const mib = (value: number): number => Math.floor(Math.max(0, value) / 1024);

@@ -2,6 +2,7 @@
 // null, or counts as nothing used.
 import type { CpuUsage, HostUsage, PressureUsage, TrafficUsage } from '@virga/contract/agent/host-usage';
 import type { HostSystem } from '../host-system/host-system.ts';
+import { kibOf } from '../host-system/kib-of.ts';
 import { storageCounters } from './storage-counters.ts';
 
 export type HostCounters = Omit<HostUsage, 'bootId' | 'domains'>;
@@ -49,10 +50,7 @@ export function cpuCounters(stat: string): CpuUsage[] {
 }
 
 function memoryOf(meminfo: string): HostUsage['memory'] {
-  const kib = (name: string): number | undefined => {
-    const [, digits] = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(meminfo) ?? [];
-    return digits === undefined ? undefined : Number(digits);
-  };
+  const kib = (name: string) => kibOf(meminfo, name);
   return {
     totalKib: kib('MemTotal') ?? 0,
     availableKib: kib('MemAvailable') ?? kib('MemFree') ?? 0,

@@ -2,13 +2,8 @@
 // could be given. The rules are those of a real host; a thread is wherever it may be, at once.
 import type { CpuKeeping, DesiredCpuPools, GuestCpuModel, GuestThread } from '@virga/contract/agent/cpu-map';
 import { VirgaError } from '@virga/contract/errors';
-import {
-  type CpuDivision,
-  type CpuLayout,
-  type HostCpuChoices,
-  pinsOf,
-  wholeHost,
-} from '../libvirt/host/cpu-division.ts';
+import type { CpuLayout } from '../host-topology/cpu-layout.ts';
+import { type CpuDivision, type HostCpuChoices, pinsOf, wholeHost } from '../libvirt/host/cpu-division.ts';
 import { ioThreadIds } from '../libvirt/instances/disk-driver-xml.ts';
 import { childAt, childrenOf, element, parseXml, textElement } from '../libvirt/xml.ts';
 import type { Calls } from './call-steps.ts';

@@ -5,7 +5,7 @@ import type { HostFeature } from '@virga/contract/agent/host-features';
 import type { AgentEvent, ObservedInstance, ObservedReason } from '@virga/contract/agent/observed';
 import type { InstanceId, NetworkId } from '@virga/contract/ids';
 import type { Clock } from '../clock.ts';
-import type { CpuLayout } from '../libvirt/host/cpu-division.ts';
+import type { CpuLayout } from '../host-topology/cpu-layout.ts';
 import { observedSizes, startingSizes } from './guest-sizes.ts';
 import { desiredDevices, isBootable, nameOf, type StoredDomain, type StoredNetwork } from './host-records.ts';
 import { HostStore } from './host-store.ts';

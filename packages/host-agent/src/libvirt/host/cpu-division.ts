@@ -2,15 +2,8 @@
 // the control plane wants to where each thread of a guest may run.
 import type { DesiredCpuPools, GuestCpuModel } from '@virga/contract/agent/cpu-map';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
+import type { CpuLayout } from '../../host-topology/cpu-layout.ts';
 import type { CpuWeights } from './cpu-weights.ts';
-
-export type CpuLayout = {
-  online: readonly number[];
-  /** Of those, what the kernel gives no work by itself. */
-  isolated: readonly number[];
-  /** CPUs of each NUMA node. */
-  nodes: ReadonlyMap<number, readonly number[]>;
-};
 
 export type CpuDivision = {
   layout: CpuLayout;

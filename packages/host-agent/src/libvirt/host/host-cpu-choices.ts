@@ -1,8 +1,8 @@
 // What this host says of its CPUs to every guest: how they are divided, which model guests are given, and in which unit they
 // are weighed. Looked at anew each time, but for what the agent was told.
+import { cpuLayout } from '../../host-topology/cpu-layout.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { type HostCpuChoices, wholeHost } from './cpu-division.ts';
-import { cpuLayout } from './cpu-layout.ts';
 import { cpuWeights } from './cpu-weights.ts';
 
 export async function hostCpuChoices({ system, cpuPools }: AgentContext): Promise<HostCpuChoices> {

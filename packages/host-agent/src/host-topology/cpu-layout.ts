@@ -1,8 +1,15 @@
 // Which CPUs a host has now and in which node each is, in a few reads of sysfs: looked at whenever a guest is defined. What
 // else there is to say of them is in host-topology.
 import { parseCpuList } from '@virga/contract/agent/cpu-list';
-import type { HostSystem } from '../../host-system/host-system.ts';
-import type { CpuLayout } from './cpu-division.ts';
+import type { HostSystem } from '../host-system/host-system.ts';
+
+export type CpuLayout = {
+  online: readonly number[];
+  /** Of those, what the kernel gives no work by itself. */
+  isolated: readonly number[];
+  /** CPUs of each NUMA node. */
+  nodes: ReadonlyMap<number, readonly number[]>;
+};
 
 const cpuFolder = '/sys/devices/system/cpu';
 const nodeFolder = '/sys/devices/system/node';
