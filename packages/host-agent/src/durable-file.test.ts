@@ -37,6 +37,14 @@ test('what a crash left under the temporary name is replaced, and no link is fol
   assert.equal(await readFile(path, 'utf8'), 'content');
 });
 
+test('writers of one file at the same moment take turns', async () => {
+  const path = join(folder, 'file');
+  const contents = Array.from({ length: 20 }, (_, number) => `content ${number}`);
+  await Promise.all(contents.map((content) => writeFileDurably(path, content, 0o600)));
+  assert.equal(await readFile(path, 'utf8'), 'content 19');
+  assert.deepEqual(await readdir(folder), ['file']);
+});
+
 test('a file that somebody else made gets its name and its rights', async () => {
   const path = join(folder, 'file');
   await writeFile(partialPath(path), 'made', { mode: 0o666 });

@@ -2,12 +2,20 @@
 // temporary name is derived from the final one, so what a crash leaves behind is found and overwritten.
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { KeyedLock } from './keyed-lock.ts';
 
 /** Where a file is made before it gets its name. */
 export const partialPath = (path: string): string => `${path}.partial`;
 
-/** Writes a whole file. */
-export async function writeFileDurably(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+/** They would write under one temporary name. */
+const writers = new KeyedLock();
+
+/** Writes a whole file. Writers of the same file in this process take turns; the last one's content stays. */
+export function writeFileDurably(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+  return writers.run(path, () => writeWhole(path, content, mode));
+}
+
+async function writeWhole(path: string, content: string | Uint8Array, mode: number): Promise<void> {
   const partial = partialPath(path);
   await rm(partial, { force: true });
   const file = await open(partial, 'wx', mode);
