@@ -1,7 +1,8 @@
 // The domain XML that a real host would have for an instance, made by the same function.
 import type { DesiredInstance } from '@virga/contract/agent/desired';
-import type { InstanceId } from '@virga/contract/ids';
+import type { ImageId, InstanceId } from '@virga/contract/ids';
 import { withOverlay } from '../libvirt/definitions/effective-definition.ts';
+import { type DiskSource, sharedSource } from '../libvirt/disks/disk-source.ts';
 import { domainXml } from '../libvirt/instances/domain-xml.ts';
 import { devicesOf } from './host-records.ts';
 import { requireDomain } from './host-rules.ts';
@@ -36,15 +37,23 @@ export function generatedDomainXml(host: SimulatedHost, id: InstanceId): string 
       consoleLog: `${folder}/console.log`,
       nvram: `${folder}/nvram`,
     },
-    volumesPath: '/simulated/volumes',
-    image:
-      imageId === null
-        ? null
-        : { path: `/simulated/images/${imageId}`, format: host.store.images.get(imageId)?.format ?? 'qcow2' },
+    rootDisk: { path: `${folder}/root.qcow2`, format: 'qcow2', base: baseOf(host, imageId) },
+    volumes: new Map(
+      desired.volumes.map((volume) => [
+        volume.id,
+        { path: `/simulated/volumes/${volume.id}/disk.qcow2`, format: 'qcow2' },
+      ]),
+    ),
     disc: cdrom?.imageId ? `/simulated/images/${cdrom.imageId}` : null,
     networkNames: new Map(desired.nics.map(({ networkId }) => [networkId, networkName(host, networkId)])),
     host: { arch: 'x86_64', acceleration: 'tcg', vhostNet: false, directIo: true, cpus: cpuChoicesOf(host) },
   });
+}
+
+function baseOf(host: SimulatedHost, imageId: ImageId | null): DiskSource | undefined {
+  if (imageId === null) return undefined;
+  const format = host.store.images.get(imageId)?.format ?? 'qcow2';
+  return sharedSource({ path: `/simulated/images/${imageId}`, format });
 }
 
 function networkName(host: SimulatedHost, id: Parameters<typeof host.store.networks.get>[0]): string {

@@ -5,6 +5,7 @@ import type { DiskDriver } from '@virga/contract/agent/desired';
 import { type DesiredInstance, instanceDefaults, type OverlayChange } from '@virga/contract/agent/desired';
 import { newId } from '@virga/contract/ids';
 import { withOverlay } from '../definitions/effective-definition.ts';
+import { sharedSource } from '../disks/disk-source.ts';
 import type { HostChoices } from '../instances/domain-host.ts';
 import { recordOf } from '../instances/domain-metadata.ts';
 import { domainXml, type InstanceFiles } from '../instances/domain-xml.ts';
@@ -80,8 +81,12 @@ export function benchGuestXml(spec: GuestSpec, place: GuestPlace): string {
     desired,
     record: recordOf(desired, null),
     files: place.files,
-    volumesPath: '/nonexistent',
-    image: { path: place.image, format: 'qcow2' },
+    rootDisk: {
+      path: place.files.rootDisk,
+      format: 'qcow2',
+      base: sharedSource({ path: place.image, format: 'qcow2' }),
+    },
+    volumes: new Map(),
     disc: null,
     networkNames: new Map(),
     host: place.host,

@@ -9,6 +9,7 @@ import type {
   NicLimits,
 } from '@virga/contract/agent/desired';
 import { maxHotPlugged } from '@virga/contract/rest/instance-devices';
+import { type DiskSource, sourceElements } from '../disks/disk-source.ts';
 import { element, textElement } from '../xml.ts';
 import { driverAttributes } from './disk-driver-xml.ts';
 import { volumePlace } from './machine-profile.ts';
@@ -21,16 +22,15 @@ export const deviceAlias = (id: DesiredNic['id'] | DesiredVolumeAttachment['id']
 
 export function volumeDisk(
   volume: DesiredVolumeAttachment,
-  file: string,
+  source: DiskSource,
   { directIo, hardware }: { directIo: boolean; hardware: Hardware },
 ): string {
   const place = volumePlace(volume, hardware);
   return element(
     'disk',
     { type: 'file', device: 'disk' },
-    element('driver', { name: 'qemu', type: 'qcow2', ...driverAttributes(volume.driver, place, { directIo }) }),
-    element('source', { file }),
-    element('backingStore', {}),
+    element('driver', { name: 'qemu', type: source.format, ...driverAttributes(volume.driver, place, { directIo }) }),
+    ...sourceElements(source),
     element('target', place),
     ioTune(volume.limits),
     textElement('serial', diskSerial(volume.id)),

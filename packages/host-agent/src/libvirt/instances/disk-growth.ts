@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { runCommand } from '../../run-command.ts';
 import type { AgentContext } from '../agent-context.ts';
+import { activeFile } from '../disks/disk-layers.ts';
 import type { OwnDomain } from './domain-lookup.ts';
 import { instanceFiles } from './instance-folder.ts';
 
@@ -33,7 +34,7 @@ export async function growDiskFile(
   { id, rootDisk }: DesiredInstance,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const path = instanceFiles(storage, id).rootDisk;
+  const path = await activeFile(instanceFiles(storage, id).rootDisk);
   const presentBytes = await virtualSize(path);
   if (presentBytes === undefined || presentBytes >= rootDisk.sizeBytes) return;
   await hook('grow-disk', id);

@@ -5,9 +5,12 @@ import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import type { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { withOverlay } from '../definitions/effective-definition.ts';
+import { layeredSource } from '../disks/disk-layers.ts';
+import { sharedSource } from '../disks/disk-source.ts';
 import { hostChoices } from '../host/host-choices.ts';
 import { tolerate } from '../hypervisor-errors.ts';
 import type { StoredImage } from '../images/image-store.ts';
+import { volumeSources } from '../volumes/volume-folder.ts';
 import { recordOf } from './domain-metadata.ts';
 import { domainXml } from './domain-xml.ts';
 import { instanceFiles } from './instance-folder.ts';
@@ -30,13 +33,14 @@ export async function generateDefinition(
   { image, disc }: BaseFiles,
   rebootToken: string | null = domain?.record.rebootToken ?? null,
 ): Promise<string> {
+  const files = instanceFiles(context.storage, desired.id);
   return domainXml({
     // One that is on, or has its memory saved, keeps its name until it is off.
     desired: { ...desired, domainName: domain?.ref.name ?? desired.domainName },
     record: recordOf(desired, rebootToken),
-    files: instanceFiles(context.storage, desired.id),
-    volumesPath: context.storage.volumesPath,
-    image,
+    files,
+    rootDisk: await layeredSource(files.rootDisk, image === null ? undefined : sharedSource(image)),
+    volumes: await volumeSources(context.storage, desired.volumes),
     disc: disc?.path ?? null,
     networkNames: new Map([...networks].map(([id, { ref }]) => [id, ref.name])),
     host: await hostChoices(context),

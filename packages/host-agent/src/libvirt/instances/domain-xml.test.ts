@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type DesiredInstance, instanceDefaults } from '@virga/contract/agent/desired';
+import { sharedSource } from '../disks/disk-source.ts';
 import { assertGolden, assertValid } from '../testing/golden.ts';
 import { childAt, parseXml } from '../xml.ts';
 import { readMetadataElement, recordOf } from './domain-metadata.ts';
@@ -37,6 +38,12 @@ const desired: DesiredInstance = {
   reboot: null,
 };
 
+const cloned = (format: 'qcow2' | 'raw') => ({
+  path: '/srv/i/root.qcow2',
+  format: 'qcow2' as const,
+  base: sharedSource({ path: '/srv/images/ami/image', format }),
+});
+
 const spec = (changes: Partial<DesiredInstance> = {}, host: Partial<DomainSpec['host']> = {}): DomainSpec => ({
   desired: { ...desired, ...changes },
   record: recordOf({ ...desired, ...changes }, null),
@@ -46,8 +53,10 @@ const spec = (changes: Partial<DesiredInstance> = {}, host: Partial<DomainSpec['
     consoleLog: '/srv/i/console.log',
     nvram: '/srv/i/nvram',
   },
-  volumesPath: '/srv/volumes',
-  image: { path: '/srv/images/ami/image', format: 'qcow2' },
+  rootDisk: cloned('qcow2'),
+  volumes: new Map(
+    (changes.volumes ?? []).map(({ id }) => [id, { path: `/srv/volumes/${id}/disk.qcow2`, format: 'qcow2' }]),
+  ),
   disc: null,
   networkNames: new Map([['net-0123456789abcdef0', 'virga-default']]),
   host: { arch: 'x86_64', acceleration: 'kvm', vhostNet: true, directIo: true, ...host },
@@ -105,9 +114,13 @@ const goldens: Record<string, DomainSpec> = {
   'bios-kvm': spec(),
   'uefi-four-processors': spec({ vcpus: 4, maxVcpus: 4, firmware: 'uefi' }),
   'emulated-without-direct-io': spec({}, { acceleration: 'tcg', directIo: false, vhostNet: false }),
-  'arm-raw-image': { ...spec({}, { arch: 'aarch64' }), image: { path: '/srv/images/ami/image', format: 'raw' } },
+  'arm-raw-image': { ...spec({}, { arch: 'aarch64' }), rootDisk: cloned('raw') },
   'no-network': spec({ nics: [] }),
-  'install-from-disc': { ...spec(installing), image: null, disc: '/srv/images/iso/image' },
+  'install-from-disc': {
+    ...spec(installing),
+    rootDisk: { path: '/srv/i/root.qcow2', format: 'qcow2' },
+    disc: '/srv/images/iso/image',
+  },
   'arm-with-drive': spec({ cdrom: { imageId: null } }, { arch: 'aarch64' }),
   'secure-boot-and-tpm': spec({ firmware: 'uefi-secure', tpm: true }, { acceleration: 'tcg', vhostNet: false }),
   'emulated-devices': { ...spec({ ...installing, ...devices, hardware: 'emulated' }), disc: '/srv/images/iso/image' },

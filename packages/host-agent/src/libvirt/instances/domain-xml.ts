@@ -2,7 +2,8 @@
 // owns no file and asks nobody. What kind of machine it is decides machine-profile.ts.
 // @see https://libvirt.org/formatdomain.html
 import type { DesiredInstance, DesiredNic } from '@virga/contract/agent/desired';
-import { volumeFile } from '../volumes/volume-folder.ts';
+import type { VolumeId } from '@virga/contract/ids';
+import { type DiskSource, sourceElements } from '../disks/disk-source.ts';
 import { element, textElement } from '../xml.ts';
 import { cpuTuneElement, modelElement, numaTuneElement } from './cpu-xml.ts';
 import { bandwidth, deviceAlias, diskSerial, hotPlugPortElements, ioTune, volumeDisk } from './device-xml.ts';
@@ -33,17 +34,13 @@ export type InstanceFiles = {
   nvram: string;
 };
 
-/** A file that a disk rests on, and what that rests on in turn. */
-export type Backing = { path: string; format: 'qcow2' | 'raw'; base?: Backing | undefined };
-
 export type DomainSpec = {
   desired: DesiredInstance;
   record: DomainRecord;
   files: InstanceFiles;
-  /** Folder of the volumes. */
-  volumesPath: string;
-  /** What the root disk rests on; null when it is complete in itself. */
-  image: Backing | null;
+  rootDisk: DiskSource;
+  /** Of every volume that it is to have. */
+  volumes: ReadonlyMap<VolumeId, DiskSource>;
   /** File of the disc in the drive; null when there is none. */
   disc: string | null;
   /** Name of the libvirt network behind each network id. */
@@ -127,7 +124,7 @@ function devices(spec: DomainSpec): string {
     seedDisk(files.seed, profile),
     cdromDrive(desired, profile, spec.disc),
     ...desired.volumes.map((volume) =>
-      volumeDisk(volume, volumeFile(spec.volumesPath, volume.id), { ...host, hardware: desired.hardware }),
+      volumeDisk(volume, volumeSource(spec, volume.id), { ...host, hardware: desired.hardware }),
     ),
     ...(isParavirtual ? hotPlugPortElements(otherPortDevices + desired.volumes.length + desired.nics.length) : []),
     profile.cdrom.bus === 'scsi' &&
@@ -152,35 +149,28 @@ function devices(spec: DomainSpec): string {
   );
 }
 
-function rootDisk({ desired, files, image, host }: DomainSpec, { root }: MachineProfile): string {
+function volumeSource({ volumes }: DomainSpec, id: VolumeId): DiskSource {
+  const source = volumes.get(id);
+  if (source === undefined) throw new RangeError(`no disk is known for ${id}`);
+  return source;
+}
+
+function rootDisk({ desired, rootDisk: source, host }: DomainSpec, { root }: MachineProfile): string {
   const queues = root.bus === 'virtio' && desired.maxVcpus > 1 ? desired.maxVcpus : undefined;
   return element(
     'disk',
     { type: 'file', device: 'disk' },
     element('driver', {
       name: 'qemu',
-      type: 'qcow2',
+      type: source.format,
       ...driverAttributes(desired.rootDisk.driver, root, host),
       queues,
     }),
-    element('source', { file: files.rootDisk }),
-    image === null ? element('backingStore', {}) : backingStore(image),
+    ...sourceElements(source),
     element('target', root),
     ioTune(desired.rootDisk.limits),
     textElement('serial', diskSerial(desired.rootDisk.id)),
     bootElement(bootOrderOf(desired)('disk')),
-  );
-}
-
-/** The base is shared by all clones: no guest's QEMU may own it, and none may guess what it is. */
-function backingStore({ path, format, base }: Backing): string {
-  const untouched = element('seclabel', { model: 'dac', relabel: 'no' });
-  return element(
-    'backingStore',
-    { type: 'file' },
-    element('format', { type: format }),
-    element('source', { file: path }, untouched),
-    base === undefined ? element('backingStore', {}) : backingStore(base),
   );
 }
 

@@ -8,7 +8,7 @@ import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import type { AgentContext } from '../agent-context.ts';
 import { hostArchitecture } from '../host/architecture.ts';
 import { hostChoices } from '../host/host-choices.ts';
-import { volumeFile } from '../volumes/volume-folder.ts';
+import { volumeSource } from '../volumes/volume-folder.ts';
 import { requireVolume } from '../volumes/volumes.ts';
 import { deviceAlias, volumeDisk } from './device-xml.ts';
 import { threadOfPlace } from './disk-driver-xml.ts';
@@ -112,7 +112,7 @@ async function plugVolumes(
   for (const volume of missing) {
     await context.locks.run(volume.id, async () => {
       await requireVolume(context, desired, volume.id);
-      const xml = volumeDisk(volume, volumeFile(storage.volumesPath, volume.id), { directIo, hardware });
+      const xml = volumeDisk(volume, await volumeSource(storage, volume.id), { directIo, hardware });
       const thread = volume.driver?.ioThread && threadOfPlace(volumePlace(volume, hardware));
       if (thread) await addThread(context, desired, ref, thread);
       await context.hook('attach-volume', desired.id);

@@ -24,7 +24,8 @@ const card = (alias: string) =>
   );
 
 test('what is plugged in is read back as it was asked for', () => {
-  const disk = volumeDisk(volume, '/srv/volumes/disk.qcow2', { directIo: true, hardware: 'virtio' });
+  const source = { path: '/srv/volumes/disk.qcow2', format: 'qcow2' as const };
+  const disk = volumeDisk(volume, source, { directIo: true, hardware: 'virtio' });
   const seen = readDevices(domain(disk, card('ua-eni-0123456789abcdef0')));
   assert.deepEqual(seen.volumes, [{ id: volume.id, target: 'vdc', readOnly: true }]);
   assert.deepEqual(seen.ioTunes.get('vdc'), ioTuneValues(volume.limits));

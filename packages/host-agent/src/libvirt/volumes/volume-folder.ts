@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
 import { isId, type VolumeId } from '@virga/contract/ids';
 import { flushFolder, writeFileDurably } from '../../durable-file.ts';
+import { activeFile, layeredSource } from '../disks/disk-layers.ts';
+import type { DiskSource } from '../disks/disk-source.ts';
 import { headerBytes, readQcow2Header } from '../images/qcow2-header.ts';
 import type { Storage } from '../storage.ts';
 
@@ -15,17 +17,28 @@ const diskFile = 'disk.qcow2';
 const folderMode = 0o711;
 const ownerMode = 0o644;
 
-/** The disk of a volume. */
-export const volumeFile = (volumesPath: string, id: VolumeId): string => join(volumesPath, id, diskFile);
+/** The file that the disk of a volume was made as. */
+export const volumeFile = (storage: Pick<Storage, 'volumesPath'>, id: VolumeId): string =>
+  join(storage.volumesPath, id, diskFile);
 
-const folderPath = (storage: Storage, id: VolumeId): string => join(storage.volumesPath, id);
+export const volumeSource = (storage: Storage, id: VolumeId): Promise<DiskSource> =>
+  layeredSource(volumeFile(storage, id));
+
+export async function volumeSources(
+  storage: Storage,
+  volumes: readonly { id: VolumeId }[],
+): Promise<ReadonlyMap<VolumeId, DiskSource>> {
+  return new Map(await Promise.all(volumes.map(async ({ id }) => [id, await volumeSource(storage, id)] as const)));
+}
+
+export const volumeFolder = (storage: Storage, id: VolumeId): string => join(storage.volumesPath, id);
 const unfinishedPath = (storage: Storage, id: VolumeId, cloudId: string): string =>
   join(storage.volumesPath, `.${id}.${cloudId}`);
 
 /** What is known of a volume; undefined when there is none, or one that does not say whose it is. */
 export async function readVolume(storage: Storage, id: VolumeId): Promise<VolumeRecord | undefined> {
   try {
-    return JSON.parse(await readFile(join(folderPath(storage, id), ownerFile), 'utf8')) as VolumeRecord;
+    return JSON.parse(await readFile(join(volumeFolder(storage, id), ownerFile), 'utf8')) as VolumeRecord;
   } catch (error) {
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
@@ -44,7 +57,7 @@ export async function createVolume(
   try {
     await writeRecord(unfinished, record);
     await makeDisk(join(unfinished, diskFile));
-    await rename(unfinished, folderPath(storage, record.id));
+    await rename(unfinished, volumeFolder(storage, record.id));
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true });
     throw error;
@@ -53,7 +66,7 @@ export async function createVolume(
 }
 
 export const updateRecord = (storage: Storage, record: VolumeRecord): Promise<void> =>
-  writeRecord(folderPath(storage, record.id), record);
+  writeRecord(volumeFolder(storage, record.id), record);
 
 const writeRecord = (folder: string, record: VolumeRecord): Promise<void> =>
   writeFileDurably(join(folder, ownerFile), `${JSON.stringify(record)}\n`, ownerMode);
@@ -61,14 +74,20 @@ const writeRecord = (folder: string, record: VolumeRecord): Promise<void> =>
 /** Removes the folder of a volume. Idempotent. The owner goes last, as long as there is data of its. */
 export async function removeVolume(storage: Storage, id: VolumeId, cloudId: string): Promise<void> {
   await rm(unfinishedPath(storage, id, cloudId), { recursive: true, force: true });
-  await rm(volumeFile(storage.volumesPath, id), { force: true });
-  await rm(folderPath(storage, id), { recursive: true, force: true });
+  const folder = volumeFolder(storage, id);
+  const names = await readdir(folder).catch((error) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  });
+  const data = names.filter((name) => name !== ownerFile);
+  await Promise.all(data.map((name) => rm(join(folder, name), { recursive: true, force: true })));
+  await rm(folder, { recursive: true, force: true });
 }
 
 /** What a guest sees of the size; undefined when the disk is missing. */
 export async function readDiskSize(storage: Storage, id: VolumeId): Promise<number | undefined> {
   try {
-    await using disk = await open(volumeFile(storage.volumesPath, id), 'r');
+    await using disk = await open(await activeFile(volumeFile(storage, id)), 'r');
     const { buffer, bytesRead } = await disk.read(Buffer.alloc(headerBytes), 0, headerBytes, 0);
     const header = readQcow2Header(buffer.subarray(0, bytesRead));
     return 'refusal' in header ? undefined : Number(header.virtualSizeBytes);
@@ -79,7 +98,7 @@ export async function readDiskSize(storage: Storage, id: VolumeId): Promise<numb
 }
 
 export const hasVolumeDisk = (storage: Storage, id: VolumeId): Promise<boolean> =>
-  access(volumeFile(storage.volumesPath, id)).then(
+  access(volumeFile(storage, id)).then(
     () => true,
     () => false,
   );

@@ -9,6 +9,7 @@ import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import { CommandFailed, runCommand } from '../../run-command.ts';
 import { volumeNotOurs, volumeOvertaken } from '../../volume-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
+import { activeFile } from '../disks/disk-layers.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
 import { makeDisk } from '../instances/root-disk.ts';
 import { requireSpace, storageError } from '../storage.ts';
@@ -20,6 +21,7 @@ import {
   removeVolume,
   updateRecord,
   volumeFile,
+  volumeFolder,
 } from './volume-folder.ts';
 
 /** An empty disk takes some hundred KiB. A host with less than this is full. */
@@ -39,7 +41,7 @@ export function applyVolume(
       throw volumeOvertaken(present.generation, record);
     try {
       if (present === undefined) {
-        if (mustExist) throw volumeGone(id, volumeFile(storage.volumesPath, id));
+        if (mustExist) throw volumeGone(id, volumeFile(storage, id));
         await requireSpace(storage, smallestSpaceBytes);
         onProgress?.('making the disk', 20);
         await hook('volume', id);
@@ -64,13 +66,13 @@ async function grow(
 ): Promise<void> {
   const { storage, hook, hypervisor } = context;
   const present = await readDiskSize(storage, id);
-  const file = volumeFile(storage.volumesPath, id);
-  if (present === undefined) throw volumeGone(id, file);
+  if (present === undefined) throw volumeGone(id, volumeFile(storage, id));
   if (present >= sizeBytes) return;
+  const file = await activeFile(volumeFile(storage, id));
   onProgress?.('growing the disk', 50);
   await hook('grow-volume', id);
   const [holder] = await hypervisor.ask(`look for who has ${id}`, (connection) =>
-    findHolders(connection, file, { active: true }),
+    findHolders(connection, volumeFolder(storage, id), { active: true }),
   );
   if (holder === undefined) {
     await runCommand('qemu-img', ['resize', '-q', '-f', 'qcow2', file, String(sizeBytes)], { package: 'qemu-utils' });
@@ -86,8 +88,9 @@ export function deleteVolume(context: AgentContext, { id, cloudId }: { id: Volum
     const present = await readVolume(storage, id);
     if (present !== undefined && present.cloudId !== cloudId) return;
     if (present !== undefined) {
-      const file = volumeFile(storage.volumesPath, id);
-      const [holder] = await hypervisor.ask(`look for who has ${id}`, (connection) => findHolders(connection, file));
+      const [holder] = await hypervisor.ask(`look for who has ${id}`, (connection) =>
+        findHolders(connection, volumeFolder(storage, id)),
+      );
       if (holder !== undefined) throw inUse(id, holder);
     }
     await hook('delete-volume', id);
@@ -106,7 +109,7 @@ export async function requireVolume(
   id: VolumeId,
 ): Promise<void> {
   const volume = await observeVolume(storage, id);
-  if (volume?.cloudId !== cloudId || !volume.intact) throw volumeGone(id, volumeFile(storage.volumesPath, id));
+  if (volume?.cloudId !== cloudId || !volume.intact) throw volumeGone(id, volumeFile(storage, id));
 }
 
 /** Does work while nobody else makes, grows or removes these volumes. @throws HypervisorRefused one is gone */
@@ -124,17 +127,17 @@ export async function withVolumes<T>(
   });
 }
 
-/** Domains that have a file as one of their disks. */
+/** Domains that have a file of this folder as one of their disks, or below it. */
 async function findHolders(
   { domains }: Connection,
-  file: string,
+  folder: string,
   filter: { active?: true } = {},
 ): Promise<DomainRef[]> {
   const refs = await domains.list(filter);
   const holders = await Promise.all(
     refs.map(async (ref) => {
       try {
-        return (await domains.xml(ref)).includes(`'${file}'`) ? [ref] : [];
+        return (await domains.xml(ref)).includes(`'${folder}/`) ? [ref] : [];
       } catch (error) {
         if (isLibvirtError(error, 'NO_DOMAIN')) return [];
         throw error;

@@ -5,13 +5,14 @@ import { cpus, release } from 'node:os';
 import { type DesiredInstance, instanceDefaults } from '@virga/contract/agent/desired';
 import type { DesiredTemplate } from '@virga/contract/agent/warm';
 import type { AgentContext } from '../agent-context.ts';
+import { type DiskSource, sharedSource } from '../disks/disk-source.ts';
 import { hostChoices } from '../host/host-choices.ts';
 import { withoutDivision } from '../host/host-cpu-choices.ts';
 import type { HostChoices } from '../instances/domain-host.ts';
 import { recordOf } from '../instances/domain-metadata.ts';
-import { type Backing, domainXml, type WarmStart } from '../instances/domain-xml.ts';
+import { domainXml, type WarmStart } from '../instances/domain-xml.ts';
 
-type Place = { rootDisk: string; image: Backing | null; seed: string; consoleLog: string };
+type Place = { rootDisk: string; image: DiskSource | null; seed: string; consoleLog: string };
 type Identity = Pick<DesiredInstance, 'id' | 'cloudId' | 'uuid' | 'domainName'>;
 
 /** The instance that a machine of this template is before it is one: all that its domain has is the template's. */
@@ -56,8 +57,8 @@ export function machineXml(
     record: recordOf(machine, null),
     metadata,
     files: { rootDisk, seed, consoleLog, nvram: '' },
-    volumesPath: '',
-    image,
+    rootDisk: { path: rootDisk, format: 'qcow2', base: image === null ? undefined : sharedSource(image) },
+    volumes: new Map(),
     disc: null,
     networkNames: new Map(),
     host,
