@@ -1,0 +1,58 @@
+// Where programs run that read what a guest has written: as nobody, without network, without sight of other processes, with
+// limits of memory and time. Owns those limits. Fails with CommandFailed.
+import { execFile } from 'node:child_process';
+import { CommandFailed } from '../run-command.ts';
+
+const nobody = '65534';
+const memoryLimitBytes = 1024 ** 3;
+const timeoutMs = 120_000;
+const maxOutputBytes = 64 * 1024 * 1024;
+
+export type SandboxOptions = {
+  /** In whose mount namespace: where the disk can be seen. */
+  mountsOf?: number | undefined;
+  signal?: AbortSignal | undefined;
+  env?: Record<string, string>;
+  /** Ends with these count as success. Default 0 alone. */
+  acceptedCodes?: readonly number[];
+};
+
+/** Runs a program as nobody. @returns what it wrote to its standard output @throws CommandFailed */
+export function runAsNobody(program: string, args: readonly string[], options: SandboxOptions = {}): Promise<Buffer> {
+  const { mountsOf, signal, env, acceptedCodes = [0] } = options;
+  const enter = mountsOf === undefined ? [] : ['nsenter', '--mount', '--target', String(mountsOf), '--'];
+  const [first = '', ...rest] = [
+    ...enter,
+    ...['unshare', '--net', '--pid', '--ipc', '--uts', '--fork', '--kill-child', '--'],
+    ...[
+      'setpriv',
+      '--reuid',
+      nobody,
+      '--regid',
+      nobody,
+      '--clear-groups',
+      '--no-new-privs',
+      '--bounding-set=-all',
+      '--',
+    ],
+    ...['prlimit', `--as=${memoryLimitBytes}`, '--core=0', `--cpu=${timeoutMs / 1000}`, '--'],
+    program,
+    ...args,
+  ];
+  const settings = {
+    signal,
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL' as const,
+    maxBuffer: maxOutputBytes,
+    encoding: 'buffer' as const,
+    env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', TZ: 'UTC', ...env },
+  };
+  return new Promise((resolve, reject) => {
+    execFile(first, rest, settings, (error, stdout, stderr) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const code = typeof error?.code === 'number' ? error.code : null;
+      if (error === null || (code !== null && acceptedCodes.includes(code))) return resolve(stdout);
+      reject(new CommandFailed(program, code, stderr.toString(), error));
+    });
+  });
+}

@@ -1,0 +1,60 @@
+// Makes an image of a disk that is there: flattened into one file, and sealed on the way when that was asked for. The disk itself
+// is only read: what sealing changes is written to a layer above it.
+import { join } from 'node:path';
+import type { CallContext } from '@virga/contract/agent/agent';
+import type { BuildRecord, ImageOrder, LintReport } from '@virga/contract/agent/image-building';
+import { openContents } from '../../disk-contents/open-contents.ts';
+import { type DiskFile, openRawDisk } from '../../disk-contents/raw-disk.ts';
+import { lint, seal } from '../../image-lint/lint.ts';
+import { runCommand } from '../../run-command.ts';
+import type { AgentContext } from '../agent-context.ts';
+import { unusable } from '../images/image-check.ts';
+import { imageFile } from '../images/image-store.ts';
+import { qcow2Of } from './build-file.ts';
+import { withStillDisk } from './still-disk.ts';
+
+type Order = ImageOrder & { folder: string };
+type Looked = { file: DiskFile; sealed: string[]; report: LintReport };
+
+/** @throws NotFound | Conflict | ImageUnusable | StorageFull */
+export async function makeFromDisk(context: AgentContext, order: Order, call: CallContext): Promise<BuildRecord> {
+  const { from, folder, cloudId, id } = order;
+  if (from.kind === 'recipe') throw new Error('a recipe is no disk');
+  return withStillDisk(context, { cloudId, from }, async (source) => {
+    call.onProgress?.(order.seal ? 'sealing' : 'looking into the disk', 5);
+    await context.hook('look-into-disk', id);
+    const { file, sealed, report } = await look(order, source, call);
+    await context.hook('copy-disk', id);
+    await qcow2Of(context.storage, file, join(folder, imageFile), { from: 10, to: 85 }, call);
+    return { sources: [], packages: [], sealed, report };
+  }).finally(() => cleanUp(folder));
+}
+
+async function look(order: Order, source: DiskFile, { signal }: CallContext): Promise<Looked> {
+  const { folder } = order;
+  const layer = { path: join(folder, 'layer.qcow2'), format: 'qcow2' as const };
+  if (order.seal) {
+    const args = ['create', '-q', '-f', 'qcow2', '-F', source.format, '-b', source.path, layer.path];
+    await runCommand('qemu-img', args, { signal, package: 'qemu-utils' });
+  }
+  const disk = await openRawDisk(order.seal ? layer : source, { folder, writable: order.seal, signal });
+  let sealed: string[] = [];
+  let report: LintReport;
+  try {
+    const opened = await openContents(disk);
+    if (order.seal) {
+      if ('why' in opened) throw unusable(`cannot be sealed: ${opened.why}`, 'Make the image without sealing it.');
+      sealed = await seal(opened);
+    }
+    report = await lint(opened);
+  } catch (error) {
+    await disk.close();
+    throw error;
+  }
+  return { file: await disk.close(), sealed, report };
+}
+
+/** What was needed on the way; the image stays. */
+async function cleanUp(folder: string): Promise<void> {
+  await runCommand('rm', ['-rf', join(folder, 'layer.qcow2'), join(folder, 'disk.raw'), join(folder, 'contents')]);
+}
