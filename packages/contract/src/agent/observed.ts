@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { IdSchema } from '../ids.ts';
 import { ObservedDrift } from './definition.ts';
+import { ImageVerification } from './image-source.ts';
 
 /**
  * `absent`: there is no domain; disk or seed may still be there (`leftovers`). `stopping`: waiting for the guest.
@@ -54,6 +55,8 @@ export const ObservedInstance = Type.Object({
   notes: Type.Optional(Type.Array(Type.String())),
   /** In the answer of `applyInstance`: somebody has changed the definition. Nothing was done before that is decided about. */
   drift: Type.Optional(ObservedDrift),
+  /** In the answer of `applyInstance`: its definition was there once, was gone, and was made anew. Absent is false. */
+  redefined: Type.Optional(Type.Boolean()),
   /** The domain was adopted: nothing of it is ours to remove. Absent is false. */
   adopted: Type.Optional(Type.Boolean()),
   /** It began as a copy of a template. Absent is false. */
@@ -77,6 +80,8 @@ export const ObservedImage = Type.Object({
   fileSizeBytes: Type.Integer(),
   format: Type.Union([Type.Literal('qcow2'), Type.Literal('raw')]),
   sha256: Type.String(),
+  /** Of one that was downloaded or sent. */
+  verification: Type.Optional(ImageVerification),
   /** As it was last imported with. */
   keepsake: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
 });

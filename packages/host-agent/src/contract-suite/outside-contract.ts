@@ -46,6 +46,7 @@ export function outsideContract(test: ContractTest): void {
     await isToldSoon(events, desired, { state: 'running', intact: false }, () => world.harness.virsh.undefine(desired));
     const observed = await world.agent.applyInstance(desired);
     assert.deepEqual([observed.state, observed.intact, observed.generation], ['running', true, 1]);
+    assert.equal(observed.redefined, true);
     await world.converge(stopped(desired), 'stopped');
     assert.equal(await world.bootCount(desired), 1);
   });
@@ -60,6 +61,8 @@ export function outsideContract(test: ContractTest): void {
     assert.equal((await world.observed(desired))?.leftovers, true);
     const observed = await world.agent.applyInstance(off);
     assert.deepEqual([observed.state, observed.intact, observed.leftovers], ['stopped', true, false]);
+    assert.equal(observed.redefined, true);
+    assert.equal((await world.agent.applyInstance(off)).redefined, undefined);
     assert.equal(await world.bootCount(desired), 1, 'what it had printed is still there');
   });
 

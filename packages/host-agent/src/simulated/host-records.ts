@@ -9,15 +9,16 @@ import type {
 } from '@virga/contract/agent/desired';
 import type { ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { ObservedImage, ObservedReason } from '@virga/contract/agent/observed';
-import type { DesiredVolume } from '@virga/contract/agent/volumes';
+import type { ObservedSnapshot } from '@virga/contract/agent/snapshots';
 import type { DesiredShell, DesiredTemplate } from '@virga/contract/agent/warm';
 import type { DomainRecord } from '../libvirt/instances/domain-metadata.ts';
 import type { FolderOwner } from '../libvirt/instances/instance-folder.ts';
+import type { VolumeRecord } from '../libvirt/volumes/volume-record.ts';
 
 export type StoredImage = ObservedImage & { generation: number };
 
 /** A volume; without a file when somebody removed its disk. */
-export type StoredVolume = Omit<DesiredVolume, 'mustExist'> & { fileBytes: number | null };
+export type StoredVolume = VolumeRecord & { fileBytes: number | null };
 
 export type StoredNetwork = { network: DesiredNetwork; active: boolean };
 
@@ -29,8 +30,12 @@ export type StoredFolder = {
   /** What a guest sees of it. Absent in what an earlier version wrote down. */
   diskSizeBytes?: number | undefined;
   hasSeed: boolean;
+  /** Its domain has been there. */
+  wasDefined?: true;
   /** What the serial console printed, the end of it. */
   consoleLog: string;
+  /** Token of the last revert to a snapshot. */
+  lastRevert?: string | undefined;
 };
 
 /** What a guest that runs has; its definition may have more or less. */
@@ -75,6 +80,8 @@ export type StoredDomain = {
   /** Of its guest, since it was started. */
   devices?: GuestDevices | undefined;
   sizes?: GuestSizes | undefined;
+  /** What somebody has made of how its guest runs, until it is off. */
+  ran?: { cpus?: number[]; shares?: number; capPercent?: number } | undefined;
 };
 
 export const nameOf = ({ name, record }: Pick<StoredDomain, 'name' | 'record'>): string =>
@@ -99,6 +106,8 @@ export type StoredForeignDomain = ForeignDomainDetails & { boots: number };
 export type StoredTemplate = DesiredTemplate & { isReady: boolean };
 
 export type StoredShell = DesiredShell;
+
+export type StoredSnapshot = Omit<ObservedSnapshot, 'usedBytes' | 'clones' | 'intact'>;
 
 export type StoredBoot = { count: number };
 

@@ -9,9 +9,9 @@ import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { Inventory } from '@virga/contract/agent/inventory';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
-import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
+import type { DesiredVolume, ObservedVolume, VolumeToDelete } from '@virga/contract/agent/volumes';
 import { type ErrorCode, VirgaError } from '@virga/contract/errors';
-import type { ImageId, InstanceId, VolumeId } from '@virga/contract/ids';
+import type { ImageId, InstanceId } from '@virga/contract/ids';
 import { type Logger, pino } from 'pino';
 import { type Clock, systemClock } from '../clock.ts';
 import { KeyedLock } from '../keyed-lock.ts';
@@ -28,20 +28,25 @@ import { removeInstance } from './remove-instance.ts';
 import { SerialConsole } from './serial-console.ts';
 import { simulatedGuestAccess, simulatedScreenAccess } from './simulated-access.ts';
 import { type BenchControls, benchControls, simulatedBench } from './simulated-bench.ts';
+import { simulatedBuilding } from './simulated-building.ts';
 import { type CheckControls, checkControls, simulatedChecks } from './simulated-checks.ts';
 import { layoutOf, simulatedCpus } from './simulated-cpus.ts';
 import { forgetChange, planSimulatedOverlay, simulatedDefinition, simulatedDrift } from './simulated-definitions.ts';
 import { type DiskControls, diskControls, simulatedDiskLooking } from './simulated-disks.ts';
 import { simulatedDomainXml } from './simulated-domain-xml.ts';
+import { simulatedFetching } from './simulated-fetching.ts';
 import { type GuestControls, guestControls } from './simulated-guest.ts';
 import { hostFacts, type SimulatedHardware } from './simulated-hardware.ts';
 import { type HostListener, SimulatedHost } from './simulated-host.ts';
 import { importImage, removeImage, toObservedImage } from './simulated-images.ts';
 import { simulatedInstruments } from './simulated-instruments.ts';
 import { takeInventory } from './simulated-inventory.ts';
+import { simulatedKeepsakes } from './simulated-keepsakes.ts';
 import type { LoadControls } from './simulated-load.ts';
 import { type MemoryControls, memoryControls, memoryFacts, simulatedMemory } from './simulated-memory.ts';
 import { applyNetwork, observeNetwork, removeNetwork } from './simulated-networks.ts';
+import { type PoolControls, poolControls, simulatedPools } from './simulated-pools.ts';
+import { simulatedSnapshots } from './simulated-snapshots.ts';
 import { defaultTimings, type SimulatedTimings } from './simulated-timings.ts';
 import { type HostFileControls, simulatedTuning } from './simulated-tuning.ts';
 import { loadControls, simulatedMeasuring } from './simulated-usage.ts';
@@ -80,6 +85,7 @@ export type SimulatedAgent = HostAgent &
   HostFileControls &
   LoadControls &
   MemoryControls &
+  PoolControls &
   FailureControls & {
     /** Another agent for the same host, as after a restart of its process. The host ends with the last one. */
     reopen(): SimulatedAgent;
@@ -118,19 +124,25 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
     simulatedGuestAccess(host, agent.calls, options.clock ?? systemClock),
     screens,
     simulatedBench(host, agent.calls),
+    simulatedBuilding(host, agent.calls),
     benchControls(host),
     simulatedChecks(host, agent.calls),
     simulatedDiskLooking(host, agent.calls, options.name),
     diskControls(host),
     checkControls(host),
+    simulatedPools(host, agent.calls),
+    poolControls(host),
     simulatedTuning(host, agent.hardware, agent.calls, options.hook),
     simulatedInstruments(host, agent.calls, options.clock ?? systemClock),
     simulatedMemory(host, agent.calls, agent.hardware),
     memoryControls(host),
     simulatedCpus(host, agent.calls, agent.hardware),
+    simulatedKeepsakes(host, agent.calls),
+    simulatedFetching(host, agent.calls),
     simulatedMeasuring(host, agent.calls, options.clock ?? systemClock, agent.hardware),
     loadControls(host, options.clock ?? systemClock),
     simulatedWarm(host, agent.calls),
+    simulatedSnapshots(host, agent.calls, agent.locks, () => (options.clock ?? systemClock).now()),
     outsideControls(host, timings.guestShutdownMs),
     guestControls(host),
     controls,
@@ -144,7 +156,7 @@ class Agent implements Omit<HostAgent, keyof HostAgentParts | 'close'> {
   private readonly name: string;
   readonly hardware: SimulatedHardware;
   private readonly clock: Clock;
-  private readonly locks = new KeyedLock();
+  readonly locks = new KeyedLock();
   private readonly feeds = new Set<EventFeed>();
   private readonly listener: HostListener;
   private readonly consoles = new Map<InstanceId, Set<SerialConsole>>();
@@ -181,14 +193,17 @@ class Agent implements Omit<HostAgent, keyof HostAgentParts | 'close'> {
       const writes = (before?.record.generation ?? 0) < desired.generation || before?.power === 'off';
       const drift = writes ? simulatedDrift(this.host, desired.id, desired.settledDrift) : undefined;
       if (drift) return { ...this.host.observe(desired.id)!, drift };
+      const redefined = !before?.isDefined && this.host.store.folders.get(desired.id)?.wasDefined === true;
       const begun = await beginWarm(this.host, desired, steps);
       await convergeInstance({ host: this.host, desired: begun, steps, now: () => this.clock.now() });
       if (writes) forgetChange(this.host, desired.id);
+      rememberDefined(this.host, desired.id);
       const goesOn =
         before !== undefined && before.power !== 'off' && this.host.domain(desired.id)?.boots === before.boots;
       const was = before?.record.desired;
       const notes = goesOn && was ? [...pendingDriverNotes(was, desired), ...pendingMemoryNotes(was, desired)] : [];
-      return { ...this.host.observe(desired.id)!, ...(notes.length > 0 && { notes }) };
+      const observed = this.host.observe(desired.id)!;
+      return { ...observed, ...(notes.length > 0 && { notes }), ...(redefined && { redefined }) };
     });
   }
 
@@ -268,7 +283,7 @@ class Agent implements Omit<HostAgent, keyof HostAgentParts | 'close'> {
     return this.act('applyVolume', desired.id, context, (steps) => applyVolume(this.host, desired, steps));
   }
 
-  deleteVolume(volume: { id: VolumeId; cloudId: string }, context?: CallContext): Promise<void> {
+  deleteVolume(volume: VolumeToDelete, context?: CallContext): Promise<void> {
     return this.act('deleteVolume', volume.id, context, (steps) => removeVolume(this.host, volume, steps));
   }
 
@@ -391,4 +406,9 @@ function notRunning(id: InstanceId): VirgaError {
     detail: `The instance ${id} does not run, so it has no console.`,
     action: 'Start it first.',
   });
+}
+
+function rememberDefined({ store }: SimulatedHost, id: InstanceId): void {
+  const folder = store.folders.get(id);
+  if (folder !== undefined && !folder.wasDefined) store.folders.set(id, { ...folder, wasDefined: true });
 }

@@ -109,6 +109,8 @@ export async function recordApplied(context: Context, row: InstanceRow, observed
     // Without an operation it was adopted, which has been told already.
     if (isOtherPower && kind !== undefined) await tellReached(tx, access, row, kind, observed);
     else if (isNew && !isResized) await tellChanged(tx, access, row);
+    // One that is as desired is repaired, which is told there.
+    if (isNew && observed.redefined) await tellRedefined(tx, access, row);
     if (isResized) await tellResized(tx, access, row, observed);
     const message = observed.notes?.join(' ');
     const error = row.desired === 'running' && observed.reason === 'storage-full' ? standsStill(row) : undefined;
@@ -142,6 +144,14 @@ async function tellChanged(tx: Tx, access: SystemAccess, row: InstanceRow): Prom
   await appendEvent(tx, access, {
     ...about(row, 'instance.changed'),
     message: `Instance ${row.name} is on host ${row.host_name} as it was asked for.`,
+    data: { generation: row.generation },
+  });
+}
+
+async function tellRedefined(tx: Tx, access: SystemAccess, row: InstanceRow): Promise<void> {
+  await appendEvent(tx, access, {
+    ...about(row, 'instance.repaired'),
+    message: `Instance ${row.name} was undefined beside Virga and was brought back.`,
     data: { generation: row.generation },
   });
 }

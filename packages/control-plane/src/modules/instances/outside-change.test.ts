@@ -153,6 +153,15 @@ test('virsh undefine of a stopped instance is repaired, and it stays off', async
   assert.equal((await cloud.host().listInstances(cloud.deps.cloudId)).find((seen) => seen.id === id)?.state, 'stopped');
 });
 
+test('virsh undefine is told also when something else was asked for at that moment', async () => {
+  const id = await stopped('undefined-meanwhile');
+  await converged(id);
+  cloud.host().undefineOutside(id);
+  await cloud.succeeded((await startInstance(cloud.deps, cloud.operator, id)).operationId);
+  await told(id, 'instance.repaired');
+  await cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, id)).operationId);
+});
+
 test('a seed that was removed is made again', async () => {
   const { id } = await cloud.launch('seedless');
   cloud.host().removeSeedOutside(id);
@@ -303,6 +312,7 @@ async function strangersInstance(row: InstanceOrder): Promise<Id> {
   const host = cloud.host();
   const cloudId = 'another-cloud';
   const { source } = await cloud.deps.db.selectFrom('images').selectAll().executeTakeFirstOrThrow();
+  assert.ok(source.kind === 'file');
   const image = { id: newId('image'), cloudId, generation: 1, source, format: 'raw' as const };
   await host.importImage(image);
   const networkId = newId('network');

@@ -11,6 +11,7 @@ import type { AgentContext } from '../agent-context.ts';
 import { findDrift } from '../definitions/drift.ts';
 import {
   type DefinitionWriting,
+  lastDefinition,
   readWritten,
   rememberDefinition,
   type WrittenDefinition,
@@ -19,6 +20,7 @@ import { requireFeatures } from '../host/host-features.ts';
 import { requireHugePages } from '../host/huge-pages.ts';
 import { requireDrivers } from '../host/required-drivers.ts';
 import { isInterruption } from '../hypervisor-errors.ts';
+import { settleDisks } from '../snapshots/snapshot-domain.ts';
 import { withVolumes } from '../volumes/volumes.ts';
 import { beginWarm } from '../warm/claim-shell.ts';
 import { convergeAdopted } from './adopted-instance.ts';
@@ -50,6 +52,7 @@ export function applyInstance(
     const notes: string[] = [];
     let drift: ObservedDrift | undefined;
     let hasEnded = false;
+    let isRedefined = false;
     let written: WrittenDefinition | undefined;
     const onWritten = async (ref: OwnDomain['ref']) => {
       written = await readWritten(context, ref);
@@ -59,7 +62,12 @@ export function applyInstance(
       for (let outcome: 'done' | 'again' = 'again'; outcome === 'again'; ) {
         written = undefined;
         const survey = await surveyInstance(context, desired);
+        // Which files its disks are in may be left half said by a call that was cut short.
+        if (desired.origin === 'launched') await settleDisks(context, desired.id, survey.domain);
         const writes = writesDefinition(desired, survey);
+        if (!survey.domain?.isPersistent) {
+          isRedefined = (await lastDefinition(context.storage, desired.id)) !== undefined;
+        }
         // What somebody has changed is not written over before it has been decided about.
         drift = writes && survey.domain ? await findDrift(context, survey.domain, desired.settledDrift) : undefined;
         if (drift !== undefined) break;
@@ -80,7 +88,12 @@ export function applyInstance(
     const observed = await context.hypervisor.ask(`look at ${desired.domainName}`, (connection) =>
       observeNow(context, connection, desired),
     );
-    return { ...observed, ...(notes.length > 0 && { notes }), ...(drift && { drift }) };
+    return {
+      ...observed,
+      ...(notes.length > 0 && { notes }),
+      ...(drift && { drift }),
+      ...(isRedefined && { redefined: true }),
+    };
   });
 }
 
