@@ -17,6 +17,11 @@ export const idPrefix = {
   schedule: 'sched',
   template: 'tmpl',
   benchmark: 'bench',
+  backupStore: 'bks',
+  backup: 'bak',
+  restore: 'rest',
+  pool: 'pool',
+  snapshot: 'snap',
 } as const;
 
 export type IdKind = keyof typeof idPrefix;
@@ -37,6 +42,11 @@ export type OperationId = Id<'operation'>;
 export type ScheduleId = Id<'schedule'>;
 export type TemplateId = Id<'template'>;
 export type BenchmarkId = Id<'benchmark'>;
+export type BackupStoreId = Id<'backupStore'>;
+export type BackupId = Id<'backup'>;
+export type RestoreId = Id<'restore'>;
+export type PoolId = Id<'pool'>;
+export type SnapshotId = Id<'snapshot'>;
 
 const digits = 17;
 

@@ -2,6 +2,7 @@
 // held to one test suite. Errors are `VirgaError`s of the registry; anything else is a bug of the agent.
 import type { Duplex } from 'node:stream';
 import type { ImageId, InstanceId, NetworkId } from '../ids.ts';
+import type { BackupKeeping } from './backups.ts';
 import type { DiskLooking } from './block-devices.ts';
 import type { CallContext } from './call-context.ts';
 import type { CpuKeeping } from './cpu-map.ts';
@@ -12,19 +13,25 @@ import type { GuestAccess, ScreenAccess } from './guest.ts';
 import type { HostBenchmarking } from './host-bench.ts';
 import type { HostChecking } from './host-checks.ts';
 import type { HostFacts } from './host-facts.ts';
+import type { HostKeeping } from './host-keepsake.ts';
 import type { MemoryKeeping } from './host-memory.ts';
 import type { HostTuning } from './host-tuning.ts';
 import type { HostMeasuring } from './host-usage.ts';
+import type { ImageBuilding } from './image-building.ts';
+import type { ImageFetching } from './image-fetching.ts';
 import type { InstrumentAccess } from './instruments.ts';
 import type { Inventory } from './inventory.ts';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from './observed.ts';
+import type { PoolKeeping } from './pools.ts';
+import type { SnapshotKeeping } from './snapshots.ts';
 import type { VolumeKeeping } from './volumes.ts';
 import type { WarmKeeping } from './warm.ts';
 
 export type { CallContext, OnProgress } from './call-context.ts';
 
 /** What stands in a file of its own in each implementation, and is put together with the rest when an agent is opened. */
-export type HostAgentParts = CpuKeeping &
+export type HostAgentParts = BackupKeeping &
+  CpuKeeping &
   DiskLooking &
   GuestAccess &
   ScreenAccess &
@@ -32,8 +39,13 @@ export type HostAgentParts = CpuKeeping &
   MemoryKeeping &
   HostBenchmarking &
   HostChecking &
+  HostKeeping &
   HostMeasuring &
   HostTuning &
+  ImageBuilding &
+  ImageFetching &
+  PoolKeeping &
+  SnapshotKeeping &
   WarmKeeping;
 
 export interface HostAgent extends HostAgentParts, DefinitionKeeping, VolumeKeeping {
@@ -84,9 +96,13 @@ export interface HostAgent extends HostAgentParts, DefinitionKeeping, VolumeKeep
   listNetworks(cloudId: string, context?: CallContext): Promise<ObservedNetwork[]>;
 
   /**
-   * Copies an image into the host's store after checking it. Idempotent: an image that is there is checked and returned.
-   * @throws ImageUnusable not of the stated format, corrupt, has a backing or data file, or is absurdly large
-   * @throws StorageFull | NotFound (no such file)
+   * Brings an image into the host's store after checking it: copied from a file, or downloaded or received, unpacked and
+   * converted. Idempotent: an image that is there is checked and returned. A download that was cut off goes on where it was.
+   * @throws ImageUnusable not of the stated format, corrupt, has a backing or data file, is absurdly large, or has another
+   *   checksum or signature than it should
+   * @throws StorageFull | NotFound (no such file, or it was sent to another host) | Conflict (not all of it has been sent)
+   * @throws ImageSourceUnavailable its address may not be read, or cannot be
+   * @throws HostIncapable the host cannot lock away the programs that would read it
    */
   importImage(desired: DesiredImage, context?: CallContext): Promise<ObservedImage>;
   deleteImage(image: { id: ImageId; cloudId: string }, context?: CallContext): Promise<void>;

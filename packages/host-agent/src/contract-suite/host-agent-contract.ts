@@ -2,6 +2,7 @@
 // and the one world that all tests share; each file owns its part of the contract.
 import { after, before, describe, it } from 'node:test';
 import { adoptionContract } from './adoption-contract.ts';
+import { buildingContract } from './building-contract.ts';
 import { consoleContract } from './console-contract.ts';
 import type { ContractTest } from './contract-test.ts';
 import { ContractWorld } from './contract-world.ts';
@@ -25,11 +26,13 @@ import { memoryContract } from './memory-contract.ts';
 import { networkContract } from './network-contract.ts';
 import { outsideContract } from './outside-contract.ts';
 import { pauseContract } from './pause-contract.ts';
+import { poolContract } from './pool-contract.ts';
 import { powerContract } from './power-contract.ts';
 import { rebootContract } from './reboot-contract.ts';
 import { renameContract } from './rename-contract.ts';
 import { resizeContract } from './resize-contract.ts';
 import { screenContract } from './screen-contract.ts';
+import { snapshotContract } from './snapshot-contract.ts';
 import { tuningContract } from './tuning-contract.ts';
 import { usageContract } from './usage-contract.ts';
 import { volumeContract } from './volume-contract.ts';
@@ -45,6 +48,7 @@ const themes = {
     tuningContract,
     hostChecksContract,
     imageContract,
+    buildingContract,
     networkContract,
     failureContract,
     outsideContract,
@@ -55,6 +59,8 @@ const themes = {
     instrumentsContract,
     usageContract,
   ],
+  /** What is kept of them. */
+  snapshots: [snapshotContract],
   /** Instances from their launch to their end. */
   lives: [
     launchContract,
@@ -79,7 +85,7 @@ const themes = {
   /** Where their threads run. */
   cpus: [cpuContract],
   /** How their disks are driven. */
-  disks: [diskContract],
+  disks: [diskContract, poolContract],
 };
 type Theme = keyof typeof themes;
 const allThemes = Object.keys(themes) as Theme[];

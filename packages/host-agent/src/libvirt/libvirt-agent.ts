@@ -8,8 +8,8 @@ import type { ForeignDomain, ForeignDomainDetails } from '@virga/contract/agent/
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { Inventory } from '@virga/contract/agent/inventory';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from '@virga/contract/agent/observed';
-import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
-import type { ImageId, InstanceId, NetworkId, VolumeId } from '@virga/contract/ids';
+import type { DesiredVolume, ObservedVolume, VolumeToDelete } from '@virga/contract/agent/volumes';
+import type { ImageId, InstanceId, NetworkId } from '@virga/contract/ids';
 import type { Logger } from 'pino';
 import { DiskWatch } from '../block-devices/disk-watch.ts';
 import { type Clock, systemClock } from '../clock.ts';
@@ -20,6 +20,7 @@ import { type HostSystem, realHostSystem } from '../host-system/host-system.ts';
 import { KeyedLock } from '../keyed-lock.ts';
 import type { StepHook } from '../step-hook.ts';
 import type { AgentContext } from './agent-context.ts';
+import { backupKeeping } from './backups/backup-keeping.ts';
 import { planOverlay, readWholeDefinition } from './definitions/definitions.ts';
 import { findDrifts } from './definitions/quiet-drift.ts';
 import { guestAccess } from './guest/guest-access.ts';
@@ -29,6 +30,7 @@ import { CpuPoolRecord } from './host/cpu-pool-record.ts';
 import { canUseIoUring } from './host/disk-abilities.ts';
 import { hostChecking } from './host/host-checking.ts';
 import { hostFacts } from './host/host-facts.ts';
+import { hostKeepsakes } from './host/host-keepsakes.ts';
 import { hostTuning } from './host/host-tuning.ts';
 import { hostMeasuring } from './host/host-usage.ts';
 import type { KvmProbe } from './host/kvm-probe.ts';
@@ -37,7 +39,9 @@ import { NicLimitsProbe } from './host/nic-limits.ts';
 import type { BenchImage } from './host-bench/bench-image.ts';
 import { hostBenchmarking } from './host-bench/host-bench.ts';
 import { Hypervisor } from './hypervisor.ts';
+import { imageBuilding } from './image-building/image-building.ts';
 import { deleteImage } from './images/delete-image.ts';
+import { imageFetching } from './images/image-fetching.ts';
 import { listImages } from './images/image-store.ts';
 import { importImage } from './images/import-image.ts';
 import { applyInstance } from './instances/apply-instance.ts';
@@ -53,6 +57,8 @@ import { ShutdownRequests } from './instances/shutdown-requests.ts';
 import { takeInventory } from './inventory.ts';
 import { NetworkNames } from './networks/network-names.ts';
 import { applyNetwork, deleteNetwork, listNetworks } from './networks/networks.ts';
+import { poolKeeping } from './pools/pools.ts';
+import { snapshotKeeping } from './snapshots/snapshot-keeping.ts';
 import { openStorage, probeDirectIo } from './storage.ts';
 import { listVolumes } from './volumes/volume-folder.ts';
 import { applyVolume, deleteVolume } from './volumes/volumes.ts';
@@ -113,15 +119,21 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
   return Object.assign(
     new LibvirtAgent(context, bench.stopReaping),
     { hostDisks: () => disks.disks() },
+    backupKeeping(context),
     guestAccess(context),
     screenAccess(context),
     instrumentAccess(context),
     memoryKeeping(context),
     cpuKeeping(context),
     hostChecking(context),
+    hostKeepsakes(context),
     hostMeasuring(context),
     hostTuning(context),
+    imageBuilding(context),
+    poolKeeping(context),
+    imageFetching(context),
     warmKeeping(context),
+    snapshotKeeping(context),
     { compare: bench.compare },
   );
 }
@@ -216,8 +228,8 @@ class LibvirtAgent implements Omit<HostAgent, keyof HostAgentParts> {
     return applyVolume(this.context, desired, call);
   }
 
-  deleteVolume(volume: { id: VolumeId; cloudId: string }): Promise<void> {
-    return deleteVolume(this.context, volume);
+  deleteVolume(volume: VolumeToDelete, call: CallContext = {}): Promise<void> {
+    return deleteVolume(this.context, volume, call);
   }
 
   listVolumes(cloudId: string): Promise<ObservedVolume[]> {

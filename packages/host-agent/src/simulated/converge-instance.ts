@@ -14,6 +14,7 @@ import { requireDrivers } from './simulated-disks.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 import { requireHugePages } from './simulated-memory.ts';
 import { convergeSizes, growDisk } from './simulated-sizes.ts';
+import { claimClone } from './simulated-snapshots.ts';
 
 /** What an overlay and a seed take before the guest writes. */
 const freshFilesBytes = 256 * 1024;
@@ -70,6 +71,7 @@ async function convergeAdopted(work: Work): Promise<void> {
 async function makeFiles({ host, desired, steps }: Work): Promise<void> {
   const { id, cloudId, uuid, domainName, rootDisk } = desired;
   const { folders } = host.store;
+  claimClone(host, id);
   if (folders.get(id) === undefined) {
     const owner = { id, cloudId, uuid, domainName, imageId: rootDisk.imageId };
     steps.undo.add('folder', async () => folders.delete(id));
@@ -128,7 +130,7 @@ async function define({ host, desired, steps }: Work): Promise<void> {
   await steps.take(domain.isDefined ? 'metadata' : 'define', 60, steps.timings.defineMs, () => {
     const current = host.domain(id) ?? domain;
     const record = recordOf(desired, current.record.rebootToken);
-    host.setDomain(id, { ...current, name: nameOf(current), isDefined: true, record });
+    host.setDomain(id, { ...current, name: nameOf(current), isDefined: true, record, ran: undefined });
   });
 }
 

@@ -34,6 +34,8 @@ export type StoredFolder = {
   wasDefined?: true;
   /** What the serial console printed, the end of it. */
   consoleLog: string;
+  /** Its disk is a copy of one that has something to boot. */
+  isCopy?: boolean | undefined;
   /** Token of the last revert to a snapshot. */
   lastRevert?: string | undefined;
 };

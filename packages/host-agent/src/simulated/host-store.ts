@@ -3,6 +3,8 @@
 // nothing is flushed. A line that a crash tore is the last one and counts as never written.
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import type { DesiredCpuPools } from '@virga/contract/agent/cpu-map';
+import type { HostKeepsake } from '@virga/contract/agent/host-keepsake';
+import type { DesiredPool } from '@virga/contract/agent/pools';
 import { partialPath } from '../durable-file.ts';
 import type {
   StoredBoot,
@@ -13,6 +15,7 @@ import type {
   StoredImage,
   StoredNetwork,
   StoredShell,
+  StoredSnapshot,
   StoredTemplate,
   StoredVolume,
 } from './host-records.ts';
@@ -27,8 +30,11 @@ type Tables = {
   boots: StoredBoot;
   templates: StoredTemplate;
   shells: StoredShell;
+  snapshots: StoredSnapshot;
   files: StoredFile;
   cpuPools: DesiredCpuPools;
+  pools: DesiredPool;
+  keepsakes: HostKeepsake;
 };
 type TableName = keyof Tables;
 type Change = [table: TableName, key: string, value: unknown];
@@ -43,8 +49,11 @@ const tableNames = [
   'boots',
   'templates',
   'shells',
+  'snapshots',
   'files',
   'cpuPools',
+  'pools',
+  'keepsakes',
 ] as const satisfies TableName[];
 /** Changes beyond what is alive, from which on the journal is written anew. */
 const staleChangesLimit = 2_000;
@@ -102,10 +111,14 @@ export class HostStore {
 
   readonly templates = this.table<StoredTemplate>('templates');
   readonly shells = this.table<StoredShell>('shells');
+  readonly snapshots = this.table<StoredSnapshot>('snapshots');
   /** Files of the host itself that are not as it was made with, by path. */
   readonly files = this.table<StoredFile>('files');
   /** How its CPUs are divided, under its own name. */
   readonly cpuPools = this.table<DesiredCpuPools>('cpuPools');
+  readonly pools = this.table<DesiredPool>('pools');
+  /** By cloud. */
+  readonly keepsakes = this.table<HostKeepsake>('keepsakes');
 
   private readonly path: string | undefined;
   private file: number | undefined;

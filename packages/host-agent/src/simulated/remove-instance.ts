@@ -4,10 +4,12 @@ import type { InstanceIdentity } from '@virga/contract/agent/desired';
 import type { CallSteps } from './call-steps.ts';
 import { removeLease } from './network-leases.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+import { refuseClones, removeSnapshotsOf } from './simulated-snapshots.ts';
 
 export async function removeInstance(host: SimulatedHost, instance: InstanceIdentity, steps: CallSteps): Promise<void> {
   const { id, cloudId } = instance;
   const { folders } = host.store;
+  refuseClones(host, instance);
   const ownDomain = () => {
     const domain = host.domain(id);
     return domain?.record.cloudId === cloudId ? domain : undefined;
@@ -38,6 +40,7 @@ export async function removeInstance(host: SimulatedHost, instance: InstanceIden
   const owner = folders.get(id)?.owner;
   if (owner?.cloudId === cloudId && !owner.released) {
     await steps.take('delete-files', 90, steps.timings.folderMs, () => {
+      removeSnapshotsOf(host, id);
       folders.delete(id);
       host.report(id, cloudId);
     });

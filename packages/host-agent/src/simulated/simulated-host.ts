@@ -9,6 +9,7 @@ import type { CpuLayout } from '../host-topology/cpu-layout.ts';
 import { observedSizes, startingSizes } from './guest-sizes.ts';
 import { desiredDevices, isBootable, nameOf, type StoredDomain, type StoredNetwork } from './host-records.ts';
 import { HostStore } from './host-store.ts';
+import type { SimulatedPools } from './simulated-pools.ts';
 
 export type HostListener = {
   onEvent(cloudId: string, event: AgentEvent): void;
@@ -47,10 +48,10 @@ export class SimulatedHost {
     'huge-pages-2m',
     'huge-pages-1g',
   ];
-  /** Static huge pages that it has reserved, by size in KiB. */
-  readonly hugePages = new Map<number, number>([
-    [2048, 0],
-    [1_048_576, 0],
+  /** Static huge pages that it has reserved, by size in KiB, in each node. */
+  readonly hugePages = new Map<number, number[]>([
+    [2048, []],
+    [1_048_576, []],
   ]);
   /** What others leave of its memory; null: all. */
   availableMib: number | null = null;
@@ -58,6 +59,7 @@ export class SimulatedHost {
   /** What its disk says of its write cache. */
   diskCache: 'safe' | 'volatile' = 'safe';
   hasIoUring = true;
+  readonly pools: SimulatedPools = { poolBytes: 1024 ** 4, awayPools: new Set() };
 
   private readonly clock: Clock;
   private readonly listeners = new Set<HostListener>();
@@ -111,7 +113,8 @@ export class SimulatedHost {
   freeBytes(): number {
     const images = this.store.images.all().reduce((sum, image) => sum + image.fileSizeBytes, 0);
     const disks = this.store.folders.all().reduce((sum, folder) => sum + (folder.rootDiskBytes ?? 0), 0);
-    const volumes = this.store.volumes.all().reduce((sum, volume) => sum + (volume.fileBytes ?? 0), 0);
+    const own = this.store.volumes.all().filter(({ poolId }) => poolId === undefined);
+    const volumes = own.reduce((sum, volume) => sum + (volume.fileBytes ?? 0), 0);
     return Math.max(0, this.storageBytes - this.otherBytes - images - disks - volumes);
   }
 
@@ -126,7 +129,7 @@ export class SimulatedHost {
     const domain = this.domain(id);
     const folder = this.store.folders.get(id);
     if (domain === undefined) {
-      if (folder === undefined || folder.owner.released) return undefined;
+      if (folder === undefined || folder.owner.released || folder.owner.clone) return undefined;
       const { cloudId, domainName } = folder.owner;
       return {
         id,
@@ -160,7 +163,7 @@ export class SimulatedHost {
   observeAll(cloudId: string): ObservedInstance[] {
     const ids = new Set<InstanceId>();
     for (const { owner } of this.store.folders.all())
-      if (owner.cloudId === cloudId && !owner.released) ids.add(owner.id);
+      if (owner.cloudId === cloudId && !owner.released && !owner.clone) ids.add(owner.id);
     for (const { record } of this.store.domains.all()) if (record.cloudId === cloudId) ids.add(record.instanceId);
     return [...ids].flatMap((id) => this.observe(id) ?? []);
   }
@@ -187,7 +190,8 @@ export class SimulatedHost {
 
   startGuest(id: InstanceId, domain: StoredDomain): void {
     const boots = domain.boots + 1;
-    if (isBootable(domain.record.desired)) this.print(id, `[boot ${boots}] ${domain.record.desired.seed.hostName}\r\n`);
+    if (isBootable(domain.record.desired) || this.store.folders.get(id)?.isCopy)
+      this.print(id, `[boot ${boots}] ${domain.record.desired.seed.hostName}\r\n`);
     this.setDomain(id, {
       ...domain,
       boots,
@@ -197,6 +201,7 @@ export class SimulatedHost {
       sizes: startingSizes(domain.record.desired),
       savedMemory: undefined,
       isUnbooted: undefined,
+      ran: undefined,
       askedToStopUntilMs: null,
       offAtMs: null,
     });
@@ -218,7 +223,7 @@ export class SimulatedHost {
   /** The guest goes on from its saved memory, if that is worth anything. */
   wakeGuest(id: InstanceId, domain: StoredDomain): void {
     if (domain.savedMemory === 'whole') {
-      this.setDomain(id, { ...domain, power: 'running', reason: 'restored', savedMemory: undefined });
+      this.setDomain(id, { ...domain, power: 'running', reason: 'restored', savedMemory: undefined, ran: undefined });
     } else this.startGuest(id, domain);
   }
 

@@ -7,13 +7,14 @@ import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { anchor, compact } from '../../xml-overlay/apply-overlay.ts';
 import { diffTrees } from '../../xml-overlay/diff-overlay.ts';
 import { unifiedDiff } from '../../xml-overlay/unified-diff.ts';
-import { parseTree, type XmlNode } from '../../xml-overlay/xml-tree.ts';
+import { parseTree, writeTree, type XmlNode } from '../../xml-overlay/xml-tree.ts';
 import type { AgentContext } from '../agent-context.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
 import { generationIn } from './effective-definition.ts';
 import { generatedDefinition } from './generated-definition.ts';
 import { protectedParts } from './protected-parts.ts';
 import { readDefinition, readWritten, rememberDefinition, rememberedDefinition } from './remembered-definition.ts';
+import { withoutLayers } from './without-layers.ts';
 
 /** To be called with the lock of the instance. Undefined: it is as we wrote it, or as somebody has decided that it may be. */
 export async function findDrift(
@@ -27,8 +28,8 @@ export async function findDrift(
     context.hypervisor.ask(`read the definition of ${ref.name}`, (connection) => readDefinition(connection, ref)),
     rememberedDefinition(context, record.instanceId),
   ]);
-  const after = parseTree(found);
-  const before = remembered === undefined ? undefined : parseTree(remembered);
+  const after = withoutLayers(parseTree(found));
+  const before = remembered === undefined ? undefined : withoutLayers(parseTree(remembered));
   // Only we write a newer generation. An older one is of somebody who began to edit before we wrote.
   if (before === undefined || generationIn(after) > generationIn(before)) {
     // Written by us, in a call that ended before it could be remembered, or by an earlier version.
@@ -39,7 +40,7 @@ export async function findDrift(
   if (changes.length === 0) return undefined;
   const hash = createHash('sha256').update(JSON.stringify(changes)).digest('hex');
   if (hash === settled) return undefined;
-  const diff = unifiedDiff(masked(remembered!), masked(found), {
+  const diff = unifiedDiff(masked(writeTree(before)), masked(writeTree(after)), {
     before: 'as Virga had defined it',
     after: 'as it was found',
   });

@@ -2,7 +2,8 @@
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import type { AgentContext } from '../agent-context.ts';
-import { requireImage, requireStoredImage } from '../images/image-store.ts';
+import { rootBase } from '../disks/root-base.ts';
+import { requireStoredImage } from '../images/image-store.ts';
 import { generateDefinition } from '../instances/domain-definition.ts';
 import { surveyInstance } from '../instances/instance-survey.ts';
 import { originalDefinition } from './remembered-definition.ts';
@@ -19,7 +20,7 @@ export async function generatedDefinition(context: AgentContext, desired: Desire
   }
   const { storage } = context;
   const survey = await surveyInstance(context, desired);
-  const image = await requireImage(storage, desired);
+  const image = await rootBase(storage, desired, survey.owner);
   const discId = desired.cdrom?.imageId ?? null;
   const disc = discId === null ? null : await requireStoredImage(storage, desired.cloudId, discId);
   return generateDefinition(context, desired, survey, { image, disc });

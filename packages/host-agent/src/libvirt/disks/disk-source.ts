@@ -8,33 +8,61 @@ export type DiskSource = {
   format: 'qcow2' | 'raw';
   /** Several disks rest on it: no guest's QEMU may own it. */
   isShared?: boolean | undefined;
+  /** Others rest on it too, but QEMU must own it as it does its own: it is a file of another disk. */
+  isLayer?: boolean | undefined;
+  /** It can be opened past the page cache; undefined: as the host's own storage. */
+  directIo?: boolean | undefined;
+  /** It is encrypted, and this secret of libvirt opens it. */
+  encryption?: { secretUuid: string } | undefined;
+  /** It is an image of Ceph, and the path is its name: POOL/IMAGE. */
+  rbd?: RbdAccess | undefined;
   /** What it rests on. */
   base?: DiskSource | undefined;
 };
 
+export type RbdAccess = {
+  monitors: readonly { host: string; port?: number | undefined }[];
+  user: string;
+  secretUuid: string;
+};
+
+/** Of `<disk>` and `<backingStore>`. */
+export const diskType = ({ rbd }: DiskSource): 'file' | 'network' => (rbd === undefined ? 'file' : 'network');
+
 /** An image or what else many disks rest on, as the base of one of them. */
-export const sharedSource = ({ path, format, base }: DiskSource): DiskSource => ({
+export const sharedSource = ({ path, format, rbd, isLayer, base }: DiskSource): DiskSource => ({
   path,
   format,
-  isShared: true,
+  ...(isLayer ? { isLayer } : { isShared: true }),
+  ...(rbd && { rbd }),
   base: base && sharedSource(base),
 });
 
-/** Elements of a `<disk type='file'>`: what it is, and all that it rests on, so that QEMU need not guess. */
-export const sourceElements = ({ path, base }: DiskSource): string[] => [
-  element('source', { file: path }),
-  backingStore(base),
-];
+/** Elements of a `<disk>`: what it is, and all that it rests on, so that QEMU need not guess. */
+export const sourceElements = (source: DiskSource): string[] => [sourceElement(source), backingStore(source.base)];
+
+function sourceElement({ path, rbd, encryption, isShared }: DiskSource): string {
+  const luks =
+    encryption &&
+    element('encryption', { format: 'luks' }, element('secret', { type: 'passphrase', uuid: encryption.secretUuid }));
+  const untouched = isShared && element('seclabel', { model: 'dac', relabel: 'no' });
+  if (rbd === undefined) return element('source', { file: path }, untouched, luks);
+  return element(
+    'source',
+    { protocol: 'rbd', name: path },
+    ...rbd.monitors.map(({ host, port }) => element('host', { name: host, port })),
+    element('auth', { username: rbd.user }, element('secret', { type: 'ceph', uuid: rbd.secretUuid })),
+    luks,
+  );
+}
 
 function backingStore(source: DiskSource | undefined): string {
   if (source === undefined) return element('backingStore', {});
-  const { path, format, isShared, base } = source;
-  const untouched = isShared && element('seclabel', { model: 'dac', relabel: 'no' });
   return element(
     'backingStore',
-    { type: 'file' },
-    element('format', { type: format }),
-    element('source', { file: path }, untouched),
-    backingStore(base),
+    { type: diskType(source) },
+    element('format', { type: source.format }),
+    sourceElement(source),
+    backingStore(source.base),
   );
 }

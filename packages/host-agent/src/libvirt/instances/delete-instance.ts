@@ -3,6 +3,7 @@
 import type { InstanceIdentity } from '@virga/contract/agent/desired';
 import type { AgentContext } from '../agent-context.ts';
 import { removeLeases } from '../networks/leases.ts';
+import { forgetSnapshots, refuseClones } from '../snapshots/delete-snapshot.ts';
 import { storageError } from '../storage.ts';
 import { discardShell, findShell } from '../warm/shells.ts';
 import { undefine } from './domain-definition.ts';
@@ -12,6 +13,7 @@ import { cutOff, isOff } from './power.ts';
 
 export function deleteInstance(context: AgentContext, instance: InstanceIdentity): Promise<void> {
   return context.locks.run(instance.id, async () => {
+    await refuseClones(context, instance);
     // One that was about to begin as a copy.
     if ((await findShell(context, instance)) !== undefined) {
       await context.hook('destroy', instance.id);
@@ -19,6 +21,7 @@ export function deleteInstance(context: AgentContext, instance: InstanceIdentity
     }
     await deleteDomain(context, instance);
     await deleteLeases(context, instance);
+    await forgetSnapshots(context, instance);
     await deleteFiles(context, instance);
     context.shutdowns.forget(instance.id);
   });

@@ -16,6 +16,7 @@ import { domainXml } from './domain-xml.ts';
 import { instanceFiles } from './instance-folder.ts';
 import type { Survey } from './instance-survey.ts';
 import { isOff } from './power.ts';
+import type { BaseImage } from './root-disk.ts';
 import { eraseTpm } from './tpm-state.ts';
 
 /** What must go with a definition. */
@@ -23,7 +24,7 @@ const everything = { managedSave: true, snapshotsMetadata: true, checkpointsMeta
 /** Of a domain that was somebody else's, the files stay. libvirt undefines none with a saved memory, which is worth nothing without it. */
 const adopted = { managedSave: true, snapshotsMetadata: true, checkpointsMetadata: true, keepNvram: true };
 
-type BaseFiles = { image: StoredImage | null; disc: StoredImage | null };
+type BaseFiles = { image: BaseImage | null; disc: StoredImage | null };
 
 /** What a domain is to be, without the overlay of its instance. */
 export async function generateDefinition(

@@ -7,14 +7,13 @@ import { partialPath } from '../../durable-file.ts';
 import { CommandFailed } from '../../run-command.ts';
 import type { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
-import { requireImage, type StoredImage } from '../images/image-store.ts';
+import { rootBase } from '../disks/root-base.ts';
 import { requireSpace, storageError } from '../storage.ts';
-import { templateDisk } from '../warm/template-store.ts';
 import { growDiskFile } from './disk-growth.ts';
 import type { InstanceFiles } from './domain-xml.ts';
-import { createFolder, instanceFiles, removeFolder } from './instance-folder.ts';
+import { createFolder, type FolderOwner, instanceFiles, removeFolder, rewriteOwner } from './instance-folder.ts';
 import type { Survey } from './instance-survey.ts';
-import { makeDisk } from './root-disk.ts';
+import { type BaseImage, makeDisk } from './root-disk.ts';
 import { createSeed } from './seed-image.ts';
 
 /** An overlay and a seed take some hundred KiB when new. A host with less than this is full. */
@@ -22,7 +21,7 @@ const smallestSpaceBytes = 16 * 1024 * 1024;
 
 /**
  * Makes sure that the folder of an instance is there, and that nobody deletes its image from now on.
- * @returns the image; null when the disk is to be an empty one
+ * @returns what the disk rests on; null when it is to be an empty one, or is a copy
  * @throws NotFound the image is not on this host | StorageFull
  */
 export function prepareFolder(
@@ -30,14 +29,12 @@ export function prepareFolder(
   desired: DesiredInstance,
   { owner }: Survey,
   undo: UndoStack,
-): Promise<StoredImage | null> {
+): Promise<BaseImage | null> {
   const { storage, hook } = context;
   // Whoever deletes an image takes the same lock, and then finds the folder that rests on it.
   return context.locks.run(desired.rootDisk.imageId ?? desired.rootDisk.id, async () => {
-    const image = await requireImage(storage, desired);
-    if (image !== null && owner?.templateId !== undefined) {
-      return templateDisk(storage, { id: owner.templateId, cloudId: desired.cloudId }, image);
-    }
+    if (owner?.clone !== undefined) return rootBase(storage, desired, await claimClone(context, owner));
+    const image = await rootBase(storage, desired, owner);
     if (owner !== undefined) return image;
     await requireSpace(storage, smallestSpaceBytes);
     await hook('folder', desired.id);
@@ -48,6 +45,15 @@ export function prepareFolder(
     );
     return image;
   });
+}
+
+/** What was made from a snapshot becomes an instance. A copy rests on it no longer. */
+async function claimClone({ storage, hook }: AgentContext, owner: FolderOwner): Promise<FolderOwner> {
+  const { clone, clonedFrom, ...own } = owner;
+  const claimed = { ...own, ...(clone === 'linked' && { clonedFrom }) } as FolderOwner;
+  await hook('claim-clone', owner.id);
+  await rewriteOwner(storage, claimed);
+  return claimed;
 }
 
 /**
@@ -63,7 +69,7 @@ export async function prepareDisk(
     hadDisk,
     startsNow,
     grows,
-  }: { image: StoredImage | null; hadDisk: boolean; startsNow: boolean; grows: boolean },
+  }: { image: BaseImage | null; hadDisk: boolean; startsNow: boolean; grows: boolean },
   undo: UndoStack,
   signal: AbortSignal | undefined,
 ): Promise<void> {

@@ -4,7 +4,7 @@ import type { Dirent } from 'node:fs';
 import { access, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredInstance, InstanceIdentity } from '@virga/contract/agent/desired';
-import { type ImageId, isId, type TemplateId } from '@virga/contract/ids';
+import { type ImageId, isId, type SnapshotId, type TemplateId } from '@virga/contract/ids';
 import { flushFolder, writeFileDurably } from '../../durable-file.ts';
 import type { Storage } from '../storage.ts';
 import type { InstanceFiles } from './domain-xml.ts';
@@ -16,6 +16,10 @@ export type FolderOwner = Pick<DesiredInstance, 'id' | 'cloudId' | 'uuid' | 'dom
   adopted?: true;
   /** Its root disk rests on the disk of this template, which rests on the image. */
   templateId?: TemplateId;
+  /** Its root disk rests on what this snapshot keeps, which rests on the image. */
+  clonedFrom?: { instanceId: InstanceIdentity['id']; snapshotId: SnapshotId };
+  /** Its root disk is being made from a snapshot, and it is no instance yet. */
+  clone?: 'linked' | 'full';
   /** It waits to become an instance, and is none yet. */
   shell?: true;
   /** The instance was given back: the files are not ours to remove, but still rest on the image. */
@@ -100,7 +104,7 @@ export async function hasLeftovers(
   { id, cloudId }: Pick<FolderOwner, 'id' | 'cloudId'>,
 ): Promise<boolean> {
   const owner = await readOwner(storage, id);
-  if (owner?.cloudId === cloudId && !owner.released && !owner.shell) return true;
+  if (owner?.cloudId === cloudId && !owner.released && !owner.shell && !owner.clone) return true;
   return access(unfinishedPath(storage, id, cloudId)).then(
     () => true,
     () => false,
@@ -117,7 +121,7 @@ export async function listFolders(
   for (const { name } of entries.filter((entry) => entry.isDirectory())) {
     if (isId('instance', name)) {
       const owner = await readOwner(storage, name);
-      if (owner?.cloudId === cloudId && !owner.released && !owner.shell) found.set(name, owner);
+      if (owner?.cloudId === cloudId && !owner.released && !owner.shell && !owner.clone) found.set(name, owner);
       continue;
     }
     const id = name.endsWith(`.${cloudId}`) ? name.slice(1, -cloudId.length - 1) : '';

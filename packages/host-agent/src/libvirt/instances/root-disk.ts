@@ -9,6 +9,8 @@ export type BaseImage = {
   path: string;
   format: 'qcow2' | 'raw';
   virtualSizeBytes: number;
+  /** It is a file of another disk, which its guest's QEMU owns while that runs. */
+  isLayer?: boolean | undefined;
   /** What it rests on in turn. */
   base?: BaseImage | undefined;
 };

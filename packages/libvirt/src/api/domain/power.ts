@@ -9,6 +9,8 @@ import { type Flags, flagBits } from '../flags.ts';
 const createFlags = { paused: 1, autodestroy: 2, bypassCache: 4, forceBoot: 8, validate: 16, resetNvram: 32 } as const;
 const destroyFlags = { graceful: 1, removeLogs: 2 } as const;
 const saveFlags = { bypassCache: 1, running: 2, paused: 4, resetNvram: 8 } as const;
+/** With what only who may change a domain sees. */
+const secureXml = 1;
 const modeFlags = { default: 0, acpi: 1, agent: 2, initctl: 4, signal: 8, paravirt: 16 } as const;
 
 /** How a guest is asked to shut down or reboot; `default` lets libvirt choose. */
@@ -87,6 +89,11 @@ export function domainPower(session: Session) {
     ): Promise<void> {
       const args = { domain, path, domainXml: options?.domainXml ?? null, flags: flagBits(saveFlags, options) };
       await session.call(calls.domainSaveFlags, args, options);
+    },
+
+    /** The XML that a file made by `save`, or with a snapshot, carries. */
+    async savedXml(path: string, options?: CallOptions): Promise<string> {
+      return (await session.call(calls.domainSaveImageGetXmlDesc, { path, flags: secureXml }, options)).xml;
     },
 
     /** Starts a domain from a file made by `save`. */

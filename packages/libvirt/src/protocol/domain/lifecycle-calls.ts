@@ -28,6 +28,12 @@ export const domainUndefineFlags = remote(231, 'domainUndefineFlags', domainAndF
 export const domainCreateXml = slowRemote(10, 'domainCreateXml', xmlAndFlags, domainOnly);
 export const domainCreateWithFlags = slowRemote(196, 'domainCreateWithFlags', domainAndFlags, domainOnly);
 export const domainDestroyFlags = slowRemote(234, 'domainDestroyFlags', domainAndFlags);
+export const domainSaveImageGetXmlDesc = remote(
+  235,
+  'domainSaveImageGetXmlDesc',
+  struct({ path: text, flags: uint }),
+  struct({ xml: text }),
+);
 export const domainShutdownFlags = remote(258, 'domainShutdownFlags', domainAndFlags);
 export const domainReboot = remote(27, 'domainReboot', domainAndFlags);
 export const domainReset = remote(245, 'domainReset', domainAndFlags);

@@ -1,0 +1,106 @@
+// A change of the files that an instance has its disks on, which cannot happen at once everywhere: libvirt knows them, and so
+// do our lists. What is going to be is written down first. Whoever comes next, also after a crash at any moment, looks at
+// which file the domain has and makes our lists so: all of the change has happened, or none.
+import { access, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { InstanceId, SnapshotId, VolumeId } from '@virga/contract/ids';
+import type { DomainRef } from '@virga/libvirt/protocol/objects';
+import { flushFolder, writeFileDurably } from '../../durable-file.ts';
+import type { AgentContext } from '../agent-context.ts';
+import { folderPath } from '../instances/instance-folder.ts';
+import { removeSnapshot, type SnapshotRecord, writeSnapshot } from '../snapshots/snapshot-record.ts';
+import type { Storage } from '../storage.ts';
+import { type DiskLayers, type DiskTree, readTree, writeTree } from './disk-layers.ts';
+import { layerPath } from './layer-names.ts';
+
+export type ChangedDisk = {
+  id: VolumeId;
+  firstFile: string;
+  /** Name of the file that is new, on which the guest goes on. */
+  added: string;
+  current: DiskLayers;
+};
+
+export type DiskChange = {
+  disks: ChangedDisk[];
+} & (
+  | { kind: 'take'; snapshot: SnapshotRecord; frozen: Readonly<Record<VolumeId, DiskLayers>> }
+  | { kind: 'revert'; snapshotId: SnapshotId; token: string }
+);
+
+const mode = 0o600;
+const changePath = (storage: Storage, id: InstanceId): string => join(folderPath(storage, id), 'disk-change.json');
+const revertedPath = (storage: Storage, id: InstanceId): string => join(folderPath(storage, id), 'reverted.json');
+
+export async function beginChange(storage: Storage, id: InstanceId, change: DiskChange): Promise<void> {
+  await writeFileDurably(changePath(storage, id), `${JSON.stringify(change)}\n`, mode);
+  await flushFolder(folderPath(storage, id));
+}
+
+/** Token of the revert that was done last. */
+export const lastRevert = async (storage: Storage, id: InstanceId): Promise<string | undefined> =>
+  (await readJson<{ token: string }>(revertedPath(storage, id)))?.token;
+
+/** The domain has the new files: makes our lists say so. May be done twice. */
+export async function finishChange(context: AgentContext, id: InstanceId, change: DiskChange): Promise<void> {
+  const { storage, hook } = context;
+  for (const { firstFile, current, id: diskId } of change.disks) {
+    await hook('disk-layers', id);
+    const { snapshots } = await readTree(firstFile);
+    const frozen = change.kind === 'take' ? { [change.snapshot.id]: change.frozen[diskId]! } : {};
+    await writeTree(firstFile, { current, snapshots: { ...snapshots, ...frozen } } satisfies DiskTree);
+  }
+  await hook('disk-change-record', id);
+  if (change.kind === 'take') await writeSnapshot(storage, change.snapshot);
+  else {
+    await writeFileDurably(revertedPath(storage, id), `${JSON.stringify({ token: change.token })}\n`, mode);
+  }
+  await hook('disk-change-end', id);
+  await rm(changePath(storage, id), { force: true });
+}
+
+/** The domain has the files of before: removes what was made. */
+export async function abandonChange(context: AgentContext, id: InstanceId, change: DiskChange): Promise<void> {
+  for (const { firstFile, added } of change.disks) await rm(layerPath(firstFile, added), { force: true });
+  if (change.kind === 'take') await removeSnapshot(context.storage, id, change.snapshot.id);
+  await rm(changePath(context.storage, id), { force: true });
+}
+
+/**
+ * To be called, with the lock of the instance, before anything is made of the files of its disks: what an earlier call left
+ * half done is finished or taken back.
+ * @param ref its domain; undefined when it has none
+ */
+export async function settleChange(context: AgentContext, id: InstanceId, ref: DomainRef | undefined): Promise<void> {
+  const change = await readJson<DiskChange>(changePath(context.storage, id));
+  if (change === undefined) return;
+  await context.hook('settle-disks', id);
+  if (await hasHappened(context, ref, change)) await finishChange(context, id, change);
+  else await abandonChange(context, id, change);
+}
+
+/** A snapshot is of all disks or of none, and so is a definition. Without a domain, files that are all there may have been used. */
+async function hasHappened(context: AgentContext, ref: DomainRef | undefined, { disks }: DiskChange): Promise<boolean> {
+  const paths = disks.map(({ firstFile, added }) => layerPath(firstFile, added));
+  if (ref !== undefined) {
+    const xml = await currentXml(context, ref);
+    return paths.some((path) => xml.includes(`'${path}'`));
+  }
+  return Promise.all(paths.map((path) => access(path))).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Of the running domain; of one that is off, its definition. */
+export const currentXml = ({ hypervisor }: AgentContext, ref: DomainRef): Promise<string> =>
+  hypervisor.ask(`look at the disks of ${ref.name}`, ({ domains }) => domains.xml(ref));
+
+async function readJson<T>(path: string): Promise<T | undefined> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as T;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,81 @@
+// The root disk of a new instance, from a snapshot of another one: a file that rests on what the snapshot keeps, or a copy.
+// Makes the folder with its owner first, so that nobody deletes what it rests on; a folder of a clone that is not yet an
+// instance is told of to nobody, and becomes one with the first applyInstance.
+import { access, rm } from 'node:fs/promises';
+import type { CallContext } from '@virga/contract/agent/agent';
+import type { DesiredClone } from '@virga/contract/agent/snapshots';
+import { VirgaError } from '@virga/contract/errors';
+import { finishFile, partialPath } from '../../durable-file.ts';
+import { CommandFailed } from '../../run-command.ts';
+import { instanceTaken } from '../../snapshot-conflicts.ts';
+import type { AgentContext } from '../agent-context.ts';
+import { convertDisk } from '../disks/convert-disk.ts';
+import { snapshotBase } from '../disks/root-base.ts';
+import { createFolder, type FolderOwner, instanceFiles, readOwner } from '../instances/instance-folder.ts';
+import { makeDisk } from '../instances/root-disk.ts';
+import { requireSpace, storageError } from '../storage.ts';
+
+const smallestSpaceBytes = 16 * 1024 * 1024;
+const diskMode = 0o600;
+
+export function makeClone(context: AgentContext, clone: DesiredClone, call: CallContext): Promise<void> {
+  const { storage, locks } = context;
+  const { instance } = clone.snapshot;
+  return locks.run(clone.id, async () => {
+    try {
+      const from = { instanceId: instance.id, snapshotId: clone.snapshot.id };
+      // Whoever deletes the snapshot takes the same lock, and then finds the folder that rests on it.
+      const base = await locks.run(instance.id, async () => {
+        const found = await snapshotBase(storage, clone.cloudId, from);
+        await claimFolder(context, clone, from);
+        return found;
+      });
+      const { rootDisk } = instanceFiles(storage, clone.id);
+      if (await exists(rootDisk)) return;
+      await context.hook('clone-disk', clone.id);
+      if (clone.kind === 'linked') {
+        const beforeRename = () => context.hook('clone-name', clone.id);
+        await makeDisk(rootDisk, base, base.virtualSizeBytes, { signal: call.signal, beforeRename });
+        return;
+      }
+      await rm(partialPath(rootDisk), { force: true });
+      await convertDisk(base, partialPath(rootDisk), call);
+      await context.hook('clone-name', clone.id);
+      await finishFile(rootDisk, diskMode);
+    } catch (error) {
+      throw cloneError(error, context);
+    }
+  });
+}
+
+async function claimFolder(
+  { storage, hook }: AgentContext,
+  { id, cloudId, uuid, domainName, kind }: DesiredClone,
+  clonedFrom: NonNullable<FolderOwner['clonedFrom']>,
+): Promise<void> {
+  const present = await readOwner(storage, id);
+  if (present !== undefined) {
+    if (present.cloudId === cloudId && present.clone) return;
+    throw instanceTaken(id);
+  }
+  await requireSpace(storage, smallestSpaceBytes);
+  await hook('clone-folder', id);
+  // A copy rests on nothing once it is there; until then its source must stay too.
+  const imageId = kind === 'linked' ? ((await readOwner(storage, clonedFrom.instanceId))?.imageId ?? null) : null;
+  await createFolder(storage, { id, cloudId, uuid, domainName, imageId, clone: kind, clonedFrom });
+}
+
+function cloneError(error: unknown, { storage }: AgentContext): unknown {
+  if (!(error instanceof CommandFailed)) return storageError(error, storage, 'clone a disk');
+  return new VirgaError('HypervisorRefused', {
+    detail: `The host could not clone a disk: ${error.message}.`,
+    action: 'See the log of the host agent.',
+    cause: error,
+  });
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );

@@ -1,0 +1,71 @@
+// Snapshots as a host tells of them. Reads only.
+import { access, readdir, stat } from 'node:fs/promises';
+import type { ObservedSnapshot } from '@virga/contract/agent/snapshots';
+import { type InstanceId, isId, type SnapshotId } from '@virga/contract/ids';
+import { readTree } from '../disks/disk-layers.ts';
+import { layerPath } from '../disks/layer-names.ts';
+import { readOwner } from '../instances/instance-folder.ts';
+import type { Storage } from '../storage.ts';
+import { memoryPath, type SnapshotRecord, snapshotsOf } from './snapshot-record.ts';
+
+const blockBytes = 512;
+
+export async function listSnapshots(storage: Storage, cloudId: string): Promise<ObservedSnapshot[]> {
+  const ids = (await readdir(storage.instancesPath)).filter((name) => isId('instance', name));
+  const records = (await Promise.all(ids.map((id) => snapshotsOf(storage, id)))).flat();
+  const ours = records.filter((record) => record.cloudId === cloudId);
+  if (ours.length === 0) return [];
+  const clones = await allClones(storage);
+  return Promise.all(ours.map((record) => observeSnapshot(storage, record, clones)));
+}
+
+export async function observeSnapshot(
+  storage: Storage,
+  { id, cloudId, name, instanceId, takenAt, consistency, memory, disks, keepsake }: SnapshotRecord,
+  clones?: Map<SnapshotId, InstanceId[]>,
+): Promise<ObservedSnapshot> {
+  const memoryFile = memory ? [memoryPath(storage, instanceId, id)] : [];
+  const files = await Promise.all(disks.map(({ firstFile }) => filesOf(id, firstFile)));
+  const all = [...files.flatMap((disk) => disk?.all ?? []), ...memoryFile];
+  const own = [...files.flatMap((disk) => disk?.own ?? []), ...memoryFile];
+  return {
+    ...{ id, cloudId, name, instanceId, takenAt, consistency, memory, keepsake },
+    disks: disks.map(({ id: diskId, sizeBytes }) => ({ id: diskId, sizeBytes })),
+    usedBytes: (await Promise.all(own.map(allocatedBytes))).reduce((sum, bytes) => sum + bytes, 0),
+    clones: (clones ?? (await allClones(storage))).get(id) ?? [],
+    intact: !files.includes(undefined) && (await Promise.all(all.map(isThere))).every(Boolean),
+  };
+}
+
+/** Files of a disk that a snapshot keeps, and those that nothing else needs; undefined when the disk knows nothing of it. */
+async function filesOf(id: SnapshotId, firstFile: string): Promise<{ all: string[]; own: string[] } | undefined> {
+  const { current, snapshots } = await readTree(firstFile);
+  const { [id]: kept, ...others } = snapshots;
+  if (kept === undefined) return undefined;
+  const needed = new Set([current, ...Object.values(others)].flat());
+  const path = (name: string) => layerPath(firstFile, name);
+  return { all: kept.map(path), own: kept.filter((name) => !needed.has(name)).map(path) };
+}
+
+/** Instances of any cloud whose disks rest on snapshots. */
+export async function allClones(storage: Storage): Promise<Map<SnapshotId, InstanceId[]>> {
+  const clones = new Map<SnapshotId, InstanceId[]>();
+  for (const name of await readdir(storage.instancesPath)) {
+    if (!isId('instance', name)) continue;
+    const snapshotId = (await readOwner(storage, name))?.clonedFrom?.snapshotId;
+    if (snapshotId !== undefined) clones.set(snapshotId, [...(clones.get(snapshotId) ?? []), name]);
+  }
+  return clones;
+}
+
+const allocatedBytes = (path: string): Promise<number> =>
+  stat(path).then(
+    ({ blocks }) => blocks * blockBytes,
+    () => 0,
+  );
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
