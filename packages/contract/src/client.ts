@@ -1,7 +1,9 @@
 // Typed client of the REST front: one method a route, inferred from the table, nothing generated.
 // Problem documents become `VirgaError`s; a server that does not answer becomes `ServerUnreachable`.
 import { fromProblem, VirgaError } from './errors.ts';
+import type { ImageId } from './ids.ts';
 import { type Api, api, type RouteName } from './rest/api.ts';
+import type { ImageUpload } from './rest/image-import.ts';
 import type { Route, RouteArguments, RouteResult } from './route.ts';
 
 export type ClientOptions = {
@@ -18,7 +20,9 @@ export type ClientOptions = {
 
 export type RequestOptions = { signal?: AbortSignal; idempotencyKey?: string; ifMatch?: number };
 
-type JsonRouteName = { [K in RouteName]: Api[K] extends { transport: string } ? never : K }[RouteName];
+type JsonRouteName = {
+  [K in RouteName]: Api[K] extends { transport: string } | { content: string } ? never : K;
+}[RouteName];
 /** A body of which nothing must be said can be left out. */
 type Given<A> = A extends { body: infer B } ? (object extends B ? Omit<A, 'body'> & { body?: B } : A) : A;
 type Call<R extends Route> = keyof RouteArguments<R> extends never
@@ -83,6 +87,29 @@ async function call(
   });
   if (!response.ok) throw await errorOf(response);
   return response.json();
+}
+
+/**
+ * Sends a part of an image.
+ * @throws Conflict the server has more or less of it: ask it, and go on from there | ServerUnreachable
+ */
+export async function sendImage(
+  options: ClientOptions,
+  { id, offsetBytes }: { id: ImageId; offsetBytes: number },
+  content: Uint8Array<ArrayBuffer>,
+  signal?: AbortSignal,
+): Promise<ImageUpload> {
+  const route = api.sendImage;
+  const timeout = AbortSignal.timeout(options.timeoutMs ?? 120_000);
+  const url = routeUrl(options.server, route, { params: { id }, query: { offsetBytes } });
+  const response = await send(options, url, {
+    method: route.method,
+    headers: { ...authHeaders(options), 'content-type': 'application/octet-stream' },
+    body: content,
+    signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+  });
+  if (!response.ok) throw await errorOf(response);
+  return (await response.json()) as ImageUpload;
 }
 
 async function send(options: ClientOptions, url: URL, init: RequestInit): Promise<Response> {

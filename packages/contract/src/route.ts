@@ -30,6 +30,8 @@ export type Route = {
   params?: TSchema;
   query?: TSchema;
   body?: TSchema;
+  /** The body is bytes, application/octet-stream, of any length: never held in memory. Then there is no `body`. */
+  content?: 'octets';
   /** Default 1 MiB. */
   bodyLimitBytes?: number;
   ok: TSchema;

@@ -2,6 +2,7 @@
 import type { KsmScope } from '@virga/contract/rest/host-memory';
 import type { Logger } from 'pino';
 import type { AgentRegistry } from './agents/agent-registry.ts';
+import type { Seal } from './modules/identity/seal.ts';
 import type { Db } from './store/database.ts';
 import type { Notifications } from './store/notifications.ts';
 
@@ -33,8 +34,22 @@ export type Settings = {
   reconcilePeriodMs: number;
   resyncPeriodMs: number;
   factsPeriodMs: number;
+  /** How often it is looked at whether a tuned host still is as it was tuned: a few reads of sysfs there. */
+  tuningPeriodMs: number;
   /** How often it is written down what hosts and instances use; 0: never. */
   usagePeriodMs: number;
+  /** Private networks that images may be downloaded from, such as of a mirror inside a company; CIDR. */
+  imageNetworks: readonly string[];
+  /** Of a file that is imported, of what is unpacked from it, and of what is made of it. */
+  imageMaximumFileBytes: number;
+  imageMaximumVirtualBytes: number;
+  /** How long a download, and how long a conversion may take. */
+  imageMaximumSeconds: number;
+  /** The catalog file of an administrator, and the folder of keys that sign images; null: none. */
+  imageCatalogPath: string | null;
+  imageKeysPath: string | null;
+  /** Addresses of this server and its database, which no download reaches. */
+  ownAddresses: readonly string[];
 };
 
 export const defaultSettings: Settings = {
@@ -50,7 +65,15 @@ export const defaultSettings: Settings = {
   reconcilePeriodMs: 5_000,
   resyncPeriodMs: 60_000,
   factsPeriodMs: 15_000,
+  tuningPeriodMs: 10_000,
   usagePeriodMs: 60_000,
+  imageNetworks: [],
+  imageMaximumFileBytes: 128 * 1024 ** 3,
+  imageMaximumVirtualBytes: 2 * 1024 ** 4,
+  imageMaximumSeconds: 6 * 3600,
+  imageCatalogPath: null,
+  imageKeysPath: null,
+  ownAddresses: [],
 };
 
 export type Deps = {
@@ -62,4 +85,6 @@ export type Deps = {
   /** Random id of this database: what belongs to another cloud is never touched. */
   cloudId: string;
   agents: AgentRegistry;
+  /** Opens what is sealed in the database. */
+  seal: Seal;
 };

@@ -125,6 +125,7 @@ export const anImage = (fields: Partial<Image> = {}): Image => ({
   defaultUser: 'virga',
   minimumMemoryMib: 64,
   warmable: true,
+  origin: null,
   createdAt,
   ...fields,
 });

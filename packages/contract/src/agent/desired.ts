@@ -3,6 +3,7 @@
 import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
 import { IdSchema } from '../ids.ts';
+import { ImageSource } from './image-source.ts';
 
 const rate = (what: string, maximum: number, minimum = 1) =>
   Type.Optional(Type.Integer({ minimum, maximum, description: what }));
@@ -161,6 +162,10 @@ export const OverlayChange = Type.Union([
 ]);
 export type OverlayChange = Static<typeof OverlayChange>;
 
+/** A disk that was fetched from a backup store, which becomes this one when there is none yet. Of no meaning after that. */
+export const RestoredDisk = Type.Object({ id: IdSchema('restore'), disk: IdSchema('volume') });
+export type RestoredDisk = Static<typeof RestoredDisk>;
+
 export const DesiredInstance = Type.Object({
   id: IdSchema('instance'),
   cloudId: Type.String(),
@@ -199,6 +204,7 @@ export const DesiredInstance = Type.Object({
     sizeBytes: Type.Integer({ description: 'at least the virtual size of the image' }),
     limits: Type.Optional(DiskLimits),
     driver: Type.Optional(DiskDriver),
+    restored: Type.Optional(RestoredDisk),
   }),
   volumes: Type.Array(DesiredVolumeAttachment),
   nics: Type.Array(DesiredNic),
@@ -272,7 +278,8 @@ export const DesiredImage = Type.Object({
   id: IdSchema('image'),
   cloudId: Type.String(),
   generation: Type.Integer(),
-  source: Type.Object({ kind: Type.Literal('file'), path: Type.String() }),
+  source: ImageSource,
+  /** As it is kept; of a file also what it has to be already. */
   format: Type.Union([Type.Literal('qcow2'), Type.Literal('raw')]),
   /** `iso`: a CD-ROM, and raw. Default `disk`. */
   kind: Type.Optional(Type.Union([Type.Literal('disk'), Type.Literal('iso')])),
@@ -280,6 +287,7 @@ export const DesiredImage = Type.Object({
   keepsake: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
 });
 export type DesiredImage = Static<typeof DesiredImage>;
+export type DesiredFileImage = DesiredImage & { source: { kind: 'file'; path: string } };
 
 /**
  * A desired instance as it was written down, such as in a domain's metadata, by this version or an earlier one; undefined

@@ -12,6 +12,8 @@ import { hostTuningRoutes } from './host-tuning.ts';
 import { hostUsageRoutes } from './host-usage.ts';
 import { hostRoutes } from './hosts.ts';
 import { identityRoutes } from './identity.ts';
+import { imageBuildRoutes } from './image-build.ts';
+import { imageImportRoutes } from './image-import.ts';
 import { imageRoutes } from './images.ts';
 import { instanceConsoleRoutes } from './instance-consoles.ts';
 import { instanceCpuRoutes } from './instance-cpu-change.ts';
@@ -28,6 +30,8 @@ import { interopRoutes } from './interop.ts';
 import { keyPairRoutes } from './key-pairs.ts';
 import { networkRoutes } from './networks.ts';
 import { operationRoutes } from './operations.ts';
+import { poolRoutes } from './pools.ts';
+import { volumeTypeRoutes } from './volume-types.ts';
 import { volumeRoutes } from './volumes.ts';
 import { warmRoutes } from './warm-images.ts';
 
@@ -54,8 +58,12 @@ export const api = {
   ...hostDiskRoutes,
   ...keyPairRoutes,
   ...imageRoutes,
+  ...imageImportRoutes,
+  ...imageBuildRoutes,
   ...warmRoutes,
   ...networkRoutes,
+  ...poolRoutes,
+  ...volumeTypeRoutes,
   ...volumeRoutes,
   ...instanceRoutes,
   ...instancePowerRoutes,

@@ -1,5 +1,6 @@
 // Images: sealed disks that instances are cloned from, and CD-ROMs for their drives.
 import { type Static, Type } from 'typebox';
+import { ImageVerification } from '../agent/image-source.ts';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
 import { idParams, ListQuery, Name, Nullable, Page, Time } from './shared.ts';
@@ -17,6 +18,13 @@ export const ImageKind = Type.Union([
 ]);
 export type ImageKind = Static<typeof ImageKind>;
 
+/** Of an image that was downloaded or sent; null: it was a file of a host. */
+export const ImageOrigin = Type.Object({
+  url: Nullable(Type.String()),
+  verification: Nullable(ImageVerification),
+});
+export type ImageOrigin = Static<typeof ImageOrigin>;
+
 export const Image = Type.Object(
   {
     id: IdSchema('image'),
@@ -33,6 +41,7 @@ export const Image = Type.Object(
     defaultUser: Type.String({ description: 'who to log in as over SSH' }),
     minimumMemoryMib: Type.Integer(),
     warmable: Type.Boolean({ description: 'its guests can be copied while they run: see virga images warm' }),
+    origin: Nullable(ImageOrigin),
     createdAt: Time,
   },
   { $id: 'Image' },

@@ -57,6 +57,9 @@ function operation(name: string, route: Route, components: Map<string, Json>, pr
     'x-virga-access': access,
     ...(access.scope === 'public' ? { security: [] } : {}),
     parameters: parameters(route, components),
+    ...(route.content
+      ? { requestBody: { content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } } }
+      : {}),
     ...(body ? { requestBody: { content: { 'application/json': { schema: withReferences(body, components) } } } } : {}),
     responses: {
       ...ok,

@@ -7,6 +7,7 @@ import { VirgaError } from '@virga/contract/errors';
 import { openApiDocument } from '@virga/contract/rest/open-api';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify, LogController } from 'fastify';
 import { chooseProtocol, maxMessageBytes } from './console-socket.ts';
+import { contentOf } from './content.ts';
 import type { FrontDeps } from './handler.ts';
 import { createHandlers } from './handlers/handlers.ts';
 import { createOpenRequests } from './open-requests.ts';
@@ -99,13 +100,18 @@ export async function createFront(
   return app;
 }
 
-/** An empty body counts as none, whatever it is declared as; everything else is JSON or refused. */
+/** An empty body counts as none, whatever it is declared as; everything else is JSON, bytes where they belong, or refused. */
 function acceptJsonOnly(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') done(null, undefined);
     else parse(request, body as string, done);
+  });
+  // Handed on as it comes, by the routes that take it; elsewhere it is as little JSON as anything else.
+  app.addContentTypeParser('application/octet-stream', (request, payload, done) => {
+    if (request.routeOptions.config.takesContent) done(null, contentOf(payload));
+    else done(Object.assign(new Error('not JSON'), { statusCode: 415 }));
   });
 }
 

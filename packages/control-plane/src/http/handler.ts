@@ -1,15 +1,14 @@
 // What a handler is: typed from its route, so that a missing one, one that answers the wrong shape, or one that calls an
 // operation without the proof that the route demands, does not compile.
-import type { Duplex } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type { Api, RouteName } from '@virga/contract/rest/api';
 import type { Route, RouteArguments, RouteResult } from '@virga/contract/route';
 import type { ProofOf } from '../access/authorizer.ts';
 import type { Deps } from '../deps.ts';
 import type { EventFeed } from '../events/follow-events.ts';
-import type { Seal } from '../modules/identity/seal.ts';
 import type { Idempotency } from '../store/once-only.ts';
 
-export type FrontDeps = Deps & { seal: Seal; version: string };
+export type FrontDeps = Deps & { version: string };
 
 /** What every handler gets besides the arguments of its route. */
 export type RequestContext<R extends Route = Route> = {
@@ -32,6 +31,11 @@ type Answer<R extends Route> = R extends { transport: 'events' }
     ? Duplex
     : RouteResult<R>;
 
-export type Handler<R extends Route> = (request: RouteArguments<R> & RequestContext<R>) => Promise<Answer<R>>;
+/** The bytes of a route that takes them. */
+type Content<R extends Route> = R extends { content: 'octets' } ? { content: Readable } : unknown;
+
+export type Handler<R extends Route> = (
+  request: RouteArguments<R> & Content<R> & RequestContext<R>,
+) => Promise<Answer<R>>;
 
 export type Handlers = { [K in RouteName]: Handler<Api[K]> };

@@ -9,6 +9,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { EventFeed } from '../events/follow-events.ts';
 import { type Admission, admit } from './admission.ts';
 import { checkUpgrade, joinConsole } from './console-socket.ts';
+import { requireContent } from './content.ts';
 import { eventStreamText } from './event-stream.ts';
 import type { FrontDeps, Handlers } from './handler.ts';
 import type { OpenRequests } from './open-requests.ts';
@@ -46,7 +47,10 @@ function registerRoute(app: FastifyInstance, name: RouteName, route: Route, opti
     method: route.method,
     url: route.path.replace(/\{(\w+)\}/g, ':$1'),
     ...(route.bodyLimitBytes === undefined ? {} : { bodyLimit: route.bodyLimitBytes }),
-    config: name === 'login' ? { rateLimit: { max: options.loginsPerMinute, timeWindow: 60_000 } } : {},
+    config: {
+      ...(name === 'login' && { rateLimit: { max: options.loginsPerMinute, timeWindow: 60_000 } }),
+      ...(route.content && { takesContent: true }),
+    },
     // After the rate limit, which is an onRequest hook of the route, and before anything of the body is read.
     preParsing: async (request: FastifyRequest) => {
       request.admission = await admit(options.deps, route, request);
@@ -77,11 +81,13 @@ function caller(name: RouteName, route: Route, { handlers, openRequests, digestK
   return async (request, reply) => {
     const params = checks.params(request.params);
     const query = checks.query(request.query);
-    const body = checks.body(request.body);
+    const content = route.content && requireContent(request.body);
+    const body = content ? undefined : checks.body(request.body);
     return handler({
       params,
       query,
       body,
+      content,
       access: request.admission.access,
       requestId: request.id,
       idempotency: readIdempotency(request, request.admission, name, body, digestKey),

@@ -171,6 +171,7 @@ test('killed at every step of creating and deleting a network', async () => {
 
 test('killed while an image is imported and deleted', async () => {
   const { source } = await cloud.deps.db.selectFrom('images').selectAll().executeTakeFirstOrThrow();
+  assert.ok(source.kind === 'file');
   const request = { name: 'second', path: source.path, format: 'raw' as const };
   const { image } = await cloud.killedAt('after importImage', () =>
     registerImage(cloud.deps, cloud.administrator, request),

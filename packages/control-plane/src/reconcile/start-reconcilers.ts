@@ -10,11 +10,14 @@ import { HostWatcher } from '../agents/host-watcher.ts';
 import type { Deps } from '../deps.ts';
 import { benchHost } from '../modules/hosts/bench/bench-host.workflow.ts';
 import { HostTuningReconciler } from '../modules/hosts/host-tuning-reconciler.ts';
-import { unconvergedTunings } from '../modules/hosts/host-tuning-store.ts';
+import { settledTunings, unconvergedTunings } from '../modules/hosts/host-tuning-store.ts';
+import { buildImage } from '../modules/images/build/build-image.workflow.ts';
 import { deleteImageWorkflow } from '../modules/images/delete-image.workflow.ts';
 import { provideImage } from '../modules/images/image-hosts.ts';
 import { importImage } from '../modules/images/import-image.workflow.ts';
 import { reapImages } from '../modules/images/orphaned-image-reaper.ts';
+import { shareImage } from '../modules/images/share-image.workflow.ts';
+import { keepCpus } from '../modules/instances/cpu-drift.ts';
 import { recordDrift } from '../modules/instances/definition-drift.ts';
 import { followHostBoot } from '../modules/instances/host-restart.ts';
 import { InstanceReconciler } from '../modules/instances/instance-reconciler.ts';
@@ -23,11 +26,13 @@ import { relieveHost } from '../modules/instances/memory-relief.ts';
 import { reapReleased } from '../modules/instances/released-instances.ts';
 import { NetworkReconciler } from '../modules/networks/network-reconciler.ts';
 import { CpuPoolReconciler } from '../modules/placement/cpu-pool-reconciler.ts';
+import { PoolReconciler } from '../modules/pools/pool-reconciler.ts';
 import { TemplateReconciler } from '../modules/templates/template-reconciler.ts';
 import { VolumeReconciler } from '../modules/volumes/volume-reconciler.ts';
 import { expireIdempotencyKeys } from '../store/once-only.ts';
 import { WorkflowEngine } from '../workflows/workflow-engine.ts';
 import { startClockwork } from './clockwork.ts';
+import { HostKeeper } from './host-keeper.ts';
 import { recordUsage } from './record-usage.ts';
 import { type Acting, SingleActive } from './single-active.ts';
 
@@ -66,7 +71,7 @@ async function act(deps: Deps): Promise<Acting> {
   const engine = new WorkflowEngine({
     deps,
     access: systemAccess('workflow'),
-    workflows: [importImage, deleteImageWorkflow, benchHost],
+    workflows: [importImage, buildImage, shareImage, deleteImageWorkflow, benchHost],
     isAlone: true,
   });
   const clockwork = startClockwork(deps);
@@ -78,8 +83,19 @@ async function act(deps: Deps): Promise<Acting> {
     }),
     deps.notifications.subscribe('networks', (id) => networks.wake(id as Parameters<typeof networks.wake>[0])),
     deps.notifications.subscribe('templates', (id) => hosts.get(id as HostId)?.templates.wake()),
-    deps.notifications.subscribe('hosts', (id) => hosts.get(id as HostId)?.cpuPools.wake()),
-    deps.notifications.subscribe('tunings', (id) => hosts.get(id as HostId)?.tuning.wake()),
+    deps.notifications.subscribe('hosts', (id) => {
+      const host = hosts.get(id as HostId);
+      host?.cpuPools.wake();
+      host?.keeper.wake();
+    }),
+    deps.notifications.subscribe('tunings', (id) => {
+      const host = hosts.get(id as HostId);
+      host?.tuning.wake();
+      host?.keeper.wake();
+    }),
+    deps.notifications.subscribe('pools', () => {
+      for (const { pools } of hosts.values()) pools.wake();
+    }),
     deps.notifications.subscribe('volumes', (id) => volumes.wake(id as Parameters<typeof volumes.wake>[0])),
     deps.notifications.onReconnected(() => {
       engine.wake();
@@ -102,6 +118,8 @@ async function act(deps: Deps): Promise<Acting> {
       ...ofHosts.map(({ templates }) => templates.close()),
       ...ofHosts.map(({ cpuPools }) => cpuPools.close()),
       ...ofHosts.map(({ tuning }) => tuning.close()),
+      ...ofHosts.map(({ pools }) => pools.close()),
+      ...ofHosts.map(({ keeper }) => keeper.close()),
     ]);
     await Promise.all(periodic);
   };
@@ -115,6 +133,12 @@ async function act(deps: Deps): Promise<Acting> {
   periodic = [
     every(deps, deps.settings.reconcilePeriodMs, ending.signal, look),
     every(deps, hourMs, ending.signal, () => expireIdempotencyKeys(deps.db, deps.clock.now())),
+    every(deps, deps.settings.tuningPeriodMs, ending.signal, async () => {
+      for (const id of await settledTunings(deps.db)) {
+        const host = hosts.get(id);
+        if (host?.watcher.isReachable) host.tuning.wake();
+      }
+    }),
     ...[...hosts.values()].map((host) => every(deps, deps.settings.resyncPeriodMs, ending.signal, host.resync)),
     ...recordUsage(deps, ({ id }) => hosts.get(id)?.watcher.isReachable ?? false, ending.signal),
   ];
@@ -129,6 +153,8 @@ type ActedOn = {
   templates: TemplateReconciler;
   cpuPools: CpuPoolReconciler;
   tuning: HostTuningReconciler;
+  pools: PoolReconciler;
+  keeper: HostKeeper;
   watcher: HostWatcher;
   resync: () => Promise<void>;
 };
@@ -149,12 +175,15 @@ function actOn(
       for (const image of [row.image_id, row.cdrom_image_id]) {
         if (image !== null) await provideImage(deps, host, image, callSignal);
       }
+      await volumes.provide(host, row.volumes.map(({ id }) => id), callSignal);
       for (const { networkId } of row.nics) await networks.provide(host, networkId, callSignal);
     },
   });
   const templates = new TemplateReconciler(deps, access, host);
   const cpuPools = new CpuPoolReconciler(deps, access, host);
   const tuning = new HostTuningReconciler(deps, access, host);
+  const pools = new PoolReconciler(deps, access, host);
+  const keeper = new HostKeeper(deps, host);
   const unwaited = (work: Promise<unknown>) => void work.catch((error) => log(deps, error));
   let isRelieving = false;
   const lookForDrifts = async () => {
@@ -162,11 +191,13 @@ function actOn(
       await recordDrift({ deps, access }, id, drift);
     }
   };
+  const keepPlaces = () => keepCpus({ deps, access }, host, signal);
   let lastBoot: Promise<unknown> = Promise.resolve();
   const watcher = new HostWatcher(deps, access, host, {
     ready: (seen, seenNetworks, bootId) => {
       unwaited(networks.listed(host, seenNetworks));
       cpuPools.wake({ isBack: true });
+      keeper.wake({ isBack: true });
       instances.gate.shut();
       const follow = () => untilDone(deps, signal, () => followHostBoot({ deps, access }, host.id, bootId));
       // Guests may need what tuning reserves, such as huge pages.
@@ -176,18 +207,21 @@ function actOn(
       unwaited(followed.then(() => signal.aborted || lastBoot !== followed || instances.gate.open()));
       unwaited(instances.listed(seen));
       unwaited(reapImages(deps, access, host, signal));
+      pools.wake();
       unwaited(volumes.wakeUnconverged());
       unwaited(templates.resync());
       unwaited(volumes.resync(host, signal));
       unwaited(reapReleased({ deps, access }, host));
       // Nobody told of what was done while the host was out of sight.
       unwaited(lookForDrifts());
+      unwaited(keepPlaces());
     },
     unreachable: () => {
       instances.gate.open();
       unwaited(onUnreachable());
     },
     facts: (facts) => {
+      pools.wake();
       instances.hostThreads = facts.cpuThreads;
       if (!isRelieving) {
         isRelieving = true;
@@ -211,11 +245,12 @@ function actOn(
     await volumes.resync(host, signal);
     await templates.resync();
     cpuPools.wake();
-    tuning.wake();
+    keeper.wake();
     await reapReleased({ deps, access }, host);
     await lookForDrifts();
+    await keepPlaces();
   };
-  return { id: host.id, instances, templates, cpuPools, tuning, watcher, resync };
+  return { id: host.id, instances, templates, cpuPools, tuning, pools, keeper, watcher, resync };
 }
 
 /** Instances that are not as they were last asked for and may be tried now. Reads an index of just those. */

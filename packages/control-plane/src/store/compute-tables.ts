@@ -14,6 +14,7 @@ import type {
 } from '@virga/contract/agent/desired';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { HugePageKib } from '@virga/contract/agent/host-memory';
+import type { ImageVerification } from '@virga/contract/agent/image-source';
 import type { ObservedReason, ObservedState } from '@virga/contract/agent/observed';
 import type { Problem } from '@virga/contract/errors';
 import type {
@@ -36,6 +37,7 @@ import type { ScheduledAction } from '@virga/contract/rest/instance-schedules';
 import type { InstanceState } from '@virga/contract/rest/instances';
 import type { ColumnType, Generated, GeneratedAlways, JSONColumnType } from 'kysely';
 import type { CreatedAt } from './foundation-tables.ts';
+import type { StoredImageSource } from './image-tables.ts';
 
 export type Visibility = 'private' | 'public';
 export type DesiredState = 'running' | 'paused' | 'stopped' | 'hibernated' | 'deleted';
@@ -116,8 +118,9 @@ export type ComputeTables = {
     minimum_memory_mib: number;
     /** Guests of it can be copied while they run. */
     warmable: Generated<boolean>;
-    /** Where the file was found on the host that it was registered from. */
-    source: JSONColumnType<{ kind: 'file'; path: string }>;
+    /** Where it came from; a file was found on the host that it was registered from. */
+    source: JSONColumnType<StoredImageSource>;
+    verification: ColumnType<ImageVerification | null, string | null | undefined, string | null>;
     created_at: CreatedAt;
   };
   networks: {

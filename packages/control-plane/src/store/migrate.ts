@@ -21,6 +21,9 @@ import * as hostMemory from './migrations/0017-host-memory.ts';
 import * as diskDrivers from './migrations/0018-disk-drivers.ts';
 import * as hostBenchmarks from './migrations/0019-host-benchmarks.ts';
 import * as usageHistory from './migrations/0020-usage-history.ts';
+import * as imageImports from './migrations/0021-image-imports.ts';
+import * as imageBuilds from './migrations/0022-image-builds.ts';
+import * as pools from './migrations/0023-pools.ts';
 
 const migrations: Record<string, Migration> = {
   '0001-foundation': foundation,
@@ -42,6 +45,9 @@ const migrations: Record<string, Migration> = {
   '0018-disk-drivers': diskDrivers,
   '0019-host-benchmarks': hostBenchmarks,
   '0020-usage-history': usageHistory,
+  '0021-image-imports': imageImports,
+  '0022-image-builds': imageBuilds,
+  '0023-pools': pools,
 };
 
 /** Brings the schema to this version. @throws StoreUnavailable a migration failed; nothing of it remains */

@@ -4,7 +4,10 @@ import type { ComputeTables } from './compute-tables.ts';
 import type { ConsoleTables } from './console-tables.ts';
 import type { CpuTables } from './cpu-tables.ts';
 import type { FoundationTables } from './foundation-tables.ts';
+import type { ImageBuildTables } from './image-build-tables.ts';
+import type { ImageTables } from './image-tables.ts';
 import type { InteropTables } from './interop-tables.ts';
+import type { PoolTables } from './pool-tables.ts';
 import type { TemplateTables } from './template-tables.ts';
 import type { TuningTables } from './tuning-tables.ts';
 import type { UsageTables } from './usage-tables.ts';
@@ -14,7 +17,10 @@ export type Database = FoundationTables &
   BenchmarkTables &
   ComputeTables &
   ConsoleTables &
+  ImageBuildTables &
+  ImageTables &
   InteropTables &
+  PoolTables &
   TemplateTables &
   VolumeTables &
   CpuTables &

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import type { HostAgent } from '@virga/contract/agent/agent';
 import {
+  type DesiredFileImage,
   type DesiredImage,
   type DesiredInstance,
   type DesiredNetwork,
@@ -31,8 +32,8 @@ export class ContractWorld {
   readonly cloudId = randomUUID();
   readonly folder: string;
   readonly network: DesiredNetwork;
-  readonly politeImage: DesiredImage;
-  readonly stubbornImage: DesiredImage;
+  readonly politeImage: DesiredFileImage;
+  readonly stubbornImage: DesiredFileImage;
   /** Deleted once no instance can have them any more. */
   readonly discs: DesiredImage[] = [];
   private readonly hooks: Map<string, StepHook>;
@@ -87,7 +88,7 @@ export class ContractWorld {
   }
 
   /** An image file of the world's folder, as it would be imported. */
-  image(fileName: string, format: DesiredImage['format'] = 'raw'): DesiredImage {
+  image(fileName: string, format: DesiredImage['format'] = 'raw'): DesiredFileImage {
     const source = { kind: 'file' as const, path: join(this.folder, fileName) };
     return { id: newId('image'), cloudId: this.cloudId, generation: 1, source, format };
   }

@@ -1,7 +1,7 @@
 // Machines of other kinds, and the discs in their drives.
 import assert from 'node:assert/strict';
 import { truncate, writeFile } from 'node:fs/promises';
-import type { DesiredImage, DesiredInstance } from '@virga/contract/agent/desired';
+import type { DesiredFileImage, DesiredInstance } from '@virga/contract/agent/desired';
 import { newId } from '@virga/contract/ids';
 import { type ContractTest, rejectsWith } from './contract-test.ts';
 import { type ContractWorld, stopped } from './contract-world.ts';
@@ -10,15 +10,15 @@ import { aVolume } from './volume-contract.ts';
 
 const kinds = ['virtio', 'emulated', 'legacy'] as const;
 
-async function aDisc(world: ContractWorld, content = tinyGuestDisc()): Promise<DesiredImage> {
+async function aDisc(world: ContractWorld, content = tinyGuestDisc()): Promise<DesiredFileImage> {
   const name = `disc-${newId('image').slice(4)}.iso`;
-  const disc: DesiredImage = { ...world.image(name), kind: 'iso' };
+  const disc: DesiredFileImage = { ...world.image(name), kind: 'iso' };
   await writeFile(disc.source.path, content, { mode: 0o644 });
   world.discs.push(disc);
   return disc;
 }
 
-async function anImportedDisc(world: ContractWorld, content?: Buffer): Promise<DesiredImage> {
+async function anImportedDisc(world: ContractWorld, content?: Buffer): Promise<DesiredFileImage> {
   const disc = await aDisc(world, content);
   await world.agent.importImage(disc);
   return disc;

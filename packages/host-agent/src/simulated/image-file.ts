@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
-import type { DesiredImage } from '@virga/contract/agent/desired';
+import type { DesiredFileImage, DesiredImage } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import { descriptorBytes, descriptorOffset, isoRefusal } from '../libvirt/images/iso-header.ts';
 import { headerBytes, isQcow2, readQcow2Header } from '../libvirt/images/qcow2-header.ts';
@@ -20,7 +20,7 @@ export async function inspectImage({
   source,
   format,
   kind,
-}: Pick<DesiredImage, 'source' | 'format' | 'kind'>): Promise<ImageFile> {
+}: Pick<DesiredFileImage, 'source' | 'format' | 'kind'>): Promise<ImageFile> {
   const { header, descriptor, fileSizeBytes, mtimeMs } = await readHeader(source.path);
   const virtualSizeBytes = sizeOf(header, format, fileSizeBytes, source.path);
   const refusal = kind === 'iso' ? isoRefusal(descriptor, fileSizeBytes) : undefined;

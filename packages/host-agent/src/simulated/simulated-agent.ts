@@ -27,6 +27,7 @@ import { type OutsideControls, outsideControls } from './outside-controls.ts';
 import { removeInstance } from './remove-instance.ts';
 import { SerialConsole } from './serial-console.ts';
 import { simulatedGuestAccess, simulatedScreenAccess } from './simulated-access.ts';
+import { type BackupControls, backupControls, simulatedBackups } from './simulated-backups.ts';
 import { type BenchControls, benchControls, simulatedBench } from './simulated-bench.ts';
 import { simulatedBuilding } from './simulated-building.ts';
 import { type CheckControls, checkControls, simulatedChecks } from './simulated-checks.ts';
@@ -79,6 +80,7 @@ export type FailureControls = {
 export type SimulatedAgent = HostAgent &
   OutsideControls &
   GuestControls &
+  BackupControls &
   BenchControls &
   CheckControls &
   DiskControls &
@@ -123,6 +125,8 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
     agent,
     simulatedGuestAccess(host, agent.calls, options.clock ?? systemClock),
     screens,
+    simulatedBackups(host, agent.calls),
+    backupControls(host),
     simulatedBench(host, agent.calls),
     simulatedBuilding(host, agent.calls),
     benchControls(host),

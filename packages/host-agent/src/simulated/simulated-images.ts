@@ -7,6 +7,7 @@ import type { CallSteps } from './call-steps.ts';
 import { devicesOf, type StoredDomain, type StoredImage } from './host-records.ts';
 import { requireSpace } from './host-rules.ts';
 import { inspectImage } from './image-file.ts';
+import { fetchFile, forgetUpload } from './simulated-fetching.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 export async function importImage(
@@ -25,12 +26,15 @@ export async function importImage(
     images.set(id, image);
     return toObservedImage(image);
   }
-  const file = await inspectImage(desired);
+  const { source } = desired;
+  const file =
+    source.kind === 'file' ? await inspectImage({ ...desired, source }) : await fetchFile(host, { ...desired, source });
   requireSpace(host, file.fileSizeBytes);
   steps.undo.add('image', async () => images.delete(id));
   await steps.take('copy-image', 10, steps.timings.imageMs, () => requireSpace(host, file.fileSizeBytes));
   await steps.take('check-image', 80, 0, () => undefined);
   await steps.take('name-image', 90, 0, () => images.set(id, { id, cloudId, generation, format, ...file, ...kept }));
+  forgetUpload(host, desired);
   return toObservedImage(images.get(id)!);
 }
 
@@ -44,10 +48,13 @@ export async function removeImage(
   { id, cloudId }: { id: ImageId; cloudId: string },
   steps: CallSteps,
 ): Promise<void> {
+  forgetUpload(host, { id, cloudId });
   if (host.store.images.get(id)?.cloudId !== cloudId) return;
   const clone = host.store.folders.all().find(({ owner }) => owner.imageId === id);
   if (clone !== undefined) throw inUse(id, clone.owner.id);
   if (host.store.templates.all().some((template) => template.imageId === id)) throw isKeptWarm(id);
+  const volume = host.store.volumes.all().find(({ source }) => source?.clone === 'linked' && source.imageId === id);
+  if (volume !== undefined) throw isBelow(id, volume.id);
   const drive = host.store.domains.all().find((domain) => hasDisc(domain, id));
   if (drive !== undefined) throw isInserted(id, drive.record.instanceId);
   await steps.take('delete-image', 50, 0, () => host.store.images.delete(id));
@@ -60,9 +67,11 @@ export function toObservedImage({
   fileSizeBytes,
   format,
   sha256,
+  verification,
   keepsake,
 }: StoredImage): ObservedImage {
-  const image = { id, cloudId, virtualSizeBytes, fileSizeBytes, format, sha256 };
+  const known = { id, cloudId, virtualSizeBytes, fileSizeBytes, format, sha256 };
+  const image = verification ? { ...known, verification } : known;
   return keepsake ? { ...image, keepsake } : image;
 }
 
@@ -70,6 +79,13 @@ function somebodyElses(id: ImageId): VirgaError {
   return new VirgaError('Conflict', {
     detail: `The image ${id} on the host belongs to another cloud.`,
     action: 'Import the file again as a new image.',
+  });
+}
+
+function isBelow(id: ImageId, volume: string): VirgaError {
+  return new VirgaError('InUse', {
+    detail: `The volume ${volume} is a linked clone of the image ${id}, and rests on it.`,
+    action: 'Delete that volume first; a full clone would not need the image.',
   });
 }
 

@@ -18,9 +18,12 @@ import { hostDiskHandlers } from './host-disk-handlers.ts';
 import { hostMemoryHandlers } from './host-memory-handlers.ts';
 import { hostTuningHandlers } from './host-tuning-handlers.ts';
 import { identityHandlers } from './identity-handlers.ts';
+import { imageBuildHandlers } from './image-build-handlers.ts';
+import { imageImportHandlers } from './image-import-handlers.ts';
 import { instrumentHandlers } from './instrument-handlers.ts';
 import { interopHandlers } from './interop-handlers.ts';
 import { policyHandlers } from './policy-handlers.ts';
+import { poolHandlers } from './pool-handlers.ts';
 import { powerHandlers } from './power-handlers.ts';
 import { eventHandlers, healthHandlers, operationHandlers } from './record-handlers.ts';
 import { usageHandlers } from './usage-handlers.ts';
@@ -41,8 +44,11 @@ export function createHandlers(deps: FrontDeps): Handlers {
     ...hostDiskHandlers(deps),
     ...keyPairHandlers(deps),
     ...imageHandlers(deps),
+    ...imageImportHandlers(deps),
+    ...imageBuildHandlers(deps),
     ...warmHandlers(deps),
     ...networkHandlers(deps),
+    ...poolHandlers(deps),
     ...volumeHandlers(deps),
     ...instanceHandlers(deps),
     ...powerHandlers(deps),

@@ -6,6 +6,7 @@ import type { Deps } from '../../deps.ts';
 import type { Db } from '../../store/database.ts';
 import type { ActContext } from '../../workflows/workflow.ts';
 import { type KeptProject, keptProject } from '../projects/kept-project.ts';
+import { imageSourceOf } from './image-source.ts';
 import type { ImageRow } from './image-store.ts';
 
 export type ImageOrder = ImageRow & { project: KeptProject };
@@ -20,12 +21,13 @@ export async function findImageOrder(db: Db, id: ImageId): Promise<ImageOrder | 
     .executeTakeFirst();
 }
 
-export function desiredImageOf(order: ImageOrder, cloudId: string): DesiredImage {
+export async function desiredImageOf(deps: Deps, order: ImageOrder): Promise<DesiredImage> {
   const { project, ...row } = order;
-  const { id, source, format, kind } = row;
+  const { id, format, kind } = row;
   const { state: _, state_reason: __, virtual_size_bytes: ___, file_size_bytes: ____, sha256: _____, ...kept } = row;
   const keepsake = JSON.parse(JSON.stringify({ project, row: kept }));
-  return { id, cloudId, generation: 1, source, format, kind, keepsake };
+  const source = await imageSourceOf(deps, order);
+  return { id, cloudId: deps.cloudId, generation: 1, source, format, kind, keepsake };
 }
 
 /** Removes the image from every host. @throws HostUnavailable one could not be reached; the others no longer have it */
@@ -36,10 +38,10 @@ export async function removeFromHosts({ deps, input, signal }: ActContext<{ imag
 }
 
 /**
- * Brings an image to a host that lacks it, from the file that it was registered from.
+ * Brings an image to a host that lacks it, from where it came from; one that has it is told what to keep of it.
  * @throws NotFound the file is not there | ImageUnusable | StorageFull | HostUnavailable
  */
 export async function provideImage(deps: Deps, host: RegisteredHost, id: ImageId, signal: AbortSignal): Promise<void> {
   const row = await findImageOrder(deps.db, id);
-  if (row?.state === 'available') await host.agent.importImage(desiredImageOf(row, deps.cloudId), { signal });
+  if (row?.state === 'available') await host.agent.importImage(await desiredImageOf(deps, row), { signal });
 }

@@ -173,6 +173,19 @@ async function refuseWhileUsed(tx: Tx, row: ImageRow): Promise<void> {
           : 'Delete the instances that began as its copies, and try again in a moment.',
     });
   }
+  const clone = await tx
+    .selectFrom('volumes')
+    .select('name')
+    .where('image_id', '=', row.id)
+    .where('clone', '=', 'linked')
+    .limit(1)
+    .executeTakeFirst();
+  if (clone) {
+    throw new VirgaError('InUse', {
+      detail: `Volume ${clone.name} is a linked clone of image ${row.name}, and rests on it.`,
+      action: `Delete it first: virga volumes delete ${clone.name}. A full clone would not need the image.`,
+    });
+  }
   const drive = await tx
     .selectFrom('instances')
     .select('name')

@@ -1,7 +1,7 @@
 // Rows of images: finding them as a project may see them. Public images are seen by every project.
 import { VirgaError } from '@virga/contract/errors';
 import type { ImageId } from '@virga/contract/ids';
-import type { Image } from '@virga/contract/rest/images';
+import type { Image, ImageOrigin } from '@virga/contract/rest/images';
 import type { Selectable } from 'kysely';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Db, Tx } from '../../store/database.ts';
@@ -88,6 +88,12 @@ export function toImage(row: ImageRow): Image {
     defaultUser: row.default_user,
     minimumMemoryMib: row.minimum_memory_mib,
     warmable: row.warmable,
+    origin: originOf(row),
     createdAt: row.created_at.toISOString(),
   };
+}
+
+function originOf({ source, verification }: ImageRow): ImageOrigin | null {
+  if (source.kind === 'file') return null;
+  return { url: source.kind === 'download' ? source.url : null, verification };
 }

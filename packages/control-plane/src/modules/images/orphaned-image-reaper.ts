@@ -6,6 +6,10 @@ import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { inTransaction } from '../../store/database.ts';
 import { provideImage } from './image-hosts.ts';
+import { giveUpUpload } from './import-operations.ts';
+
+/** Without a further byte for that long, an image that is being sent is given up. */
+const abandonedMs = 24 * 3_600_000;
 
 export async function reapImages(
   deps: Deps,
@@ -13,6 +17,8 @@ export async function reapImages(
   host: RegisteredHost,
   signal: AbortSignal,
 ): Promise<void> {
+  await reapUnfinished(deps, host, signal);
+  await expireUploads(deps, access, host);
   const there = (await host.agent.listImages(deps.cloudId, { signal })).filter(
     (image) => image.cloudId === deps.cloudId,
   );
@@ -36,5 +42,33 @@ export async function reapImages(
         message: `Image ${id} on host ${host.name} belonged to nothing and was removed.`,
       }),
     );
+  }
+}
+
+/** What was being downloaded or sent for a row that is gone. */
+async function reapUnfinished(deps: Deps, { agent, name }: RegisteredHost, signal: AbortSignal): Promise<void> {
+  const ids = await agent.listUnfinishedImages(deps.cloudId, { signal });
+  if (ids.length === 0) return;
+  const owned = await deps.db.selectFrom('images').select('id').where('id', 'in', ids).execute();
+  for (const id of ids.filter((candidate) => !owned.some((row) => row.id === candidate))) {
+    await agent.deleteImage({ id, cloudId: deps.cloudId }, { signal });
+    deps.log.warn({ image: id, host: name }, 'removed what had come of an image that no row owns');
+  }
+}
+
+/** Nobody goes on sending them. */
+async function expireUploads({ db, clock }: Deps, access: SystemAccess, host: RegisteredHost): Promise<void> {
+  const stale = await db
+    .selectFrom('image_imports')
+    .select('image_id')
+    .where('operation_id', 'is', null)
+    .where('host_id', '=', host.id)
+    .where('touched_at', '<', new Date(clock.now().getTime() - abandonedMs))
+    .execute();
+  for (const { image_id } of stale) {
+    await inTransaction(db, async (tx) => {
+      const row = await tx.selectFrom('images').selectAll().where('id', '=', image_id).forUpdate().executeTakeFirst();
+      if (row?.state === 'pending') await giveUpUpload(tx, access, row);
+    });
   }
 }

@@ -8,6 +8,7 @@ import { VirgaError } from '@virga/contract/errors';
 import { type ImageId, isId } from '@virga/contract/ids';
 import type { BaseImage } from '../instances/root-disk.ts';
 import type { Storage } from '../storage.ts';
+import { stagedFolder } from './staging/staged-file.ts';
 
 export type StoredImage = ObservedImage & BaseImage;
 
@@ -62,8 +63,14 @@ export function observed({ path: _, ...image }: StoredImage): ObservedImage {
   return image;
 }
 
-export async function removeImage(storage: Storage, id: ImageId, cloudId: string): Promise<void> {
+export async function removeImage(
+  storage: Storage,
+  id: ImageId,
+  cloudId: string,
+  { keepStaged = false }: { keepStaged?: boolean } = {},
+): Promise<void> {
   await rm(unfinishedFolder(storage, id, cloudId), { recursive: true, force: true });
+  if (!keepStaged) await rm(stagedFolder(storage, { id, cloudId }), { recursive: true, force: true });
   const folder = imageFolder(storage, id);
   // The record first: without it the image counts as not there.
   await rm(join(folder, recordFile), { force: true });

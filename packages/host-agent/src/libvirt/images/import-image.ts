@@ -1,19 +1,18 @@
 // Brings an image into the host's store: opened once, judged by its header, copied, judged again as a whole, recorded,
 // named. Nothing is left of an image that is refused, nor of one that the storage has no room for.
 import { constants } from 'node:fs';
-import { chmod, chown, type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { DesiredImage } from '@virga/contract/agent/desired';
 import type { ObservedImage } from '@virga/contract/agent/observed';
 import { VirgaError } from '@virga/contract/errors';
-import { flushFolder, writeFileDurably } from '../../durable-file.ts';
+import { writeFileDurably } from '../../durable-file.ts';
 import type { AgentContext } from '../agent-context.ts';
-import { guestOwner } from '../host/guest-owner.ts';
 import { requireSpace, type Storage, storageError } from '../storage.ts';
 import { copyImage, SourceShrank } from './copy-image.ts';
-import { checkContent, checkHeader, type Reader, unusable } from './image-check.ts';
+import { checkHeader, unusable } from './image-check.ts';
 import {
   findImage,
   imageFile,
@@ -24,11 +23,10 @@ import {
   type StoredImage,
   unfinishedFolder,
 } from './image-store.ts';
+import { imageMode, settleImage } from './settle-image.ts';
+import { importStaged } from './staging/import-staged.ts';
 
-/** Readable by root and by the group that guests' QEMUs run as; written by nobody. */
-const imageMode = 0o440;
 const folderMode = 0o711;
-const nobody = 65_534;
 /** Left free for what else the host does. */
 const reserveBytes = 64 * 1024 * 1024;
 const blockBytes = 512;
@@ -45,8 +43,10 @@ export function importImage(context: AgentContext, desired: DesiredImage, call: 
       return observed(await keep(storage, present, desired));
     }
     const unfinished = unfinishedFolder(storage, desired.id, desired.cloudId);
+    const { source: from } = desired;
+    if (from.kind !== 'file') return importStaged(context, { ...desired, source: from }, call);
     try {
-      await using source = await openSource(desired.source.path);
+      await using source = await openSource(from.path);
       // A folder with that name but without a whole image in it is what a deletion left.
       await removeImage(storage, desired.id, desired.cloudId);
       return await bringIn(context, desired, source, unfinished, call);
@@ -74,7 +74,7 @@ async function bringIn(
   { onProgress, signal }: CallContext,
 ): Promise<ObservedImage> {
   const { storage, hook } = context;
-  const { id, cloudId, format } = desired;
+  const { id } = desired;
   const { size: sizeBytes, blocks } = await source.stat();
   const virtualSizeBytes = await checkHeader(source, desired, sizeBytes);
   await requireSpace(storage, Math.min(sizeBytes, blocks * blockBytes) + reserveBytes);
@@ -86,29 +86,7 @@ async function bringIn(
   const sha256 = await copyImage(source, path, { sizeBytes, onProgress: report, signal }).catch((error) => {
     throw error instanceof SourceShrank ? unusable('became shorter while it was copied', leaveAlone, error) : error;
   });
-  const reader = await giveToGuests(context, path);
-
-  await hook('check-image', id);
-  onProgress?.('checking the image', copyShare);
-  await using copy = await open(path, 'r');
-  // Once more: the source may have been changed between the look and the copy.
-  if ((await checkHeader(copy, desired, sizeBytes)) !== virtualSizeBytes) {
-    throw unusable('changed while it was copied', leaveAlone);
-  }
-  await checkContent(path, format, reader, signal);
-
-  await copy.datasync();
-  const { keepsake } = desired;
-  const record: ObservedImage = {
-    ...{ id, cloudId, virtualSizeBytes, fileSizeBytes: sizeBytes, format, sha256 },
-    ...(keepsake && { keepsake }),
-  };
-  await writeFileDurably(join(unfinished, recordFile), `${JSON.stringify(record)}\n`, imageMode);
-  await hook('name-image', id);
-  await rename(unfinished, imageFolder(storage, id));
-  await flushFolder(storage.imagesPath);
-  onProgress?.('the image is ready', 100);
-  return record;
+  return settleImage(context, desired, { unfinished, virtualSizeBytes, sizeBytes, sha256 }, { onProgress, signal });
 }
 
 /** Opens the file for good: whatever its name means later, this one is checked and copied. Waits for no pipe. */
@@ -122,15 +100,6 @@ async function openSource(path: string): Promise<FileHandle> {
   if ((await file.stat()).isFile()) return file;
   await file.close();
   throw unusable('is not a regular file', 'Give the path of a file, not of a folder, pipe or device.');
-}
-
-/** Lets guests' QEMUs read the image. @returns who may look at it for us; undefined: we are nobody special ourselves */
-async function giveToGuests(context: AgentContext, path: string): Promise<Reader> {
-  await chmod(path, imageMode);
-  if (process.getuid?.() !== 0) return undefined;
-  const { gid } = await guestOwner(context.hypervisor);
-  await chown(path, 0, gid);
-  return { uid: nobody, gid };
 }
 
 function percentReporter(message: string, totalBytes: number, share: number, onProgress: CallContext['onProgress']) {

@@ -1,0 +1,33 @@
+// The bytes of a request on their way to a handler. The handler may let go of them at any time without cutting off the caller,
+// who is to read the answer; a caller who breaks off ends them with an error.
+import type { IncomingMessage } from 'node:http';
+import { PassThrough, type Readable } from 'node:stream';
+import { VirgaError } from '@virga/contract/errors';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    takesContent?: boolean;
+  }
+}
+
+export function contentOf(request: IncomingMessage): Readable {
+  const content = new PassThrough();
+  request.pipe(content);
+  const broken = () => {
+    if (!request.complete) content.destroy(new Error('the caller broke off'));
+  };
+  request.once('error', broken);
+  request.once('close', broken);
+  // What nobody listens for any more is no fault of the process.
+  content.on('error', () => {});
+  return content;
+}
+
+/** @throws InvalidArgument the body was declared as something else, or there is none */
+export function requireContent(body: unknown): Readable {
+  if (body instanceof PassThrough) return body;
+  throw new VirgaError('InvalidArgument', {
+    detail: 'The request has no bytes, or does not declare them.',
+    action: 'Send them with content-type: application/octet-stream.',
+  });
+}
