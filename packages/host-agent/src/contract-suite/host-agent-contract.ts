@@ -2,6 +2,7 @@
 // and the one world that all tests share; each file owns its part of the contract.
 import { after, before, describe, it } from 'node:test';
 import { adoptionContract } from './adoption-contract.ts';
+import { backupContract } from './backup-contract.ts';
 import { buildingContract } from './building-contract.ts';
 import { consoleContract } from './console-contract.ts';
 import type { ContractTest } from './contract-test.ts';
@@ -86,6 +87,8 @@ const themes = {
   cpus: [cpuContract],
   /** How their disks are driven. */
   disks: [diskContract, poolContract],
+  /** How their disks are kept elsewhere, and brought back. */
+  backups: [backupContract],
 };
 type Theme = keyof typeof themes;
 const allThemes = Object.keys(themes) as Theme[];

@@ -11,6 +11,9 @@ export type Storage = {
   instancesPath: string;
   volumesPath: string;
   templatesPath: string;
+  /** What is under way of backups and restores. */
+  backupsPath: string;
+  poolsPath: string;
 };
 
 export type StorageSpace = { totalBytes: number; freeBytes: number };
@@ -32,6 +35,8 @@ export async function openStorage(path: string): Promise<Storage> {
     instancesPath: join(path, 'instances'),
     volumesPath: join(path, 'volumes'),
     templatesPath: join(path, 'templates'),
+    backupsPath: join(path, 'backups'),
+    poolsPath: join(path, 'pools'),
   };
   try {
     await mkdir(path, { recursive: true, mode: folderMode });
@@ -39,6 +44,8 @@ export async function openStorage(path: string): Promise<Storage> {
     await mkdir(storage.instancesPath, { recursive: true, mode: folderMode });
     await mkdir(storage.volumesPath, { recursive: true, mode: folderMode });
     await mkdir(storage.templatesPath, { recursive: true, mode: folderMode });
+    await mkdir(storage.backupsPath, { recursive: true, mode: folderMode });
+    await mkdir(storage.poolsPath, { recursive: true, mode: folderMode });
   } catch (error) {
     throw storageError(error, storage, 'make its folders');
   }
@@ -51,7 +58,7 @@ export async function storageSpace(storage: Pick<Storage, 'path'>): Promise<Stor
 }
 
 /** @throws StorageFull fewer than `neededBytes` are free */
-export async function requireSpace(storage: Storage, neededBytes: number): Promise<void> {
+export async function requireSpace(storage: Pick<Storage, 'path'>, neededBytes: number): Promise<void> {
   const { freeBytes } = await storageSpace(storage);
   if (freeBytes < neededBytes) throw storageFull(storage, freeBytes, neededBytes);
 }
@@ -59,7 +66,7 @@ export async function requireSpace(storage: Storage, neededBytes: number): Promi
 /**
  * True when files there can be opened past the page cache. Tried out, not looked up: it depends on file system and kernel.
  */
-export async function probeDirectIo(storage: Storage): Promise<boolean> {
+export async function probeDirectIo(storage: Pick<Storage, 'path'>): Promise<boolean> {
   const path = join(storage.path, directIoProbe);
   const { O_RDWR, O_CREAT, O_DIRECT } = constants;
   try {
@@ -75,7 +82,7 @@ export async function probeDirectIo(storage: Storage): Promise<boolean> {
 }
 
 /** What went wrong with a file of the storage, as an error of the registry; others pass through. */
-export function storageError(error: unknown, storage: Storage, what: string): unknown {
+export function storageError(error: unknown, storage: Pick<Storage, 'path'>, what: string): unknown {
   const { code } = error as NodeJS.ErrnoException;
   switch (code) {
     case 'ENOSPC':
@@ -100,7 +107,12 @@ export function storageError(error: unknown, storage: Storage, what: string): un
   }
 }
 
-export function storageFull(storage: Storage, freeBytes: number, neededBytes?: number, cause?: unknown): VirgaError {
+export function storageFull(
+  storage: Pick<Storage, 'path'>,
+  freeBytes: number,
+  neededBytes?: number,
+  cause?: unknown,
+): VirgaError {
   const needed = neededBytes === undefined ? '' : `, ${mebibytes(neededBytes)} are needed`;
   return new VirgaError('StorageFull', {
     detail: `The storage of the host is full: ${mebibytes(freeBytes)} are free in ${storage.path}${needed}.`,

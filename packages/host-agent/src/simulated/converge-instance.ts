@@ -8,6 +8,7 @@ import { takeOver } from './foreign-domains.ts';
 import { nameOf, type StoredDomain, type StoredFolder } from './host-records.ts';
 import { requireNoStranger, requireSpace } from './host-rules.ts';
 import { addLease, findNetwork, removeLease } from './network-leases.ts';
+import { takeFetched } from './simulated-backups.ts';
 import { convergeDevices, removeGoneLeases, requireVolumes } from './simulated-devices.ts';
 import { convergeDisc, requireDisc, requireFeatures } from './simulated-disc.ts';
 import { requireDrivers } from './simulated-disks.ts';
@@ -88,6 +89,7 @@ async function makeFiles({ host, desired, steps }: Work): Promise<void> {
     steps.undo.add('root disk', async () => change({ rootDiskBytes: null }));
     await steps.take('root-disk', 20, steps.timings.rootDiskMs, () => {
       requireSpace(host, freshFilesBytes);
+      if (rootDisk.restored) takeFetched(host, rootDisk.restored);
       change({ rootDiskBytes: freshFilesBytes, diskSizeBytes: rootDisk.sizeBytes });
     });
   }

@@ -116,7 +116,8 @@ export type StoredBoot = { count: number };
 /** True when there is something to boot in such a machine. */
 export function isBootable({ rootDisk, cdrom, bootOrder }: DesiredInstance): boolean {
   const hasDisc = (cdrom?.imageId ?? null) !== null;
-  return (rootDisk.imageId !== null && bootOrder.includes('disk')) || (hasDisc && bootOrder.includes('cdrom'));
+  const hasSystem = rootDisk.imageId !== null || rootDisk.restored !== undefined;
+  return (hasSystem && bootOrder.includes('disk')) || (hasDisc && bootOrder.includes('cdrom'));
 }
 
 /** A file of the host itself that is not as it was made with; null: it is gone. */

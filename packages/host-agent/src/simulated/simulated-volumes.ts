@@ -1,46 +1,64 @@
 // Volumes of a simulated host: made, grown, removed, told. The same refusals as on a real one.
-import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
+import type { DesiredVolume, ObservedVolume, VolumeToDelete } from '@virga/contract/agent/volumes';
 import { VirgaError } from '@virga/contract/errors';
 import type { VolumeId } from '@virga/contract/ids';
+import { recordOfVolume } from '../libvirt/volumes/volume-record.ts';
 import { volumeNotOurs, volumeOvertaken } from '../volume-conflicts.ts';
 import type { CallSteps } from './call-steps.ts';
 import { devicesOf, type StoredVolume } from './host-records.ts';
 import { requireSpace } from './host-rules.ts';
+import { takeFetched } from './simulated-backups.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+import { openSimulatedPool } from './simulated-pools.ts';
 
 /** What an empty disk takes. */
 const emptyDiskBytes = 256 * 1024;
 
 export async function applyVolume(
   host: SimulatedHost,
-  { mustExist, ...desired }: DesiredVolume,
+  desired: DesiredVolume,
   steps: CallSteps,
 ): Promise<ObservedVolume> {
   const { volumes } = host.store;
-  const present = volumes.get(desired.id);
-  if (present !== undefined && present.cloudId !== desired.cloudId) throw volumeNotOurs(desired.id);
+  const { id, cloudId, mustExist, pool, source } = desired;
+  if (pool) openSimulatedPool(host, pool);
+  const present = volumes.get(id);
+  if (present !== undefined && present.cloudId !== cloudId) throw volumeNotOurs(id);
   if (present !== undefined && present.generation > desired.generation)
     throw volumeOvertaken(present.generation, desired);
+  const record = recordOfVolume(desired);
   if (present === undefined) {
-    if (mustExist) throw gone(desired.id);
+    // What several hosts see is there for each of them.
+    const isShared = pool !== undefined && pool.place.driver !== 'directory';
+    if (mustExist && !isShared) throw gone(id);
+    const image = source && host.store.images.get(source.imageId);
+    if (source && image?.cloudId !== cloudId) throw noImage(source.imageId);
+    const fileBytes = firstBytes(desired, image?.fileSizeBytes);
+    const sizeBytes = Math.max(record.sizeBytes, image?.virtualSizeBytes ?? 0);
     await steps.take('volume', 20, steps.timings.rootDiskMs, () => {
-      requireSpace(host, emptyDiskBytes);
-      volumes.set(desired.id, { ...desired, fileBytes: emptyDiskBytes });
+      if (desired.restored) takeFetched(host, desired.restored);
+      if (!pool) requireSpace(host, fileBytes);
+      volumes.set(id, { ...record, sizeBytes, fileBytes });
     });
   } else {
-    if (present.fileBytes === null) throw gone(desired.id);
-    const sizeBytes = Math.max(present.sizeBytes, desired.sizeBytes);
-    const record = { ...desired, sizeBytes, fileBytes: present.fileBytes };
-    if (sizeBytes > present.sizeBytes) await steps.take('grow-volume', 50, 0, () => volumes.set(desired.id, record));
-    else volumes.set(desired.id, record);
+    if (present.fileBytes === null) throw gone(id);
+    const sizeBytes = Math.max(present.sizeBytes, record.sizeBytes);
+    const stored = { ...record, sizeBytes, fileBytes: present.fileBytes };
+    if (sizeBytes > present.sizeBytes) await steps.take('grow-volume', 50, 0, () => volumes.set(id, stored));
+    else volumes.set(id, stored);
   }
-  return observeVolume(volumes.get(desired.id)!);
+  return observeVolume(volumes.get(id)!);
+}
+
+function firstBytes({ preallocation = 'off', sizeBytes, source }: DesiredVolume, imageBytes = 0): number {
+  if (preallocation === 'falloc' || preallocation === 'full') return sizeBytes;
+  return emptyDiskBytes + (source?.clone === 'full' ? imageBytes : 0);
 }
 
 /** Removes a volume of this cloud. Nothing there is success. @throws InUse */
 export async function removeVolume(
   host: SimulatedHost,
-  { id, cloudId }: { id: VolumeId; cloudId: string },
+  { id, cloudId, wipe = 'none' }: VolumeToDelete,
   steps: CallSteps,
 ): Promise<void> {
   if (host.store.volumes.get(id)?.cloudId !== cloudId) return;
@@ -48,11 +66,12 @@ export async function removeVolume(
     .all()
     .find((domain) => devicesOf(domain).volumes.some((volume) => volume.id === id));
   if (holder !== undefined) throw inUse(id, holder.record.desired.domainName);
+  if (wipe !== 'none') await steps.take('wipe-volume', 20, 0, () => undefined);
   await steps.take('delete-volume', 50, 0, () => host.store.volumes.delete(id));
 }
 
 export function observeVolume({ fileBytes, ...volume }: StoredVolume): ObservedVolume {
-  return { ...volume, intact: fileBytes !== null };
+  return { format: 'qcow2', ...volume, usedBytes: fileBytes, intact: fileBytes !== null };
 }
 
 /** @throws HypervisorRefused it is not on this host, or has lost its disk */
@@ -69,3 +88,6 @@ const gone = (id: VolumeId) =>
 
 const inUse = (id: VolumeId, domainName: string) =>
   new VirgaError('InUse', { detail: `The domain ${domainName} has the volume ${id}.`, action: 'Take it out first.' });
+
+const noImage = (id: string) =>
+  new VirgaError('NotFound', { detail: `The image ${id} is not on this host.`, action: 'Choose another one.' });

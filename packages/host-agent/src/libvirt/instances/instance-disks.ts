@@ -7,6 +7,7 @@ import { partialPath } from '../../durable-file.ts';
 import { CommandFailed } from '../../run-command.ts';
 import type { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
+import { takeFetchedDisk } from '../backups/restore-folder.ts';
 import { rootBase } from '../disks/root-base.ts';
 import { requireSpace, storageError } from '../storage.ts';
 import { growDiskFile } from './disk-growth.ts';
@@ -82,6 +83,14 @@ export async function prepareDisk(
   if (hadDisk) return;
   await context.hook('root-disk', desired.id);
   undo.add('root disk', () => removeFile(rootDisk));
+  const { restored } = desired.rootDisk;
+  if (restored !== undefined) {
+    await named(context, 'put a restored disk in its place', async () => {
+      await takeFetchedDisk(context.storage, restored, rootDisk);
+      await growDiskFile(context, desired, signal);
+    });
+    return;
+  }
   const beforeRename = () => context.hook('root-disk-name', desired.id);
   await named(context, 'make the disk', () =>
     makeDisk(rootDisk, image, desired.rootDisk.sizeBytes, { signal, beforeRename }),

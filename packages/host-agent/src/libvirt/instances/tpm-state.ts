@@ -7,7 +7,9 @@ import type { DesiredInstance } from '@virga/contract/agent/desired';
 /** Where libvirt's system daemon keeps them. */
 const tpmStatesPath = '/var/lib/libvirt/swtpm';
 
+export const tpmStatePath = (uuid: string): string => join(tpmStatesPath, uuid);
+
 /** Of a domain that is off and is to have no TPM. Idempotent. */
 export async function eraseTpm({ uuid, tpm }: Pick<DesiredInstance, 'uuid' | 'tpm'>): Promise<void> {
-  if (!tpm) await rm(join(tpmStatesPath, uuid), { recursive: true, force: true });
+  if (!tpm) await rm(tpmStatePath(uuid), { recursive: true, force: true });
 }

@@ -1,113 +1,173 @@
 // Volumes of the host: made, grown, removed. A volume that was there and is gone is never made again, because an empty disk
 // would hide the loss. Whoever plugs a volume into a guest takes the same lock, so none is grown beneath a guest that starts.
+import { basename, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { CallContext } from '@virga/contract/agent/agent';
-import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
+import type { DesiredVolume, ObservedVolume, VolumeToDelete } from '@virga/contract/agent/volumes';
 import { VirgaError } from '@virga/contract/errors';
 import type { VolumeId } from '@virga/contract/ids';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { DomainRef } from '@virga/libvirt/protocol/objects';
-import { CommandFailed, runCommand } from '../../run-command.ts';
+import { CommandFailed } from '../../run-command.ts';
 import { volumeNotOurs, volumeOvertaken } from '../../volume-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
-import { activeFile } from '../disks/disk-layers.ts';
+import { takeFetchedDisk } from '../backups/restore-folder.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
-import { makeDisk } from '../instances/root-disk.ts';
-import { requireSpace, storageError } from '../storage.ts';
+import { requireStoredImage } from '../images/image-store.ts';
+import { driverOf } from '../pools/drivers.ts';
+import type { NewDisk, PoolDriver } from '../pools/pool-driver.ts';
+import { poolOf, requirePool } from '../pools/pools.ts';
+import { storageError } from '../storage.ts';
+import { childAt, childrenOf, parseXml } from '../xml.ts';
 import {
   createVolume,
+  findAnywhere,
+  findInPool,
   observeVolume,
-  readDiskSize,
   readVolume,
   removeVolume,
   updateRecord,
   volumeFile,
   volumeFolder,
 } from './volume-folder.ts';
+import { recordOfVolume, type VolumeRecord } from './volume-record.ts';
+import { forgetVolumeSecret, hasVolumeSecret, keepVolumeSecret } from './volume-secret.ts';
 
 /** An empty disk takes some hundred KiB. A host with less than this is full. */
 const smallestSpaceBytes = 16 * 1024 * 1024;
 
-export function applyVolume(
-  context: AgentContext,
-  { mustExist, ...record }: DesiredVolume,
-  { signal, onProgress }: CallContext,
-): Promise<ObservedVolume> {
-  const { storage, hook } = context;
-  const { id, cloudId } = record;
-  return context.locks.run(id, async () => {
-    const present = await readVolume(storage, id);
-    if (present !== undefined && present.cloudId !== cloudId) throw volumeNotOurs(id);
-    if (present !== undefined && present.generation > record.generation)
-      throw volumeOvertaken(present.generation, record);
-    try {
-      if (present === undefined) {
-        if (mustExist) throw volumeGone(id, volumeFile(storage, id));
-        await requireSpace(storage, smallestSpaceBytes);
-        onProgress?.('making the disk', 20);
-        await hook('volume', id);
-        await createVolume(storage, record, (path) =>
-          makeDisk(path, null, record.sizeBytes, { signal, beforeRename: () => hook('volume-name', id) }),
-        );
-      } else {
-        await grow(context, record, onProgress);
-        if (JSON.stringify(present) !== JSON.stringify(record)) await updateRecord(storage, record);
+export function applyVolume(context: AgentContext, desired: DesiredVolume, call: CallContext): Promise<ObservedVolume> {
+  const { storage } = context;
+  const { id, cloudId, mustExist, passphrase } = desired;
+  const record = recordOfVolume(desired);
+  // Whoever deletes an image takes the same lock as who makes something that may rest on it.
+  return context.locks.run(desired.source?.imageId ?? `${id} source`, () =>
+    context.locks.run(id, async () => {
+      const driver = await poolOf(context, desired.pool);
+      const present = (await readVolume(storage, id)) ?? (await findInPool(storage, driver, id));
+      if (present !== undefined && present.cloudId !== cloudId) throw volumeNotOurs(id);
+      if (present !== undefined && present.generation > record.generation)
+        throw volumeOvertaken(present.generation, record);
+      try {
+        if (present === undefined) {
+          if (mustExist) throw volumeGone(id, volumeFile(storage, id));
+          await make(context, driver, desired, record, call);
+        } else {
+          await driver.require();
+          await grow(context, driver, record, passphrase, call);
+          if (!isDeepStrictEqual(present, record)) await updateRecord(storage, record);
+        }
+        if (passphrase !== undefined) await keepVolumeSecret(context, id, passphrase);
+      } catch (error) {
+        throw await volumeError(driver, error, 'make a volume');
       }
-    } catch (error) {
-      throw await volumeError(context, error, 'make a volume');
-    }
-    return (await observeVolume(storage, id))!;
-  });
+      return (await observeVolume(storage, id))!;
+    }),
+  );
+}
+
+async function make(
+  context: AgentContext,
+  driver: PoolDriver,
+  { preallocation = 'off', passphrase, source, restored }: DesiredVolume,
+  record: VolumeRecord,
+  { signal, onProgress }: CallContext,
+): Promise<void> {
+  const { storage, hook } = context;
+  const { id, cloudId, sizeBytes, format = 'qcow2' } = record;
+  const image = source && (await requireStoredImage(storage, cloudId, source.imageId));
+  const takesAll = preallocation === 'falloc' || preallocation === 'full';
+  await driver.require();
+  await driver.requireSpace(smallestSpaceBytes + (takesAll ? sizeBytes : 0));
+  onProgress?.('making the disk', 20);
+  await hook('volume', id);
+  const disk: NewDisk = {
+    format,
+    sizeBytes,
+    preallocation,
+    passphrase,
+    ...(image && { source: { image, clone: source!.clone } }),
+  };
+  if (restored !== undefined) {
+    const taken = basename(volumeFile(storage, id));
+    await createVolume(storage, driver, record, (folder) => takeFetchedDisk(storage, restored, join(folder, taken)));
+    return;
+  }
+  await createVolume(storage, driver, record, (folder) =>
+    driver.makeDisk(folder, id, disk, { signal, beforeRename: () => hook('volume-name', id) }),
+  );
 }
 
 async function grow(
   context: AgentContext,
-  { id, sizeBytes }: Pick<DesiredVolume, 'id' | 'sizeBytes'>,
-  onProgress: CallContext['onProgress'],
+  driver: PoolDriver,
+  { id, sizeBytes, format = 'qcow2', encrypted = false }: VolumeRecord,
+  passphrase: string | undefined,
+  { signal, onProgress }: CallContext,
 ): Promise<void> {
   const { storage, hook, hypervisor } = context;
-  const present = await readDiskSize(storage, id);
+  const folder = volumeFolder(storage, id);
+  const present = await driver.sizeOf(folder, id);
   if (present === undefined) throw volumeGone(id, volumeFile(storage, id));
   if (present >= sizeBytes) return;
-  const file = await activeFile(volumeFile(storage, id));
   onProgress?.('growing the disk', 50);
   await hook('grow-volume', id);
   const [holder] = await hypervisor.ask(`look for who has ${id}`, (connection) =>
-    findHolders(connection, volumeFolder(storage, id), { active: true }),
+    findHolders(connection, id, { active: true }),
   );
   if (holder === undefined) {
-    await runCommand('qemu-img', ['resize', '-q', '-f', 'qcow2', file, String(sizeBytes)], { package: 'qemu-utils' });
+    await driver.grow(folder, { id, format, encrypted, passphrase }, sizeBytes, { signal });
   } else {
-    await hypervisor.act(`grow ${id}`, ({ domains }) => domains.blockResize(holder, file, sizeBytes));
+    await hypervisor.act(`grow ${id}`, async ({ domains }) =>
+      domains.blockResize(holder, targetOf(await domains.xml(holder), id), sizeBytes),
+    );
   }
 }
 
-/** Idempotent. @throws InUse a domain has it */
-export function deleteVolume(context: AgentContext, { id, cloudId }: { id: VolumeId; cloudId: string }): Promise<void> {
+/** Idempotent. @throws InUse a domain has it, here or on another host */
+export function deleteVolume(
+  context: AgentContext,
+  { id, cloudId, wipe = 'none' }: VolumeToDelete,
+  { signal, onProgress }: CallContext = {},
+): Promise<void> {
   const { storage, hook, hypervisor } = context;
   return context.locks.run(id, async () => {
-    const present = await readVolume(storage, id);
+    const present = await findAnywhere(storage, id);
     if (present !== undefined && present.cloudId !== cloudId) return;
+    const driver = await driverOf(storage, present?.poolId);
     if (present !== undefined) {
-      const [holder] = await hypervisor.ask(`look for who has ${id}`, (connection) =>
-        findHolders(connection, volumeFolder(storage, id)),
-      );
+      const [holder] = await hypervisor.ask(`look for who has ${id}`, (connection) => findHolders(connection, id));
       if (holder !== undefined) throw inUse(id, holder);
+      await driver.require();
+      if (await driver.isOpenElsewhere(volumeFolder(storage, id))) throw inUseElsewhere(id);
     }
-    await hook('delete-volume', id);
     try {
-      await removeVolume(storage, id, cloudId);
+      if (present !== undefined && wipe !== 'none') {
+        await hook('wipe-volume', id);
+        const told = (percent: number) => onProgress?.('overwriting the disk', Math.floor(percent * 0.9));
+        await driver.wipe(volumeFolder(storage, id), id, { signal, onProgress: told });
+      }
+      await hook('delete-volume', id);
+      await driver.removeDisk(id);
+      await removeVolume(storage, driver, id, cloudId);
+      if (present?.encrypted) await forgetVolumeSecret(context, id);
     } catch (error) {
       throw storageError(error, storage, 'remove a volume');
     }
   });
 }
 
-/** @throws HypervisorRefused the volume is not on this host, or has lost its disk */
+/** @throws HypervisorRefused the volume is not on this host, or has lost its disk | NotFound it has yet to be opened here */
 export async function requireVolume(
-  { storage }: AgentContext,
+  context: AgentContext,
   { cloudId }: { cloudId: string },
   id: VolumeId,
 ): Promise<void> {
+  const { storage } = context;
+  // One in a pool that several hosts see may have been made by another one.
+  const record = await findAnywhere(storage, id);
+  if (record?.poolId) await requirePool(context, record.poolId);
+  if (record?.encrypted && !(await hasVolumeSecret(context, id))) throw noPassphrase(id);
   const volume = await observeVolume(storage, id);
   if (volume?.cloudId !== cloudId || !volume.intact) throw volumeGone(id, volumeFile(storage, id));
 }
@@ -127,17 +187,18 @@ export async function withVolumes<T>(
   });
 }
 
-/** Domains that have a file of this folder as one of their disks, or below it. */
+/** Domains that have a volume as one of their disks, or below it. */
 async function findHolders(
   { domains }: Connection,
-  folder: string,
+  id: VolumeId,
   filter: { active?: true } = {},
 ): Promise<DomainRef[]> {
   const refs = await domains.list(filter);
   const holders = await Promise.all(
     refs.map(async (ref) => {
       try {
-        return (await domains.xml(ref)).includes(`'${folder}/`) ? [ref] : [];
+        const xml = await domains.xml(ref);
+        return xml.includes(`/${id}/`) || xml.includes(`/${id}'`) ? [ref] : [];
       } catch (error) {
         if (isLibvirtError(error, 'NO_DOMAIN')) return [];
         throw error;
@@ -147,10 +208,20 @@ async function findHolders(
   return holders.flat();
 }
 
-async function volumeError({ storage }: AgentContext, error: unknown, what: string): Promise<unknown> {
-  if (!(error instanceof CommandFailed)) return storageError(error, storage, what);
+/** Where a domain has the volume, such as vdc. */
+function targetOf(xml: string, id: VolumeId): string {
+  const devices = childrenOf(childAt(parseXml(xml), 'devices'), 'disk');
+  const disk = devices.find((one) => {
+    const { file = '', name = '' } = childAt(one, 'source')?.attributes ?? {};
+    return file.includes(`/${id}/`) || name.endsWith(`/${id}`);
+  });
+  return childAt(disk, 'target')?.attributes.dev ?? '';
+}
+
+async function volumeError(driver: PoolDriver, error: unknown, what: string): Promise<unknown> {
+  if (!(error instanceof CommandFailed)) return storageError(error, { path: driver.home }, what);
   // The program says why only in words. When the storage is full, that is why.
-  await requireSpace(storage, smallestSpaceBytes);
+  await driver.requireSpace(smallestSpaceBytes);
   return new VirgaError('HypervisorRefused', {
     detail: `The host could not ${what}: ${error.message}.`,
     action: 'See the log of the host agent.',
@@ -169,4 +240,16 @@ const inUse = (id: VolumeId, { name }: DomainRef) =>
   new VirgaError('InUse', {
     detail: `The domain ${name} has the volume ${id}.`,
     action: `Take it out first: virsh domblklist ${name}, virsh detach-disk ${name} TARGET --persistent`,
+  });
+
+const inUseElsewhere = (id: VolumeId) =>
+  new VirgaError('InUse', {
+    detail: `Another host has the disk of the volume ${id} open.`,
+    action: 'Stop what uses it there first.',
+  });
+
+const noPassphrase = (id: VolumeId) =>
+  new VirgaError('NotFound', {
+    detail: `libvirt has no passphrase of the volume ${id}: it forgets them when it ends.`,
+    action: 'It is given by the server; try again in a moment.',
   });

@@ -1,0 +1,49 @@
+// Waits until QEMU has pushed the disks of a backup. Tells how far it is, and gives it up when the storage runs out of room,
+// because a guest must not wait for a backup. Asks libvirt now and then; owns nothing.
+import type { CallContext } from '@virga/contract/agent/agent';
+import { VirgaError } from '@virga/contract/errors';
+import type { Connection } from '@virga/libvirt/connection/connect';
+import type { DomainRef } from '@virga/libvirt/protocol/objects';
+import type { AgentContext } from '../agent-context.ts';
+import { isLibvirtError } from '../hypervisor-errors.ts';
+import { storageFull, storageSpace } from '../storage.ts';
+
+const firstWaitMs = 20;
+const longestWaitMs = 1000;
+/** With less than this the guest's own writes might find no room. */
+const leastFreeBytes = 16 * 1024 * 1024;
+
+/** @throws StorageFull | HypervisorRefused it failed | the reason of the signal; then it goes on until it is given up */
+export async function awaitPush(
+  context: AgentContext,
+  ref: DomainRef,
+  { signal, onProgress }: CallContext,
+): Promise<void> {
+  const ask = <T>(work: (connection: Connection) => Promise<T>) =>
+    context.hypervisor.ask(`look at the backup of ${ref.name}`, work);
+  for (let waitMs = firstWaitMs; ; waitMs = Math.min(longestWaitMs, waitMs * 2)) {
+    signal?.throwIfAborted();
+    const job = await ask(({ domains }) => domains.jobStats(ref));
+    if (job.type === 'none' && !(await ask((connection) => hasBackup(connection, ref)))) break;
+    const { disk_processed: done = 0, disk_total: total = 0 } = job.parameters;
+    if (Number(total) > 0) onProgress?.('reading the disks', Math.floor((Number(done) / Number(total)) * 100));
+    const { freeBytes } = await storageSpace(context.storage);
+    if (freeBytes < leastFreeBytes) throw storageFull(context.storage, freeBytes);
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+  const { type, parameters } = await ask(({ domains }) => domains.jobStats(ref, { completed: true }));
+  if (type === 'completed' && parameters.success !== false) return;
+  throw new VirgaError('HypervisorRefused', {
+    detail: `QEMU could not read the disks of ${ref.name}${parameters.errmsg ? `: ${parameters.errmsg}` : '.'}`,
+    action: 'See /var/log/libvirt/qemu on the host, and whether the disks of the instance are sound.',
+  });
+}
+
+const hasBackup = ({ domains }: Connection, ref: DomainRef): Promise<boolean> =>
+  domains.backupXml(ref).then(
+    () => true,
+    (error) => {
+      if (isLibvirtError(error, 'NO_DOMAIN_BACKUP', 'OPERATION_INVALID')) return false;
+      throw error;
+    },
+  );

@@ -1,0 +1,83 @@
+// What a host keeps of a backup that is under way: a folder with what has been read of the disks, and how far it is. Owns
+// `backups/`. The folder says whose it is before anything else is in it, so what a crash leaves can be told and removed.
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FinishedBackup, FullReason, StoredDisk } from '@virga/contract/agent/backups';
+import { type BackupId, type InstanceId, isId, type RestoreId, type VolumeId } from '@virga/contract/ids';
+import { writeFileDurably } from '../../durable-file.ts';
+import type { Storage } from '../storage.ts';
+import type { DiskFile } from './open-disk.ts';
+
+/** A disk as it was read: a copy that is ours, or, of an instance that is off, the disk itself. */
+export type ReadDisk = {
+  id: VolumeId;
+  role: StoredDisk['role'];
+  /** Its place in the guest. */
+  target: string;
+  file: DiskFile;
+  /** Only what has changed is in it. */
+  changes: boolean;
+};
+
+export type TakenBackup = {
+  takenAt: string;
+  frozen: boolean;
+  fullReason: FullReason | null;
+  disks: ReadDisk[];
+  settings: string;
+};
+
+export type BackupState = {
+  cloudId: string;
+  instanceId: InstanceId;
+  /** `reading`: the domain may have a job that reads its disks. */
+  phase: 'reading' | 'read' | 'stored';
+  taken?: TakenBackup;
+  stored: StoredDisk[];
+  addedBytes: number;
+  result?: FinishedBackup;
+};
+
+/** QEMU writes what it reads of the disks there. */
+const folderMode = 0o711;
+const stateMode = 0o600;
+const stateFile = 'state.json';
+
+export const backupFolder = ({ backupsPath }: Storage, id: BackupId | RestoreId): string => join(backupsPath, id);
+
+export async function readState(storage: Storage, id: BackupId): Promise<BackupState | undefined> {
+  try {
+    return JSON.parse(await readFile(join(backupFolder(storage, id), stateFile), 'utf8')) as BackupState;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+export async function writeState(storage: Storage, id: BackupId, state: BackupState): Promise<void> {
+  const folder = backupFolder(storage, id);
+  await mkdir(folder, { recursive: true, mode: folderMode });
+  await writeFileDurably(join(folder, stateFile), `${JSON.stringify(state)}\n`, stateMode);
+}
+
+/** What was read of the disks goes; how far it is stays. */
+export async function removeReadDisks(storage: Storage, id: BackupId): Promise<void> {
+  const folder = backupFolder(storage, id);
+  const names = await readdir(folder).catch(() => []);
+  await Promise.all(names.filter((name) => name !== stateFile).map((name) => rm(join(folder, name), { force: true })));
+}
+
+/** Idempotent. The state goes last. */
+export async function removeBackupFolder(storage: Storage, id: BackupId): Promise<void> {
+  await removeReadDisks(storage, id);
+  await rm(backupFolder(storage, id), { recursive: true, force: true });
+}
+
+/** Of a cloud. */
+export async function listBackupFolders(storage: Storage, cloudId: string): Promise<BackupId[]> {
+  const found: BackupId[] = [];
+  for (const name of await readdir(storage.backupsPath)) {
+    if (isId('backup', name) && (await readState(storage, name))?.cloudId === cloudId) found.push(name);
+  }
+  return found;
+}

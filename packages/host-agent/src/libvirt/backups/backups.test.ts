@@ -1,0 +1,142 @@
+// Backups of a real domain into a real store, restored and compared byte for byte with what was written.
+import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, type TestContext, test } from 'node:test';
+import type { BackupStoreAccess } from '@virga/contract/agent/backups';
+import { newId } from '@virga/contract/ids';
+import { openTestHost, type TestHost } from '../testing/test-host.ts';
+import { checkpointName, dropCheckpoints } from './checkpoints.ts';
+import { BackupWorld, directoryStore, diskBytes, readDisk } from './testing/backup-world.ts';
+
+const mib = 1024 * 1024;
+
+let host: TestHost;
+let store: BackupStoreAccess;
+before(async () => {
+  host = await openTestHost(211);
+  store = directoryStore(host, join(host.storagePath, 'store'));
+  assert.deepEqual(await host.agent.openBackupStore(store), { created: true });
+  assert.deepEqual(await host.agent.openBackupStore(store), { created: false });
+});
+after(() => host.close());
+
+async function openWorld(t: TestContext): Promise<BackupWorld> {
+  const world = await BackupWorld.open(host, store);
+  t.after(() => world.close());
+  return world;
+}
+
+const off = { power: { state: 'stopped' as const, forceAt: new Date(0).toISOString() } };
+
+test('a full backup and two that rest on it are restored byte for byte, each as it was then', async (t) => {
+  const world = await openWorld(t);
+  await world.host.agent.applyInstance(world.instance);
+  await world.write(0, mib, 0x11);
+  await world.write(5 * mib, 2 * mib, 0x22);
+  const full = await world.backUp();
+  assert.equal(full.fullReason, 'first');
+  assert.equal(full.disks[0]?.dataBytes, 3 * mib, 'what is empty is not read');
+
+  await world.write(mib, mib, 0x33);
+  await world.discard(5 * mib, mib);
+  const second = await world.backUp();
+  assert.equal(second.fullReason, null);
+  assert.equal(second.disks[0]?.dataBytes, mib);
+
+  await world.write(diskBytes - 64 * 1024, 64 * 1024, 0x44);
+  await world.write(0, 64 * 1024, 0x55);
+  const third = await world.backUp();
+  assert.equal(third.disks[0]?.dataBytes, 128 * 1024);
+
+  for (const { backup, content } of world.made) assert.ok((await world.restored(backup.id)).equals(content), backup.id);
+  assert.ok(world.content.equals(world.made.at(-1)!.content));
+  const left = (await readdir(join(host.storagePath, 'backups'))).filter((name) => name !== 'restic');
+  assert.deepEqual(left, [], 'nothing is left on the host');
+  const settings = await world.host.agent.readBackupSettings(world.store, third.settingsSnapshotId);
+  assert.equal(settings.desired.id, world.instance.id);
+  assert.match(settings.xml, /<domain /);
+});
+
+test('what is recorded of changes outlives the end of the guest and of libvirt, and of the agent', async (t) => {
+  const world = await openWorld(t);
+  const { agent } = world.host;
+  await agent.applyInstance(world.instance);
+  await world.write(0, mib, 0x11);
+  await world.backUp();
+  await world.write(2 * mib, mib, 0x22);
+  await agent.applyInstance({ ...world.instance, ...off, generation: 2 });
+  const again = await world.host.openAgent();
+  await again.applyInstance({ ...world.instance, generation: 3 });
+  await world.write(4 * mib, mib, 0x33);
+  const second = await world.backUp({}, again);
+  assert.equal(second.fullReason, null);
+  assert.equal(second.disks[0]?.dataBytes, 2 * mib);
+  assert.ok((await world.restored(second.id)).equals(world.content));
+});
+
+test('where the chain is broken a backup has everything in it, and says why', async (t) => {
+  const world = await openWorld(t);
+  const { agent, outside } = world.host;
+  await agent.applyInstance(world.instance);
+  await world.write(0, mib, 0x11);
+  await world.backUp();
+
+  await t.test('after the guest was killed, which lost what was recorded', async () => {
+    await world.write(mib, mib, 0x22);
+    const pid = Number(await readFile(`/run/libvirt/qemu/${world.instance.domainName}.pid`, 'utf8'));
+    process.kill(pid, 'SIGKILL');
+    let isOff = false;
+    for (; !isOff; ) {
+      isOff = !(await outside.domains.isActive(await outside.domains.lookupByUuid(world.instance.uuid)));
+    }
+    await agent.applyInstance({ ...world.instance, generation: 2 });
+    await world.write(2 * mib, mib, 0x33);
+    const backup = await world.backUp();
+    assert.equal(backup.fullReason, 'chain-broken');
+    assert.ok((await world.restored(backup.id)).equals(world.content));
+  });
+  await t.test('when the parent is none that this host knows', async () => {
+    const parent = { id: newId('backup'), disks: world.made.at(-1)!.backup.disks };
+    assert.equal((await world.backUp({ parent })).fullReason, 'chain-broken');
+  });
+  await t.test('when the disk has another size', async () => {
+    const parent = { id: world.made.at(-1)!.backup.id, disks: [{ id: world.instance.rootDisk.id, sizeBytes: mib }] };
+    assert.equal((await world.backUp({ parent })).fullReason, 'disks-changed');
+  });
+  await t.test('and then they rest on each other again', async () => {
+    await world.write(3 * mib, mib, 0x44);
+    const backup = await world.backUp();
+    assert.equal(backup.fullReason, null);
+    assert.ok((await world.restored(backup.id)).equals(world.content));
+  });
+});
+
+test('an instance that is off is backed up; what is recorded goes on, until it is dropped', async (t) => {
+  const world = await openWorld(t);
+  const { agent, outside } = world.host;
+  const hypervisor = { act: (_: string, work: (connection: typeof outside) => unknown) => work(outside) };
+  const ref = () => outside.domains.lookupByUuid(world.instance.uuid);
+  const drop = async () =>
+    dropCheckpoints({ hypervisor } as unknown as Parameters<typeof dropCheckpoints>[0], await ref());
+  const names = async () => (await outside.domains.listCheckpoints(await ref())).map(({ name }) => name).sort();
+  await agent.applyInstance(world.instance);
+  await world.write(0, mib, 0x11);
+  const warm = await world.backUp();
+  await world.write(7 * mib, mib, 0x77);
+  await agent.applyInstance({ ...world.instance, ...off, generation: 2 });
+  const cold = await world.backUp();
+  assert.equal(cold.fullReason, 'off');
+  assert.ok((await world.restored(cold.id)).equals(world.content));
+  assert.deepEqual(await names(), [checkpointName(warm.id)]);
+  assert.equal(await drop(), 1);
+  assert.deepEqual(await names(), []);
+  assert.ok((await readDisk(await world.rootFile())).equals(world.content));
+
+  await agent.applyInstance({ ...world.instance, generation: 3 });
+  const running = await world.backUp({ parent: { id: warm.id, disks: warm.disks } });
+  assert.equal(running.fullReason, 'chain-broken');
+  assert.deepEqual(await names(), [checkpointName(running.id)]);
+  assert.equal(await drop(), 1);
+  assert.deepEqual(await names(), []);
+});

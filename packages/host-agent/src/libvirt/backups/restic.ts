@@ -1,0 +1,211 @@
+// restic, which keeps the stores: it cuts data into chunks, keeps each once, compresses, encrypts and checks them. Owns how it is
+// called. Its secrets are in no file and in no arguments: the password is in memory that only its process is handed, the keys of
+// S3 are in its environment. Fails with BackupStoreUnavailable: restic says only in words what is wrong, and nobody matches on it.
+import { once } from 'node:events';
+import { access, type FileHandle, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import type { BackupStoreAccess } from '@virga/contract/agent/backups';
+import { VirgaError } from '@virga/contract/errors';
+import { CommandFailed } from '../../run-command.ts';
+import { type OwnedProcess, startOwned } from './owned-process.ts';
+
+/** Memory of the machine, as a file system. */
+const memoryFolder = '/dev/shm';
+/** As restic is told which open file has the password: the one after the three that every program has. */
+const passwordPath = '/proc/self/fd/3';
+const hostName = 'virga';
+const bytesPerKib = 1024;
+
+export type Restic = {
+  process: OwnedProcess;
+  /** It has ended well, and nothing of it is left. @throws BackupStoreUnavailable | the reason of the signal */
+  ended: Promise<void>;
+};
+
+type Options = { signal?: AbortSignal | undefined; input?: boolean };
+
+/** @param cachePath what restic remembers of stores, encrypted as they are */
+export async function startRestic(
+  store: BackupStoreAccess,
+  cachePath: string,
+  args: readonly string[],
+  { signal, input = false }: Options = {},
+): Promise<Restic> {
+  const password = await nameless(store.password);
+  const folder = store.place.kind === 's3' && store.place.ca !== null ? await certificateFolder(store.place.ca) : null;
+  try {
+    const process = startOwned('restic', [...globalArgs(store, cachePath, folder), ...args], {
+      stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe', password.fd],
+      env: { HOME: cachePath, RESTIC_PROGRESS_FPS: '0.5', ...s3Environment(store) },
+      signal,
+      package: 'restic',
+    });
+    const ended = process.ended
+      .catch((error) => {
+        throw error instanceof CommandFailed ? unavailable(store, error) : error;
+      })
+      .finally(async () => {
+        await password.close();
+        if (folder !== null) await rm(folder, { recursive: true, force: true });
+      });
+    ended.catch(() => undefined);
+    return { process, ended };
+  } catch (error) {
+    await password.close();
+    throw error;
+  }
+}
+
+/** Runs restic to its end. @returns what it wrote to its standard output */
+export async function runRestic(
+  store: BackupStoreAccess,
+  cachePath: string,
+  args: readonly string[],
+  options: Pick<Options, 'signal'> = {},
+): Promise<string> {
+  const { process, ended } = await startRestic(store, cachePath, args, options);
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdout!) chunks.push(chunk as Buffer);
+  await ended;
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+export type Snapshot = { id: string; short_id: string; time: string; tags?: string[] };
+
+export async function listSnapshots(
+  store: BackupStoreAccess,
+  cachePath: string,
+  tags: readonly string[],
+  options?: Pick<Options, 'signal'>,
+): Promise<Snapshot[]> {
+  const filter = tags.length > 0 ? ['--tag', tags.join(',')] : [];
+  return JSON.parse(await runRestic(store, cachePath, ['snapshots', '--json', ...filter], options)) as Snapshot[];
+}
+
+type Summary = { message_type: string; snapshot_id: string; data_added: number };
+
+/**
+ * Puts a stream into the store as a file of a snapshot of its own. When the stream fails, nothing of it becomes a snapshot.
+ * @returns beginning of the id of the snapshot, and what the store did not have yet
+ */
+export async function storeStream(
+  store: BackupStoreAccess,
+  cachePath: string,
+  stream: AsyncIterable<Buffer>,
+  { name, tags, signal }: { name: string; tags: readonly string[]; signal?: AbortSignal | undefined },
+): Promise<{ shortId: string; addedBytes: number }> {
+  const args = ['backup', '--json', '--stdin', '--stdin-filename', name, '--host', hostName, '--tag', tags.join(',')];
+  const { process, ended } = await startRestic(store, cachePath, args, { signal, input: true });
+  const output = lastLine(process.stdout!);
+  try {
+    await feed(process.stdin!, stream);
+  } catch (error) {
+    // The end of its input would be the end of the file to it.
+    process.kill('SIGKILL');
+    await ended.catch(() => undefined);
+    if (isPipeError(error)) await ended;
+    throw error;
+  }
+  const line = await output;
+  await ended;
+  const summary = JSON.parse(line) as Summary;
+  return { shortId: summary.snapshot_id, addedBytes: summary.data_added };
+}
+
+/** Each time that restic is called it takes its time to open the store, so the whole ids of several snapshots are asked for at once. */
+export async function wholeIds(
+  store: BackupStoreAccess,
+  cachePath: string,
+  tags: readonly string[],
+  shortIds: readonly string[],
+  options?: Pick<Options, 'signal'>,
+): Promise<string[]> {
+  const found = await listSnapshots(store, cachePath, tags, options);
+  return shortIds.map((shortId) => {
+    const [id, another] = found.filter((snapshot) => snapshot.id.startsWith(shortId));
+    if (id === undefined || another !== undefined) throw new Error(`restic does not find its snapshot ${shortId}`);
+    return id.id;
+  });
+}
+
+/** What restic ended is told by its own end. */
+const isPipeError = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'EPIPE';
+
+async function feed(stdin: Writable, stream: AsyncIterable<Buffer>): Promise<void> {
+  let failure: Error | undefined;
+  stdin.on('error', (error) => {
+    failure = error;
+  });
+  const closed = once(stdin, 'close').catch(() => undefined);
+  for await (const chunk of stream) {
+    if (failure !== undefined) throw failure;
+    if (!stdin.write(chunk)) await Promise.race([once(stdin, 'drain'), closed]);
+    if (stdin.destroyed) throw Object.assign(new Error('restic reads no more'), { code: 'EPIPE' });
+  }
+  if (failure !== undefined) throw failure;
+  stdin.end();
+}
+
+async function lastLine(stdout: Readable): Promise<string> {
+  let text = '';
+  for await (const chunk of stdout.setEncoding('utf8')) {
+    text += chunk as string;
+    const complete = text.trimEnd().lastIndexOf('\n');
+    if (complete >= 0) text = text.slice(complete + 1);
+  }
+  return text.trim();
+}
+
+function globalArgs({ place, limitBytesPerSecond }: BackupStoreAccess, cachePath: string, caFolder: string | null) {
+  const repository =
+    place.kind === 'directory'
+      ? place.path
+      : `s3:${place.endpoint}/${[place.bucket, place.prefix].filter((part) => part !== '').join('/')}`;
+  const limit = limitBytesPerSecond === null ? null : String(Math.max(1, Math.ceil(limitBytesPerSecond / bytesPerKib)));
+  return [
+    ...['--repo', repository, '--password-file', passwordPath, '--cache-dir', join(cachePath, 'restic')],
+    ...(limit === null ? [] : ['--limit-upload', limit, '--limit-download', limit]),
+    ...(caFolder === null ? [] : ['--cacert', join(caFolder, 'ca.pem')]),
+    ...(place.kind === 's3' ? ['-o', 's3.bucket-lookup=path', '-o', `s3.region=${place.region}`] : []),
+  ];
+}
+
+const s3Environment = ({ s3Keys }: BackupStoreAccess): Record<string, string> =>
+  s3Keys === undefined ? {} : { AWS_ACCESS_KEY_ID: s3Keys.accessKeyId, AWS_SECRET_ACCESS_KEY: s3Keys.secretAccessKey };
+
+/** A file in memory that has no name any more: only who is handed it can read it. */
+async function nameless(content: string): Promise<FileHandle> {
+  const folder = await mkdtemp(join(await memory(), 'virga-'));
+  const file = await open(join(folder, 'p'), 'wx+', 0o400);
+  await rm(folder, { recursive: true });
+  await file.writeFile(content);
+  return file;
+}
+
+const memory = (): Promise<string> =>
+  access(memoryFolder).then(
+    () => memoryFolder,
+    () => tmpdir(),
+  );
+
+async function certificateFolder(ca: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'virga-ca-'));
+  await writeFile(join(folder, 'ca.pem'), ca);
+  return folder;
+}
+
+const unavailable = ({ place }: BackupStoreAccess, cause: CommandFailed) =>
+  new VirgaError('BackupStoreUnavailable', {
+    detail: `The backup store ${place.kind === 'directory' ? place.path : `${place.endpoint}/${place.bucket}`} cannot be worked with: ${lastSentence(cause)}`,
+    action: 'Look after the store: whether it is there, has room, and is opened by this password. It is tried again.',
+    cause,
+  });
+
+const lastSentence = ({ stderr, message }: CommandFailed): string =>
+  stderr
+    .trim()
+    .split('\n')
+    .filter((line) => line !== '')
+    .at(-1) ?? message;

@@ -1,0 +1,59 @@
+// Disks that were fetched from a store and wait to be taken, and disks that were replaced by such. A folder for each restore, beside
+// those of backups. It says whose it is before anything else is in it.
+import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { VirgaError } from '@virga/contract/errors';
+import type { RestoreId, VolumeId } from '@virga/contract/ids';
+import { flushFolder, writeFileDurably } from '../../durable-file.ts';
+import type { Storage } from '../storage.ts';
+import { backupFolder } from './backup-folder.ts';
+
+const folderMode = 0o700;
+const ownerMode = 0o600;
+const ownerFile = 'owner.json';
+
+export const fetchedDisk = (storage: Storage, id: RestoreId, disk: VolumeId): string =>
+  join(backupFolder(storage, id), `${disk}.qcow2`);
+/** What was in the place of a disk before. */
+export const replacedDisk = (storage: Storage, id: RestoreId, disk: VolumeId): string =>
+  join(backupFolder(storage, id), `replaced-${disk}.qcow2`);
+
+export async function openRestoreFolder(storage: Storage, id: RestoreId, cloudId: string): Promise<void> {
+  const folder = backupFolder(storage, id);
+  await mkdir(folder, { recursive: true, mode: folderMode });
+  await writeFileDurably(join(folder, ownerFile), `${JSON.stringify({ cloudId })}\n`, ownerMode);
+}
+
+/** Idempotent. Another cloud's stays. */
+export async function removeRestoreFolder(storage: Storage, id: RestoreId, cloudId: string): Promise<void> {
+  const folder = backupFolder(storage, id);
+  try {
+    const owner = JSON.parse(await readFile(join(folder, ownerFile), 'utf8')) as { cloudId: string };
+    if (owner.cloudId !== cloudId) return;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  await rm(folder, { recursive: true, force: true });
+}
+
+/**
+ * Gives a fetched disk its place, once.
+ * @throws NotFound it was not fetched, or has been taken
+ */
+export async function takeFetchedDisk(
+  storage: Storage,
+  { id, disk }: { id: RestoreId; disk: VolumeId },
+  path: string,
+): Promise<void> {
+  try {
+    await rename(fetchedDisk(storage, id, disk), path);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause;
+    throw new VirgaError('NotFound', {
+      detail: `The disk that was restored by ${id} is not on this host.`,
+      action: 'Restore the backup again.',
+      cause,
+    });
+  }
+  await flushFolder(join(path, '..'));
+}

@@ -1,0 +1,128 @@
+// Puts restored disks in the place of those that an instance has, and back. Owns the order of the renames, so that at every moment
+// each disk is in one place or the other, and a call that was cut short is gone on with. What rests on a disk that is replaced, such
+// as a snapshot, would be lost: then nothing is done.
+import { rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RestoreSwap } from '@virga/contract/agent/backups';
+import { VirgaError } from '@virga/contract/errors';
+import { flushFolder } from '../../durable-file.ts';
+import { runCommand } from '../../run-command.ts';
+import type { AgentContext } from '../agent-context.ts';
+import { readLayers } from '../disks/disk-layers.ts';
+import { lookAt } from '../instances/domain-lookup.ts';
+import { instanceFiles } from '../instances/instance-folder.ts';
+import { isOff } from '../instances/power.ts';
+import { volumeFile } from '../volumes/volume-folder.ts';
+import { dropCheckpoints } from './checkpoints.ts';
+import { exists } from './fetch-disk.ts';
+import { fetchedDisk, replacedDisk } from './restore-folder.ts';
+
+type ImageInfo = { 'virtual-size': number; 'backing-filename'?: string; 'backing-filename-format'?: string };
+
+export function swapDisks(context: AgentContext, restore: RestoreSwap): Promise<void> {
+  const { storage, hook } = context;
+  return context.locks.run(restore.instance.id, async () => {
+    await requireOff(context, restore);
+    for (const disk of restore.disks) await refuseSnapshots(context, restore, disk);
+    for (const disk of restore.disks) {
+      const place = placeOf(context, restore, disk);
+      const fetched = fetchedDisk(storage, restore.id, disk.fetched);
+      const replaced = replacedDisk(storage, restore.id, disk.id);
+      if (!(await exists(fetched))) {
+        if (await exists(replaced)) continue;
+        throw notFetched(restore);
+      }
+      if (!(await exists(replaced))) {
+        await adapt(fetched, place);
+        await hook('restore-set-aside', restore.id);
+        await rename(place, replaced);
+      }
+      await hook('restore-put', restore.id);
+      await rename(fetched, place);
+      await flushFolder(join(place, '..'));
+    }
+    await dropRecords(context, restore);
+  });
+}
+
+export function swapDisksBack(context: AgentContext, restore: RestoreSwap): Promise<void> {
+  const { storage } = context;
+  return context.locks.run(restore.instance.id, async () => {
+    for (const disk of restore.disks) {
+      const replaced = replacedDisk(storage, restore.id, disk.id);
+      if (!(await exists(replaced))) continue;
+      await requireOff(context, restore);
+      await rename(replaced, placeOf(context, restore, disk));
+    }
+    await dropRecords(context, restore);
+  });
+}
+
+function placeOf({ storage }: AgentContext, { instance }: RestoreSwap, disk: RestoreSwap['disks'][number]): string {
+  return disk.role === 'root' ? instanceFiles(storage, instance.id).rootDisk : volumeFile(storage, disk.id);
+}
+
+/** As large as the disk that it replaces, if that has grown, and resting on the same, of which nothing shows through. */
+async function adapt(fetched: string, place: string): Promise<void> {
+  const [now, before] = await Promise.all([infoOf(fetched), infoOf(place)]);
+  if (now['virtual-size'] < before['virtual-size']) {
+    await runCommand('qemu-img', ['resize', '-q', '-f', 'qcow2', fetched, String(before['virtual-size'])], {
+      package: 'qemu-utils',
+    });
+  }
+  const { 'backing-filename': base, 'backing-filename-format': format } = before;
+  if (base === undefined) return;
+  const args = ['rebase', '-u', '-f', 'qcow2', '-F', format ?? 'qcow2', '-b', base, fetched];
+  await runCommand('qemu-img', args, { package: 'qemu-utils' });
+}
+
+async function infoOf(path: string): Promise<ImageInfo> {
+  const args = ['info', '--output=json', '-f', 'qcow2', path];
+  return JSON.parse(await runCommand('qemu-img', args, { package: 'qemu-utils' })) as ImageInfo;
+}
+
+async function requireOff(context: AgentContext, { instance, cloudId }: RestoreSwap): Promise<void> {
+  const domain = await context.hypervisor.ask(`look at ${instance.id}`, (connection) =>
+    lookAt(connection, instance.uuid),
+  );
+  if (domain === undefined) return;
+  const { record } = domain;
+  if (record?.cloudId !== cloudId) {
+    throw new VirgaError('Conflict', {
+      detail: `The domain ${domain.ref.name} is another cloud's.`,
+      action: 'Restore the backup as a new instance.',
+    });
+  }
+  if (isOff({ ...domain, record }) && !domain.hasSavedMemory) return;
+  throw new VirgaError('Conflict', {
+    detail: `${domain.ref.name} is on, or its memory is saved: its disks cannot be replaced.`,
+    action: 'Stop it first, or restore the backup as a new instance.',
+  });
+}
+
+async function refuseSnapshots(
+  context: AgentContext,
+  restore: RestoreSwap,
+  disk: RestoreSwap['disks'][number],
+): Promise<void> {
+  const place = placeOf(context, restore, disk);
+  if ((await readLayers(place)).length === 1) return;
+  throw new VirgaError('Conflict', {
+    detail: `There are snapshots of the disk ${disk.id}, which would be lost.`,
+    action: 'Delete them first, or restore the backup as a new instance.',
+  });
+}
+
+/** What was recorded of the disks that were there. */
+async function dropRecords(context: AgentContext, { instance }: RestoreSwap): Promise<void> {
+  const domain = await context.hypervisor.ask(`look at ${instance.id}`, (connection) =>
+    lookAt(connection, instance.uuid),
+  );
+  if (domain !== undefined) await dropCheckpoints(context, domain.ref);
+}
+
+const notFetched = ({ id }: RestoreSwap) =>
+  new VirgaError('NotFound', {
+    detail: `The disks of ${id} are not on this host.`,
+    action: 'Restore the backup again.',
+  });
