@@ -2,7 +2,7 @@
 // where is read from the host's kernel when it is asked for, and kept nowhere.
 import { type Static, Type } from 'typebox';
 import { Check } from 'typebox/value';
-import { IdSchema } from '../ids.ts';
+import { IdSchema, type InstanceId } from '../ids.ts';
 import type { CallContext } from './call-context.ts';
 
 const CpuNumbers = Type.Array(Type.Integer({ minimum: 0 }));
@@ -68,6 +68,13 @@ export const HostCpuMap = Type.Object({
 });
 export type HostCpuMap = Static<typeof HostCpuMap>;
 
+/** What somebody else had changed of how a guest runs. */
+export type CpuDrift = {
+  id: InstanceId;
+  /** As people say it, such as: vCPU 0 could run on CPU 1 instead of 0-1. */
+  changes: string[];
+};
+
 export interface CpuKeeping {
   /**
    * Divides the CPUs of the host. Guests that run, and share, leave those that are reserved or dedicated, without a restart;
@@ -75,6 +82,13 @@ export interface CpuKeeping {
    * @throws HostUnavailable
    */
   applyCpuPools(cloudId: string, pools: DesiredCpuPools, context?: CallContext): Promise<void>;
+  /**
+   * Sets right where the threads of guests that are on may run, and how their time is weighed and capped, when somebody else
+   * has changed that. An instance whose overlay, or own definition, says something of that is left as it is.
+   * @returns what was set right; nothing of an instance that was as it should be
+   * @throws HostUnavailable
+   */
+  keepCpus(cloudId: string, context?: CallContext): Promise<CpuDrift[]>;
   /** Every guest thread and where it may run, looked at for `sampleMs`. @throws HostUnavailable */
   cpuMap(sampleMs: number, context?: CallContext): Promise<HostCpuMap>;
   /** The CPU that this host could give a guest, as libvirt describes it: XML `<cpu>`. @throws HostUnavailable */

@@ -1,6 +1,7 @@
 // All that a host has of any cloud, with what the control plane had it keep: enough to rebuild a lost database from.
 import type { InstanceId, NetworkId } from '../ids.ts';
 import type { DesiredInstance } from './desired.ts';
+import type { HostKeepsake } from './host-keepsake.ts';
 import type { ObservedImage, ObservedInstance } from './observed.ts';
 import type { ObservedVolume } from './volumes.ts';
 
@@ -34,4 +35,6 @@ export type Inventory = {
   images: ObservedImage[];
   volumes: ObservedVolume[];
   released: ReleasedFiles[];
+  /** What it was given to keep of itself, and of the cloud. */
+  keepsakes: HostKeepsake[];
 };

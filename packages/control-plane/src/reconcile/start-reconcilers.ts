@@ -88,6 +88,10 @@ async function act(deps: Deps): Promise<Acting> {
       host?.cpuPools.wake();
       host?.keeper.wake();
     }),
+    // Without an id it is of every host.
+    deps.notifications.subscribe('keepsakes', (id) => {
+      for (const host of hosts.values()) if (id === '' || id === host.id) host.keeper.wake();
+    }),
     deps.notifications.subscribe('tunings', (id) => {
       const host = hosts.get(id as HostId);
       host?.tuning.wake();
@@ -175,7 +179,11 @@ function actOn(
       for (const image of [row.image_id, row.cdrom_image_id]) {
         if (image !== null) await provideImage(deps, host, image, callSignal);
       }
-      await volumes.provide(host, row.volumes.map(({ id }) => id), callSignal);
+      await volumes.provide(
+        host,
+        row.volumes.map(({ id }) => id),
+        callSignal,
+      );
       for (const { networkId } of row.nics) await networks.provide(host, networkId, callSignal);
     },
   });

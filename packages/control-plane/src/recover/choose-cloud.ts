@@ -10,9 +10,10 @@ export function chooseCloud(
   wanted?: string,
 ): { cloudId: string; parts: CloudPart[] } {
   const counts = new Map<string, number>();
-  for (const { instances, networks, images, volumes } of inventories) {
+  for (const { instances, networks, images, volumes, keepsakes } of inventories) {
     for (const { desired } of instances) counts.set(desired.cloudId, (counts.get(desired.cloudId) ?? 0) + 1);
-    for (const { cloudId } of [...networks, ...images, ...volumes]) counts.set(cloudId, counts.get(cloudId) ?? 0);
+    for (const { cloudId } of [...networks, ...images, ...volumes, ...keepsakes])
+      counts.set(cloudId, counts.get(cloudId) ?? 0);
   }
   const cloudId = wanted ?? (counts.size === 1 ? [...counts.keys()][0] : undefined);
   if (cloudId === undefined && counts.size > 1) {
@@ -30,12 +31,13 @@ export function chooseCloud(
     });
   }
   const isIts = (item: { cloudId: string }) => item.cloudId === cloudId;
-  const parts = inventories.map(({ instances, networks, images, volumes, released }) => ({
+  const parts = inventories.map(({ instances, networks, images, volumes, released, keepsakes }) => ({
     instances: instances.filter(({ desired }) => isIts(desired)),
     networks: networks.filter(isIts),
     images: images.filter(isIts),
     volumes: volumes.filter(isIts),
     released: released.filter(isIts),
+    keepsakes: keepsakes.filter(isIts),
   }));
   return { cloudId, parts };
 }

@@ -1,31 +1,41 @@
 // A database that was lost, and what its hosts bring back: every column but those that no host can know.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { createTemporaryDatabase, type TemporaryDatabase } from '@virga/testing/temporary-database';
+import { until } from '@virga/testing/until';
 import { allowVolatileWriteback } from '../modules/hosts/host-disks.ts';
 import { listHosts } from '../modules/hosts/host-operations.ts';
+import { tuneHost } from '../modules/hosts/host-tuning-operations.ts';
+import { createInstanceType } from '../modules/hosts/instance-type-operations.ts';
+import { updateHost } from '../modules/hosts/update-host.ts';
 import { adoptInstance } from '../modules/instances/adopt-instance.ts';
 import { attachVolume } from '../modules/instances/attach-volume.ts';
 import { changeCpu } from '../modules/instances/change-cpu.ts';
 import { getInstance, stopInstance } from '../modules/instances/instance-operations.ts';
 import { releaseInstance } from '../modules/instances/release-instance.ts';
 import { resizeInstance } from '../modules/instances/resize-instance.ts';
+import { createSchedule } from '../modules/instances/schedule-operations.ts';
 import { updateInstance } from '../modules/instances/update-instance.ts';
 import { listNetworks } from '../modules/networks/network-operations.ts';
-import { createVolume } from '../modules/volumes/volume-operations.ts';
+import { setCpuBaseline } from '../modules/placement/cpu-baseline.ts';
+import { reserveCpus } from '../modules/placement/cpu-pools.ts';
+import { createVolume } from '../modules/volumes/create-volume.ts';
 import { openStore, type Store } from '../store/database.ts';
+import { hostKeepsakeOf } from './host-keepsake.ts';
 import { recoverCloud } from './recover-cloud.ts';
 
 let cloud: SimulatedCloud;
 let database: TemporaryDatabase;
+let isStopped = false;
 before(async () => {
   cloud = await SimulatedCloud.start();
   await cloud.prepare();
   database = await createTemporaryDatabase();
 });
 after(async () => {
-  await cloud.startAgain();
+  if (isStopped) await cloud.startAgain();
   await cloud.close();
   await database.drop();
 });
@@ -66,8 +76,22 @@ async function everyRow({ db }: Store) {
       .where('released_at', 'is', null)
       .orderBy('address')
       .execute(),
-    allowed: await db.selectFrom('host_volatile_writeback').select(['host_id', 'device_key']).execute(),
-    promised: await db.selectFrom('hosts').select(['id', 'name', 'allocated_vcpus', 'allocated_memory_mib']).execute(),
+    allowed: await db.selectFrom('host_volatile_writeback').selectAll().execute(),
+    promised: await db
+      .selectFrom('hosts')
+      .select(['id', 'name', 'allocated_vcpus', 'allocated_memory_mib', 'reserved_cpus'])
+      .select(['vcpu_overcommit', 'memory_overcommit', 'memory_floor_mib', 'ksm_scope'])
+      .execute(),
+    tuned: await db
+      .selectFrom('host_tunings')
+      .select(['host_id', 'generation', 'converged_generation', 'desired', 'settled'])
+      .execute(),
+    schedules: await db
+      .selectFrom('instance_schedules')
+      .select(['id', 'instance_id', 'action', 'cron', 'time_zone', 'user_name'])
+      .execute(),
+    types: await db.selectFrom('instance_types').selectAll().orderBy('name').execute(),
+    settings: await db.selectFrom('settings').selectAll().orderBy('key').execute(),
   };
 }
 
@@ -95,6 +119,15 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
   await cloud.succeeded(
     (await changeCpu(deps, operator, running.id, { policy: 'dedicated', shares: 200 })).operationId,
   );
+  await createSchedule(deps, operator, running.id, { action: 'stop', cron: '0 0 29 2 *', timeZone: 'Europe/Berlin' });
+  await updateHost(deps, administrator, hostId, { vcpuOvercommit: 6, memoryFloorMib: 100, ksmScope: 'host' });
+  await reserveCpus(deps.db, administrator, hostId, [0]);
+  await setCpuBaseline(deps, administrator, 'baseline');
+  const type = { name: 'odd', vcpus: 3, memoryMib: 777, diskGib: 2, cpuPolicy: 'dedicated' } as const;
+  await createInstanceType(deps.db, administrator, type);
+  await cloud.succeeded(
+    (await tuneHost(deps, administrator, hostId, { profile: 'density', overrides: { swappiness: 7 } })).operationId,
+  );
   cloud.host().keepMemory(true, running.id);
   await cloud.succeeded((await resizeInstance(deps, operator, running.id, { memoryMib: 128 })).operationId);
   await assert.rejects(releaseInstance(deps, operator, running.id), { code: 'Conflict', detail: /volumes attached/ });
@@ -107,7 +140,12 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
   const shown = await Promise.all([running, off, adopted.instance].map(({ id }) => cloud.instance(id)));
   const networks = await listNetworks(deps.db, operator, {});
   const rows = await everyRow(deps as unknown as Store);
+  await until('the host has been given what it is to keep', async () => {
+    const [kept] = (await cloud.host().inventory()).keepsakes;
+    return isDeepStrictEqual(kept?.keepsake, await hostKeepsakeOf(deps.db, hostId));
+  });
   await cloud.stop();
+  isStopped = true;
 
   const seen = await recover({ dryRun: true });
   assert.deepEqual(seen.counts, { projects: 1, hosts: 1, networks: 1, images: 1, volumes: 1, instances: 3 });

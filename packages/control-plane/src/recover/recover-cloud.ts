@@ -20,6 +20,7 @@ import { inTransaction, openStore, type Tx } from '../store/database.ts';
 import { migrate } from '../store/migrate.ts';
 import { type CloudPart, chooseCloud } from './choose-cloud.ts';
 import { recoverCpus } from './recovered-cpus.ts';
+import { hostColumns, keptHostOf, recoverCloudSettings, recoverHost } from './recovered-hosts.ts';
 import { recoverReleased } from './recovered-releases.ts';
 import { hostOf, imageRow, instanceRow, keptOf, networkRow, schedulesOf } from './recovered-rows.ts';
 import { recoverAllowances, recoverAttachments, recoverVolumes } from './recovered-volumes.ts';
@@ -96,16 +97,18 @@ async function emptyTables(tx: Tx): Promise<void> {
   await sql`truncate settings, projects, users, hosts, instance_types cascade`.execute(tx);
 }
 
-/** As the cloud knew the host, if an instance on it says so. */
-function idOf({ instances }: CloudPart, name: string): HostId {
-  return instances.map(hostOf).find((host) => host?.name === name)?.id ?? newId('host');
+/** As the cloud knew the host, if it or an instance on it says so. */
+function idOf(part: CloudPart, name: string): HostId {
+  const known = [keptHostOf(part)?.host, ...part.instances.map(hostOf)];
+  return known.find((host) => host?.name === name)?.id ?? newId('host');
 }
 
 async function write(tx: Tx, cloudId: string, hosts: HostPart[], leftAlone: string[]): Promise<Recovered['counts']> {
   const access = systemAccess('recover');
   await sql`insert into settings (key, value) values (${cloudIdKey}, ${cloudId})
     on conflict (key) do update set value = excluded.value`.execute(tx);
-  for (const type of defaultInstanceTypes) {
+  const types = (await recoverCloudSettings(tx, hosts)) ? [] : defaultInstanceTypes;
+  for (const type of types) {
     const there = await tx.selectFrom('instance_types').select('name').where('name', '=', type.name).executeTakeFirst();
     if (!there) await insertInstanceType(tx, access, type);
   }
@@ -145,10 +148,12 @@ async function write(tx: Tx, cloudId: string, hosts: HostPart[], leftAlone: stri
         state_action: null,
         facts: null,
         last_seen_at: null,
+        ...hostColumns(host),
       })
       .execute();
     volumes += await recoverVolumes(tx, host, leftAlone);
     await recoverAllowances(tx, host);
+    await recoverHost(tx, host);
     for (const found of host.instances) {
       if (!keptOf(found.desired.keepsake)) {
         leftAlone.push(`Domain ${found.desired.domainName} on ${host.name} does not say enough; it goes on as it is.`);

@@ -79,7 +79,7 @@ export function imageRow({ keepsake, virtualSizeBytes, fileSizeBytes, sha256 }: 
 }
 
 /** JSON columns take text: an array would be taken for one of PostgreSQL's. */
-function writable(row: Record<string, unknown>): Record<string, unknown> {
+export function writable(row: Record<string, unknown>): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(row).map(([name, value]) => [
       name,

@@ -14,6 +14,7 @@ const channels = [
   'hosts',
   'imports',
   'tunings',
+  'keepsakes',
   'operations',
   'workflows',
   'benchmarks',

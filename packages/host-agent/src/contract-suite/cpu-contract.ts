@@ -2,7 +2,8 @@
 // told as the kernel of the host has it. The host has at least two CPUs.
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
-import type { DesiredCpuPools, GuestThreads } from '@virga/contract/agent/cpu-map';
+import { formatCpuList } from '@virga/contract/agent/cpu-list';
+import type { CpuDrift, DesiredCpuPools, GuestThreads } from '@virga/contract/agent/cpu-map';
 import type { CpuTuning, DesiredInstance } from '@virga/contract/agent/desired';
 import { instanceDefaults } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
@@ -143,6 +144,38 @@ export function cpuContract(test: ContractTest): void {
     assert.equal(third.cap, 0);
     assert.ok(third.shares === 0 || third.shares * 2 === first.shares, 'what every guest has');
     assert.equal(await world.bootCount(desired), 1);
+  });
+
+  test('what somebody makes of where a guest runs, or of its weight, is set right and told once', async (world, t) => {
+    const { agent, cloudId, harness } = world;
+    const [first, second, all] = await cpusOf(world);
+    await divide(world, t, { ...whole, dedicated: [second] });
+    const own = await world.launched(t, world.instance(t, { cpu: dedicated(second) }));
+    const other = await world.launched(t, world.instance(t, { cpu: { ...shared, shares: 200 } }));
+    assert.deepEqual(await agent.keepCpus(cloudId), [], 'nobody has changed anything');
+    const isTold = (found: CpuDrift[], { id }: DesiredInstance, ...patterns: RegExp[]) => {
+      const changes = found.find((drift) => drift.id === id)?.changes.join('; ') ?? '';
+      for (const pattern of patterns) assert.match(changes, pattern);
+    };
+    const others = all.filter((cpu) => cpu !== second);
+
+    await harness.virsh.pin(own, first);
+    await harness.virsh.pin(other, second);
+    assert.deepEqual((await placesOf(world, other)).vcpus, [[second]]);
+    const moved = await agent.keepCpus(cloudId);
+    assert.equal(moved.length, 2);
+    isTold(moved, own, new RegExp(`vCPU 0 could run on CPU ${first} instead of ${second}`));
+    isTold(moved, other, new RegExp(`vCPU 0 could run on CPU ${second} instead of ${formatCpuList(others)}`));
+    assert.deepEqual(await placesOf(world, own), { vcpus: [[second]], emulator: others });
+    assert.deepEqual(await placesOf(world, other), { vcpus: [others], emulator: others });
+
+    await harness.virsh.weigh(other, 30);
+    const weighed = await agent.keepCpus(cloudId);
+    isTold(weighed, other, /had [36]00 shares instead of 200/, /capped at 30 % instead of not at all/);
+    assert.equal(weighed.length, 1);
+    assert.deepEqual(await agent.keepCpus(cloudId), []);
+    assert.doesNotMatch(await agent.domainXml(other.id), /<quota>30000/);
+    assert.deepEqual([await world.bootCount(own), await world.bootCount(other)], [1, 1]);
   });
 
   test('tells each thread of a guest, and each CPU', async (world, t) => {

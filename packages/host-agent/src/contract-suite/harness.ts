@@ -45,6 +45,10 @@ export type Harness = {
     edit(target: Target, edit: (xml: string) => string): Promise<void>;
     /** `virsh attach-device --config` of a watchdog, which libvirt makes no event of. */
     attachWatchdog(target: Target): Promise<void>;
+    /** `virsh vcpupin --live` of its first vCPU, and `emulatorpin --live`. */
+    pin(target: Target, cpu: number): Promise<void>;
+    /** `virsh schedinfo --live`: thrice the weight of others, and that much of a CPU. */
+    weigh(target: Target, capPercent: number): Promise<void>;
     startForeign(name: string): Promise<void>;
     /** What was released goes: domain, and what is left of its files. */
     removeReleased(target: Target): Promise<void>;

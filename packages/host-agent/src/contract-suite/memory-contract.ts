@@ -1,6 +1,6 @@
 // Where the memory of a host is, whose pages its kernel may merge, huge pages, and guests that lend memory.
 import assert from 'node:assert/strict';
-import type { DesiredInstance } from '@virga/contract/agent/desired';
+import { type DesiredInstance, instanceDefaults } from '@virga/contract/agent/desired';
 import type { GuestMemory } from '@virga/contract/agent/host-memory';
 import { type ContractTest, rejectsWith } from './contract-test.ts';
 import { type ContractWorld, stopped } from './contract-world.ts';
@@ -47,6 +47,24 @@ export function memoryContract(test: ContractTest): void {
     const desired = world.instance(t, { memoryBacking, memoryMib: large, maxMemoryMib: large });
     await rejectsWith('NoCapacity', world.agent.applyInstance(desired));
     assert.equal(await world.observed(desired), undefined);
+  });
+
+  test('says of which node huge pages are missing, when the guest is bound to its memory', async (world, t) => {
+    const { numaNodes } = await world.agent.facts();
+    const node = numaNodes[0]!.id;
+    const size = 1024 * 1024;
+    const launch = (policy: 'numa' | 'shared') => {
+      const memoryBacking = { hugePageKib: 2048 as const, mergeable: false };
+      const cpu = { ...instanceDefaults.cpu, hostCpus: [], policy, node };
+      return world.agent.applyInstance(
+        world.instance(t, { memoryBacking, memoryMib: size, maxMemoryMib: size, cpu } as Partial<DesiredInstance>),
+      );
+    };
+    await assert.rejects(launch('numa'), { code: 'NoCapacity', detail: new RegExp(`in NUMA node ${node};`) });
+    await assert.rejects(launch('shared'), {
+      code: 'NoCapacity',
+      detail: /^The host has \d+ free huge pages of 2 MiB;/,
+    });
   });
 
   test('asks a guest to lend memory, which changes nothing of what it is to have', async (world, t) => {

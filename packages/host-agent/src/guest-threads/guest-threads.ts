@@ -15,6 +15,25 @@ export async function pidOf(system: HostSystem, domainName: string): Promise<num
   return pid > 0 ? pid : undefined;
 }
 
+/** Where the threads of a process may run, in one read each. */
+export async function threadPlaces(
+  system: HostSystem,
+  pid: number,
+): Promise<Pick<ThreadSample, 'tid' | 'name' | 'allowedCpus'>[]> {
+  const tids = (await system.list(`/proc/${pid}/task`)).map(Number);
+  const found = await Promise.all(
+    tids.map(async (tid) => {
+      const status = (await system.read(`/proc/${pid}/task/${tid}/status`)) ?? '';
+      const name = /^Name:\s(.*)$/m.exec(status)?.[1];
+      const allowed = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1];
+      return name === undefined || allowed === undefined
+        ? undefined
+        : { tid, name, allowedCpus: parseCpuList(allowed) };
+    }),
+  );
+  return found.filter((thread) => thread !== undefined);
+}
+
 export type ThreadSample = { tid: number; name: string; allowedCpus: number[]; lastCpu: number; cpuTimeNs: number };
 
 export async function sampleThreads(system: HostSystem, pid: number): Promise<ThreadSample[]> {

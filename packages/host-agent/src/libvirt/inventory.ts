@@ -5,6 +5,7 @@ import type { ObservedImage } from '@virga/contract/agent/observed';
 import { isId } from '@virga/contract/ids';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { AgentContext } from './agent-context.ts';
+import { findKeepsakes } from './host/host-keepsakes.ts';
 import { findImage, observed } from './images/image-store.ts';
 import { lookAt, type OwnDomain } from './instances/domain-lookup.ts';
 import { readOwner } from './instances/instance-folder.ts';
@@ -17,13 +18,17 @@ export async function takeInventory(context: AgentContext): Promise<Inventory> {
   const [instances, networks] = await hypervisor.ask('look at all there is', (connection) =>
     Promise.all([findInstances(context, connection), findNetworks(context, connection)]),
   );
-  const [images, released] = await Promise.all([findImages(storage), findReleased(storage)]);
+  const [images, released, keepsakes] = await Promise.all([
+    findImages(storage),
+    findReleased(storage),
+    findKeepsakes(storage),
+  ]);
   const clouds = new Set([
     ...instances.map(({ desired }) => desired.cloudId),
-    ...[...networks, ...images].map(({ cloudId }) => cloudId),
+    ...[...networks, ...images, ...keepsakes].map(({ cloudId }) => cloudId),
   ]);
   const volumes = await Promise.all([...clouds].map((cloudId) => listVolumes(storage, cloudId)));
-  return { instances, networks, images, volumes: volumes.flat(), released };
+  return { instances, networks, images, volumes: volumes.flat(), released, keepsakes };
 }
 
 async function findInstances(context: AgentContext, connection: Connection): Promise<FoundInstance[]> {

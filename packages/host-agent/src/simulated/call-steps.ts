@@ -32,6 +32,10 @@ export class Calls {
     this.timings = options.timings;
   }
 
+  now(): number {
+    return this.options.clock.now();
+  }
+
   /** Does the work of one call. What it registered to undo is undone when it fails for good. */
   async run<T>(
     method: string,

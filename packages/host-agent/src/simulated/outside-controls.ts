@@ -53,6 +53,10 @@ export type OutsideControls = {
   keepMemory(keeps: boolean, id: InstanceId): void;
   /** What the guest sees of the size of its root disk. */
   diskSizeBytes(id: InstanceId): number;
+  /** `virsh vcpupin --live`, `emulatorpin --live`. */
+  pinOutside(id: InstanceId, cpus: number[]): void;
+  /** `virsh schedinfo --live`: in shares, and in percent of a CPU. */
+  weighOutside(id: InstanceId, weight: { shares: number; capPercent: number }): void;
   /** Whether the guest lets go of devices that are pulled. Default true. */
   letGo(lets: boolean, id: InstanceId): void;
   /** What the host cannot give a machine any more, or can again. It tells when it is looked at anew. */
@@ -188,6 +192,14 @@ export function outsideControls(host: SimulatedHost, guestShutdownMs: number): O
     keepMemory: (keeps, id) => {
       if (keeps) host.keeping.add(id);
       else if (host.keeping.delete(id)) giveMemoryBack(host, id, active(id));
+    },
+    pinOutside: (id, cpus) => {
+      const found = active(id);
+      store.domains.set(id, { ...found, ran: { ...found.ran, cpus } });
+    },
+    weighOutside: (id, weight) => {
+      const found = active(id);
+      store.domains.set(id, { ...found, ran: { ...found.ran, ...weight } });
     },
     diskSizeBytes: (id) => store.folders.get(id)?.diskSizeBytes ?? 0,
     fillStorage: (freeBytes) => {

@@ -57,6 +57,8 @@ hostAgentContract('simulated', async (hook): Promise<Harness> => {
           (xml) => xml.replace('</devices>', "<watchdog model='i6300esb' action='pause'/></devices>"),
           'quietly',
         ),
+      pin: async ({ id }, cpu) => agent.pinOutside(id, [cpu]),
+      weigh: async ({ id }, capPercent) => agent.weighOutside(id, { shares: 300, capPercent }),
       startForeign: async (name) => agent.startForeignDomain(name),
       removeReleased: async (target) => agent.removeReleased(target.domainName, target.id),
       networkDestroy: async ({ id }) => agent.destroyNetworkOutside(id),

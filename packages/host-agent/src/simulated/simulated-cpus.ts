@@ -1,9 +1,10 @@
 // The CPUs of a simulated host: how they are divided, where the threads of its guests may run by that, and what model they
 // could be given. The rules are those of a real host; a thread is wherever it may be, at once.
-import type { CpuKeeping, DesiredCpuPools, GuestCpuModel, GuestThread } from '@virga/contract/agent/cpu-map';
+import { formatCpuList } from '@virga/contract/agent/cpu-list';
+import type { CpuDrift, CpuKeeping, DesiredCpuPools, GuestCpuModel, GuestThread } from '@virga/contract/agent/cpu-map';
 import { VirgaError } from '@virga/contract/errors';
 import type { CpuLayout } from '../host-topology/cpu-layout.ts';
-import { type CpuDivision, type HostCpuChoices, pinsOf, wholeHost } from '../libvirt/host/cpu-division.ts';
+import { type CpuDivision, type HostCpuChoices, isSame, pinsOf, wholeHost } from '../libvirt/host/cpu-division.ts';
 import { ioThreadIds } from '../libvirt/instances/disk-driver-xml.ts';
 import { childAt, childrenOf, element, parseXml, textElement } from '../libvirt/xml.ts';
 import type { Calls } from './call-steps.ts';
@@ -27,7 +28,7 @@ export function layoutOf(hardware: SimulatedHardware): CpuLayout {
 }
 
 function readLayout(hardware: SimulatedHardware): CpuLayout {
-  const { cpus, numaNodes } = topologyOf(hardware, []);
+  const { cpus, numaNodes } = topologyOf(hardware);
   const ofNode = (node: number) => cpus.filter((cpu) => cpu.node === node).map(({ id }) => id);
   return {
     online: cpus.map(({ id }) => id),
@@ -55,6 +56,13 @@ export function simulatedCpus(
     applyCpuPools: (cloudId, pools, context) =>
       calls.run('applyCpuPools', cloudId, context, (steps) =>
         steps.take('cpu-pools', 50, 0, () => host.store.cpuPools.set(self, pools)),
+      ),
+    keepCpus: (cloudId, context) =>
+      calls.run('keepCpus', cloudId, context, () =>
+        host.store.domains
+          .all()
+          .filter(({ power, record }) => power !== 'off' && record.cloudId === cloudId)
+          .flatMap((domain) => keptAs(host, domain)),
       ),
     cpuMap: (sampleMs, context) =>
       calls.run('cpuMap', self, context, () => ({
@@ -92,10 +100,35 @@ export function simulatedCpus(
   };
 }
 
+/** An overlay says nothing of CPUs here. */
+function keptAs(host: SimulatedHost, domain: StoredDomain): CpuDrift[] {
+  const { instanceId: id, desired } = domain.record;
+  const { ran } = domain;
+  if (ran === undefined) return [];
+  host.store.domains.set(id, { ...domain, ran: undefined });
+  const pins = pinsOf(desired, divisionOf(host));
+  const moved = ran.cpus && formatCpuList(ran.cpus);
+  const { shares, capPercent } = desired.cpu;
+  const changes = [
+    ...(moved && !isSame(ran.cpus!, pins.vcpus[0]!)
+      ? [`vCPU 0 could run on CPU ${moved} instead of ${formatCpuList(pins.vcpus[0]!)}`]
+      : []),
+    ...(ran.shares !== undefined && ran.shares !== (shares ?? 100)
+      ? [`it had ${ran.shares} shares instead of ${shares ?? 100}`]
+      : []),
+    ...(ran.capPercent !== undefined && ran.capPercent !== capPercent
+      ? [`it was capped at ${ran.capPercent} % instead of ${capPercent === null ? 'not at all' : `at ${capPercent} %`}`]
+      : []),
+  ];
+  return changes.length > 0 ? [{ id, changes }] : [];
+}
+
 function threadsOf(host: SimulatedHost, domain: StoredDomain, pid: number): GuestThread[] {
   const { desired } = domain.record;
   const { vcpus, maxVcpus } = sizesOf(domain);
-  const pins = pinsOf({ ...desired, maxVcpus }, divisionOf(host));
+  const wanted = pinsOf({ ...desired, maxVcpus }, divisionOf(host));
+  const moved = domain.ran?.cpus;
+  const pins = moved ? { vcpus: wanted.vcpus.map(() => moved), emulator: moved } : wanted;
   const thread = (tid: number, name: string, allowedCpus: readonly number[]) => ({
     tid,
     name,

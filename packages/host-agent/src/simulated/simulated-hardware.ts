@@ -21,7 +21,7 @@ export function hostFacts(
   name: string,
   hardware: SimulatedHardware,
   host: SimulatedDisk & { bootId: string; features: HostFeature[]; freeBytes(): number },
-  { availableMib, hugePages }: { availableMib: number; hugePages: NumaNode['hugePages'] },
+  { availableMib, hugePagesOf }: { availableMib: number; hugePagesOf: (node: number) => NumaNode['hugePages'] },
 ): HostFacts {
   return {
     name,
@@ -38,7 +38,7 @@ export function hostFacts(
     hypervisorVersion: '9.2.0',
     libvirtVersion: '11.3.0',
     kernelVersion: '6.12.0',
-    ...topologyOf(hardware, hugePages),
+    ...topologyOf(hardware, hugePagesOf),
     nicLimits: true,
     features: host.features,
     bootId: host.bootId,
@@ -48,7 +48,7 @@ export function hostFacts(
 /** As many real machines number their CPUs: first one thread of each core, then their siblings. */
 export function topologyOf(
   { cpuThreads, memoryMib, numaNodes = 1, threadsPerCore = 1, isolatedCpus = [] }: SimulatedHardware,
-  hugePages: NumaNode['hugePages'],
+  hugePagesOf: (node: number) => NumaNode['hugePages'] = () => [],
 ) {
   const cores = Math.ceil(cpuThreads / threadsPerCore);
   const coresPerNode = Math.ceil(cores / numaNodes);
@@ -60,8 +60,7 @@ export function topologyOf(
   const nodes = Array.from({ length: numaNodes }, (_, id) => ({
     id,
     memoryMib: Math.floor(memoryMib / numaNodes),
-    // All in the first.
-    hugePages: hugePages.map((pages) => (id === 0 ? pages : { ...pages, total: 0, free: 0 })),
+    hugePages: hugePagesOf(id),
   }));
   return { cpus, numaNodes: nodes };
 }

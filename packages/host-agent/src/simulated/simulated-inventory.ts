@@ -5,7 +5,7 @@ import { toObservedImage } from './simulated-images.ts';
 import { observeVolume } from './simulated-volumes.ts';
 
 export function takeInventory(host: SimulatedHost): Inventory {
-  const { domains, networks, images, volumes, folders } = host.store;
+  const { domains, networks, images, volumes, folders, keepsakes } = host.store;
   return {
     instances: domains.all().flatMap(({ record }) => {
       const observed = host.observe(record.instanceId);
@@ -28,5 +28,6 @@ export function takeInventory(host: SimulatedHost): Inventory {
       .all()
       .filter(({ owner }) => owner.released)
       .map(({ owner: { id, cloudId, uuid, domainName, imageId } }) => ({ id, cloudId, uuid, domainName, imageId })),
+    keepsakes: keepsakes.all(),
   };
 }

@@ -1,15 +1,10 @@
 // The memory of a simulated host and of its guests. Every mergeable guest of a host has the same pages, a quarter of what it
 // has, so that those of all but one are saved. A guest lends memory at once.
 import type { DesiredInstance } from '@virga/contract/agent/desired';
-import {
-  type GuestMemory,
-  type HostMemory,
-  hugePageName,
-  hugePagesOf,
-  type MemoryKeeping,
-} from '@virga/contract/agent/host-memory';
-import { VirgaError } from '@virga/contract/errors';
+import { type GuestMemory, type HostMemory, hugePagesOf, type MemoryKeeping } from '@virga/contract/agent/host-memory';
 import type { InstanceId } from '@virga/contract/ids';
+import { tooFew } from '../libvirt/host/huge-pages.ts';
+import { hasNodeMemory } from '../pending-memory.ts';
 import type { Calls } from './call-steps.ts';
 import { sizesOf } from './guest-sizes.ts';
 import type { StoredDomain } from './host-records.ts';
@@ -24,8 +19,8 @@ const equalShare = 0.25;
 export type MemoryControls = {
   /** What others on the host leave of its memory; null takes them away. */
   leaveMemory(availableMib: number | null): void;
-  /** Static huge pages of a size that the host has reserved. It tells when it is looked at anew. */
-  reserveHugePages(sizeKib: 2048 | 1_048_576, count: number): void;
+  /** Static huge pages of a size that the host has reserved, in a node. It tells when it is looked at anew. */
+  reserveHugePages(sizeKib: 2048 | 1_048_576, count: number, node?: number): void;
 };
 
 export function memoryControls(host: SimulatedHost): MemoryControls {
@@ -33,7 +28,11 @@ export function memoryControls(host: SimulatedHost): MemoryControls {
     leaveMemory: (availableMib) => {
       host.availableMib = availableMib;
     },
-    reserveHugePages: (sizeKib, count) => void host.hugePages.set(sizeKib, count),
+    reserveHugePages: (sizeKib, count, node = 0) => {
+      const reserved = host.hugePages.get(sizeKib) ?? [];
+      reserved[node] = count;
+      host.hugePages.set(sizeKib, reserved);
+    },
   };
 }
 
@@ -48,36 +47,50 @@ export function simulatedMemory(host: SimulatedHost, calls: Calls, hardware: Sim
 /** What of it is told with the facts of the host. */
 export const memoryFacts = (host: SimulatedHost, { memoryMib }: SimulatedHardware) => ({
   availableMib: availableMibOf(host, memoryMib),
-  hugePages: hugePagesOfHost(host),
+  hugePagesOf: (node: number) => hugePagesOfNode(host, node),
 });
 
 /** QEMU takes all of them when it starts. @throws NoCapacity there are not as many free as it needs */
-export function requireHugePages(
-  host: SimulatedHost,
-  { memoryBacking: { hugePageKib }, memoryMib }: DesiredInstance,
-): void {
+export function requireHugePages(host: SimulatedHost, desired: DesiredInstance): void {
+  const { hugePageKib } = desired.memoryBacking;
   if (hugePageKib === null) return;
-  const { free = 0 } = hugePagesOfHost(host).find(({ sizeKib }) => sizeKib === hugePageKib) ?? {};
-  const needed = hugePagesOf(memoryMib, hugePageKib);
-  if (free >= needed) return;
-  throw new VirgaError('NoCapacity', {
-    detail: `The host has ${free} free huge pages of ${hugePageName(hugePageKib)}; ${needed} are needed.`,
-    action: 'Look at who uses them, and reserve more: virga hosts memory; docs/guides/memory.md.',
+  const node = hasNodeMemory(desired) ? desired.cpu.node : null;
+  const pages = node === null ? hugePagesOfHost(host) : hugePagesOfNode(host, node);
+  const { free = 0 } = pages.find(({ sizeKib }) => sizeKib === hugePageKib) ?? {};
+  const needed = hugePagesOf(desired.memoryMib, hugePageKib);
+  if (free < needed) throw tooFew(free, needed, hugePageKib, node);
+}
+
+function hugePagesOfHost(host: SimulatedHost) {
+  return [...host.hugePages].map(([sizeKib, nodes]) => {
+    const all = nodes.map((_, node) => hugePagesOfNode(host, node).find((pages) => pages.sizeKib === sizeKib)!);
+    const sum = (of: 'total' | 'free') => all.reduce((amount, pages) => amount + pages[of], 0);
+    return { sizeKib, total: sum('total'), free: sum('free') };
   });
 }
 
-const hugePagesOfHost = (host: SimulatedHost) =>
-  [...host.hugePages].map(([sizeKib, total]) => ({
-    sizeKib,
-    total,
-    free: Math.max(0, total - usedHugePages(host, sizeKib)),
-  }));
+const hugePagesOfNode = (host: SimulatedHost, node: number) =>
+  [...host.hugePages].map(([sizeKib, nodes]) => {
+    const total = nodes[node] ?? 0;
+    return { sizeKib, total, free: total - usedHugePages(host, sizeKib, nodes)[node]! || 0 };
+  });
 
-/** Of guests that are on. */
-function usedHugePages(host: SimulatedHost, sizeKib: number): number {
-  return running(host)
-    .filter(({ record }) => record.desired.memoryBacking.hugePageKib === sizeKib)
-    .reduce((sum, { record }) => sum + Math.ceil((record.desired.memoryMib * kibPerMib) / sizeKib), 0);
+/** Of guests that are on, in each node: those that prefer one get what it lacks from others. */
+function usedHugePages(host: SimulatedHost, sizeKib: number, nodes: readonly number[]): number[] {
+  const used = nodes.map(() => 0);
+  const users = running(host).filter(({ record }) => record.desired.memoryBacking.hugePageKib === sizeKib);
+  const isBound = ({ record }: StoredDomain) => hasNodeMemory(record.desired);
+  for (const domain of users.sort((one, other) => Number(isBound(other)) - Number(isBound(one)))) {
+    const { memoryMib, cpu } = domain.record.desired;
+    let missing = Math.ceil((memoryMib * kibPerMib) / sizeKib);
+    const first = cpu.node ?? 0;
+    for (const node of [first, ...nodes.keys()]) {
+      const taken = Math.min(missing, Math.max(0, (nodes[node] ?? 0) - (used[node] ?? 0)));
+      used[node] = (used[node] ?? 0) + taken;
+      missing -= taken;
+    }
+  }
+  return used;
 }
 
 function memoryOf(host: SimulatedHost, { memoryMib }: SimulatedHardware, cloudId: string): HostMemory {

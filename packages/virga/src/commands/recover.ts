@@ -8,8 +8,7 @@ export const recover = defineCommand({
     details:
       'Needs root, a stopped server and a database without instances, networks and images; an administrator and projects ' +
       'that a new server made are replaced. Instances are taken as they are: nothing is restarted or changed on the machine. ' +
-      'What only the database knew is lost: users and their keys, user data, operations, events, and instance types that ' +
-      'were made. Start the cloud with script/up afterwards.',
+      'What only the database knew is lost: users and their keys, user data, operations and events. Start the cloud with script/up afterwards.',
     section: 'This machine',
   },
   args: {},

@@ -14,7 +14,7 @@ import { lockState } from '../server/state-lock.ts';
 
 export type RecoverOptions = { state: string; cloud?: string | undefined; yes: boolean };
 
-const lost = 'Lost: users and their keys, user data, operations, events, and instance types that were made.';
+const lost = 'Lost: users and their keys, user data, operations and events.';
 
 /** @throws Conflict the server runs, or the database is not empty */
 export async function runRecover(context: CommandContext, { state, cloud, yes }: RecoverOptions): Promise<void> {

@@ -8,6 +8,7 @@ import type { CloudAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { type Db, inTransaction, type Tx } from '../../store/database.ts';
+import { notify } from '../../store/notifications.ts';
 import { getHost } from './host-operations.ts';
 
 type Allowance = { items: AllowedWriteback[] };
@@ -55,6 +56,7 @@ export async function allowVolatileWriteback(
       .returning('device_key')
       .executeTakeFirst();
     if (!inserted) return;
+    await notify(tx, 'keepsakes', id);
     await appendEvent(tx, access, {
       type: 'host.volatile-writeback-allowed',
       projectId: null,
@@ -82,6 +84,7 @@ export async function forbidVolatileWriteback(
       .where((where) => where.or([where('device_key', '=', device), where('device_name', '=', device)]))
       .returning(['device_key', 'device_name'])
       .execute();
+    await notify(tx, 'keepsakes', id);
     for (const { device_key: key, device_name: name } of removed) {
       await appendEvent(tx, access, {
         type: 'host.volatile-writeback-forbidden',

@@ -11,6 +11,7 @@ import { appendEvent } from '../../events/event-log.ts';
 import { KeyedQueue } from '../../reconcile/keyed-queue.ts';
 import { inTransaction, type Tx } from '../../store/database.ts';
 import { failureOf } from '../../store/failure.ts';
+import { notify } from '../../store/notifications.ts';
 import { endOperation, progressOperation } from '../operations/operation-store.ts';
 import { findTuning, openTunings, type TuningRow, tuningText } from './host-tuning-store.ts';
 
@@ -122,6 +123,7 @@ export class HostTuningReconciler {
         row.desired === null
           ? ['host.untuned', `Tuning of host ${name} was taken back; ${count}.`]
           : ['host.tuned', `Host ${name} is tuned: ${tuningText(row.desired)}; ${count}.`];
+      await notify(tx, 'keepsakes', row.host_id);
       await this.#tell(tx, type!, told!, changes);
     });
   }
@@ -142,6 +144,7 @@ export class HostTuningReconciler {
       for (const id of await openTunings(tx, row.host_id)) {
         await endOperation(tx, this.#access, id, { error }, this.#deps.clock.now());
       }
+      await notify(tx, 'keepsakes', row.host_id);
       await this.#tell(tx, 'host.tuning-failed', `Host ${this.#host.name} refused to be tuned: ${error.detail}`, []);
     });
   }

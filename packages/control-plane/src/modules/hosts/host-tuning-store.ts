@@ -24,6 +24,12 @@ export async function unconvergedTunings(db: Db): Promise<HostId[]> {
   return rows.map(({ host_id }) => host_id);
 }
 
+/** Hosts that are tuned, and are to stay so. */
+export async function settledTunings(db: Db): Promise<HostId[]> {
+  const rows = await db.selectFrom('host_tunings').select('host_id').where('desired', 'is not', null).execute();
+  return rows.map(({ host_id }) => host_id);
+}
+
 /** Operations that tune this host and have not ended. */
 export async function openTunings(tx: Tx, id: HostId): Promise<OperationId[]> {
   const rows = await tx

@@ -8,7 +8,7 @@ import { getHostTuning, planHostTuning, tuneHost, untuneHost } from './host-tuni
 let cloud: SimulatedCloud;
 let id: HostId;
 before(async () => {
-  cloud = await SimulatedCloud.start({ settings: { resyncPeriodMs: 100 } });
+  cloud = await SimulatedCloud.start({ settings: { tuningPeriodMs: 100 } });
   id = cloud.deps.agents.all()[0]!.id;
 });
 after(() => cloud.close());

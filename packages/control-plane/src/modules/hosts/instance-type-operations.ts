@@ -6,6 +6,7 @@ import type { Selectable } from 'kysely';
 import type { CloudAccess, SystemAccess } from '../../access/authorizer.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { type Db, inTransaction, type Tx } from '../../store/database.ts';
+import { notify } from '../../store/notifications.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import type { Database } from '../../store/schema.ts';
 import { mergedDriver } from './disk-drivers.ts';
@@ -72,6 +73,7 @@ export async function insertInstanceType(
       field: '/name',
     });
   }
+  await notify(tx, 'keepsakes');
   await appendEvent(tx, access, {
     type: 'instance-type.created',
     projectId: null,
@@ -87,6 +89,7 @@ export async function deleteInstanceType(db: Db, access: CloudAccess<'admin'>, n
   await inTransaction(db, async (tx) => {
     const { numDeletedRows } = await tx.deleteFrom('instance_types').where('name', '=', name).executeTakeFirst();
     if (numDeletedRows === 0n) throw instanceTypeNotFound(name);
+    await notify(tx, 'keepsakes');
     await appendEvent(tx, access, {
       type: 'instance-type.deleted',
       projectId: null,

@@ -7,6 +7,7 @@ import type { CloudAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { inTransaction } from '../../store/database.ts';
+import { notify } from '../../store/notifications.ts';
 import { getHost } from './host-operations.ts';
 import { capacityColumns, type Policy } from './host-policy.ts';
 import { recountVcpus } from './vcpu-capacity.ts';
@@ -46,6 +47,7 @@ export async function updateHost(
       .where('id', '=', id)
       .execute();
     await recountVcpus(tx, id);
+    await notify(tx, 'keepsakes', id);
     await appendEvent(tx, access, {
       type: 'host.changed',
       projectId: null,

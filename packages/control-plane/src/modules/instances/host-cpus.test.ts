@@ -20,7 +20,7 @@ let cloud: SimulatedCloud;
 before(async () => {
   // CPUs 0-7 are the first threads of the cores, 8-15 the second; 0-3 and 8-11 are of node 0.
   const host = { cpuThreads: 16, threadsPerCore: 2, numaNodes: 2, memoryMib: 16_384 };
-  cloud = await SimulatedCloud.start({ hosts: [host], settings: { reconcilePeriodMs: 300 } });
+  cloud = await SimulatedCloud.start({ hosts: [host], settings: { reconcilePeriodMs: 300, resyncPeriodMs: 300 } });
   await cloud.prepare();
   await cloud.deps.db.transaction().execute(async (tx) => {
     const size = { memoryMib: 256, diskGib: 1 };
@@ -260,6 +260,26 @@ test('what a host keeps for itself nobody gets, and it cannot keep what somebody
     code: 'InvalidArgument',
     detail: /keeps CPU 8/,
   });
+});
+
+test('what somebody does with virsh to where a guest runs is told and set right, and changes nothing of the instance', async () => {
+  const own = await launch('own', { type: 'own-1' });
+  const [cpu] = own.cpu.hostCpus;
+  const present = (await places()).own;
+  cloud.host().pinOutside(own.id, [cpu === 5 ? 6 : 5]);
+  cloud.host().weighOutside(own.id, { shares: 900, capPercent: 10 });
+  const event = await until('it is told', async () =>
+    cloud.deps.db
+      .selectFrom('events')
+      .select(['message', 'data'])
+      .where('resource_id', '=', own.id)
+      .where('type', '=', 'instance.changed-outside')
+      .executeTakeFirst(),
+  );
+  assert.match(event.message, /vCPU 0 could run on CPU [56] instead of \d+.*900 shares instead of 100.*capped at 10 %/);
+  assert.deepEqual((await places()).own, present);
+  const now = await cloud.instance(own.id);
+  assert.deepEqual([now.generation, now.cpu], [own.generation, own.cpu]);
 });
 
 test('guests are given what all hosts have in common, when that is wanted', async () => {

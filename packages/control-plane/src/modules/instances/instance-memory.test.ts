@@ -69,10 +69,11 @@ const hosts = () => cloud.deps.db.selectFrom('hosts').selectAll().orderBy('name'
 const rows = () => cloud.deps.db.selectFrom('instances').selectAll().orderBy('created_at').execute();
 const hostId = async (index = 0): Promise<HostId> => (await hosts())[index]!.id;
 
-async function reserve(index: number, sizeKib: 2048 | 1_048_576, count: number): Promise<void> {
+/** @param all what the host has then */
+async function reserve(index: number, sizeKib: 2048 | 1_048_576, count: number, all = count): Promise<void> {
   cloud.host(index).reserveHugePages(sizeKib, count);
   const column = sizeKib === 2048 ? 'huge_2m_pages' : 'huge_1g_pages';
-  await until('the host tells of its huge pages', async () => (await hosts())[index]![column] === count);
+  await until('the host tells of its huge pages', async () => (await hosts())[index]![column] === all);
 }
 
 const begin = (operator: Operator = cloud.operator, changes: Partial<LaunchInstance> = {}) =>
@@ -115,8 +116,8 @@ test('of forty launches on huge pages at once, as many are taken as there are pa
     assert.match(reason.detail, /has \d+ of its \d+ huge pages of 2 MiB free; 32 are needed\.$/);
   }
   await until('all of them run', async () => (await rows()).every(({ state }) => state === 'running'));
-  const homes = await cloud.deps.db.selectFrom('instance_nodes').select('instance_id').execute();
-  assert.deepEqual(homes, [], 'pages are counted for the whole host, so nobody is kept to those of one node');
+  const homes = await cloud.deps.db.selectFrom('instance_nodes').select('node').execute();
+  assert.deepEqual(homes, [{ node: 0 }, { node: 0 }, { node: 0 }], 'the second host has all its pages there');
   for (const [index, host] of (await hosts()).entries()) {
     assert.equal(host.allocated_huge_2m_pages, [7 * 32, 3 * 32][index]);
     assert.equal(host.allocated_memory_mib, 0);
@@ -125,6 +126,32 @@ test('of forty launches on huge pages at once, as many are taken as there are pa
     assert.equal(hugePages.find(({ sizeKib }) => sizeKib === 2048)?.free, [0, 31][index]);
     assert.ok(guests.every(({ mergeable }) => mergeable === false));
   }
+});
+
+test('who is bound to a node of a host gets the huge pages of that node, or is refused; others get what is left over', async () => {
+  const { db } = cloud.deps;
+  const bound = { name: 'bound', vcpus: 1, memoryMib: 64, diskGib: 1, hugePageKib: 2048, cpuPolicy: 'numa' } as const;
+  await createInstanceType(db, cloud.administrator, bound);
+  cloud.host(1).reserveHugePages(2048, 16, 1);
+  await reserve(1, 2048, 48, 64);
+  const nodeOf = async (instanceId: InstanceId) =>
+    db.selectFrom('instance_nodes').select('node').where('instance_id', '=', instanceId).executeTakeFirst();
+  const first = await launch(undefined, { type: 'bound' });
+  assert.equal((await nodeOf(first))?.node, 0);
+  await assert.rejects(begin(undefined, { type: 'bound' }), {
+    code: 'NoCapacity',
+    detail: 'No host has a NUMA node with 1 CPUs and 32 huge pages of 2 MiB free there for one instance.',
+  });
+  const spread = await launch(undefined, { type: 'paged' });
+  assert.equal(await nodeOf(spread), undefined);
+  await stop(first);
+  // Half of the other one may lie in this node.
+  await assert.rejects(startInstance(cloud.deps, cloud.operator, first), { code: 'NoCapacity', detail: /NUMA node/ });
+  await stop(spread);
+  await startInstance(cloud.deps, cloud.operator, first);
+  await isIn(first, 'running');
+  assert.equal((await nodeOf(first))?.node, 0);
+  cloud.host(1).reserveHugePages(2048, 0, 1);
 });
 
 test('without huge pages a launch on them says what is missing, and nothing of it exists', async () => {

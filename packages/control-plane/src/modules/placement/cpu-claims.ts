@@ -2,10 +2,13 @@
 // to be called with the row of the host held, so that what is read stays so until it is written.
 import type { CpuPolicy } from '@virga/contract/agent/desired';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
+import { type HugePageKib, hugePageSizes } from '@virga/contract/agent/host-memory';
 import type { HostId, InstanceId } from '@virga/contract/ids';
-import { sql } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { Tx } from '../../store/database.ts';
 import { notify } from '../../store/notifications.ts';
+import type { Database } from '../../store/schema.ts';
+import { hugePageColumns } from '../hosts/host-policy.ts';
 import { divideAnew } from '../hosts/vcpu-capacity.ts';
 import { coresOf, grantCpus, type HostCpus } from './cpu-grant.ts';
 
@@ -19,27 +22,31 @@ export type CpuClaim = {
   total?: Amount | undefined;
 };
 
-type Amount = { vcpus: number; memoryMib: number };
+/** Memory of ordinary pages. */
+type Amount = {
+  vcpus: number;
+  memoryMib: number;
+  hugePages?: { kib: HugePageKib; count: number } | undefined;
+};
 
 /**
  * Gives an instance what it asks for, in place of what it has; of that it keeps as much as it can.
  * @returns false when the host has no room for that: then it keeps what it has
  */
-export async function claimCpus(
-  tx: Tx,
-  hostId: HostId,
-  claim: CpuClaim,
-  demanded: Amount & { hugePages?: unknown },
-): Promise<boolean> {
+export async function claimCpus(tx: Tx, hostId: HostId, claim: CpuClaim, demanded: Amount): Promise<boolean> {
   const { instanceId, policy, hostCpus, total = demanded } = claim;
   const [host, present] = [await readHostCpus(tx, hostId, instanceId), await cpusOf(tx, instanceId)];
-  const grant = grantCpus(host, { policy, hostCpus: hostCpus ?? undefined, present, ...total });
+  const { vcpus, memoryMib, hugePages } = total;
+  const grant = grantCpus(host, {
+    policy,
+    hostCpus: hostCpus ?? undefined,
+    present,
+    ...{ vcpus, memoryMib, hugePages },
+  });
   if (grant === undefined) return false;
   const hadAny = await forget(tx, instanceId);
   const { node, hostCpus: granted, idle } = grant;
-  // Huge pages are counted for the whole host, so only who insists on one node is kept to its pages.
-  const isAtHome = demanded.hugePages === undefined || policy === 'numa';
-  if (node !== null && isAtHome && host.nodes.length > 1) {
+  if (node !== null && host.nodes.length > 1) {
     await tx.insertInto('instance_nodes').values({ instance_id: instanceId, host_id: hostId, node }).execute();
   }
   if (granted.length > 0) {
@@ -128,14 +135,24 @@ export async function readHostCpus(tx: Tx, hostId: HostId, except?: InstanceId):
     .where('host_id', '=', hostId)
     .where('instance_id', 'is distinct from', except ?? null)
     .execute();
-  const used = await sql<{ node: number | null; vcpus: number; memory_mib: number }>`
+  const used = await sql<{
+    node: number | null;
+    vcpus: number;
+    memory_mib: number;
+    pages_2m: number;
+    pages_1g: number;
+  }>`
     select n.node,
       -- Huge pages are counted apart.
       coalesce(sum(i.memory_mib + i.surplus_memory_mib) filter (where i.huge_page_kib is null), 0)::int as memory_mib,
+      coalesce(sum((i.memory_mib + i.surplus_memory_mib) / 2) filter (where i.huge_page_kib = 2048), 0)::int as pages_2m,
+      coalesce(sum((i.memory_mib + i.surplus_memory_mib) / 1024) filter (where i.huge_page_kib = 1048576), 0)::int as pages_1g,
       sum(case when i.cpu_policy in ('shared', 'numa') then i.vcpus + i.surplus_vcpus else 0 end)::int as vcpus
     from instances i left join instance_nodes n on n.instance_id = i.id
     where i.host_id = ${hostId} and i.allocated and i.id <> ${except ?? ''} group by n.node`.execute(tx);
-  const amounts = used.rows.map(({ node, vcpus, memory_mib }) => ({ node, vcpus, memoryMib: memory_mib }));
+  const amounts = used.rows.map(({ node, vcpus, memory_mib, pages_2m, pages_1g }) => {
+    return { node, vcpus, memoryMib: memory_mib, hugePages: { 2048: pages_2m, 1048576: pages_1g } };
+  });
   const facts = host.facts as HostFacts | null;
   const nodes = facts?.numaNodes ?? [];
   const totalMib = nodes.reduce((sum, { memoryMib }) => sum + memoryMib, 0);
@@ -145,6 +162,7 @@ export async function readHostCpus(tx: Tx, hostId: HostId, except?: InstanceId):
     nodes: nodes.map(({ id, memoryMib }) => ({
       id,
       memoryMib: totalMib > 0 ? Math.floor((host.schedulable_memory_mib * memoryMib) / totalMib) : 0,
+      hugePages: Object.fromEntries(hugePageSizes.map((kib) => [kib, pagesIn(host, nodes, id, kib)])),
     })),
     reserved: new Set(host.reserved_cpus),
     held: new Set(held.map(({ cpu }) => cpu)),
@@ -152,6 +170,22 @@ export async function readHostCpus(tx: Tx, hostId: HostId, except?: InstanceId):
     homeless: amounts.find(({ node }) => node === null) ?? { vcpus: 0, memoryMib: 0 },
     vcpusPerCpu: host.vcpus_per_cpu,
   };
+}
+
+/** What others use of a host's huge pages, they use of each node. */
+function pagesIn(
+  host: Selectable<Database['hosts']>,
+  nodes: HostFacts['numaNodes'],
+  id: number,
+  kib: HugePageKib,
+): number {
+  const totalOf = (some: HostFacts['numaNodes']) =>
+    some
+      .flatMap(({ hugePages }) => hugePages)
+      .reduce((sum, { sizeKib, total }) => sum + (sizeKib === kib ? total : 0), 0);
+  const all = totalOf(nodes);
+  const own = totalOf(nodes.filter((node) => node.id === id));
+  return all > 0 ? Math.floor((host[hugePageColumns(kib).total] * own) / all) : 0;
 }
 
 async function tellDivided(tx: Tx, hostId: HostId): Promise<void> {

@@ -53,6 +53,26 @@ test('a dedicated vCPU takes its whole core, and the sibling stays idle', () => 
   assert.deepEqual(ask(host, 'dedicated', 3), { node: 0, hostCpus: [2, 6, 3], idle: [7] });
 });
 
+test('a node counts when it has the huge pages too, of that size', () => {
+  const pages = (first: number, second: number) => {
+    const host = hostOf({ nodes: 2 });
+    const nodes = host.nodes.map((node, index) => ({ ...node, hugePages: { 2048: index === 0 ? first : second } }));
+    return { ...host, nodes };
+  };
+  const hugePages = { kib: 2048, count: 100 } as const;
+  const of = (host: HostCpus, policy: CpuPolicy, kib: 2048 | 1_048_576 = 2048) =>
+    grantCpus(host, { policy, vcpus: 1, memoryMib: 0, hugePages: { ...hugePages, kib } });
+  assert.equal(of(pages(99, 100), 'numa')?.node, 1);
+  assert.equal(of(pages(100, 100), 'numa', 1_048_576), undefined);
+  assert.equal(of(pages(99, 99), 'numa'), undefined);
+  assert.equal(of(pages(99, 99), 'shared')?.node, null);
+  assert.deepEqual([of(pages(99, 100), 'dedicated')?.node, of(pages(99, 99), 'dedicated')?.node], [1, null]);
+  const taken = { vcpus: 1, memoryMib: 0, hugePages: { 2048: 60 } };
+  const used = { ...pages(150, 300), homes: new Map([[0, taken]]), homeless: taken };
+  // A third of what is at home nowhere lies in the first node.
+  assert.deepEqual([of(used, 'numa')?.node, of({ ...used, homes: new Map([[1, taken]]) }, 'numa')?.node], [1, 0]);
+});
+
 test('one CPU stays for those who have none for themselves, and those of shared instances stay theirs', () => {
   assert.equal(ask(hostOf({}), 'dedicated', 4), undefined);
   assert.deepEqual(ask(hostOf({}), 'dedicated', 3)?.hostCpus, [1, 2, 3]);

@@ -3,13 +3,16 @@
 // what belongs to nobody, and as many as its shared instances were promised.
 import type { CpuPolicy } from '@virga/contract/agent/desired';
 import type { HostCpu } from '@virga/contract/agent/host-facts';
+import type { HugePageKib } from '@virga/contract/agent/host-memory';
 
-type Amount = { vcpus: number; memoryMib: number };
+/** Memory is that of ordinary pages; static huge pages are counted by their size in KiB. */
+type Pages = Partial<Record<HugePageKib, number>>;
+type Amount = { vcpus: number; memoryMib: number; hugePages?: Pages };
 
 export type HostCpus = {
   cpus: readonly HostCpu[];
   /** With the memory that guests may have there. */
-  nodes: readonly { id: number; memoryMib: number }[];
+  nodes: readonly { id: number; memoryMib: number; hugePages?: Pages }[];
   reserved: ReadonlySet<number>;
   /** Dedicated, or idle beside a dedicated one. */
   held: ReadonlySet<number>;
@@ -20,7 +23,8 @@ export type HostCpus = {
   vcpusPerCpu: number;
 };
 
-export type CpuDemand = Amount & {
+export type CpuDemand = Pick<Amount, 'vcpus' | 'memoryMib'> & {
+  hugePages?: { kib: HugePageKib; count: number } | undefined;
   policy: CpuPolicy;
   /** Those that somebody has chosen, one for each vCPU. */
   hostCpus?: readonly number[] | undefined;
@@ -69,12 +73,9 @@ function grantHome(host: HostCpus, demand: CpuDemand): CpuGrant | undefined {
     .map(({ id }) => {
       const here = shared.filter(({ node }) => node === id).length;
       const freeVcpus = here * host.vcpusPerCpu - (host.homes.get(id)?.vcpus ?? 0);
-      return { id, here, freeVcpus, freeMib: freeMemoryMib(host, id) };
+      return { id, here, freeVcpus, freeMib: freeMemoryMib(host, id), fits: hasMemory(host, id, demand) };
     })
-    .filter(
-      ({ here, freeVcpus, freeMib }) =>
-        here >= demand.vcpus && freeVcpus >= demand.vcpus && freeMib >= demand.memoryMib,
-    )
+    .filter(({ here, freeVcpus, fits }) => here >= demand.vcpus && freeVcpus >= demand.vcpus && fits)
     .sort((one, other) => other.freeMib - one.freeMib || one.id - other.id);
   const [node] = fitting;
   if (node) return { ...nowhere, node: node.id };
@@ -89,6 +90,18 @@ function freeMemoryMib({ nodes, homes, homeless }: HostCpus, id: number): number
     memoryMib - (homes.get(id)?.memoryMib ?? 0) - (total > 0 ? (homeless.memoryMib * memoryMib) / total : 0),
   );
 }
+
+/** Huge pages likewise: the kernel takes those of a guest that is at home nowhere from any node. */
+function freePages({ nodes, homes, homeless }: HostCpus, id: number, kib: HugePageKib): number {
+  const count = (of: { hugePages?: Pages } | undefined) => of?.hugePages?.[kib] ?? 0;
+  const total = nodes.reduce((sum, node) => sum + count(node), 0);
+  const own = count(nodes.find((node) => node.id === id));
+  return Math.floor(own - count(homes.get(id)) - (total > 0 ? (count(homeless) * own) / total : 0));
+}
+
+const hasMemory = (host: HostCpus, node: number, { memoryMib, hugePages }: CpuDemand): boolean =>
+  freeMemoryMib(host, node) >= memoryMib &&
+  (hugePages === undefined || freePages(host, node, hugePages.kib) >= hugePages.count);
 
 const vcpusOf = ({ homes, homeless }: HostCpus): number =>
   [...homes.values()].reduce((sum, { vcpus }) => sum + vcpus, homeless.vcpus);
@@ -117,7 +130,7 @@ function freeCores(host: HostCpus, policy: CpuPolicy): HostCpu[][] {
 }
 
 function choose(host: HostCpus, demand: CpuDemand): CpuGrant | undefined {
-  const { vcpus, memoryMib, present = [] } = demand;
+  const { vcpus, present = [] } = demand;
   const cores = freeCores(host, demand.policy);
   const spare = spareCpus(host);
   const cost = (chosen: readonly HostCpu[][], node?: number) =>
@@ -128,7 +141,7 @@ function choose(host: HostCpus, demand: CpuDemand): CpuGrant | undefined {
     .map(({ id }) => {
       const ofNode = cores.filter(([cpu]) => cpu!.node === id);
       const has = present.some((cpu) => ofNode.flat().some((other) => other.id === cpu));
-      return { id, cores: ofNode, has, fits: freeMemoryMib(host, id) >= memoryMib };
+      return { id, cores: ofNode, has, fits: hasMemory(host, id, demand) };
     })
     // Where it is; where its memory has room too; and in the fullest node, so that large instances find an empty one.
     .sort(
@@ -211,7 +224,7 @@ function take(host: HostCpus, demand: CpuDemand, wanted: readonly number[]): Cpu
   const lostOf = (id: number) => lost.filter(({ node }) => node === id).length;
   if (!affords(spare.all, lost.length) || !nodes.every((id) => affords(spare.of(id), lostOf(id)))) return undefined;
   const [node] = nodes;
-  const isHome = nodes.length === 1 && freeMemoryMib(host, node!) >= demand.memoryMib;
+  const isHome = nodes.length === 1 && hasMemory(host, node!, demand);
   const idle = all.map(({ id }) => id).filter((cpu) => !wanted.includes(cpu));
   return { node: isHome ? node! : null, hostCpus: [...wanted], idle };
 }

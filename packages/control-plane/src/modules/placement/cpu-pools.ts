@@ -14,23 +14,24 @@ import { divideAnew } from '../hosts/vcpu-capacity.ts';
 import { readHostCpus } from './cpu-claims.ts';
 import { coresOf, type HostCpus, sharedCpus } from './cpu-grant.ts';
 
-const modelKey = 'guest-cpu-model';
+/** In the settings of the cloud. */
+export const guestModelKey = 'guest-cpu-model';
 
 /** The CPU model of the cloud's guests; null: each host gives its own. */
 export async function readGuestModel(db: Db | Tx): Promise<GuestCpuModel | null> {
-  const row = await db.selectFrom('settings').select('value').where('key', '=', modelKey).executeTakeFirst();
+  const row = await db.selectFrom('settings').select('value').where('key', '=', guestModelKey).executeTakeFirst();
   const model: unknown = row ? JSON.parse(row.value) : null;
   return Check(GuestCpuModel, model) ? model : null;
 }
 
 /** Every host is told. */
 export async function writeGuestModel(tx: Tx, _access: CloudAccess<'admin'>, model: GuestCpuModel | null) {
-  if (model === null) await tx.deleteFrom('settings').where('key', '=', modelKey).execute();
+  if (model === null) await tx.deleteFrom('settings').where('key', '=', guestModelKey).execute();
   else {
     const value = JSON.stringify(model);
     await tx
       .insertInto('settings')
-      .values({ key: modelKey, value })
+      .values({ key: guestModelKey, value })
       .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
       .execute();
   }

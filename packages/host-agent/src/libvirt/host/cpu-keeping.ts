@@ -30,6 +30,7 @@ import { readShellRecord } from '../warm/shell-record.ts';
 import { childAt, childrenOf, element, parseXml, textElement, type XmlElement } from '../xml.ts';
 import { hostArchitecture } from './architecture.ts';
 import { isUndivided } from './cpu-division.ts';
+import { keepCpus } from './cpu-drift.ts';
 import { hostCpuChoices } from './host-cpu-choices.ts';
 
 const sharedCpu: CpuTuning = { ...instanceDefaults.cpu, hostCpus: [] };
@@ -37,6 +38,7 @@ const sharedCpu: CpuTuning = { ...instanceDefaults.cpu, hostCpus: [] };
 export function cpuKeeping(context: AgentContext): CpuKeeping {
   return {
     applyCpuPools: (cloudId, pools, call = {}) => applyCpuPools(context, cloudId, pools, call.signal),
+    keepCpus: (cloudId, call = {}) => keepCpus(context, cloudId, call.signal),
     cpuMap: (sampleMs, call = {}) => cpuMap(context, sampleMs, call.signal),
     guestCpu: () => context.hypervisor.ask('look at its processor', (connection) => guestCpu(context, connection)),
     baselineCpu: (cpus) => baselineCpu(context, cpus),

@@ -6,6 +6,7 @@ import { type HugePageKib, hugePageName, hugePageSizes, hugePagesOf } from '@vir
 import { VirgaError } from '@virga/contract/errors';
 import type { HostSystem } from '../../host-system/host-system.ts';
 import { hostTopology } from '../../host-topology/host-topology.ts';
+import { hasNodeMemory } from '../../pending-memory.ts';
 
 /** Which sizes libvirtd has found: it makes a folder of its own in each hugetlbfs that there is at its start. */
 export async function hugePageFeatures(system: HostSystem): Promise<HostFeature[]> {
@@ -33,7 +34,8 @@ export async function requireHugePages(system: HostSystem, desired: DesiredInsta
   const { hugePageKib } = desired.memoryBacking;
   if (hugePageKib === null) return;
   const { numaNodes } = await hostTopology(system);
-  const { node } = desired.cpu;
+  // Who only prefers a node gets what it lacks from others.
+  const node = hasNodeMemory(desired) ? desired.cpu.node : null;
   const free = numaNodes
     .filter(({ id }) => node === null || id === node)
     .flatMap(({ hugePages }) => hugePages)
@@ -43,7 +45,8 @@ export async function requireHugePages(system: HostSystem, desired: DesiredInsta
   throw tooFew(free, needed, hugePageKib, node);
 }
 
-function tooFew(free: number, needed: number, kib: HugePageKib, node: number | null): VirgaError {
+/** Also what a simulated host says. */
+export function tooFew(free: number, needed: number, kib: HugePageKib, node: number | null): VirgaError {
   return new VirgaError('NoCapacity', {
     detail: `The host has ${free} free huge pages of ${hugePageName(kib)}${node === null ? '' : ` in NUMA node ${node}`}; ${needed} are needed.`,
     action: 'Look at who uses them, and reserve more: virga hosts memory; docs/guides/memory.md.',

@@ -50,18 +50,23 @@ export async function placeWoken(
   return moveMemory(context, desired, domain.record.desired, domain.ref);
 }
 
-/** Moves the threads of a guest that are not where they may be. */
+/**
+ * Moves the threads of a guest that are not where they may be.
+ * @param anew also those that are where they should be for all that libvirt knows
+ */
 export async function pinGuest(
   context: AgentContext,
   desired: Pick<DesiredInstance, 'cpu' | 'maxVcpus'> & { id: string },
   ref: DomainRef,
   { division }: HostCpuChoices,
+  { anew = false }: { anew?: boolean } = {},
 ): Promise<void> {
   const { hypervisor, hook } = context;
   const present = await hypervisor.ask(`look where ${ref.name} runs`, (connection) => readPins(connection, ref));
   const { online } = division.layout;
   // Those that are off are in no way of anybody.
   const isElsewhere = (seen: readonly number[], wanted: readonly number[]) =>
+    anew ||
     !isSame(
       seen.filter((id) => online.includes(id)),
       wanted,
@@ -85,7 +90,7 @@ export async function pinGuest(
  * libvirt moves the first of QEMU's own threads, and leaves the others to the cgroup that it has put them in, where there is
  * one: that keeps them in, but does not let them out again.
  */
-async function moveStragglers({ system }: AgentContext, ref: DomainRef, { emulator }: Pins): Promise<void> {
+export async function moveStragglers({ system }: AgentContext, ref: DomainRef, { emulator }: Pins): Promise<void> {
   const pid = await pidOf(system, ref.name);
   const threads = pid === undefined ? [] : await sampleThreads(system, pid);
   for (const { tid, name, allowedCpus } of threads) {
@@ -105,7 +110,7 @@ export async function pinAdopted(context: AgentContext, desired: DesiredInstance
   await pinGuest(context, desired, ref, await hostCpuChoices(context));
 }
 
-async function saysItself({ hypervisor }: AgentContext, ref: DomainRef): Promise<boolean> {
+export async function saysItself({ hypervisor }: AgentContext, ref: DomainRef): Promise<boolean> {
   const xml = await hypervisor.ask(`read the definition of ${ref.name}`, ({ domains }) =>
     domains.xml(ref, { inactive: true }),
   );
@@ -126,22 +131,32 @@ async function readPins({ domains }: Connection, ref: DomainRef) {
   return { vcpus, emulator, iothreads };
 }
 
-async function weighGuest(
-  { hypervisor, hook }: AgentContext,
+/** What a guest weighs now, in libvirt's unit, and the cap of each vCPU in percent of a CPU. */
+export async function readWeight(
+  { hypervisor }: AgentContext,
+  ref: DomainRef,
+): Promise<{ weight: number; capPercent: number | null }> {
+  const seen = await hypervisor.ask(`look at the weight of ${ref.name}`, ({ domains }) =>
+    domains.getSchedulerParameters(ref, live),
+  );
+  const quota = seen.vcpu_quota === undefined ? -1n : BigInt(seen.vcpu_quota as bigint);
+  const isUncapped = quota <= 0n || quota > 10n ** 12n;
+  const capPercent = isUncapped ? null : Number((quota * 100n) / BigInt(seen.vcpu_period as bigint));
+  return { weight: Number(seen.cpu_shares), capPercent };
+}
+
+export async function weighGuest(
+  context: AgentContext,
   { id, cpu }: DesiredInstance,
   ref: DomainRef,
   { weights }: HostCpuChoices,
 ): Promise<void> {
   if (weights === undefined) return;
-  const seen = await hypervisor.ask(`look at the weight of ${ref.name}`, ({ domains }) =>
-    domains.getSchedulerParameters(ref, live),
-  );
+  const { hypervisor, hook } = context;
+  const seen = await readWeight(context, ref);
   const cpuShares = weightOf(cpu.shares, weights);
-  const quota = seen.vcpu_quota === undefined ? -1n : BigInt(seen.vcpu_quota as bigint);
-  const seenCap =
-    quota <= 0n || quota > 10n ** 12n ? null : Number((quota * 100n) / BigInt(seen.vcpu_period as bigint));
-  const isOtherWeight = Number(seen.cpu_shares) !== cpuShares;
-  const isOtherCap = seenCap !== cpu.capPercent;
+  const isOtherWeight = seen.weight !== cpuShares;
+  const isOtherCap = seen.capPercent !== cpu.capPercent;
   if (!isOtherWeight && !isOtherCap) return;
   await hook('weigh', id);
   await hypervisor.act(`weigh ${ref.name}`, ({ domains }) =>

@@ -79,6 +79,17 @@ async function open(octet: number, hook: StepHook): Promise<Harness> {
       },
       attachWatchdog: async (target) =>
         domains.attachDevice(await find(target), "<watchdog model='i6300esb' action='pause'/>", { config: true }),
+      pin: async (target, cpu) => {
+        const domain = await find(target);
+        await domains.pinVcpu(domain, 0, [cpu], { live: true });
+        await domains.pinEmulator(domain, [cpu], { live: true });
+      },
+      weigh: async (target, capPercent) => {
+        const domain = await find(target);
+        const { cpu_shares: present } = await domains.getSchedulerParameters(domain, { live: true });
+        const cap = { vcpuPeriodUs: 100_000, vcpuQuotaUs: capPercent * 1_000 };
+        await domains.setSchedulerParameters(domain, { cpuShares: Number(present) * 3, ...cap }, { live: true });
+      },
       startForeign: async (domainName) => void (await domains.create(await find({ domainName }))),
       removeReleased: async (target) => {
         const domain = await find(target);

@@ -1,0 +1,74 @@
+// What a host is given to keep of itself, and of the cloud as far as nothing else on a host tells it; recovered-hosts.ts reads it
+// back. What follows from the rest has no place here: what was promised, what was seen.
+import type { DesiredTuning } from '@virga/contract/agent/host-tuning';
+import type { HostId } from '@virga/contract/ids';
+import type { Selectable } from 'kysely';
+import { readGuestModel } from '../modules/placement/cpu-pools.ts';
+import type { Db, Tx } from '../store/database.ts';
+import type { Database } from '../store/schema.ts';
+
+export const keptHostColumns = [
+  'vcpu_overcommit',
+  'memory_overcommit',
+  'memory_floor_mib',
+  'ksm_scope',
+  'reserved_cpus',
+] as const;
+
+export type KeptTuning = {
+  generation: number;
+  convergedGeneration: number;
+  desired: DesiredTuning | null;
+  settled: DesiredTuning | null;
+};
+
+export type KeptHostState = {
+  host: { id: HostId; name: string };
+  row: Pick<Selectable<Database['hosts']>, (typeof keptHostColumns)[number]>;
+  tuning: KeptTuning | null;
+  volatileWriteback: { key: string; name: string; allowedBy: string; allowedAt: string }[];
+  cloud: {
+    guestModel: Awaited<ReturnType<typeof readGuestModel>>;
+    instanceTypes: Selectable<Database['instance_types']>[];
+  };
+};
+
+/** Undefined: there is no such host. */
+export async function hostKeepsakeOf(db: Db | Tx, id: HostId): Promise<KeptHostState | undefined> {
+  const host = await db
+    .selectFrom('hosts')
+    .select(['id', 'name', ...keptHostColumns])
+    .where('id', '=', id)
+    .executeTakeFirst();
+  if (!host) return undefined;
+  const { name, ...columns } = host;
+  const tuning = await db.selectFrom('host_tunings').selectAll().where('host_id', '=', id).executeTakeFirst();
+  const allowed = await db
+    .selectFrom('host_volatile_writeback')
+    .selectAll()
+    .where('host_id', '=', id)
+    .orderBy('device_key')
+    .execute();
+  return {
+    host: { id, name },
+    row: Object.fromEntries(keptHostColumns.map((column) => [column, columns[column]])) as KeptHostState['row'],
+    tuning: tuning
+      ? {
+          generation: tuning.generation,
+          convergedGeneration: tuning.converged_generation,
+          desired: tuning.desired,
+          settled: tuning.settled,
+        }
+      : null,
+    volatileWriteback: allowed.map((one) => ({
+      key: one.device_key,
+      name: one.device_name,
+      allowedBy: one.allowed_by,
+      allowedAt: one.allowed_at.toISOString(),
+    })),
+    cloud: {
+      guestModel: await readGuestModel(db),
+      instanceTypes: await db.selectFrom('instance_types').selectAll().orderBy('name').execute(),
+    },
+  };
+}
