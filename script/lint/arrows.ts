@@ -34,6 +34,7 @@ export const moduleOrder = [
   'key-pairs',
   'images',
   'templates',
+  'pools',
   'volumes',
   'networks',
   'security-groups',

@@ -30,11 +30,11 @@ import {
   aProject,
   aSchedule,
   aUser,
-  aVolume,
   aWarmImage,
   exampleNowMs,
 } from '@virga/testing/contract-examples';
 import { type ContractServer, type Handlers, serveContract } from '@virga/testing/contract-server';
+import { aVolume, poolAnswers, poolCommands } from '@virga/testing/pool-examples';
 import { aTunedHost, aTuningPlan } from '@virga/testing/tuning-examples';
 import { aHostUsage, anIdleUsage, anInstanceUsage, aUsageReport, usageAnswers } from '@virga/testing/usage-examples';
 import { parse } from 'yaml';
@@ -109,6 +109,12 @@ const cases: Record<string, Case> = {
     argv: ['volumes', 'delete', 'data', '--yes'],
     json: [{ name: 'data', volume: aVolume(), operationId }],
   },
+  'volumes rename': {
+    argv: ['volumes', 'rename', 'data', 'archive'],
+    json: { volume: aVolume(), operationId },
+  },
+  'volumes set': { argv: ['volumes', 'set', 'data', '--protect'], json: { volume: aVolume(), operationId } },
+  ...poolCommands,
   ssh: { argv: ['ssh', 'web', '--print'], json: undefined },
   exec: { argv: ['exec', 'web', '--', 'uname', '-a'], json: undefined },
   cp: {
@@ -326,6 +332,8 @@ const handlers: Required<
   listVolumes: () => pageOf(aVolume()),
   getVolume: () => aVolume(),
   createVolume: () => ({ volume: aVolume(), operationId }),
+  updateVolume: () => ({ volume: aVolume(), operationId }),
+  ...poolAnswers,
   resizeVolume: () => ({ volume: aVolume(), operationId }),
   deleteVolume: () => ({ volume: aVolume(), operationId }),
   attachVolume: () => change,

@@ -55,6 +55,15 @@ export const findVolume = (client: Client, nameOrId: string) =>
     list: (query) => client.listVolumes({ query }),
   });
 
+export const findPool = (client: Client, nameOrId: string) =>
+  find(nameOrId, {
+    kind: 'pool',
+    noun: 'pool',
+    listCommand: 'virga pools list',
+    get: (id) => client.getPool({ params: { id: id as `pool-${string}` } }),
+    list: (query) => client.listPools({ query }),
+  });
+
 export const findHost = (client: Client, nameOrId: string) =>
   find(nameOrId, {
     kind: 'host',

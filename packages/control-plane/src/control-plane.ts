@@ -55,10 +55,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   }
   const settings = { ...defaultSettings, ...options.settings };
   const agents = new AgentRegistry(hosts);
-  const deps: Deps = { db: store.db, notifications, clock, log, settings, cloudId, agents };
-  started.adopt(startReconcilers(deps), (reconcilers) => reconcilers.close());
   const seal = createSeal(options.sealKey);
-  const front = started.adopt(await createFront({ ...deps, seal, version: options.version }, options), (app) =>
+  const deps: Deps = { db: store.db, notifications, clock, log, settings, cloudId, agents, seal };
+  started.adopt(startReconcilers(deps), (reconcilers) => reconcilers.close());
+  const front = started.adopt(await createFront({ ...deps, version: options.version }, options), (app) =>
     app.close(),
   );
   const url = await listen(front, options.listen);

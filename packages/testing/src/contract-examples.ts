@@ -15,7 +15,6 @@ import type { Instance } from '@virga/contract/rest/instances';
 import type { KeyPair } from '@virga/contract/rest/key-pairs';
 import type { Network } from '@virga/contract/rest/networks';
 import type { Operation } from '@virga/contract/rest/operations';
-import type { Volume } from '@virga/contract/rest/volumes';
 import type { WarmImage } from '@virga/contract/rest/warm-images';
 
 const createdAt = '2026-03-01T12:00:00.000Z';
@@ -161,22 +160,6 @@ export const aNetwork = (fields: Partial<Network> = {}): Network => ({
   reserved: [],
   state: 'active',
   stateReason: null,
-  createdAt,
-  ...fields,
-});
-
-export const aVolume = (fields: Partial<Volume> = {}): Volume => ({
-  id: 'vol-00000000000000001',
-  projectId,
-  name: 'data',
-  sizeBytes: 10_737_418_240,
-  scratch: false,
-  state: 'available',
-  stateReason: null,
-  hostId: 'host-00000000000000001',
-  hostName: 'alpha',
-  attachment: null,
-  generation: 1,
   createdAt,
   ...fields,
 });

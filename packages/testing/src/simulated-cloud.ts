@@ -14,6 +14,7 @@ import { AgentRegistry } from '@virga/control-plane/agents/agent-registry';
 import { ensureAdministrator, ensureCloudId } from '@virga/control-plane/bootstrap';
 import { type Clock, type Deps, defaultSettings, type Settings, systemClock } from '@virga/control-plane/deps';
 import { registerHost } from '@virga/control-plane/modules/hosts/host-operations';
+import { createSeal } from '@virga/control-plane/modules/identity/seal';
 import { registerImage } from '@virga/control-plane/modules/images/image-operations';
 import { getInstance, launchInstance } from '@virga/control-plane/modules/instances/instance-operations';
 import { createNetwork } from '@virga/control-plane/modules/networks/network-operations';
@@ -279,6 +280,7 @@ async function startServer(
       settings: { ...defaultSettings, ...options.settings },
       cloudId: await ensureCloudId(store.db),
       agents: new AgentRegistry(registered),
+      seal: createSeal(Buffer.alloc(32, 1)),
     };
     return { life, store, deps, agents, reconcilers: startReconcilers(deps) };
   });

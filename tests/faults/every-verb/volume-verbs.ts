@@ -9,7 +9,7 @@ import { type Ask, freshName, type Step, type VerbUnderFault } from './verb-unde
 
 const run = promisify(execFile);
 
-async function findFree({ listVolumes }: Pick<Client, 'listVolumes'>): Promise<Volume | undefined> {
+export async function findFree({ listVolumes }: Pick<Client, 'listVolumes'>): Promise<Volume | undefined> {
   return (await listVolumes({ query: {} })).items.find(({ attachment }) => attachment === null);
 }
 
@@ -21,7 +21,7 @@ export const freeVolume: Step = async (client, it) => ((await findFree(client)) 
 
 const dropFree: Step = async (client) => {
   const volume = await findFree(client);
-  return volume && client.deleteVolume({ params: { id: volume.id } });
+  return volume && client.deleteVolume({ params: { id: volume.id }, query: {} });
 };
 
 let doomed: VolumeId | undefined;
@@ -54,7 +54,7 @@ export const volumeVerbs: readonly VerbUnderFault[] = [
     ask: async (client) => {
       // The same one again: it is not found when it came true all the same.
       doomed = (await findFree(client))?.id ?? doomed;
-      return client.deleteVolume({ params: { id: doomed! } });
+      return client.deleteVolume({ params: { id: doomed! }, query: {} });
     },
     holds: async (_it, { cloud }) => (await findFree(cloud.client)) === undefined,
   },

@@ -42,10 +42,15 @@ import { showHost } from './hosts/show-host.ts';
 import { showMemory } from './hosts/show-memory.ts';
 import { tuneHost } from './hosts/tune-host.ts';
 import { usageReport } from './hosts/usage-report.ts';
+import { buildImage } from './images/build-image.ts';
+import { buildRecord } from './images/build-record.ts';
 import { coolImage } from './images/cool-image.ts';
+import { createImage } from './images/create-image.ts';
 import { deleteImage } from './images/delete-image.ts';
+import { lintImage } from './images/lint-image.ts';
 import { listImages } from './images/list-images.ts';
 import { registerImage } from './images/register-image.ts';
+import { sealImage } from './images/seal-image.ts';
 import { showImage } from './images/show-image.ts';
 import { warmImage } from './images/warm-image.ts';
 import { createKey } from './keys/create-key.ts';
@@ -74,6 +79,11 @@ import { listOperations } from './operations/list-operations.ts';
 import { showOperation } from './operations/show-operation.ts';
 import { waitForOperations } from './operations/wait-for-operations.ts';
 import { pin } from './pin.ts';
+import { createPool } from './pools/create-pool.ts';
+import { deletePool } from './pools/delete-pool.ts';
+import { listPools } from './pools/list-pools.ts';
+import { setPool } from './pools/set-pool.ts';
+import { showPool } from './pools/show-pool.ts';
 import { listProfiles } from './profiles/list-profiles.ts';
 import { useProfile } from './profiles/use-profile.ts';
 import { createProject } from './projects/create-project.ts';
@@ -105,10 +115,14 @@ import { createUser } from './users/create-user.ts';
 import { deleteUser } from './users/delete-user.ts';
 import { listUsers } from './users/list-users.ts';
 import { vnc } from './vnc.ts';
+import { createVolumeType } from './volume-types/create-volume-type.ts';
+import { deleteVolumeType } from './volume-types/delete-volume-type.ts';
+import { listVolumeTypes } from './volume-types/list-volume-types.ts';
 import { createVolume } from './volumes/create-volume.ts';
 import { deleteVolume } from './volumes/delete-volume.ts';
 import { listVolumes } from './volumes/list-volumes.ts';
 import { resizeVolume } from './volumes/resize-volume.ts';
+import { renameVolume, setVolume } from './volumes/set-volume.ts';
 import { showVolume } from './volumes/show-volume.ts';
 import { wake } from './wake.ts';
 import { whoami } from './whoami.ts';
@@ -169,6 +183,11 @@ export const commandTable: readonly CommandDefinition[] = [
   addGuestKey,
   listImages,
   showImage,
+  buildImage,
+  createImage,
+  lintImage,
+  sealImage,
+  buildRecord,
   warmImage,
   coolImage,
   registerImage,
@@ -177,7 +196,17 @@ export const commandTable: readonly CommandDefinition[] = [
   showVolume,
   createVolume,
   resizeVolume,
+  renameVolume,
+  setVolume,
   deleteVolume,
+  listVolumeTypes,
+  createVolumeType,
+  deleteVolumeType,
+  listPools,
+  showPool,
+  createPool,
+  setPool,
+  deletePool,
   listNetworks,
   showNetwork,
   createNetwork,
@@ -241,6 +270,8 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   limit: 'Rates of disks and network interfaces',
   guest: 'Inside of an instance, through its guest agent',
   images: 'Disks that instances are cloned from, and discs for their drives',
+  pools: 'Where volumes lie',
+  'volume-types': 'Classes of volumes',
   volumes: 'Disks that outlive the instances that have them',
   networks: 'Networks that instances are attached to',
   types: 'Sizes that instances come in',

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { captureCli } from '@virga/testing/captured-cli';
-import { aHost, aHostDiskReport, anInstance, anInstanceType, aVolume } from '@virga/testing/contract-examples';
+import { aHost, aHostDiskReport, anInstance, anInstanceType } from '@virga/testing/contract-examples';
 import { type Handlers, serveContract } from '@virga/testing/contract-server';
+import { aVolume } from '@virga/testing/pool-examples';
 
 const operationId = 'op-00000000000000001';
 const cached = anInstance({ rootDiskDriver: { cache: 'writethrough', ioThread: true } });

@@ -17,6 +17,7 @@ const lists: { [K in Asked]: (client: Client) => Promise<Candidate[]> } = {
   image: (client) => named(client.listImages({ query }), ({ name, state }) => [name, state]),
   network: (client) => named(client.listNetworks({ query }), ({ name, cidr }) => [name, cidr]),
   volume: (client) => named(client.listVolumes({ query }), ({ name, state }) => [name, state]),
+  pool: (client) => named(client.listPools({ query }), ({ name, state }) => [name, state]),
   type: (client) =>
     named(client.listInstanceTypes(), ({ name, vcpus, memoryMib }) => [name, `${vcpus} vCPU, ${memoryMib} MiB`]),
   key: (client) => named(client.listKeyPairs({ query }), ({ name, fingerprint }) => [name, fingerprint]),

@@ -32,6 +32,7 @@ import { networkRoutes } from './networks.ts';
 import { operationRoutes } from './operations.ts';
 import { poolRoutes } from './pools.ts';
 import { volumeTypeRoutes } from './volume-types.ts';
+import { snapshotRoutes } from './snapshots.ts';
 import { volumeRoutes } from './volumes.ts';
 import { warmRoutes } from './warm-images.ts';
 
@@ -65,6 +66,7 @@ export const api = {
   ...poolRoutes,
   ...volumeTypeRoutes,
   ...volumeRoutes,
+  ...snapshotRoutes,
   ...instanceRoutes,
   ...instancePowerRoutes,
   ...instanceConsoleRoutes,

@@ -1,7 +1,8 @@
 // Volumes: disks that outlive the instances they are attached to. A volume lies on one host, and only instances there can
-// have it.
+// have it; in a pool that several hosts see, it lies on each of them.
 import { type Static, Type } from 'typebox';
 import { DiskDriver, DiskLimits } from '../agent/desired.ts';
+import { Preallocation, VolumeFormat } from '../agent/volumes.ts';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
 import { idParams, ListQuery, Name, Nullable, Page, Time } from './shared.ts';
@@ -11,7 +12,25 @@ export const Volume = Type.Object(
     id: IdSchema('volume'),
     projectId: IdSchema('project'),
     name: Name,
-    sizeBytes: Type.Integer({ description: 'what a guest sees; on the host it takes what was written' }),
+    sizeBytes: Type.Integer({ description: 'what a guest sees' }),
+    usedBytes: Nullable(Type.Integer({ description: 'what it takes from its pool, as last seen' })),
+    poolId: IdSchema('pool'),
+    poolName: Type.String(),
+    type: Nullable(Type.String({ description: 'the volume type that it was created with' })),
+    format: VolumeFormat,
+    preallocation: Preallocation,
+    encrypted: Type.Boolean(),
+    image: Nullable(
+      Type.Object(
+        {
+          imageId: IdSchema('image'),
+          clone: Type.Union([Type.Literal('linked'), Type.Literal('full')]),
+        },
+        { description: 'what was in it at first' },
+      ),
+    ),
+    limits: Nullable(DiskLimits),
+    deletionProtection: Type.Boolean({ description: 'it cannot be deleted while this is so' }),
     scratch: Type.Boolean({ description: 'what is on it may be lost: no backups, and any cache mode' }),
     state: Type.Union([
       Type.Literal('pending', { description: 'being made' }),
@@ -45,7 +64,28 @@ const sizeGib = Type.Integer({ minimum: 1, maximum: 65_536 });
 export const CreateVolume = Type.Object(
   {
     name: Name,
-    sizeGib,
+    sizeGib: Type.Optional(sizeGib),
+    type: Type.Optional(Type.String({ minLength: 1, maxLength: 63, description: 'a volume type' })),
+    pool: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 63,
+        description: 'id or name of the pool to put it in; default that of the type, the default pool, the local one',
+      }),
+    ),
+    image: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 64, description: 'id or name of the image to begin as a copy of' }),
+    ),
+    clone: Type.Optional(
+      Type.Union([
+        Type.Literal('full', { description: 'a copy of its own; the default' }),
+        Type.Literal('linked', { description: 'rests on the image, which stays as long' }),
+      ]),
+    ),
+    format: Type.Optional(VolumeFormat),
+    preallocation: Type.Optional(Preallocation),
+    encrypted: Type.Optional(Type.Boolean({ description: 'with a key of its own (LUKS)' })),
+    deletionProtection: Type.Optional(Type.Boolean()),
     scratch: Type.Optional(
       Type.Boolean({ description: 'what is on it may be lost: no backups, and any cache mode; for good' }),
     ),
@@ -70,6 +110,12 @@ const change = {
   status: 202,
 } as const;
 
+export const UpdateVolume = Type.Object(
+  { name: Type.Optional(Name), deletionProtection: Type.Optional(Type.Boolean()) },
+  { $id: 'UpdateVolume', additionalProperties: false },
+);
+export type UpdateVolume = Static<typeof UpdateVolume>;
+
 export const volumeRoutes = {
   listVolumes: route({
     method: 'GET',
@@ -91,8 +137,17 @@ export const volumeRoutes = {
     ...change,
     method: 'POST',
     path: '/v1/volumes',
-    summary: 'Create an empty volume',
+    summary: 'Create a volume, empty or as a copy of an image',
     body: CreateVolume,
+  }),
+  updateVolume: route({
+    ...change,
+    method: 'PATCH',
+    path: '/v1/volumes/{id}',
+    summary: 'Rename a volume, or protect it from being deleted',
+    params: idParams('volume'),
+    body: UpdateVolume,
+    ifMatch: true,
   }),
   resizeVolume: route({
     ...change,
@@ -107,8 +162,9 @@ export const volumeRoutes = {
     ...change,
     method: 'DELETE',
     path: '/v1/volumes/{id}',
-    summary: 'Delete a volume that no instance has, with all that is in it',
+    summary: 'Delete a volume that no instance has, with all that is in it, overwritten before with wipe',
     params: idParams('volume'),
+    query: Type.Object({ wipe: Type.Optional(Type.Boolean()) }),
     ifMatch: true,
   }),
 };

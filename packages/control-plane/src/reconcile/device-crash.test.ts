@@ -10,7 +10,8 @@ import { changeDiskDriver } from '../modules/instances/change-disk-driver.ts';
 import { deleteInstance } from '../modules/instances/instance-operations.ts';
 import { limitDisk, limitNetworkInterface } from '../modules/instances/limit-operations.ts';
 import { addNetworkInterface, removeNetworkInterface } from '../modules/instances/network-interface-operations.ts';
-import { createVolume, deleteVolume, getVolume, resizeVolume } from '../modules/volumes/volume-operations.ts';
+import { createVolume } from '../modules/volumes/create-volume.ts';
+import { deleteVolume, getVolume, resizeVolume } from '../modules/volumes/volume-operations.ts';
 
 let cloud: SimulatedCloud;
 before(async () => {

@@ -1,4 +1,5 @@
 // Volumes of a lost database, and which instance has them.
+import type { DiskLimits } from '@virga/contract/agent/desired';
 import type { FoundInstance } from '@virga/contract/agent/inventory';
 import type { ObservedVolume } from '@virga/contract/agent/volumes';
 import type { HostId, ProjectId } from '@virga/contract/ids';
@@ -11,8 +12,9 @@ export async function recoverVolumes(
   leftAlone: string[],
 ): Promise<number> {
   let count = 0;
-  for (const { id, name, sizeBytes, scratch = false, generation, keepsake, intact } of volumes) {
-    const { projectId, createdAt } = keepsake as { projectId?: ProjectId; createdAt?: string };
+  for (const volume of volumes) {
+    const { id, name, sizeBytes, scratch = false, generation, keepsake, intact } = volume;
+    const { projectId, createdAt } = keepsake as Kept;
     const project =
       projectId && (await tx.selectFrom('projects').select('id').where('id', '=', projectId).executeTakeFirst());
     if (!project || !intact) {
@@ -32,12 +34,38 @@ export async function recoverVolumes(
         generation,
         converged_generation: generation,
         failure: null,
+        ...shapeOf(volume),
         ...(createdAt && { created_at: new Date(createdAt) }),
       })
       .execute();
     count++;
   }
   return count;
+}
+
+type Kept = {
+  projectId?: ProjectId;
+  createdAt?: string;
+  deleteProtection?: boolean;
+  type?: string;
+  limits?: DiskLimits;
+  passphraseSealed?: string;
+};
+
+/** What it was made as. One of a pool that is not the host's own is found there, once the pool is created again. */
+function shapeOf({ format = 'qcow2', preallocation = 'off', source, keepsake, usedBytes }: ObservedVolume) {
+  const { deleteProtection = false, type, limits, passphraseSealed } = keepsake as Kept;
+  return {
+    format,
+    preallocation,
+    used_bytes: usedBytes,
+    image_id: source?.imageId ?? null,
+    clone: source?.clone ?? null,
+    delete_protection: deleteProtection,
+    type: type ?? null,
+    limits: limits ? JSON.stringify(limits) : null,
+    passphrase_sealed: passphraseSealed === undefined ? null : Buffer.from(passphraseSealed, 'base64'),
+  };
 }
 
 /** Devices on which write-back is allowed, as far as an instance needs that. Their names of then are lost. */

@@ -24,6 +24,7 @@ import * as usageHistory from './migrations/0020-usage-history.ts';
 import * as imageImports from './migrations/0021-image-imports.ts';
 import * as imageBuilds from './migrations/0022-image-builds.ts';
 import * as pools from './migrations/0023-pools.ts';
+import * as snapshots from './migrations/0024-snapshots.ts';
 
 const migrations: Record<string, Migration> = {
   '0001-foundation': foundation,
@@ -48,6 +49,7 @@ const migrations: Record<string, Migration> = {
   '0021-image-imports': imageImports,
   '0022-image-builds': imageBuilds,
   '0023-pools': pools,
+  '0024-snapshots': snapshots,
 };
 
 /** Brings the schema to this version. @throws StoreUnavailable a migration failed; nothing of it remains */

@@ -8,6 +8,7 @@ import type { ImageBuildTables } from './image-build-tables.ts';
 import type { ImageTables } from './image-tables.ts';
 import type { InteropTables } from './interop-tables.ts';
 import type { PoolTables } from './pool-tables.ts';
+import type { SnapshotTables } from './snapshot-tables.ts';
 import type { TemplateTables } from './template-tables.ts';
 import type { TuningTables } from './tuning-tables.ts';
 import type { UsageTables } from './usage-tables.ts';
@@ -21,6 +22,7 @@ export type Database = FoundationTables &
   ImageTables &
   InteropTables &
   PoolTables &
+  SnapshotTables &
   TemplateTables &
   VolumeTables &
   CpuTables &

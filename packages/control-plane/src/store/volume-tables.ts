@@ -1,6 +1,7 @@
 // Tables of volumes and of what instances have of them.
 import type { DiskDriver, DiskLimits } from '@virga/contract/agent/desired';
-import type { HostId, InstanceId, ProjectId, VolumeId } from '@virga/contract/ids';
+import type { Preallocation, VolumeFormat } from '@virga/contract/agent/volumes';
+import type { HostId, ImageId, InstanceId, PoolId, ProjectId, VolumeId } from '@virga/contract/ids';
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
 import type { Failure } from './compute-tables.ts';
 import type { CreatedAt } from './foundation-tables.ts';
@@ -14,6 +15,18 @@ export type VolumeTables = {
     /** What is on it may be lost. */
     scratch: Generated<boolean>;
     host_id: HostId;
+    /** The database fills in the host's own storage. */
+    pool_id: ColumnType<PoolId, PoolId | undefined, PoolId>;
+    type: string | null;
+    format: Generated<VolumeFormat>;
+    preallocation: Generated<Preallocation>;
+    image_id: ImageId | null;
+    clone: 'linked' | 'full' | null;
+    passphrase_sealed: Buffer | null;
+    limits: ColumnType<DiskLimits | null, string | null | undefined, string | null>;
+    delete_protection: Generated<boolean>;
+    wipe: Generated<boolean>;
+    used_bytes: number | null;
     desired: Generated<'available' | 'deleted'>;
     generation: Generated<number>;
     converged_generation: Generated<number>;

@@ -7,6 +7,7 @@ import { until } from '@virga/testing/until';
 import { pino } from 'pino';
 import { AgentRegistry } from '../agents/agent-registry.ts';
 import { type Deps, defaultSettings, systemClock } from '../deps.ts';
+import { createSeal } from '../modules/identity/seal.ts';
 import { startWorkflow, step, type Workflow, workflow } from './workflow.ts';
 import { WorkflowEngine } from './workflow-engine.ts';
 import { takeLeases } from './workflow-lease.ts';
@@ -25,6 +26,7 @@ const deps = (): Deps => ({
   settings: defaultSettings,
   cloudId: 'test',
   agents: new AgentRegistry([]),
+  seal: createSeal(Buffer.alloc(32)),
 });
 
 const stepCount = 3;

@@ -33,7 +33,9 @@ export function volumeContract(test: ContractTest): void {
     const volume = aVolume(world, t);
     const observed = await world.agent.applyVolume(volume);
     assert.ok(conforms(ObservedVolume, observed), JSON.stringify(observed));
-    const { mustExist: _, ...expected } = { ...volume, intact: true };
+    const { mustExist: _, ...asked } = volume;
+    assert.ok(observed.usedBytes !== null && observed.usedBytes < 8 * mebibyte, 'it takes what was written to it');
+    const expected = { ...asked, format: 'qcow2', usedBytes: observed.usedBytes, intact: true };
     assert.deepEqual(observed, expected);
     assert.deepEqual(await listed(world, volume), observed);
     assert.deepEqual(await world.agent.applyVolume({ ...volume, mustExist: true }), observed);

@@ -11,6 +11,7 @@ import type { ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { ObservedImage, ObservedReason } from '@virga/contract/agent/observed';
 import type { ObservedSnapshot } from '@virga/contract/agent/snapshots';
 import type { DesiredShell, DesiredTemplate } from '@virga/contract/agent/warm';
+import type { PoolId } from '@virga/contract/ids';
 import type { DomainRecord } from '../libvirt/instances/domain-metadata.ts';
 import type { FolderOwner } from '../libvirt/instances/instance-folder.ts';
 import type { VolumeRecord } from '../libvirt/volumes/volume-record.ts';
@@ -122,3 +123,6 @@ export function isBootable({ rootDisk, cdrom, bootOrder }: DesiredInstance): boo
 
 /** A file of the host itself that is not as it was made with; null: it is gone. */
 export type StoredFile = { content: string | null };
+
+/** What tests make of the pools of a host. */
+export type SimulatedPools = { poolBytes: number; awayPools: Set<PoolId> };

@@ -7,9 +7,15 @@ import type { InstanceId, NetworkId } from '@virga/contract/ids';
 import type { Clock } from '../clock.ts';
 import type { CpuLayout } from '../host-topology/cpu-layout.ts';
 import { observedSizes, startingSizes } from './guest-sizes.ts';
-import { desiredDevices, isBootable, nameOf, type StoredDomain, type StoredNetwork } from './host-records.ts';
+import {
+  desiredDevices,
+  isBootable,
+  nameOf,
+  type SimulatedPools,
+  type StoredDomain,
+  type StoredNetwork,
+} from './host-records.ts';
 import { HostStore } from './host-store.ts';
-import type { SimulatedPools } from './simulated-pools.ts';
 
 export type HostListener = {
   onEvent(cloudId: string, event: AgentEvent): void;

@@ -5,19 +5,28 @@ import { makeChanges } from '../../operations/make-changes.ts';
 import { reportChanges } from '../../operations/report-changes.ts';
 import { readSize } from '../../size.ts';
 import { waitOption } from '../shared-options.ts';
+import { formatOption, preallocationOption } from './volume-options.ts';
 
 export const createVolume = defineCommand({
   meta: {
     path: 'volumes create',
-    summary: 'Create an empty volume',
+    summary: 'Create a volume, empty or as a copy of an image',
     details:
-      'A volume lies on one host, and only instances there can have it: put it beside the instance that is to have it. On ' +
-      'the host it takes as much as was written to it.',
+      'A volume lies on one host, unless several see its pool, and only instances there can have it: put it beside the ' +
+      'instance that is to have it. It takes as much as was written to it, unless --preallocation says otherwise.',
     section: 'Resources',
   },
   args: { name: { summary: 'lower-case letters, digits and hyphens' } },
   options: {
-    size: { type: 'text', value: 'SIZE', summary: 'such as 20GiB; without a unit in GiB', required: true },
+    size: { type: 'text', value: 'SIZE', summary: 'such as 20GiB; without a unit in GiB; default that of the image' },
+    type: { type: 'text', value: 'TYPE', summary: 'the volume type: virga volume-types' },
+    pool: { type: 'text', value: 'POOL', summary: 'the pool that it lies in: virga pools', complete: 'pool' },
+    image: { type: 'text', value: 'IMAGE', summary: 'what is in it at first', complete: 'image' },
+    linked: { type: 'flag', summary: 'it rests on the image, which stays as long, instead of being a copy' },
+    format: formatOption,
+    preallocation: preallocationOption,
+    encrypted: { type: 'flag', summary: 'encrypted with a key of its own (LUKS)' },
+    protect: { type: 'flag', summary: 'it cannot be deleted until that is taken away' },
     instance: { type: 'text', value: 'INSTANCE', summary: 'put it beside this instance', complete: 'instance' },
     host: {
       type: 'text',
@@ -33,12 +42,25 @@ export const createVolume = defineCommand({
       command: 'virga volumes create data --size 20GiB --instance web --wait && virga attach web data',
       explains: 'a disk more for web',
     },
+    {
+      command: 'virga volumes create copy --image debian-12 --size 40GiB --pool fast',
+      explains: 'a copy of an image, in a pool of its own',
+    },
   ],
-  async run(context, { args: { name }, options: { size, instance, host, scratch, wait } }) {
+  async run(context, { args: { name }, options }) {
+    const { size, instance, host, scratch, wait, type, pool, image, linked, format, preallocation } = options;
     const client = await context.client();
     const body = {
       name,
-      sizeGib: readSize('--size', size, 'GiB'),
+      ...(size !== undefined && { sizeGib: readSize('--size', size, 'GiB') }),
+      ...(type !== undefined && { type }),
+      ...(pool !== undefined && { pool }),
+      ...(image !== undefined && { image }),
+      ...(linked && { clone: 'linked' as const }),
+      ...(format !== undefined && { format }),
+      ...(preallocation !== undefined && { preallocation }),
+      ...(options.encrypted && { encrypted: true }),
+      ...(options.protect && { deletionProtection: true }),
       ...(instance === undefined ? {} : { instance }),
       ...(host === undefined ? {} : { host }),
       ...(scratch ? { scratch } : {}),

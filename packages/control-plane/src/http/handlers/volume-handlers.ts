@@ -5,13 +5,9 @@ import { attachVolume, detachVolume } from '../../modules/instances/attach-volum
 import { changeDiskDriver } from '../../modules/instances/change-disk-driver.ts';
 import { limitDisk, limitNetworkInterface } from '../../modules/instances/limit-operations.ts';
 import { addNetworkInterface, removeNetworkInterface } from '../../modules/instances/network-interface-operations.ts';
-import {
-  createVolume,
-  deleteVolume,
-  getVolume,
-  listVolumes,
-  resizeVolume,
-} from '../../modules/volumes/volume-operations.ts';
+import { createVolume } from '../../modules/volumes/create-volume.ts';
+import { updateVolume } from '../../modules/volumes/update-volume.ts';
+import { deleteVolume, getVolume, listVolumes, resizeVolume } from '../../modules/volumes/volume-operations.ts';
 import type { FrontDeps, Handlers } from '../handler.ts';
 
 export function volumeHandlers(deps: FrontDeps): Pick<Handlers, keyof typeof volumeRoutes> {
@@ -19,9 +15,10 @@ export function volumeHandlers(deps: FrontDeps): Pick<Handlers, keyof typeof vol
   return {
     listVolumes: ({ access, query }) => listVolumes(db, access, query),
     getVolume: ({ access, params }) => getVolume(db, access, params.id),
+    updateVolume: ({ access, params, body, ifMatch }) => updateVolume(deps, access, params.id, body, ifMatch),
     createVolume: ({ access, body, idempotency }) => createVolume(deps, access, body, idempotency),
     resizeVolume: ({ access, params, body, ifMatch }) => resizeVolume(deps, access, params.id, body, ifMatch),
-    deleteVolume: ({ access, params, ifMatch }) => deleteVolume(deps, access, params.id, ifMatch),
+    deleteVolume: ({ access, params, query, ifMatch }) => deleteVolume(deps, access, params.id, ifMatch, query),
   };
 }
 

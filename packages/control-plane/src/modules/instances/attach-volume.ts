@@ -7,7 +7,7 @@ import type { InstanceId, VolumeId } from '@virga/contract/ids';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { mergedDriver, requireDriver } from '../hosts/disk-drivers.ts';
-import { holdVolume, type VolumeView } from '../volumes/volume-store.ts';
+import { holdVolume, moveVolumeToHost, type VolumeView } from '../volumes/volume-store.ts';
 import { type Changed, changeDevices } from './device-change.ts';
 import { readDiskLimits } from './device-limits.ts';
 import { freeTarget, requireChangeable, requireRelease, requireRoom } from './instance-devices.ts';
@@ -33,12 +33,14 @@ export async function attachVolume(
   ifMatch?: number,
 ): Promise<Changed> {
   const { readOnly = false } = body;
-  const limits = readDiskLimits(body.limits, '/limits');
+  const asked = readDiskLimits(body.limits, '/limits');
   const driver = mergedDriver(body.driver);
   return changeDevices(deps, access, id, ifMatch, async (tx, row, generation) => {
     requireChangeable(row);
     const volume = await holdVolume(tx, access, body.volume, field);
     const present = row.volumes.find((one) => one.id === volume.id);
+    // Those of its type, unless others are given.
+    const limits = body.limits === undefined ? (present?.limits ?? volume.limits) : asked;
     const kind = 'instance.attach-volume';
     const isThere = present && !present.detaching && present.readOnly === readOnly;
     const isSame = isDeepStrictEqual(present?.limits, limits) && isDeepStrictEqual(present?.driver, driver);
@@ -51,7 +53,9 @@ export async function attachVolume(
     }
     if (!present) {
       requireRoom(row);
-      requireUsable(row, volume);
+      requireUsable(volume);
+      const isHere = volume.host_id === row.host_id || (await moveVolumeToHost(tx, access, volume, row.host_id));
+      if (!isHere) throw onAnotherHost(row, volume);
     }
     const target = present?.target ?? freeTarget(row);
     const values = {
@@ -96,7 +100,7 @@ export async function detachVolume(
   });
 }
 
-function requireUsable(row: InstanceRow, volume: VolumeView): void {
+function requireUsable(volume: VolumeView): void {
   if (volume.attachment !== null) {
     const { instanceName } = volume.attachment;
     throw new VirgaError('InUse', {
@@ -110,12 +114,13 @@ function requireUsable(row: InstanceRow, volume: VolumeView): void {
   if (volume.converged_generation === 0) {
     throw unusable(`Volume ${volume.name} is still being made.`, 'Wait until it is available.');
   }
-  if (volume.host_id === row.host_id) return;
-  throw unusable(
+}
+
+const onAnotherHost = (row: InstanceRow, volume: VolumeView) =>
+  unusable(
     `Volume ${volume.name} lies on host ${volume.host_name}, instance ${row.name} runs on host ${row.host_name}.`,
     `Create a volume beside the instance, and copy the data: virga volumes create NAME --size GIB --instance ${row.name}`,
   );
-}
 
 const unusable = (detail: string, action: string) => new VirgaError('Conflict', { detail, action, field });
 

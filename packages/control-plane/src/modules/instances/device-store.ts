@@ -131,7 +131,8 @@ export async function leaveVolumes(
   const doomed = volumes.filter(({ deleteWithInstance }) => deleteWithInstance).map(({ id }) => id);
   if (doomed.length === 0) return;
   const rows = await tx.selectFrom('volumes').selectAll().where('id', 'in', doomed).forUpdate().execute();
-  for (const row of rows.filter(({ desired }) => desired !== 'deleted')) {
+  // What is protected stays.
+  for (const row of rows.filter((volume) => volume.desired !== 'deleted' && !volume.delete_protection)) {
     await deleteVolumeRow(tx, access, row);
     await appendEvent(tx, access, {
       type: 'volume.delete-requested',

@@ -3,7 +3,8 @@ import { after, before, test } from 'node:test';
 import { newId, type VolumeId } from '@virga/contract/ids';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
-import { createVolume, deleteVolume, getVolume, listVolumes, resizeVolume } from './volume-operations.ts';
+import { createVolume } from './create-volume.ts';
+import { deleteVolume, getVolume, listVolumes, resizeVolume } from './volume-operations.ts';
 
 let cloud: SimulatedCloud;
 before(async () => {

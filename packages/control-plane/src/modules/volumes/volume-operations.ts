@@ -1,14 +1,15 @@
 // What fronts call to read volumes and to change what is desired of them. The volume reconciler does the rest.
 import { VirgaError } from '@virga/contract/errors';
-import { type HostId, type InstanceId, newId, type OperationId, type VolumeId } from '@virga/contract/ids';
-import type { CreateVolume, Volume } from '@virga/contract/rest/volumes';
+import type { OperationId, VolumeId } from '@virga/contract/ids';
+import type { Volume } from '@virga/contract/rest/volumes';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
-import { brokenConstraint, type Db, inTransaction, type Tx } from '../../store/database.ts';
-import { type Idempotency, onceOnly } from '../../store/once-only.ts';
+import { type Db, inTransaction, type Tx } from '../../store/database.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { createOperation, endOperation, openOperationsOf, overtakeOperations } from '../operations/operation-store.ts';
+import { beingDeleted, isProtected, refuseChanged } from './volume-refusals.ts';
+import { requirePoolRoom } from './volume-room.ts';
 import {
   deleteVolumeRow,
   findVolume,
@@ -43,116 +44,8 @@ export async function getVolume(db: Db, access: ProjectAccess, id: VolumeId): Pr
 }
 
 /**
- * Creates an empty volume. One that its host refuses is removed again, and the operation says why.
- * @throws NotFound | InvalidArgument | HostUnavailable | StorageFull no host for it | NameTaken | IdempotencyMismatch
- */
-export async function createVolume(
-  deps: Deps,
-  access: ProjectAccess<'operator'>,
-  body: CreateVolume,
-  idempotency?: Idempotency,
-): Promise<Changed> {
-  try {
-    return await onceOnly(deps.db, idempotency, async (tx) => {
-      const hostId = await chooseHost(tx, access, body);
-      const id = newId('volume');
-      const sizeBytes = body.sizeGib * bytesPerGib;
-      const { name, scratch = false } = body;
-      const row = { id, project_id: access.projectId, name, size_bytes: sizeBytes, scratch, host_id: hostId };
-      await tx
-        .insertInto('volumes')
-        .values({ ...row, failure: null })
-        .execute();
-      const resource = resourceOf(row);
-      const operationId = await createOperation(tx, access, { kind: 'volume.create', ...resource, generation: 1 });
-      await appendEvent(tx, access, {
-        type: 'volume.create-requested',
-        ...resource,
-        message: `Creation of volume ${body.name} with ${body.sizeGib} GiB was asked for.`,
-        data: { sizeBytes, hostId, scratch },
-      });
-      await wakeVolume(tx, id);
-      return { volume: toVolume((await findVolume(tx, id))!), operationId };
-    });
-  } catch (error) {
-    if (brokenConstraint(error) !== 'volumes_name_taken') throw error;
-    throw new VirgaError('NameTaken', {
-      detail: `A volume named ${body.name} exists.`,
-      action: 'Choose another name, or delete that one.',
-      field: '/name',
-    });
-  }
-}
-
-/** Beside an instance, on a host that was named, or where most space is free. */
-async function chooseHost(
-  tx: Tx,
-  access: ProjectAccess<'operator'>,
-  { host, instance }: CreateVolume,
-): Promise<HostId> {
-  if (host !== undefined && instance !== undefined) {
-    throw new VirgaError('InvalidArgument', {
-      detail: 'A volume is put beside an instance or on a host, not both.',
-      action: 'Leave out one of them.',
-      field: '/host',
-    });
-  }
-  let hosts = tx
-    .selectFrom('hosts')
-    .select(['id', 'name', 'state', 'state_reason', 'state_action', 'storage_headroom_bytes']);
-  if (instance !== undefined) hosts = hosts.where('id', '=', await hostOfInstance(tx, access, instance));
-  if (host !== undefined) {
-    hosts = hosts
-      .where((where) => where.or([where('id', '=', host as HostId), where('name', '=', host)]))
-      .orderBy((by) => by('id', '=', host as HostId), 'desc');
-  }
-  const found = await hosts
-    .orderBy((by) => by('state', '=', 'ready'), 'desc')
-    .orderBy('storage_headroom_bytes', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  if (!found) {
-    throw new VirgaError('NotFound', {
-      detail: host === undefined ? 'The cloud has no host.' : `There is no host ${host}.`,
-      action: 'List hosts with virga hosts list.',
-      field: '/host',
-    });
-  }
-  if (found.state !== 'ready') {
-    throw new VirgaError('HostUnavailable', {
-      detail: `Host ${found.name} is not ready: ${found.state_reason ?? 'it has not reported yet.'}`,
-      action: found.state_action ?? 'Try again in a moment.',
-    });
-  }
-  if (found.storage_headroom_bytes <= 0) {
-    throw new VirgaError('StorageFull', {
-      detail: `The storage of host ${found.name} has no space left above its reserve.`,
-      action: 'Delete instances, volumes or images that are not needed, or add storage.',
-    });
-  }
-  return found.id;
-}
-
-async function hostOfInstance(tx: Tx, access: ProjectAccess<'operator'>, idOrName: string): Promise<HostId> {
-  const row = await tx
-    .selectFrom('instances')
-    .select('host_id')
-    .where('project_id', '=', access.projectId)
-    .where((where) => where.or([where('id', '=', idOrName as InstanceId), where('name', '=', idOrName)]))
-    .orderBy((by) => by('id', '=', idOrName as InstanceId), 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  if (row) return row.host_id;
-  throw new VirgaError('NotFound', {
-    detail: `There is no instance ${idOrName}.`,
-    action: 'List instances with virga list.',
-    field: '/instance',
-  });
-}
-
-/**
  * Grows a volume, also while a guest that runs has it. One that has that size already stays as it is.
- * @throws NotFound | InvalidArgument it would shrink | Conflict it is being deleted, or its instance is hibernated
+ * @throws NotFound | InvalidArgument it would shrink | StorageFull | Conflict it is being deleted, or its instance is hibernated
  * @throws PreconditionFailed
  */
 export async function resizeVolume(
@@ -169,6 +62,8 @@ export async function resizeVolume(
     if (row.desired === 'deleted') throw beingDeleted(row);
     if (sizeBytes < row.size_bytes) throw wouldShrink(row);
     await refuseHibernated(tx, row);
+    const addBytes = sizeBytes - row.size_bytes;
+    if (addBytes > 0) await requirePoolRoom(tx, row.pool_id, { addBytes, takenBytes: 0 }, '/sizeGib');
     const isThere = sizeBytes === row.size_bytes && row.converged_generation === row.generation;
     const generation = isThere ? row.generation : row.generation + 1;
     const now = deps.clock.now();
@@ -194,12 +89,17 @@ export async function resizeVolume(
   });
 }
 
-/** @throws NotFound | InUse an instance has it | PreconditionFailed */
+/**
+ * @param wipe it is overwritten before it is removed
+ * @throws NotFound | InUse an instance has it | Conflict it is protected | InvalidArgument its pool cannot do that |
+ *   PreconditionFailed
+ */
 export async function deleteVolume(
   deps: Deps,
   access: ProjectAccess<'operator'>,
   id: VolumeId,
   ifMatch?: number,
+  { wipe = false }: { wipe?: boolean | undefined } = {},
 ): Promise<Changed> {
   return inTransaction(deps.db, async (tx) => {
     const row = await holdVolume(tx, access, id);
@@ -210,14 +110,16 @@ export async function deleteVolume(
         action: `Detach it first: virga detach ${row.attachment.instanceName} ${row.name}`,
       });
     }
+    if (row.delete_protection && row.desired !== 'deleted') throw isProtected(row);
+    if (wipe && row.pool_driver === 'rbd') throw cannotBeWiped(row);
     const [open] = await openOperationsOf(tx, id);
     if (row.desired === 'deleted' && open) return { volume: toVolume(row), operationId: open };
     await overtakeOperations(tx, access, id, 'volume.delete', deps.clock.now());
-    const operationId = await deleteVolumeRow(tx, access, row);
+    const operationId = await deleteVolumeRow(tx, access, row, { wipe });
     await appendEvent(tx, access, {
       type: 'volume.delete-requested',
       ...resourceOf(row),
-      message: `Deletion of volume ${row.name} was asked for.`,
+      message: `Deletion of volume ${row.name} was asked for${wipe ? ', overwritten before' : ''}.`,
     });
     return { volume: toVolume((await findVolume(tx, id))!), operationId };
   });
@@ -235,20 +137,16 @@ async function refuseHibernated(tx: Tx, row: VolumeView): Promise<void> {
   });
 }
 
-function refuseChanged(row: VolumeView, ifMatch: number | undefined): void {
-  if (ifMatch === undefined || ifMatch === row.generation) return;
-  throw new VirgaError('PreconditionFailed', {
-    detail: `Volume ${row.name} has changed since it was read: it is at generation ${row.generation}.`,
-    action: 'Read it again, and repeat the request if it still makes sense.',
-  });
-}
-
-const beingDeleted = ({ name }: VolumeView) =>
-  new VirgaError('Conflict', { detail: `Volume ${name} is being deleted.`, action: 'Create another one.' });
-
 const wouldShrink = ({ name, size_bytes: sizeBytes }: VolumeView) =>
   new VirgaError('InvalidArgument', {
     detail: `Volume ${name} has ${sizeBytes / bytesPerGib} GiB, and a volume only grows.`,
     action: 'Create a smaller one, and copy the data in a guest.',
     field: '/sizeGib',
+  });
+
+const cannotBeWiped = ({ name, pool_name: pool }: VolumeView) =>
+  new VirgaError('InvalidArgument', {
+    detail: `Volume ${name} lies in the Ceph pool ${pool}, where nothing is overwritten in place.`,
+    action: 'Delete it without --wipe.',
+    field: '/wipe',
   });

@@ -1,6 +1,8 @@
 // Writes down how far a host has come with a volume. A volume that its host refuses from the start is removed again; one
 // that is lost stays, as an error, until it is found or deleted.
+import type { ObservedVolume } from '@virga/contract/agent/volumes';
 import { fromProblem, VirgaError } from '@virga/contract/errors';
+import { sql } from 'kysely';
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
@@ -12,16 +14,31 @@ import { resourceOf, type VolumeRow } from './volume-store.ts';
 type Context = { deps: Deps; access: SystemAccess };
 
 /** @returns whether this was what is desired now */
-export async function recordVolumeReached({ deps, access }: Context, row: VolumeRow): Promise<boolean> {
+export async function recordVolumeReached(
+  { deps, access }: Context,
+  row: VolumeRow,
+  { sizeBytes, usedBytes }: ObservedVolume,
+): Promise<boolean> {
   return inTransaction(deps.db, async (tx) => {
     if (!(await hold(tx, row))) return false;
     await tx
       .updateTable('volumes')
-      .set({ converged_generation: row.generation, failure: null })
+      // A copy may be larger than was asked for: as large as its image.
+      .set({
+        converged_generation: row.generation,
+        failure: null,
+        used_bytes: usedBytes,
+        size_bytes: Math.max(row.size_bytes, sizeBytes),
+      })
       .where('id', '=', row.id)
       .execute();
-    for (const id of await openOperationsOf(tx, row.id)) await endOperation(tx, access, id, {}, deps.clock.now());
+    const ids = await openOperationsOf(tx, row.id);
+    const kinds =
+      ids.length === 0 ? [] : await tx.selectFrom('operations').select('kind').where('id', 'in', ids).execute();
+    for (const id of ids) await endOperation(tx, access, id, {}, deps.clock.now());
     const isNew = row.converged_generation === 0;
+    // That it has another name was told when it was asked for.
+    if (!isNew && kinds.length > 0 && kinds.every(({ kind }) => kind === 'volume.update')) return true;
     await appendEvent(tx, access, {
       type: isNew ? 'volume.created' : 'volume.resized',
       ...resourceOf(row),
@@ -87,6 +104,16 @@ export async function recordVolumeFailed(
     });
     return false;
   });
+}
+
+/** What volumes take from their pools, as a host has just told. */
+export async function recordVolumeUsage({ deps }: Context, seen: readonly ObservedVolume[]): Promise<void> {
+  const known = seen.filter(({ usedBytes }) => usedBytes !== null);
+  if (known.length === 0) return;
+  const [ids, sizes] = [known.map(({ id }) => id), known.map(({ usedBytes }) => usedBytes)];
+  await sql`update volumes set used_bytes = told.bytes
+    from unnest(${ids}::text[], ${sizes}::bigint[]) as told(id, bytes)
+    where volumes.id = told.id and volumes.used_bytes is distinct from told.bytes`.execute(deps.db);
 }
 
 /** The host does not show the disk of a volume that it has made, or shows it again. */

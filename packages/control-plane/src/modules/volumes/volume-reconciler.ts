@@ -1,15 +1,24 @@
 // Brings every volume to what is desired on its host: made, grown, removed. Takes no input: it is woken by commits, by hosts
 // that come back, and by time, and reads the row again each time. A host that is away is waited for; a volume that is gone
 // from its host is said to be lost, and never made anew.
+import type { DesiredVolume } from '@virga/contract/agent/volumes';
 import { VirgaError } from '@virga/contract/errors';
 import type { VolumeId } from '@virga/contract/ids';
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { RegisteredHost } from '../../agents/agent-registry.ts';
 import type { Deps } from '../../deps.ts';
 import { KeyedQueue } from '../../reconcile/keyed-queue.ts';
+import { provideImage } from '../images/image-hosts.ts';
+import { desiredPoolOf } from '../pools/pool.ts';
 import { reapVolumes } from './orphaned-volume-reaper.ts';
 import { desiredVolumeOf } from './volume.ts';
-import { recordVolumeDeleted, recordVolumeFailed, recordVolumeReached, recordVolumeSeen } from './volume-outcome.ts';
+import {
+  recordVolumeDeleted,
+  recordVolumeFailed,
+  recordVolumeReached,
+  recordVolumeSeen,
+  recordVolumeUsage,
+} from './volume-outcome.ts';
 import type { VolumeRow } from './volume-store.ts';
 
 const concurrency = 4;
@@ -57,6 +66,7 @@ export class VolumeReconciler {
     const seen = await host.agent.listVolumes(deps.cloudId, { signal });
     const intact = new Set(seen.filter((volume) => volume.intact).map(({ id }) => id));
     for (const row of rows) await recordVolumeSeen(this.#context, row, intact.has(row.id));
+    await recordVolumeUsage(this.#context, seen);
     await reapVolumes(this.#context, host, seen, signal);
   }
 
@@ -78,15 +88,48 @@ export class VolumeReconciler {
     }
   }
 
+  /** Encrypted volumes of an instance are opened on its host before it starts: libvirt keeps no passphrase. */
+  async provide(host: RegisteredHost, ids: readonly VolumeId[], signal: AbortSignal): Promise<void> {
+    if (ids.length === 0) return;
+    const { db } = this.#context.deps;
+    const rows = await db
+      .selectFrom('volumes')
+      .selectAll()
+      .where('id', 'in', [...ids])
+      .where('host_id', '=', host.id)
+      .where('converged_generation', '>', 0)
+      .where('passphrase_sealed', 'is not', null)
+      .execute();
+    for (const row of rows) await host.agent.applyVolume(await this.#desired(row), { signal });
+  }
+
+  async #desired(row: VolumeRow): Promise<DesiredVolume> {
+    const { db, cloudId, seal } = this.#context.deps;
+    const pool = await db.selectFrom('pools').selectAll().where('id', '=', row.pool_id).executeTakeFirstOrThrow();
+    return desiredVolumeOf(row, cloudId, desiredPoolOf(pool, cloudId, seal), seal);
+  }
+
   async #apply(row: VolumeRow, signal: AbortSignal): Promise<boolean> {
-    const { agents, cloudId } = this.#context.deps;
-    await agents.agentOf(row.host_id).applyVolume(desiredVolumeOf(row, cloudId), { signal });
-    return recordVolumeReached(this.#context, row);
+    const { agents } = this.#context.deps;
+    const agent = agents.agentOf(row.host_id);
+    const desired = await this.#desired(row);
+    const apply = () => agent.applyVolume(desired, { signal });
+    const seen = await apply().catch(async (error) => {
+      // The image has not been needed on that host before.
+      const isMissing = error instanceof VirgaError && error.code === 'NotFound' && row.image_id !== null;
+      const host = agents.all().find(({ id }) => id === row.host_id);
+      if (!isMissing || !host) throw error;
+      await provideImage(this.#context.deps, host, row.image_id!, signal);
+      return apply();
+    });
+    return recordVolumeReached(this.#context, row, seen);
   }
 
   async #delete(row: VolumeRow, signal: AbortSignal): Promise<boolean> {
     const { agents, cloudId } = this.#context.deps;
-    await agents.agentOf(row.host_id).deleteVolume({ id: row.id, cloudId }, { signal });
+    await agents
+      .agentOf(row.host_id)
+      .deleteVolume({ id: row.id, cloudId, ...(row.wipe && { wipe: 'zero' }) }, { signal });
     return recordVolumeDeleted(this.#context, row);
   }
 }

@@ -1,7 +1,7 @@
 // Rows of volumes: finding them as a project may see them, with the instance that has them, and as callers are told.
 import type { DiskDriver, DiskLimits } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
-import type { InstanceId, OperationId, VolumeId } from '@virga/contract/ids';
+import type { HostId, InstanceId, OperationId, VolumeId } from '@virga/contract/ids';
 import type { Volume } from '@virga/contract/rest/volumes';
 import { type Selectable, sql } from 'kysely';
 import type { ProjectAccess, WriteAccess } from '../../access/authorizer.ts';
@@ -15,6 +15,8 @@ export type VolumeRow = Selectable<Database['volumes']>;
 
 export type VolumeView = VolumeRow & {
   host_name: string;
+  pool_name: string;
+  pool_driver: Selectable<Database['pools']>['driver'];
   attachment: {
     instanceId: InstanceId;
     instanceName: string;
@@ -29,9 +31,12 @@ export const selectVolumes = (db: Db | Tx) =>
   db
     .selectFrom('volumes')
     .innerJoin('hosts', 'hosts.id', 'volumes.host_id')
+    .innerJoin('pools', 'pools.id', 'volumes.pool_id')
     .selectAll('volumes')
     .select([
       'hosts.name as host_name',
+      'pools.name as pool_name',
+      'pools.driver as pool_driver',
       sql<VolumeView['attachment']>`(
         select json_build_object('instanceId', a.instance_id, 'instanceName', i.name, 'target', a.target,
           'readOnly', a.read_only, 'limits', a.limits, 'driver', a.driver)
@@ -69,16 +74,44 @@ export async function holdVolume(
  * Asks for the end of a volume that nobody has, or will have at the end of the transaction.
  * @returns the operation that follows it
  */
-export async function deleteVolumeRow(tx: Tx, access: WriteAccess, row: VolumeRow): Promise<OperationId> {
+export async function deleteVolumeRow(
+  tx: Tx,
+  access: WriteAccess,
+  row: VolumeRow,
+  { wipe = false }: { wipe?: boolean } = {},
+): Promise<OperationId> {
   const generation = row.generation + 1;
   const operationId = await createOperation(tx, access, { kind: 'volume.delete', ...resourceOf(row), generation });
   await tx
     .updateTable('volumes')
-    .set({ desired: 'deleted', generation, failure: null })
+    .set({ desired: 'deleted', generation, failure: null, wipe })
     .where('id', '=', row.id)
     .execute();
   await wakeVolume(tx, row.id);
   return operationId;
+}
+
+/**
+ * A volume in a pool that several hosts see goes with its instance: from now on that host looks after it.
+ * @returns false when the host does not have its pool
+ */
+export async function moveVolumeToHost(
+  tx: Tx,
+  _access: WriteAccess,
+  row: VolumeView,
+  hostId: HostId,
+): Promise<boolean> {
+  const seen = await tx
+    .selectFrom('pool_hosts')
+    .select('host_id')
+    .where('pool_id', '=', row.pool_id)
+    .where('host_id', '=', hostId)
+    .where('converged_generation', '>', 0)
+    .where('failure', 'is', null)
+    .executeTakeFirst();
+  if (!seen) return false;
+  await tx.updateTable('volumes').set({ host_id: hostId }).where('id', '=', row.id).execute();
+  return true;
 }
 
 /** Sent when, and only when, the transaction commits. */
@@ -104,6 +137,16 @@ export function toVolume(row: VolumeView): Volume {
     projectId: row.project_id,
     name: row.name,
     sizeBytes: row.size_bytes,
+    usedBytes: row.used_bytes,
+    poolId: row.pool_id,
+    poolName: row.pool_name,
+    type: row.type,
+    format: row.format,
+    preallocation: row.preallocation,
+    encrypted: row.passphrase_sealed !== null,
+    image: row.image_id && row.clone ? { imageId: row.image_id, clone: row.clone } : null,
+    limits: row.limits,
+    deletionProtection: row.delete_protection,
     scratch: row.scratch,
     state: volumeState(row, row.attachment !== null),
     stateReason: row.failure ? `${row.failure.detail} ${row.failure.action}` : null,

@@ -5,6 +5,7 @@ import type { AgentContext } from '../agent-context.ts';
 import { findDrivesOf } from '../instances/disc-claims.ts';
 import { findClonesOf } from '../instances/instance-folder.ts';
 import { storageError } from '../storage.ts';
+import { findVolumesOn } from '../volumes/volume-folder.ts';
 import { findTemplatesOf } from '../warm/template-store.ts';
 import { findImage, removeImage } from './image-store.ts';
 
@@ -20,6 +21,8 @@ export function deleteImage(
     if (clones.length > 0) throw inUse(id, clones);
     const [template] = await findTemplatesOf(storage, id);
     if (template !== undefined) throw isKeptWarm(id);
+    const [volume] = await findVolumesOn(storage, id);
+    if (volume !== undefined) throw isBelow(id, volume);
     const [drive] = await findDrivesOf(storage, id);
     if (drive !== undefined) throw isInserted(id, drive);
     await hook('delete-image', id);
@@ -35,6 +38,12 @@ const isKeptWarm = (id: ImageId) =>
   new VirgaError('InUse', {
     detail: `A running guest of the image ${id} is kept for instant launches.`,
     action: 'Drop it first: virga images cool.',
+  });
+
+const isBelow = (id: ImageId, volume: string) =>
+  new VirgaError('InUse', {
+    detail: `The volume ${volume} is a linked clone of the image ${id}, and rests on it.`,
+    action: 'Delete that volume first; a full clone would not need the image.',
   });
 
 const isInserted = (id: ImageId, instance: string) =>

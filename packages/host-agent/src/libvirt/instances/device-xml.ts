@@ -9,7 +9,7 @@ import type {
   NicLimits,
 } from '@virga/contract/agent/desired';
 import { maxHotPlugged } from '@virga/contract/rest/instance-devices';
-import { type DiskSource, sourceElements } from '../disks/disk-source.ts';
+import { type DiskSource, diskType, sourceElements } from '../disks/disk-source.ts';
 import { element, textElement } from '../xml.ts';
 import { driverAttributes } from './disk-driver-xml.ts';
 import { volumePlace } from './machine-profile.ts';
@@ -28,8 +28,12 @@ export function volumeDisk(
   const place = volumePlace(volume, hardware);
   return element(
     'disk',
-    { type: 'file', device: 'disk' },
-    element('driver', { name: 'qemu', type: source.format, ...driverAttributes(volume.driver, place, { directIo }) }),
+    { type: diskType(source), device: 'disk' },
+    element('driver', {
+      name: 'qemu',
+      type: source.format,
+      ...driverAttributes(volume.driver, place, { directIo: source.directIo ?? directIo }),
+    }),
     ...sourceElements(source),
     element('target', place),
     ioTune(volume.limits),

@@ -3,7 +3,7 @@
 // @see https://libvirt.org/formatdomain.html
 import type { DesiredInstance, DesiredNic } from '@virga/contract/agent/desired';
 import type { VolumeId } from '@virga/contract/ids';
-import { type DiskSource, sourceElements } from '../disks/disk-source.ts';
+import { type DiskSource, diskType, sourceElements } from '../disks/disk-source.ts';
 import { element, textElement } from '../xml.ts';
 import { cpuTuneElement, modelElement, numaTuneElement } from './cpu-xml.ts';
 import { bandwidth, deviceAlias, diskSerial, hotPlugPortElements, ioTune, volumeDisk } from './device-xml.ts';
@@ -159,11 +159,11 @@ function rootDisk({ desired, rootDisk: source, host }: DomainSpec, { root }: Mac
   const queues = root.bus === 'virtio' && desired.maxVcpus > 1 ? desired.maxVcpus : undefined;
   return element(
     'disk',
-    { type: 'file', device: 'disk' },
+    { type: diskType(source), device: 'disk' },
     element('driver', {
       name: 'qemu',
       type: source.format,
-      ...driverAttributes(desired.rootDisk.driver, root, host),
+      ...driverAttributes(desired.rootDisk.driver, root, { directIo: source.directIo ?? host.directIo }),
       queues,
     }),
     ...sourceElements(source),

@@ -1,28 +1,46 @@
-// Volumes in the storage: a folder each, with its disk and what is known of it. Owns `volumes/`. A folder gets its name once
-// all of it is there, so whatever is called `volumes/vol-…` was whole once; what a crash leaves has its cloud in its name.
-import { access, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { DesiredVolume, ObservedVolume } from '@virga/contract/agent/volumes';
+// Volumes on the host: a folder each, with what is known of the volume and, unless its pool is elsewhere, its disk. Owns
+// `volumes/` of the storage and of every pool that is a folder; what lies in such a pool has a link in the storage. A folder
+// gets its name once all of it is there, so whatever is called `volumes/vol-…` was whole once; what a crash leaves has its
+// cloud in its name.
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { ObservedVolume } from '@virga/contract/agent/volumes';
 import { isId, type VolumeId } from '@virga/contract/ids';
 import { flushFolder, writeFileDurably } from '../../durable-file.ts';
-import { activeFile, layeredSource } from '../disks/disk-layers.ts';
-import type { DiskSource } from '../disks/disk-source.ts';
-import { headerBytes, readQcow2Header } from '../images/qcow2-header.ts';
+import { type DiskSource, sharedSource } from '../disks/disk-source.ts';
+import { findImage } from '../images/image-store.ts';
+import { diskFileOf } from '../pools/directory-pool.ts';
+import { driverOf } from '../pools/drivers.ts';
+import type { PoolDriver } from '../pools/pool-driver.ts';
+import { knownPools } from '../pools/pool-record.ts';
 import type { Storage } from '../storage.ts';
+import type { VolumeRecord } from './volume-record.ts';
 
-export type VolumeRecord = Omit<DesiredVolume, 'mustExist'>;
+export type { VolumeRecord } from './volume-record.ts';
 
 const ownerFile = 'owner.json';
-const diskFile = 'disk.qcow2';
 const folderMode = 0o711;
 const ownerMode = 0o644;
 
-/** The file that the disk of a volume was made as. */
-export const volumeFile = (storage: Pick<Storage, 'volumesPath'>, id: VolumeId): string =>
-  join(storage.volumesPath, id, diskFile);
+/** The file that the disk of a volume was made as. A volume of Ceph has none. */
+export function volumeFile(storage: Pick<Storage, 'volumesPath'>, id: VolumeId): string {
+  const raw = join(storage.volumesPath, id, diskFileOf('raw'));
+  return existsSync(raw) ? raw : join(storage.volumesPath, id, diskFileOf('qcow2'));
+}
 
-export const volumeSource = (storage: Storage, id: VolumeId): Promise<DiskSource> =>
-  layeredSource(volumeFile(storage, id));
+export const volumeFolder = (storage: Pick<Storage, 'volumesPath'>, id: VolumeId): string =>
+  join(storage.volumesPath, id);
+const unfinishedPath = (home: string, id: VolumeId, cloudId: string): string => join(home, `.${id}.${cloudId}`);
+
+/** @throws PoolUnusable its pool cannot be reached */
+export async function volumeSource(storage: Storage, id: VolumeId): Promise<DiskSource> {
+  const record = await readVolume(storage, id);
+  const driver = await driverOf(storage, record?.poolId);
+  const image = record?.source?.clone === 'linked' ? await findImage(storage, record.source.imageId) : undefined;
+  const disk = { id, format: record?.format ?? 'qcow2', encrypted: record?.encrypted === true } as const;
+  return driver.source(volumeFolder(storage, id), disk, image && sharedSource(image));
+}
 
 export async function volumeSources(
   storage: Storage,
@@ -31,38 +49,73 @@ export async function volumeSources(
   return new Map(await Promise.all(volumes.map(async ({ id }) => [id, await volumeSource(storage, id)] as const)));
 }
 
-export const volumeFolder = (storage: Storage, id: VolumeId): string => join(storage.volumesPath, id);
-const unfinishedPath = (storage: Storage, id: VolumeId, cloudId: string): string =>
-  join(storage.volumesPath, `.${id}.${cloudId}`);
-
 /** What is known of a volume; undefined when there is none, or one that does not say whose it is. */
-export async function readVolume(storage: Storage, id: VolumeId): Promise<VolumeRecord | undefined> {
+export const readVolume = (storage: Storage, id: VolumeId): Promise<VolumeRecord | undefined> =>
+  readRecord(volumeFolder(storage, id));
+
+async function readRecord(folder: string): Promise<VolumeRecord | undefined> {
   try {
-    return JSON.parse(await readFile(join(volumeFolder(storage, id), ownerFile), 'utf8')) as VolumeRecord;
+    return JSON.parse(await readFile(join(folder, ownerFile), 'utf8')) as VolumeRecord;
   } catch (error) {
     if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }
 
-/** Makes the folder of a volume that has none. `makeDisk` makes a file of that name. */
+/** Makes the folder of a volume that has none. `makeDisk` makes the disk, in the folder that it is given or elsewhere. */
 export async function createVolume(
   storage: Storage,
+  { home }: PoolDriver,
   record: VolumeRecord,
-  makeDisk: (path: string) => Promise<void>,
+  makeDisk: (folder: string) => Promise<void>,
 ): Promise<void> {
-  const unfinished = unfinishedPath(storage, record.id, record.cloudId);
+  const unfinished = unfinishedPath(home, record.id, record.cloudId);
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished, { mode: folderMode });
   try {
     await writeRecord(unfinished, record);
-    await makeDisk(join(unfinished, diskFile));
-    await rename(unfinished, volumeFolder(storage, record.id));
+    await makeDisk(unfinished);
+    await rename(unfinished, join(home, record.id));
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true });
     throw error;
   }
+  await flushFolder(home);
+  await linkVolume(storage, home, record.id);
+}
+
+/** A volume of a pool that is a folder is found in the storage too. Idempotent. */
+async function linkVolume(storage: Storage, home: string, id: VolumeId): Promise<void> {
+  if (home === storage.volumesPath) return;
+  const link = volumeFolder(storage, id);
+  const target = join(home, id);
+  if ((await readlink(link).catch(() => undefined)) === target) return;
+  await rm(link, { force: true });
+  await symlink(target, link);
   await flushFolder(storage.volumesPath);
+}
+
+/** Finds a volume of this pool that another host has made, or whose link a crash has prevented. */
+export async function findInPool(
+  storage: Storage,
+  { home }: PoolDriver,
+  id: VolumeId,
+): Promise<VolumeRecord | undefined> {
+  if (home === storage.volumesPath) return undefined;
+  const record = await readRecord(join(home, id));
+  if (record !== undefined) await linkVolume(storage, home, id);
+  return record;
+}
+
+/** The same in any pool that the host knows. */
+export async function findAnywhere(storage: Storage, id: VolumeId): Promise<VolumeRecord | undefined> {
+  const present = await readVolume(storage, id);
+  if (present !== undefined) return present;
+  for (const { id: poolId } of await knownPools(storage)) {
+    const found = await findInPool(storage, await driverOf(storage, poolId), id);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 export const updateRecord = (storage: Storage, record: VolumeRecord): Promise<void> =>
@@ -71,63 +124,93 @@ export const updateRecord = (storage: Storage, record: VolumeRecord): Promise<vo
 const writeRecord = (folder: string, record: VolumeRecord): Promise<void> =>
   writeFileDurably(join(folder, ownerFile), `${JSON.stringify(record)}\n`, ownerMode);
 
-/** Removes the folder of a volume. Idempotent. The owner goes last, as long as there is data of its. */
-export async function removeVolume(storage: Storage, id: VolumeId, cloudId: string): Promise<void> {
-  await rm(unfinishedPath(storage, id, cloudId), { recursive: true, force: true });
-  const folder = volumeFolder(storage, id);
+/**
+ * Removes the folder of a volume. Idempotent. The owner goes last, as long as there is data of its; the link before it, so
+ * that a volume which is half gone is found in its pool.
+ */
+export async function removeVolume(
+  storage: Storage,
+  { home }: PoolDriver,
+  id: VolumeId,
+  cloudId: string,
+): Promise<void> {
+  await rm(unfinishedPath(home, id, cloudId), { recursive: true, force: true });
+  const folder = join(home, id);
   const names = await readdir(folder).catch((error) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   });
   const data = names.filter((name) => name !== ownerFile);
   await Promise.all(data.map((name) => rm(join(folder, name), { recursive: true, force: true })));
+  if (home !== storage.volumesPath) {
+    await rm(volumeFolder(storage, id), { force: true });
+    await flushFolder(storage.volumesPath);
+  }
   await rm(folder, { recursive: true, force: true });
 }
 
 /** What a guest sees of the size; undefined when the disk is missing. */
 export async function readDiskSize(storage: Storage, id: VolumeId): Promise<number | undefined> {
-  try {
-    await using disk = await open(await activeFile(volumeFile(storage, id)), 'r');
-    const { buffer, bytesRead } = await disk.read(Buffer.alloc(headerBytes), 0, headerBytes, 0);
-    const header = readQcow2Header(buffer.subarray(0, bytesRead));
-    return 'refusal' in header ? undefined : Number(header.virtualSizeBytes);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const driver = await driverOf(storage, (await readVolume(storage, id))?.poolId);
+  return driver.sizeOf(volumeFolder(storage, id), id);
 }
 
-export const hasVolumeDisk = (storage: Storage, id: VolumeId): Promise<boolean> =>
-  access(volumeFile(storage, id)).then(
-    () => true,
-    () => false,
-  );
+export const hasVolumeDisk = async (storage: Storage, id: VolumeId): Promise<boolean> =>
+  (await readDiskSize(storage, id)) !== undefined;
 
 /** Volumes of a cloud, also those of which a crash left only the beginning. */
 export async function listVolumes(storage: Storage, cloudId: string): Promise<ObservedVolume[]> {
   const found = new Map<VolumeId, ObservedVolume>();
-  for (const name of await readdir(storage.volumesPath)) {
-    if (isId('volume', name)) {
-      const volume = await observeVolume(storage, name);
-      if (volume?.cloudId === cloudId) found.set(name, volume);
-      continue;
+  const pools = await knownPools(storage);
+  const drivers = await Promise.all(pools.map(({ id }) => driverOf(storage, id)));
+  for (const home of new Set([storage.volumesPath, ...drivers.map((driver) => driver.home)])) {
+    // One that is not there now tells of nothing.
+    for (const name of await readdir(home).catch(() => [])) {
+      if (isId('volume', name)) {
+        if (found.has(name)) continue;
+        const volume = await observeAt(storage, join(home, name), name);
+        if (volume?.cloudId === cloudId) found.set(name, volume);
+        if (volume === undefined) await removeStrayLink(join(home, name));
+        continue;
+      }
+      const id = name.endsWith(`.${cloudId}`) ? name.slice(1, -cloudId.length - 1) : '';
+      if (isId('volume', id) && !found.has(id)) found.set(id, unfinished(id, cloudId));
     }
-    const id = name.endsWith(`.${cloudId}`) ? name.slice(1, -cloudId.length - 1) : '';
-    if (isId('volume', id) && !found.has(id)) found.set(id, unfinished(id, cloudId));
   }
   return [...found.values()];
 }
 
-export async function observeVolume(storage: Storage, id: VolumeId): Promise<ObservedVolume | undefined> {
-  const record = await readVolume(storage, id);
+/** A link to what another host has removed from a pool that is there. */
+async function removeStrayLink(link: string): Promise<void> {
+  const target = await readlink(link).catch(() => undefined);
+  if (target === undefined) return;
+  const there = await readdir(dirname(target)).catch(() => undefined);
+  if (there !== undefined && there.length > 0 && !there.includes(basename(target))) await rm(link, { force: true });
+}
+
+export const observeVolume = (storage: Storage, id: VolumeId): Promise<ObservedVolume | undefined> =>
+  observeAt(storage, volumeFolder(storage, id), id);
+
+async function observeAt(storage: Storage, folder: string, id: VolumeId): Promise<ObservedVolume | undefined> {
+  const record = await readRecord(folder);
   if (record === undefined) return undefined;
-  const { cloudId, generation, name, scratch, keepsake } = record;
-  const sizeBytes = await readDiskSize(storage, id);
+  const { format = 'qcow2', ...known } = record;
+  const driver = await driverOf(storage, record.poolId).catch(() => undefined);
+  const sizeBytes = await driver?.sizeOf(folder, id).catch(() => undefined);
   const intact = sizeBytes !== undefined;
-  const seen = { id, cloudId, generation, name, sizeBytes: sizeBytes ?? record.sizeBytes, keepsake, intact };
-  return scratch === undefined ? seen : { ...seen, scratch };
+  const usedBytes = intact ? await driver!.usedBytes(folder, id) : null;
+  return { ...known, format, sizeBytes: sizeBytes ?? record.sizeBytes, usedBytes, intact };
+}
+
+/** Ids of the volumes of any cloud that rest on an image. */
+export async function findVolumesOn(storage: Storage, imageId: string): Promise<VolumeId[]> {
+  const ids = (await readdir(storage.volumesPath)).filter((name) => isId('volume', name)) as VolumeId[];
+  const records = await Promise.all(ids.map((id) => readVolume(storage, id)));
+  return records
+    .filter((record) => record?.source?.clone === 'linked' && record.source.imageId === imageId)
+    .map((record) => record!.id);
 }
 
 function unfinished(id: VolumeId, cloudId: string): ObservedVolume {
-  return { id, cloudId, generation: 0, name: '', sizeBytes: 0, keepsake: {}, intact: false };
+  return { id, cloudId, generation: 0, name: '', sizeBytes: 0, usedBytes: null, keepsake: {}, intact: false };
 }

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { PoolId, VolumeId } from '@virga/contract/ids';
+import type { CreatePool } from '@virga/contract/rest/pools';
+import type { CreateVolume } from '@virga/contract/rest/volumes';
+import { SimulatedCloud } from '@virga/testing/simulated-cloud';
+import { until } from '@virga/testing/until';
+import { deleteImage } from '../images/image-operations.ts';
+import { attachVolume } from '../instances/attach-volume.ts';
+import { createVolume } from '../volumes/create-volume.ts';
+import { updateVolume } from '../volumes/update-volume.ts';
+import { deleteVolume, getVolume, resizeVolume } from '../volumes/volume-operations.ts';
+import { createVolumeType, deleteVolumeType, listVolumeTypes } from '../volumes/volume-type-operations.ts';
+import { createPool, deletePool, getPool, listPools, updatePool } from './pool-operations.ts';
+
+let cloud: SimulatedCloud;
+before(async () => {
+  cloud = await SimulatedCloud.start({
+    hosts: [{}, {}],
+    settings: { resyncPeriodMs: 300, reconcilePeriodMs: 300, factsPeriodMs: 100 },
+  });
+  await cloud.prepare();
+});
+after(() => cloud.close());
+
+const gibibyte = 1024 ** 3;
+const pool = (id: PoolId) => getPool(cloud.deps.db, cloud.operator, id);
+const volume = (id: VolumeId) => getVolume(cloud.deps.db, cloud.operator, id);
+const create = (name: string, more: Partial<CreateVolume> = {}) =>
+  createVolume(cloud.deps, cloud.operator, { name, sizeGib: 1, ...more } as CreateVolume);
+const remove = async (id: VolumeId, options: { wipe?: boolean } = {}) =>
+  cloud.succeeded((await deleteVolume(cloud.deps, cloud.operator, id, undefined, options)).operationId);
+const events = async (resourceId: string) =>
+  (await cloud.deps.db.selectFrom('events').select('type').where('resource_id', '=', resourceId).execute()).map(
+    ({ type }) => type,
+  );
+
+/** A pool that its hosts have opened. */
+async function openPool(name: string, more: Partial<CreatePool> = {}) {
+  const body = { name, driver: 'directory', path: `/mnt/${name}`, ...more } as CreatePool;
+  const { id } = await createPool(cloud.deps, cloud.administrator, body);
+  await until(`${name} is ready`, async () => (await pool(id)).hosts.every(({ isReady }) => isReady));
+  return id;
+}
+
+async function removePool(id: PoolId) {
+  await deletePool(cloud.deps, cloud.administrator, id);
+  await until('the pool is gone', () =>
+    pool(id).then(
+      () => false,
+      () => true,
+    ),
+  );
+}
+
+test('the storage of each host is its pool local, whose room is told and which nobody deletes', async () => {
+  const { items } = await listPools(cloud.deps.db, cloud.operator, { name: 'local' });
+  assert.deepEqual(items.map(({ hosts }) => hosts.map(({ hostName }) => hostName)).sort(), [['host-1'], ['host-2']]);
+  const [local] = items;
+  await until('its room is known', async () => ((await pool(local!.id)).capacityBytes ?? 0) > 0);
+  await until('so is what it can do', async () => (await pool(local!.id)).hosts[0]?.abilities?.reflink === true);
+  await assert.rejects(deletePool(cloud.deps, cloud.administrator, local!.id), { code: 'Conflict' });
+  const { volume: made, operationId } = await create('own', { host: local!.hosts[0]!.hostName });
+  await cloud.succeeded(operationId);
+  assert.deepEqual([made.poolId, made.poolName], [local!.id, 'local']);
+  await until('it counts', async () => (await pool(local!.id)).allocatedBytes >= gibibyte);
+  await remove(made.id);
+});
+
+test('a volume lies in the pool that is named, which stays as long as it is there', async () => {
+  const id = await openPool('fast', { hosts: ['host-1'] });
+  const { volume: made, operationId } = await create('in-pool', { pool: 'fast', format: 'raw' });
+  await cloud.succeeded(operationId);
+  assert.deepEqual([made.poolId, made.hostName, made.format], [id, 'host-1', 'raw']);
+  const seen = (await cloud.host(0).listVolumes(cloud.deps.cloudId)).find((one) => one.id === made.id);
+  assert.equal(seen?.poolId, id);
+  assert.ok(((await volume(made.id)).usedBytes ?? 0) > 0);
+  await assert.rejects(deletePool(cloud.deps, cloud.administrator, id), { code: 'InUse' });
+  await assert.rejects(create('elsewhere', { pool: 'fast', host: 'host-2' }), { code: 'NotFound', field: '/pool' });
+  await remove(made.id, { wipe: true });
+  await removePool(id);
+  assert.deepEqual(await cloud.host(0).listPools(cloud.deps.cloudId), []);
+});
+
+test('what is promised of a pool does not exceed what may be, and what is taken at once must be free', async () => {
+  cloud.host(0).sizePools(10 * gibibyte);
+  const id = await openPool('small', { hosts: ['host-1'], overcommit: 1.5 });
+  await until('its size is known', async () => (await pool(id)).capacityBytes === 10 * gibibyte);
+  const { volume: made, operationId } = await create('half', { pool: 'small', sizeGib: 8 });
+  await cloud.succeeded(operationId);
+  await assert.rejects(create('too-much', { pool: 'small', sizeGib: 8 }), {
+    code: 'StorageFull',
+    field: '/sizeGib',
+    detail: 'Pool small has 10 GiB, of which 1.5 times as much may be promised; 8 GiB are, and 8 GiB more do not fit.',
+  });
+  await assert.rejects(resizeVolume(cloud.deps, cloud.operator, made.id, { sizeGib: 16 }), { code: 'StorageFull' });
+  await updatePool(cloud.deps, cloud.administrator, id, { overcommit: null });
+  await assert.rejects(create('at-once', { pool: 'small', sizeGib: 11, preallocation: 'full' }), {
+    code: 'StorageFull',
+  });
+  await cloud.succeeded((await resizeVolume(cloud.deps, cloud.operator, made.id, { sizeGib: 16 })).operationId);
+  await remove(made.id);
+  await removePool(id);
+  cloud.host(0).sizePools(1024 * gibibyte);
+});
+
+test('a pool that is low on space raises an alarm once, and ends it when there is room again', async () => {
+  cloud.host(0).sizePools(10 * gibibyte);
+  const id = await openPool('filling', { hosts: ['host-1'], lowSpacePercent: 20 });
+  const { volume: made, operationId } = await create('large', { pool: 'filling', sizeGib: 9, preallocation: 'falloc' });
+  await cloud.succeeded(operationId);
+  await until('the alarm is raised', async () => (await pool(id)).isLow);
+  await remove(made.id);
+  await until('it is over', async () => !(await pool(id)).isLow);
+  const told = (await events(id)).filter((type) => type.includes('space'));
+  assert.deepEqual(told.sort(), ['pool.low-space', 'pool.space-again']);
+  await removePool(id);
+  cloud.host(0).sizePools(1024 * gibibyte);
+});
+
+test('a pool that a host cannot use says why, and is used when it can be', async () => {
+  const body = { name: 'wrong', driver: 'directory', path: 'relative', hosts: ['host-1'] } satisfies CreatePool;
+  const { id } = await createPool(cloud.deps, cloud.administrator, body);
+  const refused = await until('it is refused', async () => {
+    const now = await pool(id);
+    return now.state === 'unavailable' && now;
+  });
+  assert.match(refused.stateReason ?? '', /no such folder/);
+  await assert.rejects(create('nowhere', { pool: 'wrong' }), { code: 'PoolUnusable', field: '/pool' });
+  await removePool(id);
+  const away = await openPool('away', { hosts: ['host-1'] });
+  cloud.host(0).unmountPool(away);
+  await until('it is seen to be away', async () => (await pool(away)).state === 'unavailable');
+  cloud.host(0).mountPool(away);
+  await until('it is back', async () => (await pool(away)).state === 'ready');
+  await until('both were told', async () => (await events(away)).filter((type) => type === 'pool.ready').length === 2);
+  await removePool(away);
+});
+
+test('a volume in a pool that several hosts see goes with its instance', async () => {
+  const id = await openPool('shared', { driver: 'shared-directory' });
+  const instance = await cloud.launch('shared-guest');
+  const other = instance.hostName === 'host-1' ? 'host-2' : 'host-1';
+  const { volume: made, operationId } = await create('wandering', { pool: 'shared', host: other });
+  await cloud.succeeded(operationId);
+  const attached = await attachVolume(cloud.deps, cloud.operator, instance.id, { volume: made.id });
+  assert.equal((await volume(made.id)).hostName, instance.hostName);
+  assert.ok(attached.operationId);
+  assert.equal((await pool(id)).hosts.length, 2);
+});
+
+test('a name, protection and a type are given to a volume, which keeps the limits of its type', async () => {
+  const type = { name: 'gold', limits: { iops: 500, burstIops: 900 }, encrypted: true };
+  await createVolumeType(cloud.deps, cloud.administrator, type);
+  await assert.rejects(createVolumeType(cloud.deps, cloud.administrator, type), { code: 'NameTaken' });
+  assert.deepEqual((await listVolumeTypes(cloud.deps.db, cloud.operator)).items, [type]);
+  const instance = await cloud.launch('gold-guest');
+  const { volume: made, operationId } = await create('before', { type: 'gold', instance: 'gold-guest' });
+  await cloud.succeeded(operationId);
+  assert.deepEqual([made.encrypted, made.type, made.limits], [true, 'gold', type.limits]);
+  await deleteVolumeType(cloud.deps, cloud.administrator, 'gold');
+  await cloud.succeeded((await updateVolume(cloud.deps, cloud.operator, made.id, { name: 'after' })).operationId);
+  await cloud.succeeded(
+    (await updateVolume(cloud.deps, cloud.operator, made.id, { deletionProtection: true })).operationId,
+  );
+  const onHost = (await Promise.all([0, 1].map((host) => cloud.host(host).listVolumes(cloud.deps.cloudId)))).flat();
+  assert.equal(onHost.find((one) => one.id === made.id)?.name, 'after');
+  await assert.rejects(deleteVolume(cloud.deps, cloud.operator, made.id), { code: 'Conflict', detail: /protected/ });
+  await cloud.succeeded((await attachVolume(cloud.deps, cloud.operator, instance.id, { volume: 'after' })).operationId);
+  assert.deepEqual((await volume(made.id)).attachment?.limits, type.limits);
+});
+
+test('a copy of an image has its size, and a linked one keeps the image', async () => {
+  const { volume: made, operationId } = await create('linked', { image: 'disk', sizeGib: undefined, clone: 'linked' });
+  await cloud.succeeded(operationId);
+  assert.equal(made.image?.clone, 'linked');
+  await assert.rejects(deleteImage(cloud.deps, cloud.operator, made.image!.imageId), { code: 'InUse' });
+  await remove(made.id);
+});
+
+test('what does not go together is refused with its field', async () => {
+  const refused = (more: Partial<CreateVolume>, field: string) =>
+    assert.rejects(create('wrong', more), { code: 'InvalidArgument', field });
+  await refused({ sizeGib: undefined }, '/sizeGib');
+  await refused({ format: 'raw', encrypted: true }, '/encrypted');
+  await refused({ format: 'raw', preallocation: 'metadata' }, '/preallocation');
+  await refused({ clone: 'full' }, '/clone');
+  await refused({ image: 'disk', clone: 'linked', format: 'raw' }, '/clone');
+  await refused({ image: 'disk', clone: 'linked', encrypted: true }, '/clone');
+  await assert.rejects(create('wrong', { type: 'none' }), { code: 'NotFound', field: '/type' });
+  await assert.rejects(create('wrong', { pool: 'none' }), { code: 'NotFound', field: '/pool' });
+  const two = { name: 'two', driver: 'directory', path: '/mnt/two' } as const;
+  await assert.rejects(createPool(cloud.deps, cloud.administrator, two), { code: 'InvalidArgument', field: '/hosts' });
+});

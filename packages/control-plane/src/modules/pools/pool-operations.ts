@@ -1,0 +1,233 @@
+// What fronts call to read pools and to change what is desired of them. The pool reconciler does the rest.
+import { VirgaError } from '@virga/contract/errors';
+import { type HostId, newId, type PoolId } from '@virga/contract/ids';
+import type { CreatePool, Pool, UpdatePool } from '@virga/contract/rest/pools';
+import type { CloudAccess, ProjectAccess } from '../../access/authorizer.ts';
+import type { Deps } from '../../deps.ts';
+import { appendEvent } from '../../events/event-log.ts';
+import { brokenConstraint, type Db, inTransaction, type Tx } from '../../store/database.ts';
+import { type Idempotency, onceOnly } from '../../store/once-only.ts';
+import { fetchPage, type PageRequest } from '../../store/page.ts';
+import { isLow } from './pool.ts';
+import { allocatedBytes, type PoolView, poolNotFound, selectPools, toPool, wakePool } from './pool-store.ts';
+
+export async function listPools(
+  db: Db,
+  _access: ProjectAccess,
+  { name, ...page }: PageRequest & { name?: string | undefined },
+): Promise<{ items: Pool[]; next?: string }> {
+  let query = selectPools(db);
+  if (name !== undefined) query = query.where('pools.name', '=', name);
+  const { items, ...rest } = await fetchPage(query, 'pools', page, (row) => row as PoolView);
+  const allocated = await allocatedBytes(
+    db,
+    items.map(({ id }) => id),
+  );
+  return { items: items.map((row) => toPool(row, allocated.get(row.id) ?? 0)), ...rest };
+}
+
+export async function getPool(db: Db, _access: ProjectAccess, id: PoolId): Promise<Pool> {
+  return poolById(db, id);
+}
+
+async function poolById(db: Db | Tx, id: PoolId): Promise<Pool> {
+  const row = await selectPools(db).where('id', '=', id).executeTakeFirst();
+  if (!row) throw poolNotFound(id);
+  return toPool(row, (await allocatedBytes(db, [id])).get(id) ?? 0);
+}
+
+/** @throws NotFound a host | InvalidArgument | NameTaken */
+export async function createPool(
+  deps: Deps,
+  access: CloudAccess<'admin'>,
+  body: CreatePool,
+  idempotency?: Idempotency,
+): Promise<Pool> {
+  const { name, driver, path, ceph, overcommit, lowSpacePercent, isDefault = false } = body;
+  refuseMixed(body);
+  try {
+    return await onceOnly(deps.db, idempotency, async (tx) => {
+      const hosts = await hostsOf(tx, body);
+      const id = newId('pool');
+      await refuseSamePlace(tx, body, hosts);
+      if (isDefault) await endDefault(tx);
+      await tx
+        .insertInto('pools')
+        .values({
+          id,
+          name,
+          driver,
+          host_id: driver === 'directory' ? hosts[0]! : null,
+          path: path ?? null,
+          ceph: ceph ? JSON.stringify({ monitors: ceph.monitors, pool: ceph.pool, user: ceph.user }) : null,
+          key_sealed: ceph ? deps.seal.seal(ceph.key, id) : null,
+          overcommit: overcommit ?? null,
+          is_default: isDefault,
+          capacity_bytes: null,
+          free_bytes: null,
+          ...(lowSpacePercent !== undefined && { low_space_percent: lowSpacePercent }),
+        })
+        .execute();
+      await tx
+        .insertInto('pool_hosts')
+        .values(hosts.map((host_id) => ({ pool_id: id, host_id })))
+        .execute();
+      await appendEvent(tx, access, {
+        type: 'pool.created',
+        projectId: null,
+        resourceId: id,
+        resourceName: name,
+        message: `Pool ${name} was created; its hosts open it.`,
+        data: { driver, path: path ?? null, hosts },
+      });
+      await wakePool(tx, id);
+      return poolById(tx, id);
+    });
+  } catch (error) {
+    if (brokenConstraint(error) !== 'pools_name_taken') throw error;
+    throw new VirgaError('NameTaken', {
+      detail: `A pool named ${name} exists.`,
+      action: 'Choose another name, or delete that one.',
+      field: '/name',
+    });
+  }
+}
+
+/** @throws InvalidArgument what belongs to another kind of pool, or is missing */
+function refuseMixed({ driver, path, ceph }: CreatePool): void {
+  const isCeph = driver === 'rbd';
+  if ((ceph !== undefined) === isCeph && (path !== undefined) === !isCeph) return;
+  throw new VirgaError('InvalidArgument', {
+    detail: isCeph
+      ? 'An RBD pool is given by its Ceph cluster, and has no path.'
+      : 'A folder is given by its path alone.',
+    action: isCeph ? 'Give monitors, pool, user and key.' : 'Give the path of the folder.',
+    field: isCeph ? '/ceph' : '/path',
+  });
+}
+
+async function hostsOf(tx: Tx, { driver, hosts }: CreatePool): Promise<HostId[]> {
+  const all = await tx.selectFrom('hosts').select(['id', 'name']).orderBy('name').execute();
+  const named = hosts?.map((host, index) => {
+    const found = all.find(({ id }) => id === host) ?? all.find(({ name }) => name === host);
+    if (found) return found.id;
+    throw new VirgaError('NotFound', {
+      detail: `There is no host ${host}.`,
+      action: 'List hosts with virga hosts list.',
+      field: `/hosts/${index}`,
+    });
+  });
+  const chosen = [...new Set(named ?? all.map(({ id }) => id))];
+  if (chosen.length === 0 || (driver === 'directory' && chosen.length > 1)) {
+    throw new VirgaError('InvalidArgument', {
+      detail: chosen.length === 0 ? 'The cloud has no host.' : 'A directory is a pool of one host.',
+      action: 'Name its host; for a folder that several hosts have mounted, choose shared-directory.',
+      field: '/hosts',
+    });
+  }
+  return chosen;
+}
+
+/** Two pools of one folder would count the same space twice. */
+async function refuseSamePlace(tx: Tx, { driver, path, ceph }: CreatePool, hosts: readonly HostId[]): Promise<void> {
+  const rows = await tx
+    .selectFrom('pools')
+    .innerJoin('pool_hosts', 'pool_hosts.pool_id', 'pools.id')
+    .select(['pools.name', 'pools.path', 'pools.ceph'])
+    .where('pool_hosts.host_id', 'in', [...hosts])
+    .execute();
+  const isSame = (row: (typeof rows)[number]) =>
+    driver === 'rbd'
+      ? row.ceph?.pool === ceph?.pool && row.ceph?.monitors.some((one) => ceph?.monitors.includes(one)) === true
+      : row.path === path;
+  const taken = rows.find(isSame);
+  if (!taken) return;
+  throw new VirgaError('Conflict', {
+    detail: `The pool ${taken.name} lies in the same place.`,
+    action: 'Give another place, or use that pool.',
+    field: driver === 'rbd' ? '/ceph/pool' : '/path',
+  });
+}
+
+/** @throws NotFound | InvalidArgument nothing was given */
+export async function updatePool(
+  { db }: Pick<Deps, 'db'>,
+  access: CloudAccess<'admin'>,
+  id: PoolId,
+  body: UpdatePool,
+): Promise<Pool> {
+  const { overcommit, lowSpacePercent, isDefault } = body;
+  if (overcommit === undefined && lowSpacePercent === undefined && isDefault === undefined) {
+    throw new VirgaError('InvalidArgument', {
+      detail: 'Nothing to set was given.',
+      action: 'Give a ratio, a threshold, or whether it is the default: virga pools set --help.',
+    });
+  }
+  return inTransaction(db, async (tx) => {
+    const row = await tx.selectFrom('pools').selectAll().where('id', '=', id).forUpdate().executeTakeFirst();
+    if (!row) throw poolNotFound(id);
+    if (isDefault) await endDefault(tx);
+    const changed = {
+      ...(overcommit !== undefined && { overcommit }),
+      ...(lowSpacePercent !== undefined && { low_space_percent: lowSpacePercent }),
+      ...(isDefault !== undefined && { is_default: isDefault }),
+    };
+    await tx
+      .updateTable('pools')
+      .set({ ...changed, is_low: isLow({ ...row, ...changed }, false) })
+      .where('id', '=', id)
+      .execute();
+    await appendEvent(tx, access, {
+      type: 'pool.changed',
+      projectId: null,
+      resourceId: id,
+      resourceName: row.name,
+      message: `What may be promised of pool ${row.name}, and when it is low, was changed.`,
+      data: body,
+    });
+    return poolById(tx, id);
+  });
+}
+
+const endDefault = (tx: Tx) =>
+  tx.updateTable('pools').set({ is_default: false }).where('is_default', '=', true).execute();
+
+/** @throws NotFound | InUse a volume lies in it | Conflict it is the storage of a host */
+export async function deletePool(
+  { db }: Pick<Deps, 'db'>,
+  access: CloudAccess<'admin'>,
+  id: PoolId,
+): Promise<Record<string, never>> {
+  return inTransaction(db, async (tx) => {
+    const row = await tx.selectFrom('pools').selectAll().where('id', '=', id).forUpdate().executeTakeFirst();
+    if (!row) throw poolNotFound(id);
+    if (row.driver === 'local') {
+      throw new VirgaError('Conflict', {
+        detail: `The pool ${row.name} is the storage of a host, which goes with the host.`,
+        action: 'Delete another one.',
+      });
+    }
+    const volume = await tx.selectFrom('volumes').select('name').where('pool_id', '=', id).limit(1).executeTakeFirst();
+    if (volume) {
+      throw new VirgaError('InUse', {
+        detail: `The volume ${volume.name} lies in the pool ${row.name}.`,
+        action: 'Delete what lies in it first: virga volumes list.',
+      });
+    }
+    if (row.desired === 'deleted') return {};
+    await tx
+      .updateTable('pools')
+      .set({ desired: 'deleted', is_default: false, generation: row.generation + 1 })
+      .where('id', '=', id)
+      .execute();
+    await appendEvent(tx, access, {
+      type: 'pool.delete-requested',
+      projectId: null,
+      resourceId: id,
+      resourceName: row.name,
+      message: `Deletion of pool ${row.name} was asked for.`,
+    });
+    await wakePool(tx, id);
+    return {};
+  });
+}

@@ -1,0 +1,138 @@
+// Disks as files, made and grown by qemu-img: empty or with the content of an image, sparse or not, encrypted or not. A file
+// gets its name once it is whole. A passphrase goes to the program in a nameless file, never among its arguments.
+import { constants } from 'node:fs';
+import { copyFile, rm } from 'node:fs/promises';
+import { finishFile, partialPath } from '../../durable-file.ts';
+import { type CommandOptions, runCommand } from '../../run-command.ts';
+import { withSecretFile } from '../../secret-file.ts';
+import type { DiskWork, NewDisk, PresentDisk } from './pool-driver.ts';
+
+const diskMode = 0o600;
+/** To write terabytes takes hours; who waits can give up before. */
+const longestMs = 24 * 3_600_000;
+const keyId = 'key';
+/** A passphrase of 256 random bits needs no stretching. */
+const luksOptions = `encrypt.format=luks,encrypt.key-secret=${keyId},encrypt.iter-time=50`;
+
+/** @throws CommandFailed | ErrnoException */
+export async function makeDiskFile(path: string, disk: NewDisk, work: DiskWork): Promise<void> {
+  const partial = partialPath(path);
+  await rm(partial, { force: true });
+  const { source } = disk;
+  if (source === undefined || source.clone === 'linked') await createFile(partial, disk, work);
+  else await copyInto(partial, source.image, disk, work);
+  await work.beforeRename?.();
+  await finishFile(path, diskMode);
+}
+
+async function createFile(partial: string, disk: NewDisk, work: DiskWork): Promise<void> {
+  const { format, preallocation, source, passphrase } = disk;
+  const options = [
+    ...(preallocation === 'off' ? [] : [`preallocation=${preallocation}`]),
+    ...(passphrase === undefined ? [] : [luksOptions]),
+  ];
+  await qemuImg(
+    [
+      'create',
+      '-q',
+      ...['-f', format],
+      // The format of the base is stated, never guessed. -u: it was checked when it came in, so it need not be opened.
+      ...(source ? ['-u', '-F', source.image.format, '-b', source.image.path] : []),
+      ...(options.length > 0 ? ['-o', options.join(',')] : []),
+      ...[partial, String(sizeOf(disk))],
+    ],
+    work,
+    passphrase,
+  );
+}
+
+/** A copy of the image of its own, with blocks that they share where the file system can do that. */
+async function copyInto(
+  partial: string,
+  image: NonNullable<NewDisk['source']>['image'],
+  disk: NewDisk,
+  work: DiskWork,
+): Promise<void> {
+  const { format, passphrase, preallocation } = disk;
+  if (passphrase !== undefined) {
+    await createFile(partial, { ...disk, source: undefined }, work);
+    const target = `driver=qcow2,file.filename=${escaped(partial)},encrypt.key-secret=${keyId}`;
+    const convert = ['convert', '-q', '-n', '-f', image.format, '--target-image-opts'];
+    return qemuImg([...convert, image.path, target], work, passphrase);
+  }
+  const isPlain = image.format === format && image.base === undefined && preallocation === 'off';
+  if (!isPlain) {
+    const options = preallocation === 'off' ? [] : ['-o', `preallocation=${preallocation}`];
+    await qemuImg(['convert', '-q', '-f', image.format, '-O', format, ...options, image.path, partial], work);
+  } else if (!(await reflink(image.path, partial))) {
+    await runCommand('cp', ['--reflink=never', '--sparse=always', '--', image.path, partial], long(work));
+  }
+  if (sizeOf(disk) === image.virtualSizeBytes) return;
+  await resize({ path: partial, format, passphrase, preallocation }, sizeOf(disk), work);
+}
+
+/** @returns false when the file system cannot do that */
+export async function reflink(from: string, to: string): Promise<boolean> {
+  try {
+    await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE);
+    return true;
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (!['ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL', 'ENOTTY', 'ENOSYS'].includes(code)) throw error;
+    await rm(to, { force: true });
+    return false;
+  }
+}
+
+/** @throws CommandFailed */
+export const growFile = (
+  path: string,
+  { format, encrypted, passphrase }: PresentDisk,
+  sizeBytes: number,
+  work: DiskWork,
+): Promise<void> =>
+  resize({ path, format, passphrase: encrypted ? passphrase : undefined, preallocation: 'off' }, sizeBytes, work);
+
+async function resize(
+  file: { path: string; format: string; passphrase: string | undefined; preallocation: string },
+  sizeBytes: number,
+  work: DiskWork,
+): Promise<void> {
+  const { path, format, passphrase, preallocation } = file;
+  const grown = preallocation === 'off' ? [] : [`--preallocation=${preallocation}`];
+  const image =
+    passphrase === undefined
+      ? ['-f', format, path]
+      : ['--image-opts', `driver=qcow2,file.filename=${escaped(path)},encrypt.key-secret=${keyId}`];
+  await qemuImg(['resize', '-q', ...grown, ...image, String(sizeBytes)], work, passphrase);
+}
+
+/** Whether another process has it open to write, as QEMU's locks tell. @throws CommandFailed it cannot be read */
+export async function isOpenToWrite(path: string, format: string): Promise<boolean> {
+  // Asks for a lock that a writer does not allow; with that set aside, it must be readable.
+  const info = ['info', '-f', format, '--output=json', path];
+  try {
+    await runCommand('qemu-img', info, { package: 'qemu-utils' });
+    return false;
+  } catch {
+    await runCommand('qemu-img', [...info.slice(0, 1), '--force-share', ...info.slice(1)], { package: 'qemu-utils' });
+    return true;
+  }
+}
+
+/** What the image holds must fit. */
+const sizeOf = ({ sizeBytes, source }: NewDisk): number => Math.max(sizeBytes, source?.image.virtualSizeBytes ?? 0);
+
+/** As it stands in an option of QEMU. */
+const escaped = (path: string): string => path.replaceAll(',', ',,');
+
+const long = ({ signal }: DiskWork): CommandOptions => ({ signal, timeoutMs: longestMs });
+
+/** @param args the command of qemu-img comes first */
+async function qemuImg([command, ...args]: readonly string[], work: DiskWork, passphrase?: string): Promise<void> {
+  const options = { ...long(work), package: 'qemu-utils' };
+  if (passphrase === undefined) return void (await runCommand('qemu-img', [command!, ...args], options));
+  await withSecretFile(passphrase, (path) =>
+    runCommand('qemu-img', [command!, '--object', `secret,id=${keyId},file=${path}`, ...args], options),
+  );
+}

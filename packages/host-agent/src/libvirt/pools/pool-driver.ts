@@ -1,0 +1,60 @@
+// What every kind of storage does for volumes. A volume is a folder with its record, at a place that the driver names, and a
+// disk that the driver makes. Who calls it holds the lock of the volume, and has the folder made and named.
+import type { PoolAbilities } from '@virga/contract/agent/pools';
+import type { Preallocation, VolumeFormat } from '@virga/contract/agent/volumes';
+import type { VolumeId } from '@virga/contract/ids';
+import type { DiskSource } from '../disks/disk-source.ts';
+import type { BaseImage } from '../instances/root-disk.ts';
+import type { StorageSpace } from '../storage.ts';
+
+/** A disk that is to be made. */
+export type NewDisk = {
+  format: VolumeFormat;
+  sizeBytes: number;
+  preallocation: Preallocation;
+  /** What is in it at first; undefined: nothing. */
+  source?: { image: BaseImage; clone: 'linked' | 'full' } | undefined;
+  passphrase?: string | undefined;
+};
+
+/** A disk that is there. */
+export type PresentDisk = {
+  id: VolumeId;
+  format: VolumeFormat;
+  encrypted: boolean;
+  passphrase?: string | undefined;
+};
+
+export type DiskWork = {
+  signal?: AbortSignal | undefined;
+  onProgress?: ((percent: number) => void) | undefined;
+  /** Runs before what was made gets its name. */
+  beforeRename?: (() => void | Promise<void>) | undefined;
+};
+
+export interface PoolDriver {
+  /** Where the folders of its volumes lie. */
+  readonly home: string;
+  /** Whether it is there now. @throws PoolUnusable | HostUnavailable */
+  require(): Promise<void>;
+  /** Tries out what it can do. @throws PoolUnusable */
+  abilities(): Promise<PoolAbilities>;
+  space(): Promise<StorageSpace>;
+  /** @throws StorageFull too little is free for a disk that takes so much at once */
+  requireSpace(neededBytes: number): Promise<void>;
+  /** @param folder of the volume, which has no disk @throws CommandFailed */
+  makeDisk(folder: string, id: VolumeId, disk: NewDisk, work: DiskWork): Promise<void>;
+  /** What a guest sees; undefined: the disk is gone. */
+  sizeOf(folder: string, id: VolumeId): Promise<number | undefined>;
+  /** What it takes from the pool; null: not known. */
+  usedBytes(folder: string, id: VolumeId): Promise<number | null>;
+  /** Of one that no guest has. @throws CommandFailed */
+  grow(folder: string, disk: PresentDisk, sizeBytes: number, work: DiskWork): Promise<void>;
+  /** Overwrites all that is written of it. May be called again. */
+  wipe(folder: string, id: VolumeId, work: DiskWork): Promise<void>;
+  /** Removes what is not in the folder. */
+  removeDisk(id: VolumeId): Promise<void>;
+  /** Whether some other host has it open. */
+  isOpenElsewhere(folder: string): Promise<boolean>;
+  source(folder: string, disk: PresentDisk, base: DiskSource | undefined): Promise<DiskSource>;
+}

@@ -1,0 +1,97 @@
+// Pools, volumes and volume types as a server would answer them, and those answers, for tests of what is made of them.
+import type { Pool } from '@virga/contract/rest/pools';
+import type { VolumeType } from '@virga/contract/rest/volume-types';
+import type { Volume } from '@virga/contract/rest/volumes';
+
+const createdAt = '2026-03-01T12:00:00.000Z';
+const projectId = 'proj-00000000000000001';
+
+export const aVolume = (fields: Partial<Volume> = {}): Volume => ({
+  id: 'vol-00000000000000001',
+  projectId,
+  name: 'data',
+  sizeBytes: 10_737_418_240,
+  usedBytes: 1_073_741_824,
+  poolId: 'pool-00000000000000001',
+  poolName: 'local',
+  type: null,
+  format: 'qcow2',
+  preallocation: 'off',
+  encrypted: false,
+  image: null,
+  limits: null,
+  deletionProtection: false,
+  scratch: false,
+  state: 'available',
+  stateReason: null,
+  hostId: 'host-00000000000000001',
+  hostName: 'alpha',
+  attachment: null,
+  generation: 1,
+  createdAt,
+  ...fields,
+});
+
+export const aPool = (fields: Partial<Pool> = {}): Pool => ({
+  id: 'pool-00000000000000001',
+  name: 'local',
+  driver: 'directory',
+  path: '/var/lib/virga',
+  ceph: null,
+  state: 'ready',
+  stateReason: null,
+  hosts: [
+    {
+      hostId: 'host-00000000000000001',
+      hostName: 'alpha',
+      isReady: true,
+      reason: null,
+      abilities: { fileSystem: 'xfs', reflink: true, directIo: true },
+    },
+  ],
+  capacityBytes: 1_099_511_627_776,
+  freeBytes: 824_633_720_832,
+  allocatedBytes: 42_949_672_960,
+  overcommit: null,
+  lowSpacePercent: 10,
+  isLow: false,
+  isDefault: false,
+  generation: 1,
+  createdAt,
+  ...fields,
+});
+
+export const aVolumeType = (): VolumeType => ({ name: 'gold', pool: 'fast', limits: { iops: 5000 }, encrypted: true });
+
+/** Of every route of pools and volume types. */
+export const poolAnswers = {
+  listPools: () => ({ items: [aPool()] }),
+  getPool: () => aPool(),
+  createPool: () => aPool(),
+  updatePool: () => aPool(),
+  deletePool: () => ({}),
+  listVolumeTypes: () => ({ items: [aVolumeType()] }),
+  createVolumeType: () => aVolumeType(),
+  deleteVolumeType: () => ({}),
+};
+
+/** Each command of pools and volume types, and what it prints as JSON. */
+export const poolCommands = {
+  'volume-types list': { argv: ['volume-types'], json: [aVolumeType()] },
+  'volume-types create': {
+    argv: ['volume-types', 'create', 'gold', '--pool', 'fast', '--iops', '5000', '--encrypted'],
+    json: aVolumeType(),
+  },
+  'volume-types delete': {
+    argv: ['volume-types', 'delete', 'gold', '--yes'],
+    json: { name: 'gold', deleted: true },
+  },
+  'pools list': { argv: ['pools'], json: [aPool()] },
+  'pools show': { argv: ['pools', 'show', 'local'], json: aPool() },
+  'pools create': { argv: ['pools', 'create', 'fast', '--path', '/mnt/fast'], json: aPool() },
+  'pools set': { argv: ['pools', 'set', 'local', '--overcommit', '2'], json: aPool() },
+  'pools delete': {
+    argv: ['pools', 'delete', 'local', '--yes'],
+    json: { id: aPool().id, name: 'local', deleted: true },
+  },
+};
