@@ -48,8 +48,9 @@ async function affinityOf(name: string): Promise<{ vcpu: string; others: string[
 }
 
 /** As virsh shows it. */
-const pinnedTo = async (name: string): Promise<string> =>
-  /^\s*0\s+(\S+)/m.exec(await output('virsh', 'vcpupin', await domainOf(name)))?.[1] ?? '';
+const pinnedOf = async (domain: string): Promise<string> =>
+  /^\s*0\s+(\S+)/m.exec(await output('virsh', 'vcpupin', domain))?.[1] ?? '';
+const pinnedTo = async (name: string): Promise<string> => pinnedOf(await domainOf(name));
 
 const all = formatCpuList(Array.from({ length: availableParallelism() }, (_, cpu) => cpu));
 
@@ -80,9 +81,18 @@ test('an instance gets a CPU for itself, the others leave it, and it is theirs a
   assert.deepEqual([kept.exit, /Instance own has CPU/.test(kept.stderr)], [4, true], kept.stderr);
 
   // Whatever a server knew is in the database and on the host.
+  const web = await domainOf('web');
   await cloud.stopServer('SIGKILL');
+  // What somebody does meanwhile is found when it looks, as what is done while it runs is within a minute.
+  await output('virsh', 'vcpupin', own.domainName, '0', rest, '--live');
+  await output('virsh', 'emulatorpin', web, String(mine), '--live');
+  assert.deepEqual([await pinnedOf(own.domainName), await pinnedOf(web)], [rest, rest]);
   await cloud.startServer();
-  await isApart();
+  await until('all are where they belong', () => isApart().catch(() => false), { timeoutMs: 20_000 });
+  await until('it is told', async () => {
+    const told = await cloud.done('events --limit 50');
+    return /own runs was changed beside Virga/.test(told) && /web runs was changed beside Virga/.test(told);
+  });
 
   const before = readFileSync(`/run/libvirt/qemu/${own.domainName}.pid`, 'utf8');
   await cloud.done('pin own --policy shared --shares 200 --cap 40 --wait');
