@@ -1,11 +1,12 @@
 // A cloud is purged from a machine that has more than that: another cloud, and domains and networks of somebody else. What
-// was the cloud's is gone; the others never notice.
+// was the cloud's is gone, with guests that are kept to be copied and those that are only being made; the others never notice.
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { tinyGuestDisk } from '@virga/host-agent/contract-suite/tiny-guest';
 import { type Hypervisor, startHypervisor } from '@virga/testing/hypervisor';
+import { until } from '@virga/testing/until';
 import { output, runProgram } from './run-program.ts';
 import { WholeCloud } from './whole-cloud.ts';
 
@@ -62,6 +63,30 @@ async function makeForeign(folder: string): Promise<void> {
   await output('virsh', 'net-start', 'foreign');
 }
 
+async function purge(cloud: WholeCloud): Promise<string> {
+  const words = ['--conditions=development', WholeCloud.executable, 'down', '--purge', '--yes'];
+  const env = { ...process.env, HOME: join(cloud.folder, 'home') };
+  const { exit, stdout, stderr } = await runProgram(process.execPath, [...words, '--state', cloud.folders.state], {
+    env,
+  });
+  assert.equal(exit, 0, stderr);
+  return stdout;
+}
+
+async function registerStarter(cloud: WholeCloud): Promise<void> {
+  const image = process.env.VIRGA_TEST_STARTER_IMAGE;
+  assert.ok(image && existsSync(image), 'VIRGA_TEST_STARTER_IMAGE names an image');
+  await cloud.done(`images register ${image} --name starter --format qcow2 --warmable --wait`);
+}
+
+/** Begins to keep a guest of that type, and answers while it boots. */
+async function beginToKeep(cloud: WholeCloud, type: string): Promise<void> {
+  const templates = async () => (await virsh('list', '--name')).filter((name) => name.startsWith('template.'));
+  assert.deepEqual(await templates(), []);
+  await cloud.done(`images warm starter --type ${type}`);
+  await until('its guest boots', async () => (await templates()).length === 1);
+}
+
 test('a purge takes away one cloud, and leaves another one and what is of somebody else', async () => {
   const [gone, kept] = await Promise.all([launch(doomed, '10.209.0.0/24'), launch(other, '10.210.0.0/24')]);
   await makeForeign(other.folder);
@@ -71,13 +96,14 @@ test('a purge takes away one cloud, and leaves another one and what is of somebo
   const lost = networks.filter((name) => name.includes(networkInterfaces[0].networkId));
   assert.equal(lost.length, 1, networks.join(' '));
 
-  const words = ['--conditions=development', WholeCloud.executable, 'down', '--purge', '--yes'];
-  const env = { ...process.env, HOME: join(doomed.folder, 'home') };
-  const { exit, stdout, stderr } = await runProgram(process.execPath, [...words, '--state', doomed.folders.state], {
-    env,
+  await registerStarter(doomed);
+  await doomed.done('images warm starter --type tiny --pool 1 --wait');
+  await doomed.done('launch copy --image starter --type tiny --warm always --wait');
+  await until('another copy waits', async () => (await doomed.json('images warm'))[0].waiting === 1, {
+    timeoutMs: 60_000,
   });
-  assert.equal(exit, 0, stderr);
-  assert.match(stdout, /The cloud is gone/);
+  await beginToKeep(doomed, 'small');
+  assert.match(await purge(doomed), /The cloud is gone/);
 
   assert.deepEqual((await virsh('list', '--all', '--name')).sort(), [kept.domainName, 'foreign'].sort());
   const left = networks.filter((name) => !lost.includes(name));
@@ -87,4 +113,13 @@ test('a purge takes away one cloud, and leaves another one and what is of somebo
   assert.doesNotMatch(await output('ip', 'route'), /10\.209\./);
   assert.equal((await other.json('show web')).state, 'running');
   assert.match(await other.done('launch more --image guest --type nano --wait'), /^instance more: running/);
+});
+
+test('a purge takes away what a server was about to keep that was killed', async () => {
+  await registerStarter(other);
+  await beginToKeep(other, 'tiny');
+  await other.stopServer('SIGKILL');
+  assert.match(await purge(other), /The cloud is gone/);
+  assert.deepEqual(await virsh('list', '--all', '--name'), ['foreign']);
+  assert.equal(existsSync(other.folders.state), false);
 });

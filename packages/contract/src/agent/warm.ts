@@ -36,12 +36,13 @@ export type ObservedShell = ShellIdentity & { templateId: TemplateId; isReady: b
 
 /**
  * `ready`: can be copied. `stale`: what it was made with has changed (QEMU, libvirt, the kernel or processor of the host, the
- * way domains are defined), so it is of no use but for the disks that rest on its own.
+ * way domains are defined), so it is of no use but for the disks that rest on its own. `unfinished`: it is being made or
+ * removed, or a crash left it so; the next call for it goes on with that.
  */
 export type ObservedTemplate = {
   id: TemplateId;
   cloudId: string;
-  state: 'ready' | 'stale';
+  state: 'ready' | 'stale' | 'unfinished';
   /** Instances and shells whose disks rest on it. */
   clones: number;
 };

@@ -61,6 +61,12 @@ export async function listTemplateRecords(storage: Storage): Promise<TemplateRec
   return records.filter((record) => record !== undefined);
 }
 
+/** What is being made or removed of a cloud, or was left so by a crash. */
+export async function listUnfinishedTemplates(storage: Storage, cloudId: string): Promise<TemplateId[]> {
+  const names = (await readdir(storage.templatesPath)).filter((name) => name.endsWith(`.${cloudId}`));
+  return names.map((name) => name.slice(1, -cloudId.length - 1)).filter((id) => isId('template', id));
+}
+
 /** Templates of any cloud that rest on an image, also those that are only being made. */
 export async function findTemplatesOf(storage: Storage, imageId: ImageId): Promise<string[]> {
   const names = await readdir(storage.templatesPath);

@@ -28,6 +28,7 @@ import {
   findClonesOfTemplate,
   hasMemory,
   listTemplateRecords,
+  listUnfinishedTemplates,
   readTemplate,
   removeMemory,
   type TemplateFiles,
@@ -160,13 +161,21 @@ export async function deleteTemplate(
     await removeMemory(storage, template.id);
     const clones = await findClonesOfTemplate(storage, template.id);
     if (clones.length > 0) throw inUse(template.id, clones);
-    await rm(templateFolder(storage, template.id), { recursive: true, force: true });
+    // A removal that is cut short leaves what the next call takes for half made.
+    await rename(templateFolder(storage, template.id), unfinishedTemplate(storage, template));
+    await hook('delete-template-files', template.id);
+    await removeUnfinished(context, { ...template, domainName: template.id });
   });
 }
 
 export async function listTemplates(context: AgentContext, cloudId: string): Promise<ObservedTemplate[]> {
-  const records = (await listTemplateRecords(context.storage)).filter((record) => record.cloudId === cloudId);
-  return Promise.all(records.map(async (it) => observe(context.storage, it, await shapeOf(context, it))));
+  const { storage } = context;
+  // In this order, what gets its name meanwhile is listed at least once.
+  const unfinished = await listUnfinishedTemplates(storage, cloudId);
+  const records = (await listTemplateRecords(storage)).filter((record) => record.cloudId === cloudId);
+  const named = await Promise.all(records.map(async (it) => observe(storage, it, await shapeOf(context, it))));
+  const others = unfinished.filter((id) => named.every((template) => template.id !== id));
+  return [...named, ...others.map((id) => ({ id, cloudId, state: 'unfinished' as const, clones: 0 }))];
 }
 
 async function observe(storage: Storage, record: TemplateRecord, shape: string): Promise<ObservedTemplate> {
