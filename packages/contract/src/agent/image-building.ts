@@ -57,7 +57,12 @@ export const BuildRecord = Type.Object(
 );
 export type BuildRecord = Static<typeof BuildRecord>;
 
-export const BuiltImage = Type.Object({ image: ObservedImage, record: BuildRecord });
+export const BuiltImage = Type.Object({
+  image: ObservedImage,
+  /** The image file on the host, which other hosts that see it may import. */
+  path: Type.String(),
+  record: BuildRecord,
+});
 export type BuiltImage = Static<typeof BuiltImage>;
 
 export const BuildSource = Type.Union([

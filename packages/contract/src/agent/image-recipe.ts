@@ -72,9 +72,16 @@ export const ImageRecipe = Type.Object(
             'as of that moment, from snapshot.debian.org or the mirror, which must offer /archive/',
           ),
         ),
+        keyring: Type.Optional(
+          Text(
+            '^(/[A-Za-z0-9_.+@-]+)+$',
+            'file on the host with the keys that a mirror signs with; default those that apt trusts',
+          ),
+        ),
         variant: Type.Optional(
-          Type.Union([Type.Literal('minbase'), Type.Literal('essential')], {
-            description: 'what there is before any package is named: default minbase; essential has no apt',
+          Type.Union([Type.Literal('minbase'), Type.Literal('essential'), Type.Literal('extract')], {
+            description:
+              'before any package is named; essential has no apt; extract has nothing and configures no package; default minbase',
           }),
         ),
       },

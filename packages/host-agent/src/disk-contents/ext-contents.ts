@@ -37,7 +37,8 @@ export class ExtContents implements DiskContents {
     this.disk = disk;
     this.fileSystem = fileSystem;
     this.device = `${disk.path}?offset=${offsetBytes}`;
-    this.env = epochSeconds === undefined ? {} : { E2FSPROGS_FAKE_TIME: String(epochSeconds) };
+    const time = String(epochSeconds);
+    this.env = epochSeconds === undefined ? {} : { E2FSPROGS_FAKE_TIME: time, E2FSCK_TIME: time };
   }
 
   async stat(path: string): Promise<Entry | undefined> {

@@ -3,7 +3,7 @@
 // converted. Owns that daemon. Fails with HostUnavailable or CommandFailed.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CommandFailed, runCommand } from '../run-command.ts';
@@ -16,6 +16,7 @@ export type RawDisk = {
   path: string;
   /** A folder that they can read. */
   scratch: string;
+  sizeBytes(): Promise<number>;
   run(program: string, args: readonly string[], options?: Omit<SandboxOptions, 'mountsOf'>): Promise<Buffer>;
   /** What was changed is in the file that was opened, or in the one that stands for it. */
   close(): Promise<DiskFile>;
@@ -55,6 +56,7 @@ async function asItIs(file: DiskFile, { scratch, signal }: Opening): Promise<Raw
   return {
     path: file.path,
     scratch,
+    sizeBytes: () => sizeOf(file.path),
     run: (program, args, more) => runAsNobody(program, args, { signal, ...more }),
     close: () => leave(scratch, file),
   };
@@ -99,6 +101,7 @@ async function showByFuse(file: DiskFile, { writable, scratch, path, signal }: O
   return {
     path,
     scratch,
+    sizeBytes: () => sizeOf(`/proc/${daemon.pid}/root${path}`),
     run: (program, args, more) => runAsNobody(program, args, { signal, ...more, mountsOf: daemon.pid }),
     async close() {
       await end();
@@ -131,6 +134,7 @@ async function convert(file: DiskFile, { writable, scratch, path, folder, signal
   return {
     path: raw,
     scratch,
+    sizeBytes: () => sizeOf(raw),
     run: (program, more, others) => runAsNobody(program, more, { signal, ...others }),
     close: () => leave(scratch, writable ? { path: raw, format: 'raw' } : file),
   };
@@ -140,6 +144,8 @@ async function leave(scratch: string, file: DiskFile): Promise<DiskFile> {
   await rm(scratch, { recursive: true, force: true });
   return file;
 }
+
+const sizeOf = async (path: string): Promise<number> => (await stat(path)).size;
 
 const exists = (path: string): Promise<boolean> =>
   access(path).then(

@@ -5,7 +5,7 @@ import { CommandFailed } from '../run-command.ts';
 
 const nobody = '65534';
 const memoryLimitBytes = 1024 ** 3;
-const timeoutMs = 120_000;
+const defaultTimeoutMs = 120_000;
 const maxOutputBytes = 64 * 1024 * 1024;
 
 export type SandboxOptions = {
@@ -13,15 +13,18 @@ export type SandboxOptions = {
   mountsOf?: number | undefined;
   signal?: AbortSignal | undefined;
   env?: Record<string, string>;
+  /** Of the clock, and of a processor. Default 120_000. */
+  timeoutMs?: number;
   /** Ends with these count as success. Default 0 alone. */
   acceptedCodes?: readonly number[];
 };
 
 /** Runs a program as nobody. @returns what it wrote to its standard output @throws CommandFailed */
 export function runAsNobody(program: string, args: readonly string[], options: SandboxOptions = {}): Promise<Buffer> {
-  const { mountsOf, signal, env, acceptedCodes = [0] } = options;
+  const { mountsOf, signal, env, timeoutMs = defaultTimeoutMs, acceptedCodes = [0] } = options;
   const enter = mountsOf === undefined ? [] : ['nsenter', '--mount', '--target', String(mountsOf), '--'];
   const [first = '', ...rest] = [
+    ...['setpriv', '--pdeathsig', 'KILL', '--'],
     ...enter,
     ...['unshare', '--net', '--pid', '--ipc', '--uts', '--fork', '--kill-child', '--'],
     ...[

@@ -37,7 +37,7 @@ export async function runAsBuilder(args: readonly string[], options: BuilderOpti
     ],
     {
       stdio: ['pipe', 'pipe', 'pipe'],
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', TZ: 'UTC', HOME: '/root', ...env },
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', TZ: 'UTC', HOME: '/', ...env },
     },
   );
   const said: string[] = [];

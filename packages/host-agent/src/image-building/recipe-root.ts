@@ -38,7 +38,8 @@ export async function makeRecipeRoot(recipe: ImageRecipe, options: Options): Pro
     ],
     ...(base.snapshot ? ['--aptopt=Acquire::Check-Valid-Until "false"'] : []),
     ...leftOut.flatMap((rule) => [`--dpkgopt=${rule}`]),
-    `--customize-hook=sh '${join(folder, 'stage', 'apply')}' "$1" ${network ? 'online' : 'offline'}`,
+    // Where no package is configured, that is all there is to hook into.
+    `--${base.variant === 'extract' ? 'extract' : 'customize'}-hook=sh '${join(folder, 'stage', 'apply')}' "$1" ${network ? 'online' : 'offline'}`,
     ...[base.suite, path, ...sources],
   ];
   onProgress?.('installing packages', 5);
@@ -57,7 +58,10 @@ export async function makeRecipeRoot(recipe: ImageRecipe, options: Options): Pro
     }),
   );
   await act('the folder could not be finished', () =>
-    runAsBuilder(['sh', join(folder, 'stage', 'finish'), path, String(epochSeconds)], { signal, timeoutMs: buildMs }),
+    runAsBuilder(
+      ['sh', join(folder, 'stage', 'finish'), path, String(epochSeconds), recipe.seal === false ? 'keep' : 'seal'],
+      { signal, timeoutMs: buildMs },
+    ),
   );
   return { path, sources, packages: await installedPackages(path) };
 }
@@ -73,10 +77,10 @@ async function writeStage({ files = [], commands = [] }: ImageRecipe, folder: st
   const stage = join(folder, 'stage');
   await mkdir(join(stage, 'files'), { recursive: true, mode: 0o755 });
   const steps: string[] = [];
-  for (const [index, { path, content, encoding = 'text', mode = '0644', owner = 'root:root' }] of files.entries()) {
+  for (const [index, { path, content, encoding = 'text', mode = '0644', owner = '0:0' }] of files.entries()) {
     const bytes = Buffer.from(content, encoding === 'base64' ? 'base64' : 'utf8');
     await writeFile(join(stage, 'files', String(index)), bytes, { mode: 0o644 });
-    steps.push(`put ${index} ${path} ${mode} ${owner.includes(':') ? owner : `${owner}:`}`);
+    steps.push(`put ${index} ${path} ${mode} ${owner}`);
   }
   for (const [index, command] of commands.entries()) {
     await writeFile(join(stage, 'files', `command-${index}`), scriptOf(command), { mode: 0o755 });
@@ -110,9 +114,11 @@ run() {
 /** What is not the same twice goes, and nothing is newer than the recipe. */
 const finishScript = `set -eu
 root=$1 epoch=$2
+mkdir -p "$root"/etc "$root"/var/log
 rm -rf "$root"/dev/* "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.bin "$root"/var/cache/apt/archives/*.deb \\
   "$root"/var/cache/ldconfig/aux-cache "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old \\
   "$root"/etc/dpkg/dpkg.cfg.d/99mmdebstrap "$root"/etc/apt/apt.conf.d/99mmdebstrap "$root"/run/* "$root"/tmp/*
+[ "$3" = keep ] || rm -f "$root"/etc/ssh/ssh_host_* "$root"/var/lib/systemd/random-seed
 rm -f "$root"/etc/passwd- "$root"/etc/group- "$root"/etc/shadow- "$root"/etc/gshadow- "$root"/etc/subuid- "$root"/etc/subgid-
 find "$root"/var/log -type f -exec truncate --size=0 {} +
 : >"$root"/etc/machine-id
@@ -127,10 +133,10 @@ find "$root" -newermt "@$epoch" -exec touch --no-dereference --date="@$epoch" {}
 type Base = ImageRecipe['base'];
 
 /** Lines of apt sources; none: mmdebstrap knows the distribution's own. */
-async function sourcesOf({ distribution, suite, mirror, snapshot }: Base): Promise<string[]> {
+async function sourcesOf({ distribution, suite, mirror, snapshot, keyring }: Base): Promise<string[]> {
   const component = distribution === 'ubuntu' ? 'main universe' : 'main';
   const at = (address: string) => (snapshot ? `${address.replace(/\/$/, '')}/${snapshot}` : address);
-  if (mirror) return [`deb ${at(mirror)} ${suite} ${component}`];
+  if (mirror) return [`deb ${keyring ? `[signed-by=${keyring}] ` : ''}${at(mirror)} ${suite} ${component}`];
   if (snapshot) {
     const archive = 'http://snapshot.debian.org/archive';
     return [

@@ -39,7 +39,7 @@ async function build(host: SimulatedHost, order: ImageOrder, steps: CallSteps): 
   const present = images.get(id);
   if (present !== undefined) {
     if (present.cloudId !== cloudId) throw notOurs(id);
-    return { image: toObservedImage(present), record: records(host).get(id) ?? unreadable() };
+    return { image: toObservedImage(present), path: pathOf(id), record: records(host).get(id) ?? unreadable() };
   }
   const bytes = sizeOf(host, order);
   requireSpace(host, bytes.fileSizeBytes);
@@ -67,7 +67,7 @@ async function build(host: SimulatedHost, order: ImageOrder, steps: CallSteps): 
     images.set(id, image);
     records(host).set(id, recordOf(order));
   });
-  return { image: toObservedImage(image), record: recordOf(order) };
+  return { image: toObservedImage(image), path: pathOf(id), record: recordOf(order) };
 }
 
 function sizeOf(
@@ -137,6 +137,9 @@ function recordOf({ from }: ImageOrder): BuildRecord {
     report: { system: `${distribution} ${suite}`, fileSystem: 'ext4', findings: [] },
   };
 }
+
+/** A file that no host can open. */
+const pathOf = (id: ImageId): string => `/nowhere/simulated/images/${id}`;
 
 const unreadable = (): BuildRecord => ({
   ...{ sources: [], packages: [], sealed: [] },

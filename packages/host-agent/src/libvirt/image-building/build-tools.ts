@@ -7,6 +7,7 @@ import { VirgaError } from '@virga/contract/errors';
 const contentTools = {
   debugfs: 'e2fsprogs',
   e2fsck: 'e2fsprogs',
+  e2image: 'e2fsprogs',
   sfdisk: 'fdisk',
   blkid: 'util-linux',
   setpriv: 'util-linux',

@@ -43,7 +43,7 @@ function buildImage(context: AgentContext, order: ImageOrder, call: CallContext)
     if (present !== undefined) {
       if (present.cloudId !== cloudId) throw notOurs(id);
       const record = JSON.parse(await readFile(join(imageFolder(storage, id), buildFile), 'utf8')) as BuildRecord;
-      return { image: observed(present), record };
+      return { image: observed(present), path: present.path, record };
     }
     if (from.kind === 'recipe') await requireBuildTools();
     else await requireContentTools();
@@ -60,7 +60,7 @@ function buildImage(context: AgentContext, order: ImageOrder, call: CallContext)
       const source = { kind: 'file' as const, path: join(imageFolder(storage, id), imageFile) };
       const desired = { id, cloudId, generation: 1, source, format: 'qcow2' as const, ...(keepsake && { keepsake }) };
       const image = await settleImage(context, desired, { unfinished, ...print }, call);
-      return { image, record };
+      return { image, path: source.path, record };
     } catch (error) {
       await rm(unfinished, { recursive: true, force: true });
       throw storageError(error, storage, 'make an image');

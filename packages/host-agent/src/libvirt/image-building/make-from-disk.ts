@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { BuildRecord, ImageOrder, LintReport } from '@virga/contract/agent/image-building';
+import { copyUsed } from '../../disk-contents/copy-used.ts';
 import { openContents } from '../../disk-contents/open-contents.ts';
 import { type DiskFile, openRawDisk } from '../../disk-contents/raw-disk.ts';
 import { lint, seal } from '../../image-lint/lint.ts';
@@ -40,21 +41,31 @@ async function look(order: Order, source: DiskFile, { signal }: CallContext): Pr
   const disk = await openRawDisk(order.seal ? layer : source, { folder, writable: order.seal, signal });
   let sealed: string[] = [];
   let report: LintReport;
+  let whole: DiskFile | undefined;
   try {
     const opened = await openContents(disk);
     if (order.seal) {
       if ('why' in opened) throw unusable(`cannot be sealed: ${opened.why}`, 'Make the image without sealing it.');
       sealed = await seal(opened);
+      whole = { path: join(folder, 'sealed.raw'), format: 'raw' };
+      await copyUsed(disk, opened.layout, whole.path, await disk.sizeBytes());
     }
     report = await lint(opened);
   } catch (error) {
     await disk.close();
     throw error;
   }
-  return { file: await disk.close(), sealed, report };
+  const file = await disk.close();
+  return { file: whole ?? file, sealed, report };
 }
 
 /** What was needed on the way; the image stays. */
 async function cleanUp(folder: string): Promise<void> {
-  await runCommand('rm', ['-rf', join(folder, 'layer.qcow2'), join(folder, 'disk.raw'), join(folder, 'contents')]);
+  await runCommand('rm', [
+    '-rf',
+    join(folder, 'layer.qcow2'),
+    join(folder, 'disk.raw'),
+    join(folder, 'sealed.raw'),
+    join(folder, 'contents'),
+  ]);
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { BuildRecord, ImageOrder } from '@virga/contract/agent/image-building';
 import type { ImageRecipe } from '@virga/contract/agent/image-recipe';
+import { copyUsed } from '../../disk-contents/copy-used.ts';
 import { openContents } from '../../disk-contents/open-contents.ts';
 import { openRawDisk } from '../../disk-contents/raw-disk.ts';
 import { builderUid } from '../../image-building/builder-namespace.ts';
@@ -57,10 +58,12 @@ export async function makeFromRecipe(context: AgentContext, order: Order, call: 
     const isSealed = order.seal && (recipe.seal ?? true) && !('why' in opened);
     const sealed = isSealed ? await seal(opened) : [];
     const report = await lint(opened);
-    const file = await disk.close();
+    const used = { path: join(folder, 'used.raw'), format: 'raw' as const };
+    await copyUsed(disk, opened.layout, used.path, await disk.sizeBytes());
+    await disk.close();
     await context.hook('copy-disk', id);
     onProgress?.('copying the disk', 78);
-    await sameQcow2Of(file, join(order.folder, imageFile), call);
+    await sameQcow2Of(used, join(order.folder, imageFile), call);
     return { sources: root.sources, packages: root.packages, sealed, report };
   } finally {
     await rm(folder, { recursive: true, force: true });

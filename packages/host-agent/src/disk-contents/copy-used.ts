@@ -1,0 +1,37 @@
+// A copy of a disk without what its file systems no longer use: what was removed from them, by sealing or long before, cannot be
+// read in the copy. Owns which parts are copied how; made of what is used, the copy is also smaller.
+import { chmod, truncate, writeFile } from 'node:fs/promises';
+import type { DiskLayout } from './disk-layout.ts';
+import type { RawDisk } from './raw-disk.ts';
+
+const everybody = 0o666;
+/** Disks may be large, and storage slow. */
+const timeoutMs = 3_600_000;
+const readable = ['ext2', 'ext3', 'ext4'];
+
+/** @param to a raw file that is made; its folder can be crossed by everybody */
+export async function copyUsed(disk: RawDisk, { parts }: DiskLayout, to: string, sizeBytes: number): Promise<void> {
+  await writeFile(to, '');
+  await chmod(to, everybody);
+  const kept = parts
+    .filter(({ fileSystem }) => fileSystem !== null && readable.includes(fileSystem))
+    .map(({ offsetBytes, sizeBytes: size }) => ({ from: offsetBytes, until: offsetBytes + (size ?? sizeBytes) }))
+    .sort((one, other) => one.from - other.from);
+  for (const { from } of kept) {
+    // -a: with the data of files.
+    await disk.run('e2image', ['-r', '-a', '-o', String(from), '-O', String(from), disk.path, to], { timeoutMs });
+  }
+  // It ends its file with the last block that is used.
+  await truncate(to, sizeBytes);
+  let at = 0;
+  for (const { from, until } of [...kept, { from: sizeBytes, until: sizeBytes }]) {
+    if (from > at) await copyRange(disk, to, at, from - at);
+    at = until;
+  }
+}
+
+async function copyRange(disk: RawDisk, to: string, offset: number, bytes: number): Promise<void> {
+  const args = [`if=${disk.path}`, `of=${to}`, 'bs=1M', `skip=${offset}`, `seek=${offset}`, `count=${bytes}`];
+  const flags = ['iflag=skip_bytes,count_bytes,fullblock', 'oflag=seek_bytes', 'conv=notrunc,sparse', 'status=none'];
+  await disk.run('dd', [...args, ...flags], { timeoutMs });
+}
