@@ -39,6 +39,8 @@ export const moduleOrder = [
   'networks',
   'security-groups',
   'instances',
+  'snapshots',
+  'backups',
   'usage',
   'load-balancers',
   'autoscaling',

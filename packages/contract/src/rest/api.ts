@@ -1,6 +1,8 @@
 // The whole REST interface as one table of routes. Fronts and clients walk it; nothing else lists routes.
 import { Type } from 'typebox';
 import { route } from '../route.ts';
+import { backupStoreRoutes } from './backup-stores.ts';
+import { backupRoutes } from './backups.ts';
 import { definitionRoutes } from './definition-routes.ts';
 import { eventRoutes } from './events.ts';
 import { hostBenchRoutes } from './host-bench.ts';
@@ -80,6 +82,8 @@ export const api = {
   ...instanceScheduleRoutes,
   ...interopRoutes,
   ...definitionRoutes,
+  ...backupStoreRoutes,
+  ...backupRoutes,
   ...operationRoutes,
   ...eventRoutes,
 };

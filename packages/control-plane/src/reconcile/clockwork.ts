@@ -3,17 +3,21 @@
 // was away makes up for it at its start.
 import { systemAccess } from '../access/system-access.ts';
 import type { Deps } from '../deps.ts';
+import { nextBackupRun, runDueBackups } from '../modules/backups/schedule-runner.ts';
 import { nextThaw, thawDue } from '../modules/instances/guest-freeze.ts';
 import { expireDue, nextExpiry } from '../modules/instances/instance-expiry.ts';
 import { nextScheduledRun, runDueSchedules } from '../modules/instances/schedule-runner.ts';
+import { nextScheduledSnapshot, takeDueSnapshots } from '../modules/snapshots/snapshot-schedule-runner.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 
 /** The longest sleep. The clock of a machine can be set; timers do not notice. */
 const longestSleepMs = 60_000;
 
 const works = {
+  backups: { run: runDueBackups, next: nextBackupRun, access: systemAccess('schedules') },
   expiries: { run: expireDue, next: nextExpiry, access: systemAccess('expiry') },
   freezes: { run: thawDue, next: nextThaw, access: systemAccess('guests') },
+  snapshots: { run: takeDueSnapshots, next: nextScheduledSnapshot, access: systemAccess('schedules') },
   schedules: { run: runDueSchedules, next: nextScheduledRun, access: systemAccess('schedules') },
 };
 type Work = keyof typeof works;

@@ -8,6 +8,7 @@ import { systemAccess } from '../access/system-access.ts';
 import type { RegisteredHost } from '../agents/agent-registry.ts';
 import { HostWatcher } from '../agents/host-watcher.ts';
 import type { Deps } from '../deps.ts';
+import { backupWorkflows } from '../modules/backups/backup-workflows.ts';
 import { benchHost } from '../modules/hosts/bench/bench-host.workflow.ts';
 import { HostTuningReconciler } from '../modules/hosts/host-tuning-reconciler.ts';
 import { settledTunings, unconvergedTunings } from '../modules/hosts/host-tuning-store.ts';
@@ -27,6 +28,8 @@ import { reapReleased } from '../modules/instances/released-instances.ts';
 import { NetworkReconciler } from '../modules/networks/network-reconciler.ts';
 import { CpuPoolReconciler } from '../modules/placement/cpu-pool-reconciler.ts';
 import { PoolReconciler } from '../modules/pools/pool-reconciler.ts';
+import { snapshotWorkflows } from '../modules/snapshots/snapshot-workflows.ts';
+import { reapSpentSnapshots } from '../modules/snapshots/spent-snapshot-reaper.ts';
 import { TemplateReconciler } from '../modules/templates/template-reconciler.ts';
 import { VolumeReconciler } from '../modules/volumes/volume-reconciler.ts';
 import { expireIdempotencyKeys } from '../store/once-only.ts';
@@ -71,7 +74,15 @@ async function act(deps: Deps): Promise<Acting> {
   const engine = new WorkflowEngine({
     deps,
     access: systemAccess('workflow'),
-    workflows: [importImage, buildImage, shareImage, deleteImageWorkflow, benchHost],
+    workflows: [
+      importImage,
+      buildImage,
+      shareImage,
+      deleteImageWorkflow,
+      benchHost,
+      ...snapshotWorkflows,
+      ...backupWorkflows,
+    ],
     isAlone: true,
   });
   const clockwork = startClockwork(deps);
@@ -136,6 +147,7 @@ async function act(deps: Deps): Promise<Acting> {
   for (const { watcher } of hosts.values()) watcher.start();
   periodic = [
     every(deps, deps.settings.reconcilePeriodMs, ending.signal, look),
+    every(deps, deps.settings.reconcilePeriodMs, ending.signal, () => reapSpentSnapshots({ deps, access })),
     every(deps, hourMs, ending.signal, () => expireIdempotencyKeys(deps.db, deps.clock.now())),
     every(deps, deps.settings.tuningPeriodMs, ending.signal, async () => {
       for (const id of await settledTunings(deps.db)) {

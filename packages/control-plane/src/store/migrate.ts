@@ -25,6 +25,7 @@ import * as imageImports from './migrations/0021-image-imports.ts';
 import * as imageBuilds from './migrations/0022-image-builds.ts';
 import * as pools from './migrations/0023-pools.ts';
 import * as snapshots from './migrations/0024-snapshots.ts';
+import * as backups from './migrations/0025-backups.ts';
 
 const migrations: Record<string, Migration> = {
   '0001-foundation': foundation,
@@ -50,6 +51,7 @@ const migrations: Record<string, Migration> = {
   '0022-image-builds': imageBuilds,
   '0023-pools': pools,
   '0024-snapshots': snapshots,
+  '0025-backups': backups,
 };
 
 /** Brings the schema to this version. @throws StoreUnavailable a migration failed; nothing of it remains */

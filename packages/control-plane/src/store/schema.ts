@@ -1,4 +1,5 @@
 // All tables, as types. Each module writes only its own; the migrations are the truth about constraints.
+import type { BackupTables } from './backup-tables.ts';
 import type { BenchmarkTables } from './benchmark-tables.ts';
 import type { ComputeTables } from './compute-tables.ts';
 import type { ConsoleTables } from './console-tables.ts';
@@ -15,6 +16,7 @@ import type { UsageTables } from './usage-tables.ts';
 import type { VolumeTables } from './volume-tables.ts';
 
 export type Database = FoundationTables &
+  BackupTables &
   BenchmarkTables &
   ComputeTables &
   ConsoleTables &

@@ -152,7 +152,7 @@ export function claimClone(host: SimulatedHost, id: InstanceId): void {
   const folder = host.store.folders.get(id);
   if (folder?.owner.clone === undefined) return;
   const { clone, clonedFrom, ...own } = folder.owner;
-  const owner = { ...own, ...(clone === 'linked' && clonedFrom && { clonedFrom }) };
+  const owner = { ...own, ...(clone === 'full' ? { copied: true as const } : clonedFrom && { clonedFrom }) };
   host.store.folders.set(id, { ...folder, owner });
 }
 

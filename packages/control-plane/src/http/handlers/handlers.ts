@@ -1,5 +1,6 @@
 // Every handler of the REST front: one a route of the contract. A route without one does not compile.
 import type { FrontDeps, Handlers } from '../handler.ts';
+import { backupHandlers } from './backup-handlers.ts';
 import {
   hostHandlers,
   imageHandlers,
@@ -26,6 +27,7 @@ import { policyHandlers } from './policy-handlers.ts';
 import { poolHandlers } from './pool-handlers.ts';
 import { powerHandlers } from './power-handlers.ts';
 import { eventHandlers, healthHandlers, operationHandlers } from './record-handlers.ts';
+import { snapshotHandlers } from './snapshot-handlers.ts';
 import { usageHandlers } from './usage-handlers.ts';
 import { instanceDeviceHandlers, volumeHandlers } from './volume-handlers.ts';
 import { warmHandlers } from './warm-handlers.ts';
@@ -50,6 +52,7 @@ export function createHandlers(deps: FrontDeps): Handlers {
     ...networkHandlers(deps),
     ...poolHandlers(deps),
     ...volumeHandlers(deps),
+    ...snapshotHandlers(deps),
     ...instanceHandlers(deps),
     ...powerHandlers(deps),
     ...instanceDeviceHandlers(deps),
@@ -61,6 +64,7 @@ export function createHandlers(deps: FrontDeps): Handlers {
     ...instrumentHandlers(deps),
     ...interopHandlers(deps),
     ...definitionHandlers(deps),
+    ...backupHandlers(deps),
     ...operationHandlers(deps),
     ...eventHandlers(deps),
   };

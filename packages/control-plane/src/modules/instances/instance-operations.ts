@@ -17,6 +17,7 @@ import { requireDisks } from './instance-disks.ts';
 import { neededBy } from './instance-room.ts';
 import { findInstance, type InstanceRow, selectInstances, toInstance } from './instance-store.ts';
 import { refusal, transition, type Verb } from './instance-transition.ts';
+import { refuseKept } from './kept-snapshots.ts';
 import { mergesAtStart } from './memory-merging.ts';
 import { hasTags } from './tag-filter.ts';
 
@@ -209,6 +210,7 @@ export async function decideDelete(
   const isChange = transition('delete', conditionOf(row)) === 'change';
   if (!isChange) return joinOperation(tx, access, row, 'instance.delete', deps.clock.now());
   if (row.delete_protection && row.desired !== 'deleted') throw isProtected(row);
+  await refuseKept(tx, row);
   return { kind: 'instance.delete', set: { desired: 'deleted' } };
 }
 

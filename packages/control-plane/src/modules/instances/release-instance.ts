@@ -7,6 +7,7 @@ import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { joinOperation } from './instance-change.ts';
 import { change } from './instance-operations.ts';
+import { refuseSnapshots } from './kept-snapshots.ts';
 
 /**
  * Gives an instance back: its domain runs on, with its disks where they are, and its addresses stay reserved.
@@ -31,6 +32,7 @@ export async function releaseInstance(
       const names = row.volumes.map(({ name }) => name).join(', ');
       throw refused(row.name, `has volumes attached (${names})`, 'Detach them first: virga detach INSTANCE VOLUME.');
     }
+    await refuseSnapshots(tx, row);
     return { kind: 'instance.release', set: { desired: 'deleted', released: true } };
   });
 }

@@ -10,6 +10,7 @@ import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { createOperation, endOperation, openOperationsOf, overtakeOperations } from '../operations/operation-store.ts';
 import { beingDeleted, isProtected, refuseChanged } from './volume-refusals.ts';
 import { requirePoolRoom } from './volume-room.ts';
+import { refuseInSnapshots } from './kept-in-snapshots.ts';
 import {
   deleteVolumeRow,
   findVolume,
@@ -111,6 +112,7 @@ export async function deleteVolume(
       });
     }
     if (row.delete_protection && row.desired !== 'deleted') throw isProtected(row);
+    await refuseInSnapshots(tx, row);
     if (wipe && row.pool_driver === 'rbd') throw cannotBeWiped(row);
     const [open] = await openOperationsOf(tx, id);
     if (row.desired === 'deleted' && open) return { volume: toVolume(row), operationId: open };

@@ -6,7 +6,7 @@ import { CommandFailed } from '../../run-command.ts';
 import type { BaseImage } from '../instances/root-disk.ts';
 
 /** `(12.50/100%)`, with a carriage return instead of a line end. */
-const percentOf = /\((\d+)\.\d+\/100%\)/g;
+export const percentOf = /\((\d+)\.\d+\/100%\)/g;
 
 /** @throws CommandFailed */
 export function convertDisk(

@@ -14,6 +14,7 @@ import { lookAt, type OwnDomain } from '../instances/domain-lookup.ts';
 import { instanceFiles } from '../instances/instance-folder.ts';
 import { isOff } from '../instances/power.ts';
 import { defineOnLayers } from '../snapshots/define-on-layers.ts';
+import { volumeFolder } from '../volumes/volume-folder.ts';
 import { formatOfFile, readTree, writeTree } from './disk-layers.ts';
 import { type DomainDisk, findDisks } from './domain-disks.ts';
 import { isLayerName, layerPath } from './layer-names.ts';
@@ -224,7 +225,7 @@ async function endMerge(firstFile: string, { from }: Merge): Promise<void> {
 export async function finishPivots(context: AgentContext, domain: OwnDomain): Promise<void> {
   const { storage } = context;
   const { desired, instanceId } = domain.record;
-  const folders = desired.volumes.map(({ id }) => join(storage.volumesPath, id));
+  const folders = desired.volumes.map(({ id }) => volumeFolder(storage, id));
   const candidates = [
     instanceFiles(storage, instanceId).rootDisk,
     ...folders.flatMap((folder) => [join(folder, 'disk.qcow2'), join(folder, 'disk.raw')]),

@@ -13,7 +13,7 @@ import { type DiskLayers, formatOfFile, readTree } from './disk-layers.ts';
 import { virtualSizeOf } from './layer-file.ts';
 import { layerPath } from './layer-names.ts';
 
-type Rests = Pick<FolderOwner, 'templateId' | 'clonedFrom'>;
+type Rests = Pick<FolderOwner, 'templateId' | 'clonedFrom' | 'copied'>;
 
 /** @throws NotFound it is not on this host */
 export async function rootBase(
@@ -21,6 +21,7 @@ export async function rootBase(
   desired: Pick<DesiredInstance, 'cloudId' | 'rootDisk'>,
   owner: Rests | undefined,
 ): Promise<BaseImage | null> {
+  if (owner?.copied) return null;
   if (owner?.clonedFrom !== undefined) return snapshotBase(storage, desired.cloudId, owner.clonedFrom);
   const image = await requireImage(storage, desired);
   if (image === null || owner?.templateId === undefined) return image;

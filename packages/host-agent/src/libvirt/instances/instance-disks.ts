@@ -51,7 +51,7 @@ export function prepareFolder(
 /** What was made from a snapshot becomes an instance. A copy rests on it no longer. */
 async function claimClone({ storage, hook }: AgentContext, owner: FolderOwner): Promise<FolderOwner> {
   const { clone, clonedFrom, ...own } = owner;
-  const claimed = { ...own, ...(clone === 'linked' && { clonedFrom }) } as FolderOwner;
+  const claimed: FolderOwner = { ...own, ...(clone === 'full' ? { copied: true } : clonedFrom && { clonedFrom }) };
   await hook('claim-clone', owner.id);
   await rewriteOwner(storage, claimed);
   return claimed;

@@ -18,6 +18,8 @@ export type FolderOwner = Pick<DesiredInstance, 'id' | 'cloudId' | 'uuid' | 'dom
   templateId?: TemplateId;
   /** Its root disk rests on what this snapshot keeps, which rests on the image. */
   clonedFrom?: { instanceId: InstanceIdentity['id']; snapshotId: SnapshotId };
+  /** Its root disk is a copy, which rests on nothing, whatever image it once came from. */
+  copied?: true;
   /** Its root disk is being made from a snapshot, and it is no instance yet. */
   clone?: 'linked' | 'full';
   /** It waits to become an instance, and is none yet. */

@@ -3,12 +3,15 @@
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { AgentContext } from '../agent-context.ts';
 import { tolerate } from '../hypervisor-errors.ts';
-import { storageSpace } from '../storage.ts';
+import { driverOf } from '../pools/drivers.ts';
+import { readVolume } from '../volumes/volume-folder.ts';
 import type { OwnDomain } from './domain-lookup.ts';
 import { observedState } from './observed-state.ts';
 
-/** With less than this a guest would soon stand still again. */
-const roomToGoOnBytes = 16 * 1024 * 1024;
+/** With less than this of a pool a guest would soon stand still again: a hundredth of it, between these. */
+const leastRoomBytes = 16 * 1024 * 1024;
+const mostRoomBytes = 1024 ** 3;
+const roomRatio = 0.01;
 
 export const isPaused = ({ state }: Pick<OwnDomain, 'state'>): boolean => observedState(state).state === 'paused';
 
@@ -26,12 +29,22 @@ export async function resume(
   { ref, state }: Pick<OwnDomain, 'ref' | 'state'>,
 ): Promise<boolean> {
   if (observedState(state).reason === 'storage-full') {
-    const { freeBytes } = await storageSpace(context.storage);
-    if (freeBytes < roomToGoOnBytes) return false;
+    if (!(await haveRoom(context, desired))) return false;
   }
   await context.hook('resume', desired.id);
   await context.hypervisor.act(`let ${ref.name} go on`, ({ domains }) =>
     tolerate(domains.resume(ref), 'OPERATION_INVALID', 'NO_DOMAIN'),
   );
+  return true;
+}
+
+/** Whether there is room again wherever the disks of an instance lie. */
+async function haveRoom({ storage }: AgentContext, { volumes }: DesiredInstance): Promise<boolean> {
+  const records = await Promise.all(volumes.map(({ id }) => readVolume(storage, id)));
+  const pools = new Set([undefined, ...records.map((record) => record?.poolId)]);
+  for (const id of pools) {
+    const { freeBytes, totalBytes } = await (await driverOf(storage, id)).space();
+    if (freeBytes < Math.min(mostRoomBytes, Math.max(leastRoomBytes, totalBytes * roomRatio))) return false;
+  }
   return true;
 }

@@ -1,0 +1,43 @@
+// Snapshots of an instance that must outlive it, which they cannot: then it is not deleted. They belong to a module that
+// comes later; here they are only read.
+import { VirgaError } from '@virga/contract/errors';
+import type { Tx } from '../../store/database.ts';
+import type { InstanceRow } from './instance-store.ts';
+
+/** @throws InUse disks of other instances rest on it | Conflict it has protected snapshots */
+export async function refuseKept(tx: Tx, { id, name }: Pick<InstanceRow, 'id' | 'name'>): Promise<void> {
+  const clones = await tx
+    .selectFrom('linked_clones as c')
+    .innerJoin('snapshots as s', 's.id', 'c.snapshot_id')
+    .innerJoin('instances as i', 'i.id', 'c.instance_id')
+    .select('i.name')
+    .where('s.instance_id', '=', id)
+    .orderBy('i.name')
+    .execute();
+  if (clones.length > 0) {
+    const names = clones.map((clone) => clone.name).join(', ');
+    throw new VirgaError('InUse', {
+      detail: `Disks of other instances rest on instance ${name}: those of ${names}.`,
+      action: `Delete those first; a clone that needs nothing else is made with virga clone --full.`,
+    });
+  }
+  const [kept] = await snapshotsOf(tx, id).where('is_protected', '=', true).execute();
+  if (kept === undefined) return;
+  throw new VirgaError('Conflict', {
+    detail: `Instance ${name} has the protected snapshot ${kept.name}, which would be deleted with it.`,
+    action: `Take the protection away first: virga snapshots protect ${kept.name} --off`,
+  });
+}
+
+/** @throws Conflict it has snapshots: who looks after the domain then would not know of them */
+export async function refuseSnapshots(tx: Tx, { id, name }: Pick<InstanceRow, 'id' | 'name'>): Promise<void> {
+  const [one] = await snapshotsOf(tx, id).execute();
+  if (one === undefined) return;
+  throw new VirgaError('Conflict', {
+    detail: `Instance ${name} has snapshots, such as ${one.name}, so it cannot be released.`,
+    action: `Delete them first: virga snapshots list --instance ${name}`,
+  });
+}
+
+const snapshotsOf = (tx: Tx, id: InstanceRow['id']) =>
+  tx.selectFrom('snapshots').select('name').where('instance_id', '=', id).orderBy('created_at');

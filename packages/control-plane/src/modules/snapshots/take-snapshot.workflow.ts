@@ -1,0 +1,75 @@
+// Has the host take a snapshot; one that it cannot take is gone again. A schedule's is followed by the end of those that are
+// too many of it.
+import type { ObservedSnapshot } from '@virga/contract/agent/snapshots';
+import type { SnapshotId } from '@virga/contract/ids';
+import type { Tx } from '../../store/database.ts';
+import { type ActContext, type StepContext, step, workflow } from '../../workflows/workflow.ts';
+import { beginDeletion, takeSnapshotKind } from './snapshot-operations.ts';
+import { desiredSnapshotOf, findSnapshot, instanceOf, selectSnapshots, snapshotNotFound } from './snapshot-store.ts';
+import { thawedInAnyCase } from './thaw-guard.ts';
+
+type Input = { snapshotId: SnapshotId };
+
+export const takeSnapshotWorkflow = workflow<Input>({
+  kind: takeSnapshotKind,
+  steps: [
+    step<Input, ObservedSnapshot>({
+      message: 'taking the snapshot',
+      act: takeOnHost,
+      record: recordTaken,
+      undo: removeFromHost,
+    }),
+    step<Input>({ message: 'deleting what is too many', record: (tx, { input, access }) => prune(tx, access, input) }),
+  ],
+  failed: async (tx, { input }) => {
+    await tx.deleteFrom('snapshots').where('id', '=', input.snapshotId).execute();
+  },
+});
+
+export async function takeOnHost({ deps, input, signal, onProgress }: ActContext<Input>): Promise<ObservedSnapshot> {
+  const row = await findSnapshot(deps.db, input.snapshotId);
+  // The instance is gone, and its snapshots with it.
+  if (row === undefined) throw snapshotNotFound(input.snapshotId);
+  const desired = desiredSnapshotOf(row, deps.cloudId);
+  const agent = deps.agents.agentOf(row.host_id);
+  return thawedInAnyCase(deps, row.instance_id, () => agent.applySnapshot(desired, { signal, onProgress }));
+}
+
+export async function recordTaken(
+  tx: Tx,
+  { input }: StepContext<Input>,
+  { consistency, disks, takenAt }: ObservedSnapshot,
+): Promise<void> {
+  await tx
+    .updateTable('snapshots')
+    .set({ state: 'available', consistency, disks: JSON.stringify(disks), taken_at: new Date(takenAt) })
+    .where('id', '=', input.snapshotId)
+    .execute();
+}
+
+export async function removeFromHost({ deps, input, signal }: ActContext<Input>): Promise<void> {
+  const row = await findSnapshot(deps.db, input.snapshotId);
+  if (row === undefined) return;
+  const agent = deps.agents.agentOf(row.host_id);
+  await agent.deleteSnapshot({ id: row.id, cloudId: deps.cloudId, instance: instanceOf(row) }, { signal });
+}
+
+/** Protected ones are not counted. */
+async function prune(tx: Tx, access: StepContext<Input>['access'], { snapshotId }: Input): Promise<void> {
+  const taken = await tx
+    .selectFrom('snapshots')
+    .innerJoin('snapshot_schedules as s', 's.id', 'snapshots.schedule_id')
+    .select(['s.id', 's.keep'])
+    .where('snapshots.id', '=', snapshotId)
+    .executeTakeFirst();
+  if (taken === undefined) return;
+  const surplus = await selectSnapshots(tx)
+    .where('snapshots.schedule_id', '=', taken.id)
+    .where('snapshots.is_protected', '=', false)
+    .where('snapshots.state', 'in', ['available', 'error'])
+    .orderBy('snapshots.created_at', 'desc')
+    .orderBy('snapshots.id', 'desc')
+    .offset(taken.keep)
+    .execute();
+  for (const row of surplus) await beginDeletion(tx, access, row);
+}
