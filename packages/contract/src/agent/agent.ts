@@ -21,6 +21,7 @@ import type { ImageBuilding } from './image-building.ts';
 import type { ImageFetching } from './image-fetching.ts';
 import type { InstrumentAccess } from './instruments.ts';
 import type { Inventory } from './inventory.ts';
+import type { VolumeMoving } from './moves.ts';
 import type { AgentEvent, ObservedImage, ObservedInstance, ObservedNetwork } from './observed.ts';
 import type { PoolKeeping } from './pools.ts';
 import type { SnapshotKeeping } from './snapshots.ts';
@@ -46,6 +47,7 @@ export type HostAgentParts = BackupKeeping &
   ImageFetching &
   PoolKeeping &
   SnapshotKeeping &
+  VolumeMoving &
   WarmKeeping;
 
 export interface HostAgent extends HostAgentParts, DefinitionKeeping, VolumeKeeping {

@@ -20,10 +20,12 @@ import { hibernateContract } from './hibernate-contract.ts';
 import { hostChecksContract } from './host-checks-contract.ts';
 import { hostContract } from './host-contract.ts';
 import { imageContract } from './image-contract.ts';
+import { imageFetchingContract } from './image-fetching-contract.ts';
 import { instrumentsContract } from './instruments-contract.ts';
 import { labelContract } from './label-contract.ts';
 import { launchContract } from './launch-contract.ts';
 import { memoryContract } from './memory-contract.ts';
+import { moveContract } from './move-contract.ts';
 import { networkContract } from './network-contract.ts';
 import { outsideContract } from './outside-contract.ts';
 import { pauseContract } from './pause-contract.ts';
@@ -49,6 +51,7 @@ const themes = {
     tuningContract,
     hostChecksContract,
     imageContract,
+    imageFetchingContract,
     buildingContract,
     networkContract,
     failureContract,
@@ -89,6 +92,8 @@ const themes = {
   disks: [diskContract, poolContract],
   /** How their disks are kept elsewhere, and brought back. */
   backups: [backupContract],
+  /** Where they lie. */
+  moves: [moveContract],
 };
 type Theme = keyof typeof themes;
 const allThemes = Object.keys(themes) as Theme[];

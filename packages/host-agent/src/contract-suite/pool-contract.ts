@@ -15,7 +15,11 @@ import { tinyGuestDiskBytes } from './tiny-guest.ts';
 import { aVolume, mebibyte } from './volume-contract.ts';
 
 /** A pool in a folder of its own, which the host has not heard of yet. */
-async function aPool(world: ContractWorld, t: TestContext, changes: Partial<DesiredPool> = {}): Promise<DesiredPool> {
+export async function aPool(
+  world: ContractWorld,
+  t: TestContext,
+  changes: Partial<DesiredPool> = {},
+): Promise<DesiredPool> {
   const path = await mkdtemp(join(tmpdir(), 'virga-pool-'));
   await chmod(path, 0o711);
   const pool: DesiredPool = {

@@ -55,6 +55,7 @@ import { releaseInstance } from './instances/release-instance.ts';
 import { screenAccess } from './instances/screen.ts';
 import { ShutdownRequests } from './instances/shutdown-requests.ts';
 import { takeInventory } from './inventory.ts';
+import { volumeMoving } from './moves/volume-moving.ts';
 import { NetworkNames } from './networks/network-names.ts';
 import { applyNetwork, deleteNetwork, listNetworks } from './networks/networks.ts';
 import { poolKeeping } from './pools/pools.ts';
@@ -134,6 +135,7 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
     imageFetching(context),
     warmKeeping(context),
     snapshotKeeping(context),
+    volumeMoving(context),
     { compare: bench.compare },
   );
 }

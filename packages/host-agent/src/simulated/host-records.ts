@@ -21,6 +21,16 @@ export type StoredImage = ObservedImage & { generation: number };
 /** A volume; without a file when somebody removed its disk. */
 export type StoredVolume = VolumeRecord & { fileBytes: number | null };
 
+/** A volume that is on its way to another pool. */
+export type StoredMove = {
+  token: string;
+  before: StoredVolume;
+  after: StoredVolume;
+  /** As the guest that has it was when the copy was whole; undefined: it is not. */
+  copiedAs?: string | undefined;
+  isSwitched: boolean;
+};
+
 export type StoredNetwork = { network: DesiredNetwork; active: boolean };
 
 /** The folder of an instance, and what lies in it. */

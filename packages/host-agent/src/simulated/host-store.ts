@@ -13,6 +13,7 @@ import type {
   StoredFolder,
   StoredForeignDomain,
   StoredImage,
+  StoredMove,
   StoredNetwork,
   StoredShell,
   StoredSnapshot,
@@ -35,6 +36,7 @@ type Tables = {
   cpuPools: DesiredCpuPools;
   pools: DesiredPool;
   keepsakes: HostKeepsake;
+  moves: StoredMove;
 };
 type TableName = keyof Tables;
 type Change = [table: TableName, key: string, value: unknown];
@@ -54,6 +56,7 @@ const tableNames = [
   'cpuPools',
   'pools',
   'keepsakes',
+  'moves',
 ] as const satisfies TableName[];
 /** Changes beyond what is alive, from which on the journal is written anew. */
 const staleChangesLimit = 2_000;
@@ -117,6 +120,8 @@ export class HostStore {
   /** How its CPUs are divided, under its own name. */
   readonly cpuPools = this.table<DesiredCpuPools>('cpuPools');
   readonly pools = this.table<DesiredPool>('pools');
+  /** Of volumes, by the id of the volume. */
+  readonly moves = this.table<StoredMove>('moves');
   /** By cloud. */
   readonly keepsakes = this.table<HostKeepsake>('keepsakes');
 

@@ -45,6 +45,7 @@ import { takeInventory } from './simulated-inventory.ts';
 import { simulatedKeepsakes } from './simulated-keepsakes.ts';
 import type { LoadControls } from './simulated-load.ts';
 import { type MemoryControls, memoryControls, memoryFacts, simulatedMemory } from './simulated-memory.ts';
+import { simulatedMoving } from './simulated-moves.ts';
 import { applyNetwork, observeNetwork, removeNetwork } from './simulated-networks.ts';
 import { type PoolControls, poolControls, simulatedPools } from './simulated-pools.ts';
 import { simulatedSnapshots } from './simulated-snapshots.ts';
@@ -146,6 +147,7 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
     simulatedMeasuring(host, agent.calls, options.clock ?? systemClock, agent.hardware),
     loadControls(host, options.clock ?? systemClock),
     simulatedWarm(host, agent.calls),
+    simulatedMoving(host, agent.calls, agent.locks),
     simulatedSnapshots(host, agent.calls, agent.locks, () => (options.clock ?? systemClock).now()),
     outsideControls(host, timings.guestShutdownMs),
     guestControls(host),

@@ -8,6 +8,7 @@ import type {
 } from '@virga/contract/agent/snapshots';
 import type { InstanceId } from '@virga/contract/ids';
 import type { KeyedLock } from '../keyed-lock.ts';
+import { beingMoved } from '../move-conflicts.ts';
 import {
   domainMissing,
   hasClones,
@@ -53,6 +54,8 @@ export function simulatedSnapshots(
         if (present !== undefined) return observe(host, present);
         if (mustExist) throw snapshotGone(desired.name, instance.domainName);
         if (domain.savedMemory !== undefined) throw isHibernated(nameOf(domain));
+        const moved = disksOf(host, domain).flatMap(({ id }) => host.store.moves.get(id) ?? []);
+        if (moved[0] !== undefined) throw beingMoved(moved[0].before);
         if (desired.memory && domain.power === 'off') throw hasNoMemory(nameOf(domain));
         await steps.take('snapshot-layers', 10, steps.timings.rootDiskMs, () =>
           requireSpace(host, layerBytes + (desired.memory ? domain.record.desired.memoryMib * bytesPerMib : 0)),

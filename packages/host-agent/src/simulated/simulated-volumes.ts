@@ -23,6 +23,10 @@ export async function applyVolume(
   const { id, cloudId, mustExist, pool, source } = desired;
   if (pool) openSimulatedPool(host, pool);
   const present = volumes.get(id);
+  const move = host.store.moves.get(id);
+  // It has moved, of which who asks has not heard yet.
+  if (move?.isSwitched && move.before.generation === desired.generation && present?.cloudId === cloudId)
+    return observeVolume(present);
   if (present !== undefined && present.cloudId !== cloudId) throw volumeNotOurs(id);
   if (present !== undefined && present.generation > desired.generation)
     throw volumeOvertaken(present.generation, desired);

@@ -8,6 +8,7 @@ import type { InstanceId } from '@virga/contract/ids';
 import type { AgentContext } from '../agent-context.ts';
 import { lookAt, type OwnDomain } from '../instances/domain-lookup.ts';
 import { listSeenInstances } from '../instances/observed-instance.ts';
+import { settleMoves } from '../moves/move-definition.ts';
 import { findDrift } from './drift.ts';
 import { definitionPath } from './remembered-definition.ts';
 
@@ -33,6 +34,7 @@ export async function findDrifts(
         lookAt(connection, uuid),
       );
       if (domain?.record?.cloudId !== cloudId) return undefined;
+      await settleMoves(context, domain as OwnDomain);
       const difference = await findDrift(context, domain as OwnDomain);
       // So that it is not compared again before it is written again, which may be now.
       const comparedAt = new Date(Math.ceil(theirs));

@@ -4,6 +4,7 @@
 import type { DesiredSnapshot } from '@virga/contract/agent/snapshots';
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId } from '@virga/contract/ids';
+import { beingMoved } from '../../move-conflicts.ts';
 import { domainMissing, isAdopted } from '../../snapshot-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { currentXml, settleChange } from '../disks/disk-change.ts';
@@ -12,6 +13,8 @@ import { type DomainDisk, findDisks } from '../disks/domain-disks.ts';
 import { layerPath } from '../disks/layer-names.ts';
 import { finishPivots } from '../disks/merge-layers.ts';
 import { lookAt, type OwnDomain } from '../instances/domain-lookup.ts';
+import { settleMoves } from '../moves/move-definition.ts';
+import { readMove } from '../moves/move-record.ts';
 
 export type Subject = Pick<DesiredSnapshot, 'cloudId' | 'instance'>;
 
@@ -27,7 +30,9 @@ export async function settledDomain(context: AgentContext, { cloudId, instance }
 /** Settles all that an earlier call may have left half done of the disks of a domain. The caller holds its lock. */
 export async function settleDisks(context: AgentContext, id: InstanceId, domain: OwnDomain | undefined): Promise<void> {
   await settleChange(context, id, domain?.ref);
-  if (domain !== undefined) await finishPivots(context, domain);
+  if (domain === undefined) return;
+  await settleMoves(context, domain);
+  await finishPivots(context, domain);
 }
 
 export async function findSubject(
@@ -50,6 +55,8 @@ export async function requireDisks(context: AgentContext, { ref, record }: OwnDo
   const [worst] = unfit;
   if (worst !== undefined) throw cannot(worst);
   for (const disk of disks) {
+    const move = await readMove(context.storage, disk.id);
+    if (move !== undefined) throw beingMoved(move.before);
     const { current } = await readTree(disk.firstFile);
     if (layerPath(disk.firstFile, current.at(-1)!) !== disk.file) throw moved(ref.name, disk);
   }

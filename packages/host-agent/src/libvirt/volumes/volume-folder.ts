@@ -2,7 +2,7 @@
 // `volumes/` of the storage and of every pool that is a folder; what lies in such a pool has a link in the storage. A folder
 // gets its name once all of it is there, so whatever is called `volumes/vol-…` was whole once; what a crash leaves has its
 // cloud in its name.
-import { existsSync } from 'node:fs';
+import { existsSync, readlinkSync } from 'node:fs';
 import { mkdir, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { ObservedVolume } from '@virga/contract/agent/volumes';
@@ -25,12 +25,30 @@ const ownerMode = 0o644;
 
 /** The file that the disk of a volume was made as. A volume of Ceph has none. */
 export function volumeFile(storage: Pick<Storage, 'volumesPath'>, id: VolumeId): string {
-  const raw = join(storage.volumesPath, id, diskFileOf('raw'));
-  return existsSync(raw) ? raw : join(storage.volumesPath, id, diskFileOf('qcow2'));
+  const folder = volumeFolder(storage, id);
+  const raw = join(folder, diskFileOf('raw'));
+  return existsSync(raw) ? raw : join(folder, diskFileOf('qcow2'));
 }
 
-export const volumeFolder = (storage: Pick<Storage, 'volumesPath'>, id: VolumeId): string =>
+/** Where all volumes of the host are found, each as a folder or a link to one. */
+export const volumeName = (storage: Pick<Storage, 'volumesPath'>, id: VolumeId): string =>
   join(storage.volumesPath, id);
+
+/** Where one really lies, which is what domains are told: a link may be another one while they run. */
+export function volumeFolder(storage: Pick<Storage, 'volumesPath'>, id: VolumeId): string {
+  const named = volumeName(storage, id);
+  try {
+    return readlinkSync(named);
+  } catch {
+    // It is a folder itself, or not there.
+    return named;
+  }
+}
+
+/** Where one lies that was moved into the host's own storage: its name has been a link, which only a link replaces at once. */
+export const movedInFolder = (storage: Pick<Storage, 'volumesPath'>, id: VolumeId): string =>
+  join(storage.volumesPath, '.moved-in', id);
+
 const unfinishedPath = (home: string, id: VolumeId, cloudId: string): string => join(home, `.${id}.${cloudId}`);
 
 /** @throws PoolUnusable its pool cannot be reached */
@@ -86,12 +104,17 @@ export async function createVolume(
 
 /** A volume of a pool that is a folder is found in the storage too. Idempotent. */
 async function linkVolume(storage: Storage, home: string, id: VolumeId): Promise<void> {
-  if (home === storage.volumesPath) return;
-  const link = volumeFolder(storage, id);
-  const target = join(home, id);
-  if ((await readlink(link).catch(() => undefined)) === target) return;
-  await rm(link, { force: true });
-  await symlink(target, link);
+  if (home !== storage.volumesPath) await pointTo(storage, id, join(home, id));
+}
+
+/** Makes the name of a volume a link to that folder; one that is another link changes at once. */
+export async function pointTo(storage: Storage, id: VolumeId, folder: string): Promise<void> {
+  const link = volumeName(storage, id);
+  if ((await readlink(link).catch(() => undefined)) === folder) return;
+  const fresh = join(storage.volumesPath, `.link.${id}`);
+  await rm(fresh, { force: true });
+  await symlink(folder, fresh);
+  await rename(fresh, link);
   await flushFolder(storage.volumesPath);
 }
 
@@ -121,7 +144,10 @@ export async function findAnywhere(storage: Storage, id: VolumeId): Promise<Volu
 export const updateRecord = (storage: Storage, record: VolumeRecord): Promise<void> =>
   writeRecord(volumeFolder(storage, record.id), record);
 
-const writeRecord = (folder: string, record: VolumeRecord): Promise<void> =>
+/** A folder without it is no volume. */
+export const forgetOwner = (folder: string): Promise<void> => rm(join(folder, ownerFile), { force: true });
+
+export const writeRecord = (folder: string, record: VolumeRecord): Promise<void> =>
   writeFileDurably(join(folder, ownerFile), `${JSON.stringify(record)}\n`, ownerMode);
 
 /**
@@ -135,18 +161,21 @@ export async function removeVolume(
   cloudId: string,
 ): Promise<void> {
   await rm(unfinishedPath(home, id, cloudId), { recursive: true, force: true });
-  const folder = join(home, id);
+  const isOwn = home === storage.volumesPath;
+  const folder = isOwn ? volumeFolder(storage, id) : join(home, id);
   const names = await readdir(folder).catch((error) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   });
   const data = names.filter((name) => name !== ownerFile);
   await Promise.all(data.map((name) => rm(join(folder, name), { recursive: true, force: true })));
-  if (home !== storage.volumesPath) {
-    await rm(volumeFolder(storage, id), { force: true });
+  if (folder !== volumeName(storage, id)) {
+    await rm(volumeName(storage, id), { force: true });
     await flushFolder(storage.volumesPath);
   }
   await rm(folder, { recursive: true, force: true });
+  // What a crash has left of one whose link went first.
+  if (isOwn) await rm(movedInFolder(storage, id), { recursive: true, force: true });
 }
 
 /** What a guest sees of the size; undefined when the disk is missing. */

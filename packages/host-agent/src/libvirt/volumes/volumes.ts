@@ -14,6 +14,7 @@ import type { AgentContext } from '../agent-context.ts';
 import { takeFetchedDisk } from '../backups/restore-folder.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
 import { requireStoredImage } from '../images/image-store.ts';
+import { settleMove } from '../moves/settle-move.ts';
 import { driverOf } from '../pools/drivers.ts';
 import type { NewDisk, PoolDriver } from '../pools/pool-driver.ts';
 import { poolOf, requirePool } from '../pools/pools.ts';
@@ -44,7 +45,13 @@ export function applyVolume(context: AgentContext, desired: DesiredVolume, call:
   return context.locks.run(desired.source?.imageId ?? `${id} source`, () =>
     context.locks.run(id, async () => {
       const driver = await poolOf(context, desired.pool);
+      const move = await settleMove(context, id);
       const present = (await readVolume(storage, id)) ?? (await findInPool(storage, driver, id));
+      // It has moved, of which who asks has not heard yet.
+      if (move?.phase === 'switched' && move.before.generation === record.generation && present?.cloudId === cloudId) {
+        if (passphrase !== undefined) await keepVolumeSecret(context, id, passphrase);
+        return (await observeVolume(storage, id))!;
+      }
       if (present !== undefined && present.cloudId !== cloudId) throw volumeNotOurs(id);
       if (present !== undefined && present.generation > record.generation)
         throw volumeOvertaken(present.generation, record);
@@ -132,6 +139,7 @@ export function deleteVolume(
 ): Promise<void> {
   const { storage, hook, hypervisor } = context;
   return context.locks.run(id, async () => {
+    await settleMove(context, id);
     const present = await findAnywhere(storage, id);
     if (present !== undefined && present.cloudId !== cloudId) return;
     const driver = await driverOf(storage, present?.poolId);

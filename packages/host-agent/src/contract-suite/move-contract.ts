@@ -1,0 +1,149 @@
+// Moves of volumes between pools: copied, switched, finished; taken back; and what is refused before anything changes.
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import type { DesiredInstance } from '@virga/contract/agent/desired';
+import type { DesiredMove } from '@virga/contract/agent/moves';
+import type { DesiredPool } from '@virga/contract/agent/pools';
+import type { DesiredVolume } from '@virga/contract/agent/volumes';
+import { newId } from '@virga/contract/ids';
+import { type ContractTest, rejectsWith } from './contract-test.ts';
+import { type ContractWorld, stopped } from './contract-world.ts';
+import { aPool } from './pool-contract.ts';
+import { aVolume } from './volume-contract.ts';
+
+/** @param pool undefined: the host's own storage */
+function moveOf(volume: DesiredVolume, pool: DesiredPool | undefined, holder?: DesiredInstance): DesiredMove {
+  const { pool: _, ...rest } = volume;
+  return {
+    token: newId('operation'),
+    volume: { ...rest, ...(pool && { pool }), generation: volume.generation + 1, mustExist: true },
+    holder: holder ? { id: holder.id, uuid: holder.uuid } : null,
+  };
+}
+
+const identityOf = ({ token, volume: { id, cloudId } }: DesiredMove) => ({ token, volumeId: id, cloudId });
+
+export function moveContract(test: ContractTest): void {
+  const placeOf = async (world: ContractWorld, { id }: DesiredVolume) => {
+    const found = (await world.agent.listVolumes(world.cloudId)).filter((volume) => volume.id === id);
+    return found.map(({ poolId, intact, generation }) => ({ poolId, intact, generation }));
+  };
+  const made = async (world: ContractWorld, t: TestContext) => {
+    const volume = aVolume(world, t);
+    await world.agent.applyVolume(volume);
+    return volume;
+  };
+
+  test('a volume lies in another pool after a move, and every step of it may be asked for twice', async (world, t) => {
+    const pool = await aPool(world, t);
+    const volume = await made(world, t);
+    const move = moveOf(volume, pool);
+    await world.agent.copyVolume(move);
+    assert.deepEqual(await placeOf(world, volume), [{ poolId: undefined, intact: true, generation: 1 }]);
+    assert.deepEqual(await world.agent.listMoves(world.cloudId), [{ ...identityOf(move), isSwitched: false }]);
+    await world.agent.copyVolume(move);
+    assert.equal(await world.agent.switchVolume(move), true);
+    assert.equal(await world.agent.switchVolume(move), true);
+    await world.agent.copyVolume(move);
+    assert.deepEqual(await placeOf(world, volume), [{ poolId: pool.id, intact: true, generation: 2 }]);
+    // Who has not heard of it yet asks for the volume as it was.
+    assert.equal((await world.agent.applyVolume({ ...volume, mustExist: true })).poolId, pool.id);
+    await rejectsWith('Conflict', world.agent.cancelMove(identityOf(move)));
+    await world.agent.finishMove(move);
+    await world.agent.finishMove(move);
+    assert.deepEqual(await world.agent.listMoves(world.cloudId), []);
+    assert.deepEqual(await placeOf(world, volume), [{ poolId: pool.id, intact: true, generation: 2 }]);
+    await world.agent.deleteVolume(volume);
+    assert.deepEqual(await placeOf(world, volume), []);
+  });
+
+  test('what a running guest has is moved, and the guest goes on', async (world, t) => {
+    const pool = await aPool(world, t);
+    const volume = await made(world, t);
+    const volumes = [{ id: volume.id, target: 'vdc', readOnly: false }];
+    const desired = await world.launched(t, world.instance(t, { volumes }));
+    const move = moveOf(volume, pool, desired);
+    await world.agent.copyVolume(move);
+    assert.equal(await world.agent.switchVolume(move), true);
+    await world.agent.finishMove(move);
+    const observed = await world.agent.applyInstance({ ...desired, generation: 2 });
+    assert.deepEqual([observed.state, observed.drift], ['running', undefined]);
+    await world.booted(desired, 1);
+    assert.deepEqual(await placeOf(world, volume), [{ poolId: pool.id, intact: true, generation: 2 }]);
+    await world.agent.deleteInstance(desired);
+    await world.agent.deleteVolume(volume);
+  });
+
+  test('a guest that has been stopped since has its volume copied anew', async (world, t) => {
+    const pool = await aPool(world, t);
+    const volume = await made(world, t);
+    const volumes = [{ id: volume.id, target: 'vdc', readOnly: false }];
+    const desired = await world.launched(t, world.instance(t, { volumes }));
+    const move = moveOf(volume, pool, desired);
+    await world.agent.copyVolume(move);
+    await world.converge(stopped(desired, 0), 'stopped');
+    assert.equal(await world.agent.switchVolume(move), false);
+    await world.agent.copyVolume(move);
+    assert.equal(await world.agent.switchVolume(move), true);
+    await world.agent.finishMove(move);
+    await world.agent.deleteInstance(desired);
+    await world.agent.deleteVolume(volume);
+  });
+
+  test('a move that is taken back leaves the volume where it was', async (world, t) => {
+    const pool = await aPool(world, t);
+    const volume = await made(world, t);
+    const move = moveOf(volume, pool);
+    await world.agent.cancelMove(identityOf(move));
+    await world.agent.copyVolume(move);
+    await rejectsWith('Conflict', world.agent.copyVolume({ ...move, token: newId('operation') }));
+    await world.agent.cancelMove({ ...identityOf(move), token: newId('operation') });
+    assert.equal((await world.agent.listMoves(world.cloudId)).length, 1);
+    await world.agent.cancelMove(identityOf(move));
+    await world.agent.cancelMove(identityOf(move));
+    assert.deepEqual(await world.agent.listMoves(world.cloudId), []);
+    await rejectsWith('NotFound', world.agent.switchVolume(move));
+    assert.deepEqual(await placeOf(world, volume), [{ poolId: undefined, intact: true, generation: 1 }]);
+    await world.agent.deletePool(pool);
+  });
+
+  test('refuses to move what is not there, is there already, or rests below a snapshot or a memory', async (world, t) => {
+    const pool = await aPool(world, t);
+    const volume = await made(world, t);
+    await rejectsWith('NotFound', world.agent.copyVolume(moveOf({ ...volume, id: newId('volume') }, pool)));
+    await rejectsWith('InvalidArgument', world.agent.copyVolume(moveOf(volume, undefined)));
+    const older = moveOf({ ...volume, generation: 0 }, pool);
+    await rejectsWith('Conflict', world.agent.copyVolume(older));
+    const volumes = [{ id: volume.id, target: 'vdc', readOnly: false }];
+    const desired = await world.launched(t, world.instance(t, { volumes }));
+    const { id, uuid, domainName, cloudId } = desired;
+    const snapshot = {
+      ...{ id: newId('snapshot'), cloudId, name: 'before', instance: { id, uuid, domainName } },
+      ...{ memory: false, mustExist: false, keepsake: {} },
+    };
+    await world.agent.applySnapshot(snapshot);
+    await rejectsWith('Conflict', world.agent.copyVolume(moveOf(volume, pool, desired)));
+    await world.agent.deleteSnapshot(snapshot);
+    await world.converge({ ...desired, generation: 2, power: { state: 'hibernated' } }, 'hibernated');
+    await rejectsWith('Conflict', world.agent.copyVolume(moveOf(volume, pool, desired)));
+    assert.deepEqual(await world.agent.listMoves(world.cloudId), []);
+    await world.agent.deleteInstance(desired);
+  });
+
+  test('a volume that is being moved has no snapshot taken', async (world, t) => {
+    const pool = await aPool(world, t);
+    const volume = await made(world, t);
+    const volumes = [{ id: volume.id, target: 'vdc', readOnly: false }];
+    const desired = await world.launched(t, world.instance(t, { volumes }));
+    const move = moveOf(volume, pool, desired);
+    await world.agent.copyVolume(move);
+    const { id, uuid, domainName, cloudId } = desired;
+    const snapshot = {
+      ...{ id: newId('snapshot'), cloudId, name: 'meanwhile', instance: { id, uuid, domainName } },
+      ...{ memory: false, mustExist: false, keepsake: {} },
+    };
+    await rejectsWith('Conflict', world.agent.applySnapshot(snapshot));
+    await world.agent.cancelMove(identityOf(move));
+    await world.agent.deleteInstance(desired);
+  });
+}

@@ -1,0 +1,82 @@
+// The definition of a domain whose volume has been moved: it names the new place, and what we remember of it does too, so that
+// nobody takes that for a change of somebody else; what somebody else has changed stays one. The caller holds the lock of the
+// instance.
+import { parseTree, writeTree, type XmlNode } from '../../xml-overlay/xml-tree.ts';
+import type { AgentContext } from '../agent-context.ts';
+import {
+  lastDefinition,
+  readDefinition,
+  readWritten,
+  rememberDefinition,
+  rememberedDefinition,
+} from '../definitions/remembered-definition.ts';
+import { type DiskSource, sourceElements } from '../disks/disk-source.ts';
+import { deviceAlias } from '../instances/device-xml.ts';
+import type { OwnDomain } from '../instances/domain-lookup.ts';
+import { volumeSource } from '../volumes/volume-folder.ts';
+import type { MoveRecord } from './move-record.ts';
+import { holderOf, settleMove } from './settle-move.ts';
+
+/** To be called before anything is made of the definition of an instance: what a move of its volumes left half done is done. */
+export async function settleMoves(context: AgentContext, domain: OwnDomain): Promise<void> {
+  for (const { id } of domain.record.desired.volumes) {
+    const record = await context.locks.run(id, () => settleMove(context, id));
+    if (record?.phase === 'switched') await defineAnew(context, record);
+  }
+}
+
+/** May be done again. */
+export async function defineAnew(context: AgentContext, record: MoveRecord): Promise<void> {
+  const { storage, hypervisor, hook } = context;
+  const domain = await holderOf(context, record.holder);
+  if (domain === undefined || !domain.isPersistent) return;
+  const { ref, record: owner } = domain;
+  const { id } = record.after;
+  const source = await volumeSource(storage, id);
+  const found = parseTree(
+    await hypervisor.ask(`read the definition of ${ref.name}`, (connection) => readDefinition(connection, ref)),
+  );
+  if (!isOn(found, id, source)) {
+    await hook('move-define', id);
+    const xml = writeTree(putOn(found, id, source));
+    await hypervisor.act(`define ${ref.name}`, ({ domains }) => domains.defineXml(xml));
+  }
+  // Of another version of libvirt nothing is compared.
+  if ((await rememberedDefinition(context, owner.instanceId)) === undefined) return;
+  const remembered = parseTree((await lastDefinition(storage, owner.instanceId))!);
+  if (isOn(remembered, id, source)) return;
+  await hook('move-remember', id);
+  const written = await readWritten(context, ref);
+  await rememberDefinition(context, owner.instanceId, { ...written, xml: writeTree(putOn(remembered, id, source)) });
+}
+
+const childOf = (node: XmlNode | undefined, name: string): XmlNode | undefined =>
+  node?.children.find((child) => child.name === name);
+
+const isDiskOf = (node: XmlNode, id: MoveRecord['after']['id']): boolean =>
+  node.name === 'disk' && childOf(node, 'alias')?.attributes.name === deviceAlias(id);
+
+/** Also true of a definition without that disk. */
+function isOn(domain: XmlNode, id: MoveRecord['after']['id'], { path, format }: DiskSource): boolean {
+  const disk = childOf(domain, 'devices')?.children.find((node) => isDiskOf(node, id));
+  if (disk === undefined) return true;
+  return childOf(disk, 'source')?.attributes.file === path && childOf(disk, 'driver')?.attributes.type === format;
+}
+
+function putOn(domain: XmlNode, id: MoveRecord['after']['id'], source: DiskSource): XmlNode {
+  const put = (disk: XmlNode): XmlNode => {
+    if (!isDiskOf(disk, id)) return disk;
+    const fresh = sourceElements(source).map((text) => parseTree(text));
+    const children = disk.children.flatMap((child) => {
+      if (child.name === 'source') return fresh;
+      if (child.name === 'backingStore') return [];
+      if (child.name !== 'driver') return [child];
+      return [{ ...child, attributes: { ...child.attributes, type: source.format } }];
+    });
+    return { ...disk, children };
+  };
+  const children = domain.children.map((child) =>
+    child.name === 'devices' ? { ...child, children: child.children.map(put) } : child,
+  );
+  return { ...domain, children };
+}

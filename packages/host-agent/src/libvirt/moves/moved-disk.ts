@@ -1,0 +1,29 @@
+// The disk of a volume that is being moved, as the XML of a domain has it: where the guest writes, and where else at the same
+// time. Pure.
+import type { VolumeId } from '@virga/contract/ids';
+import { deviceAlias } from '../instances/device-xml.ts';
+import { childAt, childrenOf, parseXml, type XmlElement } from '../xml.ts';
+
+export type MovedDisk = {
+  /** Such as vdc. */
+  target: string;
+  file: string | undefined;
+  /** What is written goes there too; ready: all else has been copied. */
+  mirror: { file: string | undefined; isReady: boolean } | undefined;
+};
+
+export function movedDisk(xml: string, id: VolumeId): MovedDisk | undefined {
+  const disks = childrenOf(childAt(parseXml(xml), 'devices'), 'disk');
+  const disk = disks.find((one) => childAt(one, 'alias')?.attributes.name === deviceAlias(id));
+  if (disk === undefined) return undefined;
+  return {
+    target: childAt(disk, 'target')?.attributes.dev ?? '',
+    file: childAt(disk, 'source')?.attributes.file,
+    mirror: mirrorOf(childAt(disk, 'mirror')),
+  };
+}
+
+function mirrorOf(mirror: XmlElement | undefined): MovedDisk['mirror'] {
+  if (mirror === undefined) return undefined;
+  return { file: childAt(mirror, 'source')?.attributes.file, isReady: mirror.attributes.ready === 'yes' };
+}
