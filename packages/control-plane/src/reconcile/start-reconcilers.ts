@@ -94,11 +94,7 @@ async function act(deps: Deps): Promise<Acting> {
     }),
     deps.notifications.subscribe('networks', (id) => networks.wake(id as Parameters<typeof networks.wake>[0])),
     deps.notifications.subscribe('templates', (id) => hosts.get(id as HostId)?.templates.wake()),
-    deps.notifications.subscribe('hosts', (id) => {
-      const host = hosts.get(id as HostId);
-      host?.cpuPools.wake();
-      host?.keeper.wake();
-    }),
+    deps.notifications.subscribe('hosts', (id) => hosts.get(id as HostId)?.cpuPools.wake()),
     // Without an id it is of every host.
     deps.notifications.subscribe('keepsakes', (id) => {
       for (const host of hosts.values()) if (id === '' || id === host.id) host.keeper.wake();
@@ -115,6 +111,7 @@ async function act(deps: Deps): Promise<Acting> {
     deps.notifications.onReconnected(() => {
       engine.wake();
       clockwork.wake();
+      for (const { keeper } of hosts.values()) keeper.wake();
       look().catch((error) => log(deps, error));
     }),
   ];
@@ -265,7 +262,6 @@ function actOn(
     await volumes.resync(host, signal);
     await templates.resync();
     cpuPools.wake();
-    keeper.wake();
     await reapReleased({ deps, access }, host);
     await lookForDrifts();
     await keepPlaces();

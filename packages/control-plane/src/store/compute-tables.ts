@@ -10,6 +10,7 @@ import type {
   Hardware,
   NicLimits,
   OverlayChange,
+  RestoredDisk,
   WatchdogAction,
 } from '@virga/contract/agent/desired';
 import type { HostFacts } from '@virga/contract/agent/host-facts';
@@ -190,6 +191,7 @@ export type ComputeTables = {
     root_disk_id: VolumeId;
     root_disk_limits: ColumnType<DiskLimits | null, string | null | undefined, string | null>;
     root_disk_driver: ColumnType<DiskDriver | null, string | null | undefined, string | null>;
+    root_disk_restored: ColumnType<RestoredDisk | null, string | null | undefined, string | null>;
     firmware: Firmware;
     hardware: Generated<Hardware>;
     tpm: Generated<boolean>;

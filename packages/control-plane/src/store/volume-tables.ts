@@ -1,5 +1,5 @@
 // Tables of volumes and of what instances have of them.
-import type { DiskDriver, DiskLimits } from '@virga/contract/agent/desired';
+import type { DiskDriver, DiskLimits, RestoredDisk } from '@virga/contract/agent/desired';
 import type { Preallocation, VolumeFormat } from '@virga/contract/agent/volumes';
 import type { HostId, ImageId, InstanceId, PoolId, ProjectId, VolumeId } from '@virga/contract/ids';
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
@@ -27,6 +27,8 @@ export type VolumeTables = {
     delete_protection: Generated<boolean>;
     wipe: Generated<boolean>;
     used_bytes: number | null;
+    /** What it is made of at first, when it was fetched from a backup store. */
+    restored: ColumnType<RestoredDisk | null, string | null | undefined, string | null>;
     desired: Generated<'available' | 'deleted'>;
     generation: Generated<number>;
     converged_generation: Generated<number>;

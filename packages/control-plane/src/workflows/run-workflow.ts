@@ -78,6 +78,9 @@ async function backward(
   }
 }
 
+/** What is over by itself some time. */
+const passing: readonly VirgaError['code'][] = ['HostUnavailable', 'StoreUnavailable', 'BackupStoreUnavailable'];
+
 /** What failed for good. @throws what may be over by itself, or is no failure of the step */
 function permanentFault({ signal }: Run, error: unknown): VirgaError {
   if (signal.aborted || error instanceof LeaseLost) throw error;
@@ -89,7 +92,7 @@ function permanentFault({ signal }: Run, error: unknown): VirgaError {
       cause: error,
     });
   }
-  if (known.code !== 'HostUnavailable' && known.code !== 'StoreUnavailable') return known;
+  if (!passing.includes(known.code)) return known;
   throw new TryAgainLater(known.detail, { cause: error });
 }
 

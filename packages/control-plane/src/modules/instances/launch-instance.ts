@@ -1,5 +1,6 @@
 // Writes a launch down, in one transaction: address, room on a host, instance, network interface, operation, event. No host
 // is talked to. What can be known to be impossible is refused here, and then nothing of it exists.
+import type { RestoredDisk } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import { type InstanceId, newId, type OperationId } from '@virga/contract/ids';
 import type { Instance, LaunchInstance } from '@virga/contract/rest/instances';
@@ -99,14 +100,16 @@ async function placeLaunch(
   return tx.selectFrom('hosts').select(['id', 'name']).where('id', '=', origin.hostId).executeTakeFirstOrThrow();
 }
 
-async function insertLaunch(
+/** @param restored it is made of disks that its host has fetched from a backup store */
+export async function insertLaunch(
   deps: Pick<Deps, 'settings'>,
   tx: Tx,
   access: ProjectAccess<'operator'>,
   plan: LaunchPlan,
   origin: WarmOrigin | undefined,
+  restored?: { instanceId: InstanceId; rootDisk: RestoredDisk },
 ) {
-  const id = origin?.instanceId ?? newId('instance');
+  const id = restored?.instanceId ?? origin?.instanceId ?? newId('instance');
   const nicId = newId('networkInterface');
   const operationId = await createOperation(tx, access, {
     kind: 'instance.launch',
@@ -156,6 +159,7 @@ async function insertLaunch(
     root_disk_id: newId('volume'),
     root_disk_limits: plan.rootDiskLimits && JSON.stringify(plan.rootDiskLimits),
     root_disk_driver: plan.rootDiskDriver && JSON.stringify(plan.rootDiskDriver),
+    root_disk_restored: restored ? JSON.stringify(restored.rootDisk) : null,
     hardware: plan.hardware.hardware,
     firmware: plan.hardware.firmware,
     tpm: plan.hardware.tpm,

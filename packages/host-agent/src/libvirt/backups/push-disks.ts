@@ -102,12 +102,9 @@ async function begin(
   const { id, instance, freezes } = desired;
   await context.hook('backup-read', id);
   const guest = guestAccess(context);
-  const frozen =
-    freezes &&
-    (await guest.guestFreeze(instance.id).then(
-      () => true,
-      () => false,
-    ));
+  // Who has frozen it before lets it go on, too.
+  const freeze = freezes ? await guest.guestFreeze(instance.id).catch(() => undefined) : undefined;
+  const isOurs = freeze !== undefined && freeze.fileSystems > 0;
   try {
     const checkpoint = checkpointXml(checkpointName(id), pushed, others);
     await domains.backupBegin(ref, backupXml(pushed, others), {
@@ -115,10 +112,10 @@ async function begin(
     });
     await context.hook('backup-begun', id);
   } finally {
-    if (frozen) await guest.guestThaw(instance.id).catch((err) => context.log.warn({ err }, 'a guest was not thawed'));
+    if (isOurs) await guest.guestThaw(instance.id).catch((err) => context.log.warn({ err }, 'a guest was not thawed'));
   }
   return {
-    frozen,
+    frozen: freeze !== undefined,
     takenAt: new Date(context.clock.now()).toISOString(),
     disks: disks.map(({ id: diskId, role, target }, at) => ({
       ...{ id: diskId, role, target },

@@ -1,6 +1,6 @@
 // Disks that were fetched from a store and wait to be taken, and disks that were replaced by such. A folder for each restore, beside
 // those of backups. It says whose it is before anything else is in it.
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { VirgaError } from '@virga/contract/errors';
 import type { RestoreId, VolumeId } from '@virga/contract/ids';
@@ -56,4 +56,6 @@ export async function takeFetchedDisk(
     });
   }
   await flushFolder(join(path, '..'));
+  const left = await readdir(backupFolder(storage, id));
+  if (left.every((name) => name === ownerFile)) await rm(backupFolder(storage, id), { recursive: true });
 }

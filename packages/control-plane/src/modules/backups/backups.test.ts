@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { type BackupId, newId } from '@virga/contract/ids';
+import type { CreateBackup } from '@virga/contract/rest/backups';
+import { SimulatedCloud } from '@virga/testing/simulated-cloud';
+import { until } from '@virga/testing/until';
+import { notify } from '../../store/notifications.ts';
+import { destroyInstance, getInstance } from '../instances/instance-operations.ts';
+import { createBackup, deleteBackup, getBackup, listBackups, mergeBackup, verifyBackup } from './backup-operations.ts';
+import { chainOf } from './backup-rows.ts';
+import { restoreBackup } from './restore-operations.ts';
+import { createBackupSchedule, deleteBackupSchedule, listBackupSchedules } from './schedule-operations.ts';
+import {
+  checkBackupStore,
+  createBackupStore,
+  deleteBackupStore,
+  getBackupStore,
+  getBackupStoreKey,
+} from './store-operations.ts';
+
+let cloud: SimulatedCloud;
+const path = `/stores/${newId('backupStore')}`;
+before(async () => {
+  cloud = await SimulatedCloud.start({ settings: { resyncPeriodMs: 300, reconcilePeriodMs: 300 } });
+  await cloud.prepare();
+  const { operationId } = await createBackupStore(cloud.deps, cloud.administrator, { name: 'main', path });
+  await cloud.succeeded(operationId);
+});
+after(() => cloud.close());
+
+const get = (id: BackupId) => getBackup(cloud.deps.db, cloud.operator, id);
+async function backUp(instance: string, more: Partial<CreateBackup> = {}) {
+  const { backup, operationId } = await createBackup(cloud.deps, cloud.operator, { instance, ...more });
+  await cloud.succeeded(operationId);
+  return get(backup.id);
+}
+const remove = async (id: BackupId) =>
+  cloud.succeeded((await deleteBackup(cloud.deps, cloud.operator, id)).operationId);
+
+test('a store shows no secret but to who asks for it, and what cannot be opened is forgotten again', async () => {
+  const { items } = { items: [await getBackupStore(cloud.deps.db, cloud.operator, (await mainStore()).id)] };
+  assert.equal(items[0]?.state, 'available');
+  const { password } = await getBackupStoreKey(cloud.deps, cloud.administrator, items[0]!.id);
+  assert.equal(JSON.stringify(items).includes(password), false);
+  const row = await mainStore();
+  assert.equal(row.password_sealed.includes(password), false);
+  const wrong = await createBackupStore(cloud.deps, cloud.administrator, {
+    name: 'other',
+    path,
+    password: 'something else',
+  });
+  const error = await cloud.failed(wrong.operationId);
+  assert.equal(error.code, 'InvalidArgument');
+  await assert.rejects(getBackupStore(cloud.deps.db, cloud.operator, wrong.store.id), { code: 'NotFound' });
+  await assert.rejects(createBackupStore(cloud.deps, cloud.administrator, { name: 'none' }), { field: '/path' });
+  await assert.rejects(createBackupStore(cloud.deps, cloud.administrator, { name: 'main', path: '/x' }), {
+    code: 'NameTaken',
+  });
+});
+
+const mainStore = () =>
+  cloud.deps.db.selectFrom('backup_stores').selectAll().where('name', '=', 'main').executeTakeFirstOrThrow();
+
+test('backups rest on each other; one that others rest on stays until it is merged into them', async () => {
+  await cloud.launch('chain');
+  const [first, second, third] = [await backUp('chain'), await backUp('chain'), await backUp('chain')];
+  assert.deepEqual([first.fullReason, second.fullReason, third.fullReason], ['first', null, null]);
+  assert.deepEqual([first.parentId, second.parentId, third.parentId], [null, first.id, second.id]);
+  await assert.rejects(deleteBackup(cloud.deps, cloud.operator, first.id), { code: 'InUse' });
+  await cloud.succeeded((await mergeBackup(cloud.deps, cloud.operator, third.id)).operationId);
+  assert.deepEqual([(await get(third.id)).parentId, (await get(third.id)).fullReason], [null, 'synthetic']);
+  const fourth = await backUp('chain');
+  assert.equal(fourth.parentId, third.id, 'what is recorded since goes on being of use');
+  await remove(second.id);
+  await remove(first.id);
+  await assert.rejects(get(first.id), { code: 'NotFound' });
+  assert.equal((await backUp('chain', { full: true })).fullReason, 'asked');
+  const { items } = await listBackups(cloud.deps.db, cloud.operator, { instance: 'chain' });
+  assert.equal(items.length, 3);
+});
+
+test('where the chain is broken a backup is full, and an event says so', async () => {
+  const instance = await cloud.launch('broken');
+  await backUp('broken');
+  cloud.host(0).loseRecords(instance.id);
+  assert.equal((await backUp('broken')).fullReason, 'chain-broken');
+  const events = await cloud.deps.db
+    .selectFrom('events')
+    .select('message')
+    .where('type', '=', 'backup.chain-broken')
+    .execute();
+  assert.equal(events.length, 1);
+  assert.match(events[0]!.message, /has everything in it, because/);
+});
+
+test('a backup waits for a store that is away; one that is given up leaves nothing', async () => {
+  await cloud.launch('patient');
+  cloud.host(0).loseStore(path);
+  const { backup, operationId } = await createBackup(cloud.deps, cloud.operator, { instance: 'patient' });
+  await until('it waits', async () => {
+    const row = await cloud.deps.db
+      .selectFrom('operations')
+      .select('message')
+      .where('id', '=', operationId)
+      .executeTakeFirst();
+    return row?.message?.startsWith('waiting: ');
+  });
+  const second = await createBackup(cloud.deps, cloud.operator, { instance: 'patient' });
+  const given = await deleteBackup(cloud.deps, cloud.operator, second.backup.id);
+  assert.equal(given.operationId, second.operationId);
+  assert.equal((await cloud.failed(second.operationId)).code, 'Conflict');
+  await assert.rejects(get(second.backup.id), { code: 'NotFound' });
+  cloud.host(0).findStore(path);
+  await cloud.succeeded(operationId);
+  assert.equal((await get(backup.id)).state, 'available');
+});
+
+test('a backup becomes a new instance, and takes the place of the disks of its own', async () => {
+  const instance = await cloud.launch('origin');
+  const backup = await backUp('origin');
+  await assert.rejects(restoreBackup(cloud.deps, cloud.operator, backup.id, {}), { code: 'NameTaken' });
+  const restored = await restoreBackup(cloud.deps, cloud.operator, backup.id, { name: 'again' });
+  await cloud.succeeded(restored.operationId);
+  await until('it runs', async () => {
+    const { state } = await getInstance(cloud.deps.db, cloud.operator, restored.instanceId);
+    return state === 'running';
+  });
+  await assert.rejects(restoreBackup(cloud.deps, cloud.operator, backup.id, { inPlace: true }), { code: 'Conflict' });
+  await cloud.succeeded((await destroyInstance(cloud.deps, cloud.operator, instance.id)).operationId);
+  const inPlace = await restoreBackup(cloud.deps, cloud.operator, backup.id, { inPlace: true });
+  await cloud.succeeded(inPlace.operationId);
+  assert.equal(inPlace.instanceId, instance.id);
+});
+
+test('a test of a backup boots a machine of it, and leaves nothing; what is damaged is found', async () => {
+  await cloud.launch('tested');
+  const backup = await backUp('tested');
+  const verify = (more = {}) =>
+    verifyBackup(cloud.deps, cloud.operator, backup.id, { expect: '[boot', timeoutSeconds: 30, ...more });
+  await cloud.succeeded((await verify()).operationId);
+  assert.equal((await get(backup.id)).verified?.outcome, 'boots');
+  await cloud.succeeded((await verify({ boot: false })).operationId);
+  assert.equal((await get(backup.id)).verified?.outcome, 'sound');
+  assert.deepEqual(await cloud.host(0).listInstances(`restore-test.${cloud.deps.cloudId}`), []);
+  cloud.host(0).loseStore(path, 'damaged');
+  assert.equal((await cloud.failed((await verify()).operationId)).code, 'BackupUnusable');
+  assert.equal((await get(backup.id)).verified?.outcome, 'failed');
+  const { id } = await mainStore();
+  await cloud.failed((await checkBackupStore(cloud.deps, cloud.administrator, id, {})).operationId);
+  assert.equal((await mainStore()).state, 'damaged');
+  cloud.host(0).findStore(path);
+  await cloud.succeeded((await checkBackupStore(cloud.deps, cloud.administrator, id, {})).operationId);
+  assert.deepEqual([(await mainStore()).state, (await mainStore()).state_reason], ['available', null]);
+});
+
+test('by the clock backups are made, chains begin anew, and what need not be kept goes', async () => {
+  const instance = await cloud.launch('nightly');
+  // A run that was due a moment ago is made up for, and the next is tomorrow.
+  const dueAt = new Date(Math.floor(cloud.deps.clock.now().getTime() / 60_000) * 60_000);
+  const cron = `${dueAt.getUTCMinutes()} ${dueAt.getUTCHours()} * * *`;
+  const schedule = await createBackupSchedule(cloud.deps, cloud.operator, {
+    ...{ instance: 'nightly', cron, retention: { last: 2 }, chainLimit: 2 },
+  });
+  const { items } = await listBackupSchedules(cloud.deps.db, cloud.operator, { instance: 'nightly' });
+  assert.deepEqual(items, [schedule]);
+  const mine = () =>
+    cloud.deps.db
+      .selectFrom('backups')
+      .selectAll()
+      .where('instance_id', '=', instance.id)
+      .orderBy('taken_at')
+      .execute();
+  const idle = () =>
+    until('all that the clock asked for is done', async () => {
+      const open = await cloud.deps.db.selectFrom('operations').select('id').where('finished_at', 'is', null).execute();
+      return open.length === 0 && (await mine()).every(({ state }) => state === 'available');
+    });
+  let last: string | undefined;
+  for (let night = 0; night < 4; night++) {
+    await cloud.deps.db.updateTable('backup_schedules').set({ next_run_at: dueAt }).execute();
+    await cloud.deps.db.transaction().execute((tx) => notify(tx, 'due'));
+    await until('one has been made', async () => {
+      const now = (await mine()).at(-1);
+      return now !== undefined && now.id !== last && now.state === 'available';
+    });
+    await idle();
+    last = (await mine()).at(-1)!.id;
+  }
+  const left = await mine();
+  assert.ok(left.length >= 2 && left.length <= 3, `${left.length} are left`);
+  const chain = await chainOf(cloud.deps.db, left.at(-1)!.id);
+  assert.ok(chain.length <= 2, `${chain.length} rest on each other`);
+  await deleteBackupSchedule(cloud.deps, cloud.operator, schedule.id);
+  assert.equal((await mine()).length, left.length, 'its backups stay');
+});
+
+test('a store is forgotten when nothing is in it', async () => {
+  const { id } = await mainStore();
+  await assert.rejects(deleteBackupStore(cloud.deps, cloud.administrator, id), { code: 'InUse' });
+  await until('every backup is deleted', async () => {
+    const { items } = await listBackups(cloud.deps.db, cloud.operator, {});
+    for (const { id: backup } of items) {
+      const deleted = await deleteBackup(cloud.deps, cloud.operator, backup).catch(() => undefined);
+      if (deleted) await cloud.succeeded(deleted.operationId);
+    }
+    return items.length === 0;
+  });
+  await cloud.succeeded((await checkBackupStore(cloud.deps, cloud.administrator, id, { readPercent: 0 })).operationId);
+  await deleteBackupStore(cloud.deps, cloud.administrator, id);
+});

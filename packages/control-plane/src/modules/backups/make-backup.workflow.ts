@@ -1,0 +1,157 @@
+// Makes a backup of an instance on its host. One that fails, or is given up, is gone again: on the host, and its row. What the clock
+// asked for is followed by what its schedule says is to be deleted.
+import type { FinishedBackup } from '@virga/contract/agent/backups';
+import { VirgaError } from '@virga/contract/errors';
+import type { BackupId } from '@virga/contract/ids';
+import type { Deps } from '../../deps.ts';
+import { appendEvent } from '../../events/event-log.ts';
+import { type ActContext, startWorkflow, step, workflow } from '../../workflows/workflow.ts';
+import { endFreezeGuard, guardFreeze } from '../instances/guest-freeze.ts';
+import { findInstance } from '../instances/instance-store.ts';
+import { type BackupRow, findBackup, findParent, resourceOf } from './backup-rows.ts';
+import { retainBackupsKind } from './retain-backups.workflow.ts';
+import { accessOf, requireStore } from './store-rows.ts';
+
+type Input = { backupId: BackupId };
+export const makeBackupKind = 'backup.create';
+
+/** For so long a store may be away. */
+const patienceMs = 24 * 3_600_000;
+const cancelPollMs = 500;
+
+export const makeBackup = workflow<Input>({
+  kind: makeBackupKind,
+  steps: [
+    step<Input, FinishedBackup & { parentId: BackupId | null }>({
+      message: 'backing the instance up',
+      act: (context) => untilCancelled(context, (signal) => make(context, signal)),
+      record: async (tx, { access, input }, made) => {
+        const { fullReason, takenAt, frozen, disks, addedBytes, settingsSnapshotId, parentId } = made;
+        await tx
+          .updateTable('backups')
+          .set({
+            ...{ state: 'available', full_reason: fullReason, parent_id: fullReason === null ? parentId : null },
+            ...{ recorded: fullReason !== 'off', frozen, taken_at: new Date(takenAt), disks: JSON.stringify(disks) },
+            ...{ added_bytes: addedBytes, settings_snapshot_id: settingsSnapshotId },
+          })
+          .where('id', '=', input.backupId)
+          .execute();
+        const row = (await findBackup(tx, input.backupId))!;
+        if (fullReason !== 'chain-broken' && fullReason !== 'disks-changed') return;
+        await appendEvent(tx, access, {
+          ...{ type: 'backup.chain-broken', ...resourceOf(row) },
+          message: `The backup of ${row.instance_name} has everything in it, because ${reasons[fullReason]}.`,
+          data: { fullReason },
+        });
+      },
+      undo: ({ deps, input }) => end(deps, input.backupId, false),
+    }),
+    step<Input>({
+      message: 'cleaning up',
+      act: ({ deps, input }) => end(deps, input.backupId, true),
+      record: async (tx, { access, input }) => {
+        const row = await findBackup(tx, input.backupId);
+        if (!row?.schedule_id) return;
+        await startWorkflow(tx, access, retainBackupsKind, resourceOf(row), { scheduleId: row.schedule_id });
+      },
+    }),
+  ],
+  failed: async (tx, { input }) => {
+    await tx.deleteFrom('backups').where('id', '=', input.backupId).execute();
+  },
+});
+
+const reasons = {
+  'chain-broken': 'what had changed since the one before is not known any more',
+  'disks-changed': 'the instance has other disks than before, or of another size',
+};
+
+async function make(
+  { deps, input, onProgress }: ActContext<Input>,
+  signal: AbortSignal,
+): Promise<FinishedBackup & { parentId: BackupId | null }> {
+  const row = await requireRow(deps, input.backupId);
+  const store = await requireStore(deps.db, row.store_id);
+  const instance = await findInstance(deps.db, row.instance_id);
+  if (instance === undefined) throw gone(row);
+  const parent = await findParent(deps.db, row.instance_id, row.store_id);
+  const recorded = await deps.db
+    .selectFrom('backups')
+    .select(['id', 'store_id'])
+    .distinctOn('store_id')
+    .where('instance_id', '=', row.instance_id)
+    .where('recorded', '=', true)
+    .orderBy('store_id')
+    .orderBy('taken_at', 'desc')
+    .execute();
+  const volumes = await deps.db.selectFrom('volumes').select('id').where('scratch', '=', true).execute();
+  const { id, uuid, domain_name: domainName } = instance;
+  const guard = row.freezes ? await guardFreeze(deps, id) : null;
+  try {
+    const made = await deps.agents.agentOf(instance.host_id).makeBackup(
+      {
+        ...{ id: row.id, cloudId: deps.cloudId, store: accessOf(deps, store), instance: { id, uuid, domainName } },
+        parent: parent === undefined ? null : { id: parent.id, disks: parent.disks },
+        ...{ full: row.full_asked, freezes: row.freezes, leavesOut: volumes.map((volume) => volume.id) },
+        kept: recorded.map((backup) => backup.id),
+      },
+      { signal, onProgress },
+    );
+    return { ...made, parentId: parent?.id ?? null };
+  } catch (error) {
+    const isAway = error instanceof VirgaError && error.code === 'BackupStoreUnavailable';
+    if (!isAway || deps.clock.now().getTime() - row.created_at.getTime() < patienceMs) throw error;
+    const { detail } = error;
+    throw new VirgaError('OperationFailed', {
+      detail,
+      action: 'Bring the store back, and back up again.',
+      cause: error,
+    });
+  } finally {
+    await endFreezeGuard(deps, id, guard);
+  }
+}
+
+/** Lets work go on until somebody has asked for its end. */
+async function untilCancelled<T>(
+  { deps, input, signal }: ActContext<Input>,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const cancel = new AbortController();
+  const look = async () => {
+    const row = await findBackup(deps.db, input.backupId);
+    if (row?.cancelled) cancel.abort(givenUp());
+  };
+  await look();
+  cancel.signal.throwIfAborted();
+  const timer = setInterval(() => void look().catch(() => undefined), cancelPollMs);
+  try {
+    return await work(AbortSignal.any([signal, cancel.signal]));
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+async function end(deps: Deps, backupId: BackupId, made: boolean): Promise<void> {
+  const row = await requireRow(deps, backupId);
+  const instance = await findInstance(deps.db, row.instance_id);
+  const uuid = instance?.uuid ?? row.instance_id;
+  await deps.agents
+    .agentOf(row.host_id)
+    .endBackup({ id: backupId, cloudId: deps.cloudId, instance: { id: row.instance_id, uuid }, made });
+}
+
+async function requireRow({ db }: Deps, id: BackupId): Promise<BackupRow> {
+  const row = await findBackup(db, id);
+  if (row === undefined) throw new Error(`backup ${id} has no row`);
+  return row;
+}
+
+const gone = ({ instance_name: name }: BackupRow) =>
+  new VirgaError('NotFound', {
+    detail: `Instance ${name} was deleted before it was backed up.`,
+    action: 'Nothing: what there was before is still there. See virga backups list.',
+  });
+
+const givenUp = () =>
+  new VirgaError('Conflict', { detail: 'The backup was given up.', action: 'Nothing: it was asked for.' });

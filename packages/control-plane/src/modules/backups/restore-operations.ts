@@ -1,0 +1,113 @@
+// What fronts call to restore a backup: as a new instance, or in the place of the disks of the one it is of.
+import { VirgaError } from '@virga/contract/errors';
+import { type BackupId, type InstanceId, newId, type OperationId } from '@virga/contract/ids';
+import type { Backup } from '@virga/contract/rest/backups';
+import type { ProjectAccess } from '../../access/authorizer.ts';
+import type { Deps } from '../../deps.ts';
+import { appendEvent } from '../../events/event-log.ts';
+import { inTransaction, type Tx } from '../../store/database.ts';
+import { startWorkflow } from '../../workflows/workflow.ts';
+import { findInstance } from '../instances/instance-store.ts';
+import { nameTaken } from '../instances/launch-instance.ts';
+import { refuseUnrestorable } from '../instances/launch-restored.ts';
+import { type BackupView, requireAvailable, resourceOf, toBackup } from './backup-rows.ts';
+import { restoreBackupKind } from './restore-backup.workflow.ts';
+import { restoreInPlaceKind } from './restore-in-place.workflow.ts';
+
+type Restored = { backup: Backup; instanceId: InstanceId; operationId: OperationId };
+type Request = {
+  name?: string | undefined;
+  inPlace?: boolean | undefined;
+  network?: string | undefined;
+  type?: string | undefined;
+};
+
+const usualNetwork = 'default';
+
+/**
+ * Begins a restore. The new instance is there when the operation has succeeded, and starts then.
+ * @throws NotFound | Conflict the instance is on, or gone | NameTaken | InvalidArgument
+ */
+export async function restoreBackup(
+  deps: Deps,
+  access: ProjectAccess<'operator'>,
+  id: BackupId,
+  body: Request,
+): Promise<Restored> {
+  return inTransaction(deps.db, async (tx) => {
+    const row = await requireAvailable(tx, access, id);
+    return body.inPlace ? restoreInPlace(tx, access, row, body) : restoreAsNew(tx, access, row, body);
+  });
+}
+
+async function restoreAsNew(
+  tx: Tx,
+  access: ProjectAccess<'operator'>,
+  row: BackupView,
+  body: Request,
+): Promise<Restored> {
+  const { type = row.machine.type, network = row.machine.networks.at(0) ?? usualNetwork } = body;
+  const name = body.name ?? row.instance_name;
+  await refuseUnrestorable(tx, access, { type, network });
+  const taken = await tx
+    .selectFrom('instances')
+    .select('id')
+    .where('project_id', '=', access.projectId)
+    .where('name', '=', name)
+    .executeTakeFirst();
+  if (taken) throw nameTaken(name);
+  const instanceId = newId('instance');
+  await tellRequested(tx, access, row, `as instance ${name}`);
+  const operationId = await startWorkflow(tx, access, restoreBackupKind, resourceOf(row), {
+    ...{ backupId: row.id, restoreId: newId('restore'), instanceId, name, type, network },
+    ...{ userId: access.actor.userId, userName: access.actor.name },
+  });
+  return { backup: toBackup(row), instanceId, operationId };
+}
+
+async function restoreInPlace(
+  tx: Tx,
+  access: ProjectAccess<'operator'>,
+  row: BackupView,
+  { name, network, type }: Request,
+): Promise<Restored> {
+  if (name !== undefined || network !== undefined || type !== undefined) {
+    throw new VirgaError('InvalidArgument', {
+      detail: 'A restore in place changes nothing but the disks.',
+      action: 'Leave name, network and type out.',
+      field: '/inPlace',
+    });
+  }
+  const instance = await findInstance(tx, row.instance_id);
+  if (instance?.project_id !== access.projectId) {
+    throw new VirgaError('Conflict', {
+      detail: `Instance ${row.instance_name}, of which the backup is, is gone.`,
+      action: 'Restore it as a new instance.',
+    });
+  }
+  if (instance.state !== 'stopped') {
+    throw new VirgaError('Conflict', {
+      detail: `Instance ${instance.name} is ${instance.state}, and its disks cannot be replaced.`,
+      action: `Stop it first: virga stop ${instance.name}`,
+    });
+  }
+  const present = new Set<string>([instance.root_disk_id, ...instance.volumes.map(({ id }) => id)]);
+  const missing = row.disks.find(({ id }) => !present.has(id));
+  if (missing) {
+    throw new VirgaError('Conflict', {
+      detail: `Instance ${instance.name} no longer has the volume ${missing.id}, which is in the backup.`,
+      action: 'Attach it again, or restore the backup as a new instance.',
+    });
+  }
+  await tellRequested(tx, access, row, 'in place');
+  const input = { backupId: row.id, restoreId: newId('restore') };
+  const operationId = await startWorkflow(tx, access, restoreInPlaceKind, resourceOf(row), input);
+  return { backup: toBackup(row), instanceId: instance.id, operationId };
+}
+
+const tellRequested = (tx: Tx, access: ProjectAccess<'operator'>, row: BackupView, how: string) =>
+  appendEvent(tx, access, {
+    ...{ type: 'backup.restore-requested', ...resourceOf(row) },
+    message: `A backup of instance ${row.instance_name} is to be restored ${how}.`,
+    data: { backup: row.id },
+  });
