@@ -8,6 +8,7 @@ export type NameKind =
   | 'image'
   | 'network'
   | 'volume'
+  | 'snapshot'
   | 'pool'
   | 'type'
   | 'key'

@@ -35,6 +35,7 @@ import {
 } from '@virga/testing/contract-examples';
 import { type ContractServer, type Handlers, serveContract } from '@virga/testing/contract-server';
 import { aVolume, poolAnswers, poolCommands } from '@virga/testing/pool-examples';
+import { snapshotAnswers, snapshotCommands } from '@virga/testing/snapshot-examples';
 import { aTunedHost, aTuningPlan } from '@virga/testing/tuning-examples';
 import { aHostUsage, anIdleUsage, anInstanceUsage, aUsageReport, usageAnswers } from '@virga/testing/usage-examples';
 import { parse } from 'yaml';
@@ -115,6 +116,7 @@ const cases: Record<string, Case> = {
   },
   'volumes set': { argv: ['volumes', 'set', 'data', '--protect'], json: { volume: aVolume(), operationId } },
   ...poolCommands,
+  ...snapshotCommands,
   ssh: { argv: ['ssh', 'web', '--print'], json: undefined },
   exec: { argv: ['exec', 'web', '--', 'uname', '-a'], json: undefined },
   cp: {
@@ -334,6 +336,7 @@ const handlers: Required<
   createVolume: () => ({ volume: aVolume(), operationId }),
   updateVolume: () => ({ volume: aVolume(), operationId }),
   ...poolAnswers,
+  ...snapshotAnswers,
   resizeVolume: () => ({ volume: aVolume(), operationId }),
   deleteVolume: () => ({ volume: aVolume(), operationId }),
   attachVolume: () => change,

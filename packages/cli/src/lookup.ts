@@ -55,6 +55,15 @@ export const findVolume = (client: Client, nameOrId: string) =>
     list: (query) => client.listVolumes({ query }),
   });
 
+export const findSnapshot = (client: Client, nameOrId: string) =>
+  find(nameOrId, {
+    kind: 'snapshot',
+    noun: 'snapshot',
+    listCommand: 'virga snapshots list',
+    get: (id) => client.getSnapshot({ params: { id: id as `snap-${string}` } }),
+    list: (query) => client.listSnapshots({ query }),
+  });
+
 export const findPool = (client: Client, nameOrId: string) =>
   find(nameOrId, {
     kind: 'pool',

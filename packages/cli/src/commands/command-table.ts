@@ -7,6 +7,7 @@ import { listApiKeys } from './api-keys/list-api-keys.ts';
 import { attach } from './attach.ts';
 import { ejectDisc } from './cdrom/eject-disc.ts';
 import { insertDisc } from './cdrom/insert-disc.ts';
+import { clone } from './clone.ts';
 import { completion } from './completion.ts';
 import { consoleCommand } from './console.ts';
 import { copy } from './copy.ts';
@@ -102,6 +103,15 @@ import { screenshot } from './screenshot.ts';
 import { sendKey } from './send-key.ts';
 import { set } from './set.ts';
 import { show } from './show.ts';
+import { createSnapshot } from './snapshots/create-snapshot.ts';
+import { deleteSnapshot } from './snapshots/delete-snapshot.ts';
+import { listSnapshotSchedules } from './snapshots/list-snapshot-schedules.ts';
+import { listSnapshots } from './snapshots/list-snapshots.ts';
+import { protectSnapshot } from './snapshots/protect-snapshot.ts';
+import { revertSnapshot } from './snapshots/revert-snapshot.ts';
+import { scheduleSnapshots } from './snapshots/schedule-snapshots.ts';
+import { showSnapshot } from './snapshots/show-snapshot.ts';
+import { unscheduleSnapshots } from './snapshots/unschedule-snapshots.ts';
 import { ssh } from './ssh.ts';
 import { start } from './start.ts';
 import { stats } from './stats.ts';
@@ -130,6 +140,7 @@ import { xml } from './xml.ts';
 
 export const commandTable: readonly CommandDefinition[] = [
   launch,
+  clone,
   list,
   show,
   start,
@@ -199,6 +210,15 @@ export const commandTable: readonly CommandDefinition[] = [
   renameVolume,
   setVolume,
   deleteVolume,
+  listSnapshots,
+  showSnapshot,
+  createSnapshot,
+  revertSnapshot,
+  protectSnapshot,
+  deleteSnapshot,
+  scheduleSnapshots,
+  listSnapshotSchedules,
+  unscheduleSnapshots,
   listVolumeTypes,
   createVolumeType,
   deleteVolumeType,
@@ -272,6 +292,7 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   images: 'Disks that instances are cloned from, and discs for their drives',
   pools: 'Where volumes lie',
   'volume-types': 'Classes of volumes',
+  snapshots: 'What is kept of instances, to go back to',
   volumes: 'Disks that outlive the instances that have them',
   networks: 'Networks that instances are attached to',
   types: 'Sizes that instances come in',

@@ -16,6 +16,8 @@ const lists: { [K in Asked]: (client: Client) => Promise<Candidate[]> } = {
   instance: (client) => named(client.listInstances({ query }), ({ name, state }) => [name, state]),
   image: (client) => named(client.listImages({ query }), ({ name, state }) => [name, state]),
   network: (client) => named(client.listNetworks({ query }), ({ name, cidr }) => [name, cidr]),
+  snapshot: (client) =>
+    named(client.listSnapshots({ query }), ({ name, instanceName }) => [name, `of ${instanceName}`]),
   volume: (client) => named(client.listVolumes({ query }), ({ name, state }) => [name, state]),
   pool: (client) => named(client.listPools({ query }), ({ name, state }) => [name, state]),
   type: (client) =>

@@ -1,0 +1,32 @@
+import { VirgaError } from '@virga/contract/errors';
+import { isId } from '@virga/contract/ids';
+import { defineCommand } from '../../command.ts';
+import { findInstance } from '../../lookup.ts';
+
+export const unscheduleSnapshots = defineCommand({
+  meta: {
+    path: 'snapshots unschedule',
+    summary: 'Take no more snapshots of an instance by a schedule; those that there are stay',
+    section: 'Resources',
+  },
+  args: {
+    instance: { summary: 'name or id', complete: 'instance' },
+    schedule: { summary: 'its id, as virga snapshots schedules shows it' },
+  },
+  options: {},
+  examples: [{ command: 'virga snapshots unschedule web sched-0123456789abcdef0', explains: 'no longer by the clock' }],
+  async run(context, { args }) {
+    const client = await context.client();
+    const { id, name } = await findInstance(client, args.instance);
+    const { schedule } = args;
+    if (!isId('schedule', schedule)) {
+      throw new VirgaError('NotFound', {
+        detail: `${schedule} is not the id of a schedule.`,
+        action: `virga snapshots schedules ${name} shows what there is.`,
+      });
+    }
+    await client.deleteSnapshotSchedule({ params: { id, scheduleId: schedule } });
+    await context.print.result({ id: schedule, removed: true }, [`schedule ${schedule}: removed`], [schedule]);
+    return 0;
+  },
+});
