@@ -1,7 +1,8 @@
 // Snapshots on real domains, with what the disks hold compared to what was written: guests that run and guests that are off,
 // deletions from every place, and what others do beside it.
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
@@ -91,4 +92,170 @@ test('a running guest goes on in a new file, and the snapshot holds what was the
   assert.deepEqual(await agent.listSnapshots(host.cloudId), []);
   await writeInGuest(outside, desired.domainName, [4], { from: 1 });
   assert.deepEqual(await contentOf(host, desired), [3, 4, 1]);
+});
+
+test('snapshots are deleted from every place of a chain, while the guest runs and while it is off', async (t) => {
+  const host = await open(t);
+  const { agent, outside } = host;
+  for (const isOff of [false, true]) {
+    for (const first of [0, 1, 2]) {
+      const desired = machine(host);
+      await agent.applyInstance(desired);
+      const snapshots: DesiredSnapshot[] = [];
+      for (const byte of [1, 2, 3]) {
+        await writeInGuest(outside, desired.domainName, [byte], { from: byte });
+        const snapshot = snapshotOf(desired);
+        await agent.applySnapshot(snapshot);
+        snapshots.push(snapshot);
+      }
+      await writeInGuest(outside, desired.domainName, [4], { from: 4 });
+      if (isOff) await agent.applyInstance(stopped(desired));
+      const order = [...snapshots.slice(first), ...snapshots.slice(0, first)];
+      for (const snapshot of order) {
+        await agent.deleteSnapshot(snapshot);
+        assert.deepEqual(await contentOf(host, desired, 5), [0, 1, 2, 3, 4], `${isOff} ${first}`);
+      }
+      assert.deepEqual(await layersOf(host, desired), ['root.qcow2']);
+      // What libvirt would start it from is what there is.
+      const xml = await outside.domains.xml(await outside.domains.lookupByName(desired.domainName), { inactive: true });
+      assert.doesNotMatch(xml, /root\.[0-9a-f]{17}/);
+      await agent.deleteInstance(desired);
+    }
+  }
+});
+
+test('after a revert the later snapshot is a branch of its own, and either can be gone back to', async (t) => {
+  const host = await open(t);
+  const { agent, outside } = host;
+  const desired = machine(host);
+  await agent.applyInstance(desired);
+  let generation = 1;
+  const on = async () => agent.applyInstance({ ...desired, generation: ++generation });
+  const off = async () => {
+    await agent.applyInstance({ ...stopped(desired), generation: ++generation });
+  };
+  const [one, two] = [snapshotOf(desired), snapshotOf(desired)];
+  await writeInGuest(outside, desired.domainName, [1, 1]);
+  await agent.applySnapshot(one);
+  await writeInGuest(outside, desired.domainName, [2]);
+  await agent.applySnapshot(two);
+  await writeInGuest(outside, desired.domainName, [3], { from: 1 });
+  await off();
+  await agent.revertSnapshot({ ...one, token: newId('operation') });
+  assert.deepEqual(await contentOf(host, desired, 2), [1, 1]);
+  await on();
+  await writeInGuest(outside, desired.domainName, [4]);
+  // Two files rest on what the first one kept, so that stays where it is until one of them goes.
+  await agent.deleteSnapshot(one);
+  assert.deepEqual(await contentOf(host, desired, 2), [4, 1]);
+  assert.equal((await layersOf(host, desired)).length, 3);
+  await off();
+  await agent.revertSnapshot({ ...two, token: newId('operation') });
+  assert.deepEqual(await contentOf(host, desired, 2), [2, 1]);
+  await on();
+  await agent.deleteSnapshot(two);
+  assert.deepEqual(await contentOf(host, desired, 2), [2, 1]);
+  assert.deepEqual(await layersOf(host, desired), ['root.qcow2']);
+});
+
+test('the image that disks rest on is never merged into, nor what clones rest on', async (t) => {
+  const host = await open(t);
+  const { agent, outside, cloudId } = host;
+  const path = join(host.storagePath, 'source.raw');
+  await writeFile(path, Buffer.alloc(8 * mebibyte, 9));
+  const imageId = newId('image');
+  await agent.importImage({ id: imageId, cloudId, generation: 1, source: { kind: 'file', path }, format: 'raw' });
+  const base = machine(host);
+  const desired = { ...base, rootDisk: { ...base.rootDisk, imageId } };
+  await agent.applyInstance(desired);
+  await writeInGuest(outside, desired.domainName, [1]);
+  const snapshots = [snapshotOf(desired), snapshotOf(desired)];
+  for (const snapshot of snapshots) await agent.applySnapshot(snapshot);
+  const clone = { ...desired, id: newId('instance'), uuid: randomUUID(), domainName: `${desired.domainName}c` };
+  const [first, second] = snapshots;
+  const { id, uuid, domainName } = clone;
+  await agent.makeClone({ id, cloudId, uuid, domainName, kind: 'linked', snapshot: second! });
+  await agent.applyInstance(clone);
+  await writeInGuest(outside, domainName, [5], { from: 1 });
+  await writeInGuest(outside, desired.domainName, [2], { from: 2 });
+  assert.deepEqual(await contentOf(host, clone), [1, 5, 9]);
+  // The clone rests on files of this one too.
+  await agent.deleteSnapshot(first!);
+  assert.equal((await layersOf(host, desired)).length, 3);
+  await assert.rejects(agent.deleteSnapshot(second!), { code: 'InUse' });
+  assert.deepEqual(await contentOf(host, clone), [1, 5, 9]);
+  await agent.deleteInstance(clone);
+  await agent.deleteSnapshot(second!);
+  assert.deepEqual(await contentOf(host, desired), [1, 9, 2]);
+  assert.deepEqual(await layersOf(host, desired), ['root.qcow2']);
+  const stored = join(host.storagePath, 'images', imageId, 'image');
+  assert.ok(
+    (await readFile(stored)).every((byte) => byte === 9),
+    'the image is as it was',
+  );
+});
+
+test('volumes are part of it: at the same moment, also raw ones, and after they went to another instance', async (t) => {
+  const host = await open(t);
+  const { agent, outside, cloudId } = host;
+  const volumes = (['qcow2', 'raw'] as const).map((format) => ({
+    ...{ id: newId('volume'), cloudId, generation: 1, name: format, format },
+    ...{ sizeBytes: 8 * mebibyte, mustExist: false, keepsake: {} },
+  }));
+  for (const volume of volumes) await agent.applyVolume(volume);
+  const attached = volumes.map(({ id }, index) => ({ id, target: `vd${'cd'[index]}`, readOnly: false }));
+  const desired = machine(host, { volumes: attached });
+  await agent.applyInstance(desired);
+  const write = (byte: number, index: number, name = desired.domainName) =>
+    writeInGuest(outside, name, [byte], { device: `ua-${volumes[index]!.id}` });
+  const read = async (index: number) => {
+    const { id, format } = volumes[index]!;
+    return (await readPattern(await activeFile(join(host.storagePath, 'volumes', id, `disk.${format}`)), 1))[0];
+  };
+  for (const index of [0, 1]) await write(1, index);
+  const snapshot = snapshotOf(desired);
+  assert.equal((await agent.applySnapshot(snapshot)).disks.length, 3);
+  for (const index of [0, 1]) await write(2, index);
+  assert.equal(
+    (await agent.listVolumes(cloudId)).every(({ intact }) => intact),
+    true,
+  );
+  await agent.applyInstance(stopped(desired));
+  const token = newId('operation');
+  await agent.revertSnapshot({ ...snapshot, token });
+  assert.deepEqual([await read(0), await read(1)], [1, 1]);
+  // One of them goes elsewhere, and what was kept of it is merged there.
+  const other = machine(host, { volumes: [attached[1]!] });
+  await agent.applyInstance({ ...desired, generation: 3, volumes: [attached[0]!] });
+  await agent.applyInstance(other);
+  await write(7, 1, other.domainName);
+  await agent.deleteSnapshot(snapshot);
+  assert.deepEqual([await read(0), await read(1)], [1, 7]);
+  const names = await readdir(join(host.storagePath, 'volumes', volumes[1]!.id));
+  assert.deepEqual(names.filter((name) => name.startsWith('disk.')).sort(), ['disk.raw', 'disk.raw.layers.json']);
+});
+
+test('what somebody did with virsh beside it is refused, not mixed up', async (t) => {
+  const host = await open(t);
+  const { agent, outside } = host;
+  const desired = machine(host);
+  await agent.applyInstance(desired);
+  const { domains } = outside;
+  const ref = await domains.lookupByName(desired.domainName);
+  // Checkpoints of backups, which libvirt takes no snapshot beside, are dropped.
+  const checkpoint =
+    "<domaincheckpoint><name>virga-one</name><disks><disk name='vda' checkpoint='bitmap'/></disks></domaincheckpoint>";
+  await domains.checkpointCreateXml(ref, checkpoint.replace('</disks>', "<disk name='vdb' checkpoint='no'/></disks>"));
+  const snapshot = snapshotOf(desired);
+  await agent.applySnapshot(snapshot);
+  assert.deepEqual(await domains.listCheckpoints(ref), []);
+  const theirs = join(host.storagePath, 'instances', desired.id, 'root.theirs');
+  await domains.snapshotCreateXml(
+    ref,
+    `<domainsnapshot><disks><disk name='vda'><source file='${theirs}'/></disk><disk name='vdb' snapshot='no'/></disks></domainsnapshot>`,
+    { noMetadata: true, diskOnly: true },
+  );
+  await assert.rejects(agent.applySnapshot(snapshotOf(desired)), { code: 'Conflict', detail: /root\.theirs/ });
+  const applied = await agent.applyInstance({ ...desired, generation: 2 });
+  assert.ok(applied.drift, 'a guest that writes elsewhere is a change that matters');
 });
