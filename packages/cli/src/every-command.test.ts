@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { VirgaError } from '@virga/contract/errors';
 import type { RouteName } from '@virga/contract/rest/api';
+import { backupAnswers, backupCommands } from '@virga/testing/backup-examples';
 import { aHostBenchmark } from '@virga/testing/benchmark-examples';
 import { type CapturedCli, captureCli } from '@virga/testing/captured-cli';
 import {
@@ -34,6 +35,7 @@ import {
   exampleNowMs,
 } from '@virga/testing/contract-examples';
 import { type ContractServer, type Handlers, serveContract } from '@virga/testing/contract-server';
+import { importAnswers, importCommands } from '@virga/testing/import-examples';
 import { aVolume, poolAnswers, poolCommands } from '@virga/testing/pool-examples';
 import { snapshotAnswers, snapshotCommands } from '@virga/testing/snapshot-examples';
 import { aTunedHost, aTuningPlan } from '@virga/testing/tuning-examples';
@@ -116,6 +118,8 @@ const cases: Record<string, Case> = {
   },
   'volumes set': { argv: ['volumes', 'set', 'data', '--protect'], json: { volume: aVolume(), operationId } },
   ...poolCommands,
+  ...backupCommands,
+  ...importCommands,
   ...snapshotCommands,
   ssh: { argv: ['ssh', 'web', '--print'], json: undefined },
   exec: { argv: ['exec', 'web', '--', 'uname', '-a'], json: undefined },
@@ -336,7 +340,9 @@ const handlers: Required<
   createVolume: () => ({ volume: aVolume(), operationId }),
   updateVolume: () => ({ volume: aVolume(), operationId }),
   ...poolAnswers,
+  ...backupAnswers,
   ...snapshotAnswers,
+  ...importAnswers,
   resizeVolume: () => ({ volume: aVolume(), operationId }),
   deleteVolume: () => ({ volume: aVolume(), operationId }),
   attachVolume: () => change,

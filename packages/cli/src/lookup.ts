@@ -3,6 +3,7 @@
 import type { Client } from '@virga/contract/client';
 import { VirgaError } from '@virga/contract/errors';
 import { type IdKind, isId, type UserId } from '@virga/contract/ids';
+import type { Backup } from '@virga/contract/rest/backups';
 import type { User } from '@virga/contract/rest/identity';
 import type { Operation } from '@virga/contract/rest/operations';
 import { closest } from './closest.ts';
@@ -72,6 +73,24 @@ export const findPool = (client: Client, nameOrId: string) =>
     get: (id) => client.getPool({ params: { id: id as `pool-${string}` } }),
     list: (query) => client.listPools({ query }),
   });
+
+export const findBackupStore = (client: Client, nameOrId: string) =>
+  find(nameOrId, {
+    kind: 'backupStore',
+    noun: 'backup store',
+    listCommand: 'virga backup-stores list',
+    get: (id) => client.getBackupStore({ params: { id: id as `bks-${string}` } }),
+    list: (query) => client.listBackupStores({ query }),
+  });
+
+/** Backups have ids only. */
+export async function findBackup(client: Client, id: string): Promise<Backup> {
+  if (isId('backup', id)) return client.getBackup({ params: { id } });
+  throw new VirgaError('NotFound', {
+    detail: `${id} is not the id of a backup.`,
+    action: 'virga backups list shows what there is.',
+  });
+}
 
 export const findHost = (client: Client, nameOrId: string) =>
   find(nameOrId, {

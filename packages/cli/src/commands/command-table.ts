@@ -5,6 +5,22 @@ import { createApiKey } from './api-keys/create-api-key.ts';
 import { deleteApiKey } from './api-keys/delete-api-key.ts';
 import { listApiKeys } from './api-keys/list-api-keys.ts';
 import { attach } from './attach.ts';
+import { checkBackupStore } from './backup-stores/check-backup-store.ts';
+import { createBackupStore } from './backup-stores/create-backup-store.ts';
+import { deleteBackupStore } from './backup-stores/delete-backup-store.ts';
+import { listBackupStores } from './backup-stores/list-backup-stores.ts';
+import { showBackupStore } from './backup-stores/show-backup-store.ts';
+import { showBackupStoreKey } from './backup-stores/show-backup-store-key.ts';
+import { createBackup } from './backups/create-backup.ts';
+import { deleteBackup } from './backups/delete-backup.ts';
+import { listBackupSchedules } from './backups/list-backup-schedules.ts';
+import { listBackups } from './backups/list-backups.ts';
+import { mergeBackup } from './backups/merge-backup.ts';
+import { restoreBackup } from './backups/restore-backup.ts';
+import { scheduleBackups } from './backups/schedule-backups.ts';
+import { showBackup } from './backups/show-backup.ts';
+import { unscheduleBackups } from './backups/unschedule-backups.ts';
+import { verifyBackup } from './backups/verify-backup.ts';
 import { ejectDisc } from './cdrom/eject-disc.ts';
 import { insertDisc } from './cdrom/insert-disc.ts';
 import { clone } from './clone.ts';
@@ -45,13 +61,18 @@ import { tuneHost } from './hosts/tune-host.ts';
 import { usageReport } from './hosts/usage-report.ts';
 import { buildImage } from './images/build-image.ts';
 import { buildRecord } from './images/build-record.ts';
+import { cancelImport } from './images/cancel-import.ts';
 import { coolImage } from './images/cool-image.ts';
 import { createImage } from './images/create-image.ts';
 import { deleteImage } from './images/delete-image.ts';
+import { importImage } from './images/import-image.ts';
 import { lintImage } from './images/lint-image.ts';
+import { listCatalog } from './images/list-catalog.ts';
 import { listImages } from './images/list-images.ts';
+import { pullImage } from './images/pull-image.ts';
 import { registerImage } from './images/register-image.ts';
 import { sealImage } from './images/seal-image.ts';
+import { shareImage } from './images/share-image.ts';
 import { showImage } from './images/show-image.ts';
 import { warmImage } from './images/warm-image.ts';
 import { createKey } from './keys/create-key.ts';
@@ -201,7 +222,12 @@ export const commandTable: readonly CommandDefinition[] = [
   buildRecord,
   warmImage,
   coolImage,
+  listCatalog,
+  pullImage,
+  importImage,
+  cancelImport,
   registerImage,
+  shareImage,
   deleteImage,
   listVolumes,
   showVolume,
@@ -227,6 +253,22 @@ export const commandTable: readonly CommandDefinition[] = [
   createPool,
   setPool,
   deletePool,
+  listBackups,
+  showBackup,
+  createBackup,
+  restoreBackup,
+  verifyBackup,
+  mergeBackup,
+  deleteBackup,
+  scheduleBackups,
+  listBackupSchedules,
+  unscheduleBackups,
+  listBackupStores,
+  showBackupStore,
+  createBackupStore,
+  checkBackupStore,
+  showBackupStoreKey,
+  deleteBackupStore,
   listNetworks,
   showNetwork,
   createNetwork,
@@ -294,6 +336,8 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   'volume-types': 'Classes of volumes',
   snapshots: 'What is kept of instances, to go back to',
   volumes: 'Disks that outlive the instances that have them',
+  backups: 'What instances had on their disks, kept elsewhere',
+  'backup-stores': 'Where backups are kept',
   networks: 'Networks that instances are attached to',
   types: 'Sizes that instances come in',
   hosts: 'Machines that the cloud runs on',
