@@ -1,7 +1,7 @@
 // Virga beside virsh, on real domains: taking over, giving back, and a lost database that the host brings back. No guest is
 // restarted by any of it.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { tinyGuestDisk } from '@virga/host-agent/contract-suite/tiny-guest';
@@ -156,15 +156,25 @@ test('a database that is lost comes back from the host, with everything as it wa
       cloud.json('hosts'),
     ]);
     const lost = { startedAt: null };
-    const [{ id, name, allocatedVcpus, allocatedMemoryMib, instanceCount }] = hosts;
+    const [{ id, name, allocatedVcpus, allocatedMemoryMib, instanceCount, memoryFloorMib, vcpuOvercommit }] = hosts;
     return {
       instances: instances.map((instance: object) => ({ ...instance, ...lost })),
       networks,
       images,
       projects,
-      host: { id, name, allocatedVcpus, allocatedMemoryMib, instanceCount },
+      host: { id, name, allocatedVcpus, allocatedMemoryMib, instanceCount, memoryFloorMib, vcpuOvercommit },
+      types: await cloud.json('types list'),
     };
   };
+  await cloud.done('types create odd --vcpus 3 --memory 200 --disk 1');
+  await cloud.done('hosts set --vcpu-overcommit 7 --memory-floor 33');
+  const keepsake = /^host-keepsake\..*\.json$/;
+  const storage = join(cloud.folders.state, 'storage');
+  await until('the host keeps what was said of it', () =>
+    readdirSync(storage).some(
+      (file) => keepsake.test(file) && /"memory_floor_mib":33\b.*"odd"/.test(readFileSync(join(storage, file), 'utf8')),
+    ),
+  );
   const before = await answers();
   const pid = pidOf(db.domainName);
   await cloud.stopServer();

@@ -15,6 +15,27 @@ export function hostContract(test: ContractTest): void {
     assert.match(facts.libvirtVersion, /^\d+\.\d+/);
   });
 
+  test('keeps what it is given for a lost database, of each cloud by itself, and over a restart of the agent', async (world, t) => {
+    const { agent, harness, cloudId } = world;
+    const kept = async (host = agent, cloud = cloudId) =>
+      (await host.inventory()).keepsakes.filter((one) => one.cloudId === cloud);
+    await agent.keepHost(cloudId, { row: { floor: 1 } });
+    const [first] = await kept();
+    await agent.keepHost(cloudId, { row: { floor: 1 } });
+    assert.deepEqual(await kept(), [first], 'the same again changes nothing, not even since when');
+    await agent.keepHost(`${cloudId}-other`, { row: {} });
+    await agent.keepHost(cloudId, { row: { floor: 2 }, tuning: null });
+    const restarted = await harness.reopen();
+    t.after(() => restarted.close());
+    const [second, ...more] = await kept(restarted);
+    assert.deepEqual([second?.keepsake, more], [{ row: { floor: 2 }, tuning: null }, []]);
+    assert.ok(Date.parse(second!.keptAt) >= Date.parse(first!.keptAt));
+    assert.deepEqual(
+      (await kept(restarted, `${cloudId}-other`)).map(({ keepsake }) => keepsake),
+      [{ row: {} }],
+    );
+  });
+
   test('says HostUnavailable while the hypervisor does not answer, and works again when it does', async (world, t) => {
     const { agent, harness, cloudId } = world;
     const desired = await world.launched(t);

@@ -9,7 +9,7 @@ import type { DesiredInstance, DesiredNetwork } from '@virga/contract/agent/desi
 import { type ImageId, newId } from '@virga/contract/ids';
 import { tinyGuestDisk } from '../contract-suite/tiny-guest.ts';
 import { runCommand } from '../run-command.ts';
-import { openTestHost, type TestHost } from './testing/test-host.ts';
+import { gibibyte, openTestHost, type TestHost } from './testing/test-host.ts';
 
 let host: TestHost;
 let network: DesiredNetwork;
@@ -69,6 +69,23 @@ test('a thread that taskset has moved is moved back, though libvirt knows of not
   await taskset(helper.tid, all[0]!);
   assert.deepEqual(await keep(), []);
   for (const { name, allowed } of await threadsOf(desired)) assert.equal(allowed, formatCpuList(all), name);
+});
+
+test('a thread of its disks, too, is moved back', async (t) => {
+  const driver = { cache: 'none', aio: 'native', discard: 'unmap', ioThread: true } as const;
+  const rootDisk = { id: newId('volume'), imageId, sizeBytes: gibibyte, driver };
+  const desired = await launched(t, { rootDisk });
+  assert.deepEqual(await keep(), []);
+  const ref = await host.outside.domains.lookupByUuid(desired.uuid);
+  const [thread] = await host.outside.domains.iothreads(ref);
+  await host.outside.domains.pinIothread(ref, thread!.id, [all[0]!], { live: true });
+  assert.deepEqual(await keep(), [
+    {
+      id: desired.id,
+      changes: [`its I/O thread ${thread!.id} could run on CPU ${all[0]} instead of ${formatCpuList(all)}`],
+    },
+  ]);
+  assert.deepEqual((await host.outside.domains.iothreads(ref))[0]?.allowedCpus, all);
 });
 
 test('a guest whose kept definition says where it runs stays there', async (t) => {

@@ -35,6 +35,7 @@ export async function writeGuestModel(tx: Tx, _access: CloudAccess<'admin'>, mod
       .onConflict((conflict) => conflict.column('key').doUpdateSet({ value }))
       .execute();
   }
+  await notify(tx, 'keepsakes');
   const hosts = await tx.selectFrom('hosts').select('id').orderBy('id').forUpdate().execute();
   for (const { id } of hosts) {
     await divideAnew(tx, id);
@@ -96,6 +97,7 @@ export async function reserveCpus(
       .execute();
     await divideAnew(tx, id);
     await notify(tx, 'hosts', id);
+    await notify(tx, 'keepsakes', id);
     await appendEvent(tx, access, {
       type: 'host.cpus-reserved',
       projectId: null,

@@ -4,6 +4,7 @@
 import { formatCpuList } from '@virga/contract/agent/cpu-list';
 import type { CpuDrift } from '@virga/contract/agent/cpu-map';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
+import { VirgaError } from '@virga/contract/errors';
 import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import { kindOf, pidOf, threadPlaces } from '../../guest-threads/guest-threads.ts';
 import type { AgentContext } from '../agent-context.ts';
@@ -35,8 +36,14 @@ export async function keepCpus(
     const found: CpuDrift[] = [];
     for (const ref of refs) {
       signal?.throwIfAborted();
-      const drift = await keepGuest(context, cloudId, ref, choices);
-      if (drift !== undefined) found.push(drift);
+      try {
+        const drift = await keepGuest(context, cloudId, ref, choices);
+        if (drift !== undefined) found.push(drift);
+      } catch (error) {
+        if (error instanceof VirgaError && error.code === 'HostUnavailable') throw error;
+        // The others are looked at nevertheless, and this one again.
+        context.log.warn({ err: error, domain: ref.name }, 'could not set right where a guest runs');
+      }
     }
     return found;
   });
