@@ -3,6 +3,7 @@ import type { InstanceId, NetworkId } from '../ids.ts';
 import type { DesiredInstance } from './desired.ts';
 import type { HostKeepsake } from './host-keepsake.ts';
 import type { ObservedImage, ObservedInstance } from './observed.ts';
+import type { FoundPool } from './pools.ts';
 import type { ObservedVolume } from './volumes.ts';
 
 /** As it was applied last, without user data, and as it is now. */
@@ -34,6 +35,7 @@ export type Inventory = {
   networks: FoundNetwork[];
   images: ObservedImage[];
   volumes: ObservedVolume[];
+  pools: FoundPool[];
   released: ReleasedFiles[];
   /** What it was given to keep of itself, and of the cloud. */
   keepsakes: HostKeepsake[];

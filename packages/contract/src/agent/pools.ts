@@ -29,6 +29,8 @@ export const DesiredPool = Type.Object({
   /** Some host has opened it before: what has no mark of it is another folder, such as one that is not mounted. */
   mustExist: Type.Boolean(),
   place: PoolPlace,
+  /** As of an instance. */
+  keepsake: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
 });
 export type DesiredPool = Static<typeof DesiredPool>;
 
@@ -54,6 +56,14 @@ export const ObservedPool = Type.Object({
   abilities: Type.Union([PoolAbilities, Type.Null()]),
 });
 export type ObservedPool = Static<typeof ObservedPool>;
+
+/** A pool as it was applied last, without its key. */
+export type FoundPool = Omit<DesiredPool, 'mustExist'>;
+
+export const foundPool = ({ mustExist: _, place, ...pool }: DesiredPool): FoundPool => ({
+  ...pool,
+  place: place.driver === 'rbd' ? { ...place, key: '' } : place,
+});
 
 /** The part of a host agent that looks after pools. The host's own storage folder is none of them. */
 export interface PoolKeeping {

@@ -21,6 +21,7 @@ import { migrate } from '../store/migrate.ts';
 import { type CloudPart, chooseCloud } from './choose-cloud.ts';
 import { recoverCpus } from './recovered-cpus.ts';
 import { hostColumns, keptHostOf, recoverCloudSettings, recoverHost } from './recovered-hosts.ts';
+import { recoverPools } from './recovered-pools.ts';
 import { recoverReleased } from './recovered-releases.ts';
 import { hostOf, imageRow, instanceRow, keptOf, networkRow, schedulesOf } from './recovered-rows.ts';
 import { recoverAllowances, recoverAttachments, recoverVolumes } from './recovered-volumes.ts';
@@ -151,6 +152,7 @@ async function write(tx: Tx, cloudId: string, hosts: HostPart[], leftAlone: stri
         ...hostColumns(host),
       })
       .execute();
+    await recoverPools(tx, host);
     volumes += await recoverVolumes(tx, host, leftAlone);
     await recoverAllowances(tx, host);
     await recoverHost(tx, host);

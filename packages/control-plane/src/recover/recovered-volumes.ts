@@ -22,7 +22,8 @@ export async function recoverVolumes(
       leftAlone.push(`Volume ${name} (${id}) ${why}; its files stay where they are until the server runs.`);
       continue;
     }
-    await tx
+    // In a pool that several hosts see, each of them shows it.
+    const inserted = await tx
       .insertInto('volumes')
       .values({
         id,
@@ -37,8 +38,10 @@ export async function recoverVolumes(
         ...shapeOf(volume),
         ...(createdAt && { created_at: new Date(createdAt) }),
       })
-      .execute();
-    count++;
+      .onConflict((conflict) => conflict.column('id').doNothing())
+      .returning('id')
+      .executeTakeFirst();
+    if (inserted) count++;
   }
   return count;
 }
@@ -52,10 +55,11 @@ type Kept = {
   passphraseSealed?: string;
 };
 
-/** What it was made as. One of a pool that is not the host's own is found there, once the pool is created again. */
-function shapeOf({ format = 'qcow2', preallocation = 'off', source, keepsake, usedBytes }: ObservedVolume) {
+/** What it was made as, and where it lies. */
+function shapeOf({ format = 'qcow2', preallocation = 'off', source, keepsake, usedBytes, poolId }: ObservedVolume) {
   const { deleteProtection = false, type, limits, passphraseSealed } = keepsake as Kept;
   return {
+    ...(poolId && { pool_id: poolId }),
     format,
     preallocation,
     used_bytes: usedBytes,

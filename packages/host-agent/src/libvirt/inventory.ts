@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import type { FoundInstance, FoundNetwork, Inventory, ReleasedFiles } from '@virga/contract/agent/inventory';
 import type { ObservedImage } from '@virga/contract/agent/observed';
+import { foundPool } from '@virga/contract/agent/pools';
 import { isId } from '@virga/contract/ids';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { AgentContext } from './agent-context.ts';
@@ -10,6 +11,7 @@ import { findImage, observed } from './images/image-store.ts';
 import { lookAt, type OwnDomain } from './instances/domain-lookup.ts';
 import { readOwner } from './instances/instance-folder.ts';
 import { observe } from './instances/observed-instance.ts';
+import { knownPools } from './pools/pool-record.ts';
 import type { Storage } from './storage.ts';
 import { listVolumes } from './volumes/volume-folder.ts';
 
@@ -23,12 +25,13 @@ export async function takeInventory(context: AgentContext): Promise<Inventory> {
     findReleased(storage),
     findKeepsakes(storage),
   ]);
+  const pools = (await knownPools(storage)).map(foundPool);
   const clouds = new Set([
     ...instances.map(({ desired }) => desired.cloudId),
     ...[...networks, ...images, ...keepsakes].map(({ cloudId }) => cloudId),
   ]);
   const volumes = await Promise.all([...clouds].map((cloudId) => listVolumes(storage, cloudId)));
-  return { instances, networks, images, volumes: volumes.flat(), released, keepsakes };
+  return { instances, networks, images, volumes: volumes.flat(), pools, released, keepsakes };
 }
 
 async function findInstances(context: AgentContext, connection: Connection): Promise<FoundInstance[]> {

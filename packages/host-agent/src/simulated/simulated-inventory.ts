@@ -1,5 +1,7 @@
 // All that is on a simulated host of any cloud.
+
 import type { Inventory } from '@virga/contract/agent/inventory';
+import { foundPool } from '@virga/contract/agent/pools';
 import type { SimulatedHost } from './simulated-host.ts';
 import { toObservedImage } from './simulated-images.ts';
 import { observeVolume } from './simulated-volumes.ts';
@@ -24,6 +26,7 @@ export function takeInventory(host: SimulatedHost): Inventory {
     })),
     images: images.all().map(toObservedImage),
     volumes: volumes.all().map(observeVolume),
+    pools: host.store.pools.all().map(foundPool),
     released: folders
       .all()
       .filter(({ owner }) => owner.released)

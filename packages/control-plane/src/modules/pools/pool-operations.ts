@@ -174,7 +174,8 @@ export async function updatePool(
     };
     await tx
       .updateTable('pools')
-      .set({ ...changed, is_low: isLow({ ...row, ...changed }, false) })
+      // Its hosts keep it too.
+      .set({ ...changed, is_low: isLow({ ...row, ...changed }, false), generation: row.generation + 1 })
       .where('id', '=', id)
       .execute();
     await appendEvent(tx, access, {
@@ -185,6 +186,7 @@ export async function updatePool(
       message: `What may be promised of pool ${row.name}, and when it is low, was changed.`,
       data: body,
     });
+    await wakePool(tx, id);
     return poolById(tx, id);
   });
 }
@@ -212,6 +214,13 @@ export async function deletePool(
       throw new VirgaError('InUse', {
         detail: `The volume ${volume.name} lies in the pool ${row.name}.`,
         action: 'Delete what lies in it first: virga volumes list.',
+      });
+    }
+    const coming = await tx.selectFrom('volume_moves').select('volume_id').where('pool_id', '=', id).limit(1).executeTakeFirst();
+    if (coming) {
+      throw new VirgaError('InUse', {
+        detail: `The volume ${coming.volume_id} is being moved to the pool ${row.name}.`,
+        action: 'Wait until that has ended, or cancel it: virga volumes cancel-move.',
       });
     }
     if (row.desired === 'deleted') return {};

@@ -64,6 +64,15 @@ export async function allocatedBytes(db: Db | Tx, ids: readonly PoolId[]): Promi
     .where('pool_id', 'in', ids)
     .groupBy('pool_id')
     .execute();
+  // What is on its way there.
+  const moves = await db
+    .selectFrom('volume_moves')
+    .innerJoin('volumes', 'volumes.id', 'volume_moves.volume_id')
+    .select((select) => ['volume_moves.pool_id', select.fn.sum<number>('volumes.size_bytes').as('bytes')])
+    .where('volume_moves.pool_id', 'in', ids)
+    .whereRef('volume_moves.pool_id', '!=', 'volumes.pool_id')
+    .groupBy('volume_moves.pool_id')
+    .execute();
   const disks = await db
     .selectFrom('pools')
     .innerJoin('instances', 'instances.host_id', 'pools.host_id')
@@ -73,7 +82,8 @@ export async function allocatedBytes(db: Db | Tx, ids: readonly PoolId[]): Promi
     .groupBy('pools.id')
     .execute();
   const sums = new Map<PoolId, number>();
-  for (const { pool_id: id, bytes } of [...volumes, ...disks]) sums.set(id, (sums.get(id) ?? 0) + Number(bytes));
+  for (const { pool_id: id, bytes } of [...volumes, ...moves, ...disks])
+    sums.set(id, (sums.get(id) ?? 0) + Number(bytes));
   return sums;
 }
 

@@ -82,11 +82,28 @@ export function refusePromise(
 
 const gib = (bytes: number): string => `${Math.round((10 * bytes) / 1024 ** 3) / 10} GiB`;
 
+/** What hosts keep of a row, for a database that is lost. */
+export type KeptPool = {
+  createdAt: string;
+  overcommit: number | null;
+  lowSpacePercent: number;
+  isDefault: boolean;
+  keySealed: string | null;
+};
+
 /** What hosts are told; undefined of their own storage. */
 export function desiredPoolOf(row: PoolRow, cloudId: string, seal: Seal): DesiredPool | undefined {
   const place = placeOf(row, seal);
   const { id, generation, name, opened: mustExist } = row;
-  return place && { id, cloudId, generation, name, mustExist, place };
+  const keepsake: KeptPool = {
+    createdAt: row.created_at.toISOString(),
+    overcommit: row.overcommit,
+    lowSpacePercent: row.low_space_percent,
+    isDefault: row.is_default,
+    // Opens nowhere but in this cloud, with the key that lies outside its database.
+    keySealed: row.key_sealed?.toString('base64') ?? null,
+  };
+  return place && { id, cloudId, generation, name, mustExist, place, keepsake };
 }
 
 function placeOf({ id, driver, path, ceph, key_sealed: sealed }: PoolRow, seal: Seal): PoolPlace | undefined {

@@ -1,0 +1,133 @@
+// A pool of a real Ceph cluster: volumes made, grown, given to a guest that runs, and removed; the key is on no command line.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { DesiredPool } from '@virga/contract/agent/pools';
+import type { DesiredVolume } from '@virga/contract/agent/volumes';
+import { type ImageId, newId } from '@virga/contract/ids';
+import { hasCeph, type MiniCeph, startMiniCeph } from '@virga/testing/mini-ceph';
+import { eventually } from '../../contract-suite/eventually.ts';
+import { greeting, tinyGuestDisk } from '../../contract-suite/tiny-guest.ts';
+import { openTestHost, type TestHost } from '../testing/test-host.ts';
+
+const mebibyte = 1024 ** 2;
+let ceph: MiniCeph | undefined;
+let host: TestHost;
+let pool: DesiredPool;
+before(async () => {
+  if (!(await hasCeph())) return;
+  ceph = await startMiniCeph();
+  host = await openTestHost(75);
+  const { monitors, pool: cephPool, user, key } = ceph;
+  pool = {
+    id: newId('pool'),
+    cloudId: host.cloudId,
+    generation: 1,
+    name: 'ceph',
+    mustExist: false,
+    place: { driver: 'rbd', monitors, cephPool, user, key },
+  };
+});
+after(async () => {
+  await host?.close();
+  await ceph?.close();
+});
+
+const aVolume = (changes: Partial<DesiredVolume> = {}): DesiredVolume => ({
+  id: newId('volume'),
+  cloudId: host.cloudId,
+  generation: 1,
+  name: 'data',
+  sizeBytes: 64 * mebibyte,
+  mustExist: false,
+  keepsake: {},
+  pool,
+  ...changes,
+});
+const images = async () => JSON.parse(await ceph!.run('rbd', ['ls', '--format', 'json', ceph!.pool])) as string[];
+
+async function importImage(content: Buffer): Promise<ImageId> {
+  const id = newId('image');
+  const path = join(host.storagePath, `${id}.raw`);
+  await writeFile(path, content);
+  const source = { kind: 'file' as const, path };
+  await host.agent.importImage({ id, cloudId: host.cloudId, generation: 1, source, format: 'raw' });
+  return id;
+}
+
+test('a pool of Ceph is opened with its room, and refused with another key', async (t) => {
+  if (!ceph) return t.skip('Ceph is not installed');
+  const { agent, cloudId } = host;
+  const place = { ...pool.place, key: Buffer.alloc(28, 1).toString('base64') } as DesiredPool['place'];
+  await assert.rejects(agent.applyPool({ ...pool, place }), { code: 'PoolUnusable' });
+  const observed = await agent.applyPool(pool);
+  assert.equal(observed.failure, null);
+  assert.ok(observed.capacityBytes > 1024 * mebibyte && observed.freeBytes <= observed.capacityBytes);
+  assert.deepEqual(
+    (await agent.listPools(cloudId)).map(({ id, failure }) => [id, failure]),
+    [[pool.id, null]],
+  );
+  assert.ok(!JSON.stringify(await agent.inventory()).includes(ceph.key), 'nobody is told its key');
+});
+
+test('a volume in Ceph is made, grown, told and removed, and begins as a copy of an image', async (t) => {
+  if (!ceph) return t.skip('Ceph is not installed');
+  const { agent, cloudId } = host;
+  const volume = aVolume();
+  const made = await agent.applyVolume(volume);
+  assert.deepEqual([made.format, made.sizeBytes, made.intact], ['raw', 64 * mebibyte, true]);
+  assert.equal(
+    (await agent.applyVolume({ ...volume, generation: 2, mustExist: true, sizeBytes: 80 * mebibyte })).sizeBytes,
+    80 * mebibyte,
+  );
+  const content = randomBytes(2 * mebibyte);
+  const copy = aVolume({ source: { imageId: await importImage(content), clone: 'full' } });
+  assert.ok(((await agent.applyVolume(copy)).usedBytes ?? 0) >= content.length);
+  const exported = join(host.storagePath, 'exported.raw');
+  await ceph.run('rbd', ['export', '--no-progress', `${ceph.pool}/${copy.id}`, exported]);
+  const read = await readFile(exported);
+  assert.ok(read.subarray(0, content.length).equals(content));
+  assert.equal(read.length, 64 * mebibyte);
+  assert.deepEqual((await images()).sort(), [volume.id, copy.id].sort());
+  await assert.rejects(agent.deletePool(pool), { code: 'InUse' });
+  await ceph.run('rbd', ['rm', '--no-progress', `${ceph.pool}/${copy.id}`]);
+  const lost = (await agent.listVolumes(cloudId)).find(({ id }) => id === copy.id);
+  assert.equal(lost?.intact, false, 'one that somebody removed is said to be lost');
+  await assert.rejects(agent.applyVolume({ ...copy, mustExist: true }), { code: 'HypervisorRefused' });
+  for (const one of [volume, copy]) await agent.deleteVolume(one);
+  assert.deepEqual(await images(), []);
+});
+
+test('a guest has a volume of Ceph from its start, gets another while it runs, and sees it grow', async (t) => {
+  if (!ceph) return t.skip('Ceph is not installed');
+  const { agent, outside, cloudId } = host;
+  const network = host.network();
+  await agent.applyNetwork(network);
+  const imageId = await importImage(tinyGuestDisk({ answersAcpi: true }));
+  const [first, second] = [aVolume(), aVolume()];
+  for (const one of [first, second]) await agent.applyVolume(one);
+  // As after a restart of libvirt, which forgets the key.
+  for (const secret of await outside.secrets.list()) await outside.secrets.undefine(secret);
+  const target = (letter: string, { id }: DesiredVolume) => ({ id, target: `vd${letter}`, readOnly: false });
+  const desired = { ...host.instance(network, imageId), volumes: [target('c', first)] };
+  assert.equal((await agent.applyInstance(desired)).state, 'running');
+  await eventually(
+    'it has booted',
+    async () =>
+      (await agent.consoleLog(desired.id, 1024)).bytes.toString().includes(greeting.trim()) ? true : undefined,
+    60_000,
+  );
+  await agent.applyInstance({ ...desired, generation: 2, volumes: [target('c', first), target('d', second)] });
+  const ref = await outside.domains.lookupByName(desired.domainName);
+  assert.match(await outside.domains.xml(ref), new RegExp(`protocol='rbd' name='${ceph.pool}/${second.id}'`));
+  await agent.applyVolume({ ...second, generation: 2, mustExist: true, sizeBytes: 96 * mebibyte });
+  assert.equal(Number((await outside.domains.blockInfo(ref, 'vdd')).capacityBytes), 96 * mebibyte);
+  await assert.rejects(agent.deleteVolume(second), { code: 'InUse' });
+  await agent.deleteInstance(desired);
+  for (const one of [first, second]) await agent.deleteVolume(one);
+  await agent.deletePool(pool);
+  assert.deepEqual(await agent.listPools(cloudId), []);
+  assert.deepEqual(await outside.secrets.list(), [], 'the key goes with the pool');
+});
