@@ -35,6 +35,7 @@ import {
   exampleNowMs,
 } from '@virga/testing/contract-examples';
 import { type ContractServer, type Handlers, serveContract } from '@virga/testing/contract-server';
+import { buildAnswers, buildCommands } from '@virga/testing/image-build-examples';
 import { importAnswers, importCommands } from '@virga/testing/import-examples';
 import { aVolume, poolAnswers, poolCommands } from '@virga/testing/pool-examples';
 import { snapshotAnswers, snapshotCommands } from '@virga/testing/snapshot-examples';
@@ -104,6 +105,14 @@ const cases: Record<string, Case> = {
     argv: ['volumes', 'create', 'data', '--size', '10GiB', '--instance', 'web'],
     json: { volume: aVolume(), operationId },
   },
+  'volumes move': {
+    argv: ['volumes', 'move', 'data', '--pool', 'local', '--format', 'raw', '--max-rate', '10M', '--wipe'],
+    json: changed(aVolume()),
+  },
+  'volumes cancel-move': {
+    argv: ['volumes', 'cancel-move', 'data'],
+    json: changed(aVolume()),
+  },
   'volumes resize': {
     argv: ['volumes', 'resize', 'data', '--size', '20'],
     json: { volume: aVolume(), operationId },
@@ -120,6 +129,7 @@ const cases: Record<string, Case> = {
   ...poolCommands,
   ...backupCommands,
   ...importCommands,
+  ...buildCommands,
   ...snapshotCommands,
   ssh: { argv: ['ssh', 'web', '--print'], json: undefined },
   exec: { argv: ['exec', 'web', '--', 'uname', '-a'], json: undefined },
@@ -343,7 +353,10 @@ const handlers: Required<
   ...backupAnswers,
   ...snapshotAnswers,
   ...importAnswers,
+  ...buildAnswers,
   resizeVolume: () => ({ volume: aVolume(), operationId }),
+  moveVolume: () => ({ volume: aVolume(), operationId }),
+  cancelVolumeMove: () => ({ volume: aVolume(), operationId }),
   deleteVolume: () => ({ volume: aVolume(), operationId }),
   attachVolume: () => change,
   detachVolume: () => change,

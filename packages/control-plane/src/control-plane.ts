@@ -1,5 +1,7 @@
 // The control plane as one thing to start and to close: store, hosts, reconcilers and the REST front, in this order, and
 // back in the reverse order. What fails while it starts is undone before the error goes on.
+import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import type { HostAgent } from '@virga/contract/agent/agent';
 import type pg from 'pg';
 import type { Logger } from 'pino';
@@ -53,16 +55,24 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   for (const { name, driver, agent } of options.hosts) {
     hosts.push({ id: await registerHost(store.db, systemAccess('hosts'), { name, driver }), name, agent });
   }
-  const settings = { ...defaultSettings, ...options.settings };
+  const ownAddresses = addressesOf(options);
+  const settings = { ...defaultSettings, ownAddresses, ...options.settings };
   const agents = new AgentRegistry(hosts);
   const seal = createSeal(options.sealKey);
   const deps: Deps = { db: store.db, notifications, clock, log, settings, cloudId, agents, seal };
   started.adopt(startReconcilers(deps), (reconcilers) => reconcilers.close());
-  const front = started.adopt(await createFront({ ...deps, version: options.version }, options), (app) =>
-    app.close(),
-  );
+  const front = started.adopt(await createFront({ ...deps, version: options.version }, options), (app) => app.close());
   const url = await listen(front, options.listen);
   log.info({ url, cloudId }, 'the control plane listens');
   const running = started.move();
   return { url, cloudId, close: () => running.disposeAsync() };
+}
+
+/** Where this server and its database listen, as far as that is on an address. */
+function addressesOf({ listen: { host }, database }: ControlPlaneOptions): string[] {
+  const isEverywhere = host === '0.0.0.0' || host === '::';
+  const own = isEverywhere
+    ? Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address))
+    : [];
+  return [...own, host, database.host ?? ''].filter((address) => isIP(address) !== 0);
 }

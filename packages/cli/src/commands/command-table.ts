@@ -152,6 +152,7 @@ import { listVolumeTypes } from './volume-types/list-volume-types.ts';
 import { createVolume } from './volumes/create-volume.ts';
 import { deleteVolume } from './volumes/delete-volume.ts';
 import { listVolumes } from './volumes/list-volumes.ts';
+import { cancelVolumeMove, moveVolume } from './volumes/move-volume.ts';
 import { resizeVolume } from './volumes/resize-volume.ts';
 import { renameVolume, setVolume } from './volumes/set-volume.ts';
 import { showVolume } from './volumes/show-volume.ts';
@@ -233,6 +234,8 @@ export const commandTable: readonly CommandDefinition[] = [
   showVolume,
   createVolume,
   resizeVolume,
+  moveVolume,
+  cancelVolumeMove,
   renameVolume,
   setVolume,
   deleteVolume,

@@ -70,7 +70,13 @@ export async function runServer({ folders, settings, stream, onReady, signal }: 
       listen,
       log: log.child({ part: 'control-plane' }),
       version,
-      settings: { usagePeriodMs: settings.usagePeriodSeconds * 1000 },
+      settings: {
+        usagePeriodMs: settings.usagePeriodSeconds * 1000,
+        imageNetworks: settings.imageNetworks,
+        imageMaximumFileBytes: settings.imageMaximumGib * 1024 ** 3,
+        imageCatalogPath: join(folders.state, 'image-catalog.yaml'),
+        imageKeysPath: join(folders.state, 'image-keys'),
+      },
     });
     undo.defer(() => controlPlane.close());
 

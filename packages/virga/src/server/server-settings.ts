@@ -1,6 +1,7 @@
 // What a server was told when it was set up, kept in its state folder, so that the next start needs to be told nothing.
 // An option of the command line goes before the file.
 import { existsSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { VirgaError } from '@virga/contract/errors';
@@ -22,12 +23,23 @@ export type ServerSettings = {
   hostName: string;
   /** How often it is written down what hosts and instances use; 0: never. */
   usagePeriodSeconds: number;
+  /** Private networks that images may be downloaded from, such as of a mirror inside a company. */
+  imageNetworks: string[];
+  /** Largest file that is imported as an image, and that is made of it. */
+  imageMaximumGib: number;
 };
 
 const isPath = (value: unknown) => typeof value === 'string' && value.startsWith('/');
 const isOneOf = (choices: readonly string[]) => (value: unknown) => choices.includes(value as string);
 const isPeriod = (value: unknown) =>
   Number.isInteger(value) && (value === 0 || ((value as number) >= 10 && (value as number) <= 3600));
+const isNetworks = (value: unknown) => Array.isArray(value) && value.every(isNetwork);
+const isNetwork = (value: unknown): boolean => {
+  const [, address = '', length] = /^([0-9a-fA-F.:]+)\/(\d{1,3})$/.exec(String(value)) ?? [];
+  const family = isIP(address);
+  return family !== 0 && Number(length) <= (family === 4 ? 32 : 128);
+};
+const isGib = (value: unknown) => Number.isInteger(value) && (value as number) >= 1 && (value as number) <= 16_384;
 const checks: { [K in keyof ServerSettings]: [check: (value: unknown) => boolean, shape: string] } = {
   listen: [(value) => typeof value === 'string' && listenOf(value) !== undefined, 'an address like 127.0.0.1:8470'],
   libvirtSocket: [isPath, 'an absolute path'],
@@ -36,6 +48,8 @@ const checks: { [K in keyof ServerSettings]: [check: (value: unknown) => boolean
   logLevel: [isOneOf(logLevels), `one of ${logLevels.join(', ')}`],
   hostName: [(value) => typeof value === 'string' && value !== '', 'a name'],
   usagePeriodSeconds: [isPeriod, 'a number of seconds from 10 to 3600, or 0 for never'],
+  imageNetworks: [isNetworks, 'a list of networks like ["10.20.0.0/16"]'],
+  imageMaximumGib: [isGib, 'a number from 1 to 16384'],
 };
 
 export const settingsPath = (folders: Folders) => join(folders.state, 'settings.json');
@@ -48,6 +62,8 @@ const defaults = (folders: Folders): ServerSettings => ({
   logLevel: 'info',
   hostName: hostname(),
   usagePeriodSeconds: 60,
+  imageNetworks: [],
+  imageMaximumGib: 128,
 });
 
 /**

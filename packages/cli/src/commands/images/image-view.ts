@@ -32,11 +32,29 @@ export function imageRows(image: Image, nowMs: number): [string, string | null][
     ['Disk', formatBytes(image.virtualSizeBytes)],
     ['File', formatBytes(image.fileSizeBytes)],
     ['SHA-256', image.sha256],
+    ...originRows(image),
     ['Login user', image.defaultUser],
     ['Memory', `at least ${image.minimumMemoryMib} MiB`],
     ['Guests', image.warmable ? 'can be copied while they run' : null],
     ['Visibility', image.visibility],
     ['Project', image.projectId],
     ['Created', `${image.createdAt} (${formatAge(image.createdAt, nowMs)} ago)`],
+  ];
+}
+
+function originRows({ origin }: Image): [string, string | null][] {
+  if (origin === null) return [];
+  const { url, verification } = origin;
+  const signed = {
+    good: `signed by ${verification?.signedBy}`,
+    'no-key': 'signed, but the key is not here',
+    none: 'not signed',
+  };
+  return [
+    ['From', url ?? 'sent by a user'],
+    ['Came as', verification && `${verification.format}, ${formatBytes(verification.sizeBytes)}`],
+    ['Its SHA-256', verification?.sha256 ?? null],
+    ['Checksum', verification && (verification.checksum === 'matched' ? 'matched' : 'there was none to compare with')],
+    ['Signature', verification && signed[verification.signature]],
   ];
 }

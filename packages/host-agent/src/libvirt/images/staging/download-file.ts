@@ -21,7 +21,7 @@ export type Download = {
 
 const mostFailures = 8;
 const longestPauseMs = 30_000;
-const reserveBytes = 256 * 1024 * 1024;
+const reserveBytes = 64 * 1024 * 1024;
 
 /** @throws ImageSourceUnavailable | ImageUnusable it is too large | StorageFull */
 export async function downloadFile(download: Download): Promise<void> {

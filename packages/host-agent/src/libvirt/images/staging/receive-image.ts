@@ -8,7 +8,7 @@ import type { AgentContext } from '../../agent-context.ts';
 import { requireSpace, storageError } from '../../storage.ts';
 import { type Owner, StagedFile } from './staged-file.ts';
 
-const reserveBytes = 256 * 1024 * 1024;
+const reserveBytes = 64 * 1024 * 1024;
 
 export function receiveImage(
   { storage, locks }: AgentContext,

@@ -23,7 +23,7 @@ export type Unpacking = {
 export type Unpacked = Extract<Inspected, { kind: 'disk' }> & { path: string; cameAs: ImageFormat };
 
 const mebibyte = 1024 ** 2;
-export const reserveBytes = 256 * mebibyte;
+export const reserveBytes = 64 * mebibyte;
 const memoryBytes = 512 * mebibyte;
 const copyBytes = 4 * mebibyte;
 const programs: Record<Compression, { program: string; args: string[]; package: string }> = {

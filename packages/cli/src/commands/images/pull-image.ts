@@ -1,0 +1,56 @@
+import { defineCommand } from '../../command.ts';
+import { idempotent } from '../../idempotent.ts';
+import { makeChanges } from '../../operations/make-changes.ts';
+import { reportChanges } from '../../operations/report-changes.ts';
+import { waitOption } from '../shared-options.ts';
+
+export const pullImage = defineCommand({
+  meta: {
+    path: 'images pull',
+    summary: 'Import an official image by its name in the catalog',
+    details:
+      'A host downloads it, goes on where it was when the connection breaks, and compares its checksum with the list of its ' +
+      'maker, and who has signed that, where there is a signature and the key is here. See virga images catalog.',
+    section: 'Resources',
+  },
+  args: { image: { summary: 'name in the catalog, such as debian-12' } },
+  options: {
+    name: { type: 'text', value: 'NAME', summary: 'what to call it; default its name in the catalog' },
+    arch: {
+      type: 'text',
+      value: 'ARCH',
+      choices: ['amd64', 'arm64'],
+      summary: 'for these machines; default those of the hosts',
+    },
+    visibility: {
+      type: 'text',
+      value: 'WHO',
+      choices: ['private', 'public'],
+      summary: 'the project only, or every project, which needs the cloud role admin',
+    },
+    wait: waitOption,
+  },
+  examples: [{ command: 'virga images pull debian-12 --wait', explains: 'then: virga launch web --image debian-12' }],
+  async run(context, { args, options }) {
+    const client = await context.client();
+    const { name, arch, visibility } = options;
+    const body = {
+      source: { catalog: args.image, ...(arch && { architecture: arch }) },
+      ...(name !== undefined && { name }),
+      ...(visibility && { visibility }),
+    };
+    const request = async () => {
+      const answer = await idempotent((sent) => client.importImage({ body }, sent));
+      return { operationId: answer.operationId, resource: answer.image };
+    };
+    const done = ({ state }: { state: string }) => state;
+    const afterwards = ({ id }: { id: `ami-${string}` }) => client.getImage({ params: { id } });
+    const outcomes = await makeChanges(
+      context,
+      [{ name: name ?? args.image, request, afterwards, done }],
+      options.wait,
+    );
+    const words = { noun: 'image', requested: 'import requested', done };
+    return reportChanges(context, outcomes, words, { waited: options.wait, many: false });
+  },
+});
