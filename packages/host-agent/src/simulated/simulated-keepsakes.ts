@@ -7,11 +7,9 @@ import type { SimulatedHost } from './simulated-host.ts';
 export function simulatedKeepsakes({ store }: SimulatedHost, calls: Calls): HostKeeping {
   return {
     keepHost: (cloudId, keepsake, context) =>
-      calls.run('keepHost', cloudId, context, async (steps) => {
+      calls.run('keepHost', cloudId, context, () => {
         if (isDeepStrictEqual(store.keepsakes.get(cloudId)?.keepsake, keepsake)) return;
-        await steps.take('keep-host', 50, 0, () =>
-          store.keepsakes.set(cloudId, { cloudId, keptAt: new Date(calls.now()).toISOString(), keepsake }),
-        );
+        store.keepsakes.set(cloudId, { cloudId, keptAt: new Date(calls.now()).toISOString(), keepsake });
       }),
   };
 }

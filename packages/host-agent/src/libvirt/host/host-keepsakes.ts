@@ -14,7 +14,7 @@ const mode = 0o600;
 const cloudIds = /^[\w-]{1,64}$/;
 const fileNames = /^host-keepsake\.([\w-]{1,64})\.json$/;
 
-export function hostKeepsakes({ storage, clock, hook }: AgentContext): HostKeeping {
+export function hostKeepsakes({ storage, clock }: Pick<AgentContext, 'storage' | 'clock'>): HostKeeping {
   return {
     async keepHost(cloudId, keepsake) {
       if (!cloudIds.test(cloudId)) {
@@ -22,7 +22,6 @@ export function hostKeepsakes({ storage, clock, hook }: AgentContext): HostKeepi
       }
       const path = join(storage.path, `host-keepsake.${cloudId}.json`);
       if (isDeepStrictEqual((await readKeepsake(path, cloudId))?.keepsake, keepsake)) return;
-      await hook('keep-host', cloudId);
       const keptAt = new Date(clock.now()).toISOString();
       await writeFileDurably(path, `${JSON.stringify({ keptAt, keepsake })}\n`, mode);
       await flushName(path);
