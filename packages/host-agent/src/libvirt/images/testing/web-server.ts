@@ -1,6 +1,6 @@
 // A web server for tests of downloads, run as a program of its own in another network namespace: it is another machine.
 // Serves the files of a folder, with ranges; the query of an address asks it to misbehave. Prints a line for each request.
-import { createReadStream, statSync } from 'node:fs';
+import { createReadStream, type ReadStream, statSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 
@@ -23,6 +23,7 @@ createServer((request, response) => {
     range,
     ifRange,
     // The first time only; afterwards the file may be another one.
+    isSlow: wish('slow') !== null && times === 1,
     cutAt: wish('cut') !== null && times === 1 ? Number(wish('cut')) : undefined,
     etag: wish('changes') !== null ? `"${times}"` : wish('unnamed') !== null ? undefined : '"one"',
     encoding: wish('encoding') ?? undefined,
@@ -34,6 +35,7 @@ type Serving = {
   path: string;
   range: string | null;
   ifRange: string | string[] | null;
+  isSlow: boolean;
   cutAt: number | undefined;
   etag: string | undefined;
   encoding: string | undefined;
@@ -41,7 +43,7 @@ type Serving = {
 };
 
 function serve(response: ServerResponse, serving: Serving): void {
-  const { path, range, ifRange, cutAt, etag, encoding, lengthSaid } = serving;
+  const { path, range, ifRange, isSlow, cutAt, etag, encoding, lengthSaid } = serving;
   const size = statSync(path, { throwIfNoEntry: false })?.size;
   if (size === undefined) return void response.writeHead(404).end();
   const [, from] = (ifRange === null || ifRange === etag ? /^bytes=(\d+)-$/.exec(range ?? '') : null) ?? [];
@@ -53,9 +55,20 @@ function serve(response: ServerResponse, serving: Serving): void {
     ...(from !== undefined && { 'content-range': `bytes ${start}-${size - 1}/${size}` }),
   });
   const stream = createReadStream(path, { start, ...(cutAt !== undefined && { end: cutAt - 1 }) });
+  if (isSlow) return void dribble(stream, response);
   if (cutAt === undefined) return void stream.pipe(response);
   stream.on('data', (chunk) => response.write(chunk));
   stream.on('end', () => setTimeout(() => response.socket?.destroy(), 50));
+}
+
+/** So slowly that there is time to do something meanwhile. */
+function dribble(stream: ReadStream, response: ServerResponse): void {
+  stream.on('data', (chunk) => {
+    stream.pause();
+    response.write(chunk);
+    setTimeout(() => stream.resume(), 100);
+  });
+  stream.on('end', () => response.end());
 }
 
 function endless(response: ServerResponse): void {
