@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { access, chmod, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { VirgaError } from '@virga/contract/errors';
 import { CommandFailed, runCommand } from '../run-command.ts';
 import { runAsNobody, type SandboxOptions } from './sandbox.ts';
 
@@ -45,7 +46,19 @@ export async function openRawDisk(file: DiskFile, options: Options): Promise<Raw
   const path = join(scratch, 'disk');
   const hasFuse = options.fuse ?? (await exists('/dev/fuse'));
   const open = file.format === 'raw' && writable ? asItIs : hasFuse ? showByFuse : convert;
-  return open(file, { ...options, scratch, path, signal });
+  const disk = await open(file, { ...options, scratch, path, signal });
+  try {
+    await disk.run('test', ['-r', disk.path]);
+    return disk;
+  } catch (error) {
+    await disk.close();
+    if (!(error instanceof CommandFailed)) throw error;
+    throw new VirgaError('HostUnavailable', {
+      detail: `Programs that are nobody cannot reach ${folder}, where disks are looked into.`,
+      action: 'Let everybody cross the folders above it: chmod o+x.',
+      cause: error,
+    });
+  }
 }
 
 type Opening = Options & { scratch: string; path: string };
