@@ -107,12 +107,9 @@ const cases: Record<string, Case> = {
   },
   'volumes move': {
     argv: ['volumes', 'move', 'data', '--pool', 'local', '--format', 'raw', '--max-rate', '10M', '--wipe'],
-    json: changed(aVolume()),
+    json: { volume: aVolume(), operationId },
   },
-  'volumes cancel-move': {
-    argv: ['volumes', 'cancel-move', 'data'],
-    json: changed(aVolume()),
-  },
+  'volumes cancel-move': { argv: ['volumes', 'cancel-move', 'data'], json: { volume: aVolume(), operationId } },
   'volumes resize': {
     argv: ['volumes', 'resize', 'data', '--size', '20'],
     json: { volume: aVolume(), operationId },

@@ -27,6 +27,7 @@ export const aVolume = (fields: Partial<Volume> = {}): Volume => ({
   hostId: 'host-00000000000000001',
   hostName: 'alpha',
   attachment: null,
+  move: null,
   generation: 1,
   createdAt,
   ...fields,

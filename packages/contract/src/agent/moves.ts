@@ -3,7 +3,7 @@
 import { type Static, Type } from 'typebox';
 import { IdSchema, type VolumeId } from '../ids.ts';
 import type { CallContext } from './call-context.ts';
-import { DesiredVolume, VolumeWipe } from './volumes.ts';
+import { DesiredVolume, type VolumeToDelete } from './volumes.ts';
 
 export const DesiredMove = Type.Object({
   /** Of this move. */
@@ -14,8 +14,6 @@ export const DesiredMove = Type.Object({
   holder: Type.Union([Type.Object({ id: IdSchema('instance'), uuid: Type.String() }), Type.Null()]),
   /** No faster than that; absent: as fast as it goes. */
   bandwidthBytesPerSecond: Type.Optional(Type.Integer({ minimum: 1 })),
-  /** What becomes of what is left in the old place. */
-  wipe: Type.Optional(VolumeWipe),
 });
 export type DesiredMove = Static<typeof DesiredMove>;
 
@@ -42,8 +40,11 @@ export interface VolumeMoving {
    * @throws NotFound there is no such move | HostUnavailable retry later
    */
   switchVolume(move: DesiredMove, context?: CallContext): Promise<boolean>;
-  /** Removes what is left in the old place, and ends the move. One that has ended is success. @throws HostUnavailable */
-  finishMove(move: DesiredMove, context?: CallContext): Promise<void>;
+  /**
+   * Removes what is left in the old place, overwritten before when `wipe` says so, and ends the move. One that has ended is
+   * success. @throws NotFound the new place does not count | HostUnavailable
+   */
+  finishMove(move: MoveIdentity & Pick<VolumeToDelete, 'wipe'>, context?: CallContext): Promise<void>;
   /** Takes back all that a move has done. One that never began is success. @throws Conflict the new place counts already */
   cancelMove(move: MoveIdentity, context?: CallContext): Promise<void>;
   /** Moves of this cloud that have not ended. */

@@ -33,8 +33,9 @@ import { keyPairRoutes } from './key-pairs.ts';
 import { networkRoutes } from './networks.ts';
 import { operationRoutes } from './operations.ts';
 import { poolRoutes } from './pools.ts';
-import { volumeTypeRoutes } from './volume-types.ts';
 import { snapshotRoutes } from './snapshots.ts';
+import { volumeMoveRoutes } from './volume-moves.ts';
+import { volumeTypeRoutes } from './volume-types.ts';
 import { volumeRoutes } from './volumes.ts';
 import { warmRoutes } from './warm-images.ts';
 
@@ -68,6 +69,7 @@ export const api = {
   ...poolRoutes,
   ...volumeTypeRoutes,
   ...volumeRoutes,
+  ...volumeMoveRoutes,
   ...snapshotRoutes,
   ...instanceRoutes,
   ...instancePowerRoutes,

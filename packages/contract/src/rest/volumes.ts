@@ -52,6 +52,12 @@ export const Volume = Type.Object(
         driver: Nullable(DiskDriver),
       }),
     ),
+    move: Nullable(
+      Type.Object(
+        { poolId: IdSchema('pool'), poolName: Type.String(), operationId: IdSchema('operation') },
+        { description: 'the pool that it is on its way to' },
+      ),
+    ),
     generation: Type.Integer({ description: 'grows with every change that was asked for' }),
     createdAt: Time,
   },

@@ -31,6 +31,7 @@ import { PoolReconciler } from '../modules/pools/pool-reconciler.ts';
 import { snapshotWorkflows } from '../modules/snapshots/snapshot-workflows.ts';
 import { reapSpentSnapshots } from '../modules/snapshots/spent-snapshot-reaper.ts';
 import { TemplateReconciler } from '../modules/templates/template-reconciler.ts';
+import { moveVolumeWorkflow } from '../modules/volumes/move-volume.workflow.ts';
 import { VolumeReconciler } from '../modules/volumes/volume-reconciler.ts';
 import { expireIdempotencyKeys } from '../store/once-only.ts';
 import { WorkflowEngine } from '../workflows/workflow-engine.ts';
@@ -82,6 +83,7 @@ async function act(deps: Deps): Promise<Acting> {
       benchHost,
       ...snapshotWorkflows,
       ...backupWorkflows,
+      moveVolumeWorkflow,
     ],
     isAlone: true,
   });

@@ -26,6 +26,7 @@ import * as imageBuilds from './migrations/0022-image-builds.ts';
 import * as pools from './migrations/0023-pools.ts';
 import * as snapshots from './migrations/0024-snapshots.ts';
 import * as backups from './migrations/0025-backups.ts';
+import * as volumeMoves from './migrations/0026-volume-moves.ts';
 
 const migrations: Record<string, Migration> = {
   '0001-foundation': foundation,
@@ -52,6 +53,7 @@ const migrations: Record<string, Migration> = {
   '0023-pools': pools,
   '0024-snapshots': snapshots,
   '0025-backups': backups,
+  '0026-volume-moves': volumeMoves,
 };
 
 /** Brings the schema to this version. @throws StoreUnavailable a migration failed; nothing of it remains */

@@ -1,7 +1,7 @@
 // Tables of volumes and of what instances have of them.
 import type { DiskDriver, DiskLimits, RestoredDisk } from '@virga/contract/agent/desired';
 import type { Preallocation, VolumeFormat } from '@virga/contract/agent/volumes';
-import type { HostId, ImageId, InstanceId, PoolId, ProjectId, VolumeId } from '@virga/contract/ids';
+import type { HostId, ImageId, InstanceId, OperationId, PoolId, ProjectId, VolumeId } from '@virga/contract/ids';
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
 import type { Failure } from './compute-tables.ts';
 import type { CreatedAt } from './foundation-tables.ts';
@@ -35,6 +35,18 @@ export type VolumeTables = {
     /** Why it cannot be used; a volume that never came to be is being removed again. */
     failure: JSONColumnType<Failure> | null;
     created_at: CreatedAt;
+  };
+  volume_moves: {
+    volume_id: VolumeId;
+    token: string;
+    operation_id: OperationId;
+    /** Where it is to lie. */
+    pool_id: PoolId;
+    format: VolumeFormat;
+    bandwidth_bytes_per_second: number | null;
+    wipe: boolean;
+    is_cancelled: Generated<boolean>;
+    is_switching: Generated<boolean>;
   };
   volume_attachments: {
     volume_id: VolumeId;

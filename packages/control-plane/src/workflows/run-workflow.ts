@@ -96,6 +96,8 @@ function permanentFault({ signal }: Run, error: unknown): VirgaError {
   throw new TryAgainLater(known.detail, { cause: error });
 }
 
+const weightOf = (steps: Workflow['steps']): number => steps.reduce((sum, { weight = 1 }) => sum + weight, 0);
+
 /** Runs a step, telling its progress and keeping the lease meanwhile. */
 async function act<T>(
   run: Run,
@@ -110,9 +112,10 @@ async function act<T>(
 ): Promise<T | undefined> {
   const { deps, leaseMs } = run;
   const lost = new AbortController();
-  const share = 100 / steps.length;
+  const total = weightOf(steps);
+  const [before, share] = [weightOf(steps.slice(0, index)), weightOf(steps.slice(index, index + 1))];
   const progress = new OperationProgress(async (now) => {
-    const percent = Math.min(99, Math.floor(share * (index + now.percent / 100)));
+    const percent = Math.min(99, Math.floor((100 * before + share * now.percent) / total));
     await updateLeased(
       deps.db,
       operation,

@@ -25,6 +25,8 @@ export type ActContext<Input> = StepContext<Input> & {
 export type Step<Input, Result = unknown> = {
   /** What is being done, for people. */
   message: string;
+  /** Its share of the progress, over those of the others; default 1. */
+  weight?: number;
   act?: (context: ActContext<Input>) => Promise<Result>;
   record?: (tx: Tx, context: StepContext<Input>, result: Result) => Promise<void>;
   undo?: (context: ActContext<Input>) => Promise<void>;

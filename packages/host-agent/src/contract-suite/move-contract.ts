@@ -49,8 +49,8 @@ export function moveContract(test: ContractTest): void {
     // Who has not heard of it yet asks for the volume as it was.
     assert.equal((await world.agent.applyVolume({ ...volume, mustExist: true })).poolId, pool.id);
     await rejectsWith('Conflict', world.agent.cancelMove(identityOf(move)));
-    await world.agent.finishMove(move);
-    await world.agent.finishMove(move);
+    await world.agent.finishMove(identityOf(move));
+    await world.agent.finishMove(identityOf(move));
     assert.deepEqual(await world.agent.listMoves(world.cloudId), []);
     assert.deepEqual(await placeOf(world, volume), [{ poolId: pool.id, intact: true, generation: 2 }]);
     await world.agent.deleteVolume(volume);
@@ -65,7 +65,7 @@ export function moveContract(test: ContractTest): void {
     const move = moveOf(volume, pool, desired);
     await world.agent.copyVolume(move);
     assert.equal(await world.agent.switchVolume(move), true);
-    await world.agent.finishMove(move);
+    await world.agent.finishMove(identityOf(move));
     const observed = await world.agent.applyInstance({ ...desired, generation: 2 });
     assert.deepEqual([observed.state, observed.drift], ['running', undefined]);
     await world.booted(desired, 1);
@@ -85,7 +85,7 @@ export function moveContract(test: ContractTest): void {
     assert.equal(await world.agent.switchVolume(move), false);
     await world.agent.copyVolume(move);
     assert.equal(await world.agent.switchVolume(move), true);
-    await world.agent.finishMove(move);
+    await world.agent.finishMove(identityOf(move));
     await world.agent.deleteInstance(desired);
     await world.agent.deleteVolume(volume);
   });

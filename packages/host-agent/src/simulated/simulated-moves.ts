@@ -45,12 +45,12 @@ export function simulatedMoving(host: SimulatedHost, calls: Calls, locks: KeyedL
         });
         return true;
       }),
-    finishMove: (move, context) =>
-      act('finishMove', { id: move.volume.id, context }, async (steps) => {
-        const record = moves.get(move.volume.id);
-        if (record === undefined || record.token !== move.token) return;
-        if (!record.isSwitched) throw noSuchMove(move.volume);
-        await steps.take('move-remove', 95, 0, () => moves.delete(move.volume.id));
+    finishMove: ({ token, volumeId, cloudId }, context) =>
+      act('finishMove', { id: volumeId, context }, async (steps) => {
+        const record = moves.get(volumeId);
+        if (record?.token !== token || record.before.cloudId !== cloudId) return;
+        if (!record.isSwitched) throw noSuchMove(record.before);
+        await steps.take('move-remove', 95, 0, () => moves.delete(volumeId));
       }),
     cancelMove: ({ token, volumeId, cloudId }: MoveIdentity, context) =>
       act('cancelMove', { id: volumeId, context }, async (steps) => {

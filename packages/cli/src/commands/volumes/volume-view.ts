@@ -32,6 +32,7 @@ export function volumeRows(volume: Volume, nowMs: number): [string, string | nul
     ['Size', formatBytes(volume.sizeBytes)],
     ['Used', volume.usedBytes === null ? null : `${formatBytes(volume.usedBytes)} of its pool`],
     ['Pool', `${volume.poolName} (${volume.poolId})`],
+    ['Moving', volume.move && `to ${volume.move.poolName} (${volume.move.operationId})`],
     ['Type', volume.type],
     [
       'Format',

@@ -30,6 +30,7 @@ import { eventHandlers, healthHandlers, operationHandlers } from './record-handl
 import { snapshotHandlers } from './snapshot-handlers.ts';
 import { usageHandlers } from './usage-handlers.ts';
 import { instanceDeviceHandlers, volumeHandlers } from './volume-handlers.ts';
+import { volumeMoveHandlers } from './volume-move-handlers.ts';
 import { warmHandlers } from './warm-handlers.ts';
 
 export function createHandlers(deps: FrontDeps): Handlers {
@@ -52,6 +53,7 @@ export function createHandlers(deps: FrontDeps): Handlers {
     ...networkHandlers(deps),
     ...poolHandlers(deps),
     ...volumeHandlers(deps),
+    ...volumeMoveHandlers(deps),
     ...snapshotHandlers(deps),
     ...instanceHandlers(deps),
     ...powerHandlers(deps),

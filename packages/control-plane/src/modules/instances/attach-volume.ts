@@ -7,7 +7,8 @@ import type { InstanceId, VolumeId } from '@virga/contract/ids';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { mergedDriver, requireDriver } from '../hosts/disk-drivers.ts';
-import { holdVolume, moveVolumeToHost, type VolumeView } from '../volumes/volume-store.ts';
+import { refuseMoving } from '../volumes/volume-refusals.ts';
+import { findVolume, holdVolume, moveVolumeToHost, type VolumeView } from '../volumes/volume-store.ts';
 import { type Changed, changeDevices } from './device-change.ts';
 import { readDiskLimits } from './device-limits.ts';
 import { freeTarget, requireChangeable, requireRelease, requireRoom } from './instance-devices.ts';
@@ -91,6 +92,7 @@ export async function detachVolume(
     const kind = 'instance.detach-volume';
     if (present.detaching) return { kind, isNew: false };
     requireRelease(row);
+    refuseMoving((await findVolume(tx, volumeId))!);
     await tx
       .updateTable('volume_attachments')
       .set({ detaching: true, generation })
@@ -110,6 +112,7 @@ function requireUsable(volume: VolumeView): void {
     });
   }
   if (volume.desired === 'deleted') throw unusable(`Volume ${volume.name} is being deleted.`, 'Create another one.');
+  refuseMoving(volume, field);
   if (volume.failure) throw unusable(volume.failure.detail, volume.failure.action);
   if (volume.converged_generation === 0) {
     throw unusable(`Volume ${volume.name} is still being made.`, 'Wait until it is available.');

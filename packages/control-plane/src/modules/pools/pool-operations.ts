@@ -216,11 +216,28 @@ export async function deletePool(
         action: 'Delete what lies in it first: virga volumes list.',
       });
     }
-    const coming = await tx.selectFrom('volume_moves').select('volume_id').where('pool_id', '=', id).limit(1).executeTakeFirst();
+    const coming = await tx
+      .selectFrom('volume_moves')
+      .select('volume_id')
+      .where('pool_id', '=', id)
+      .limit(1)
+      .executeTakeFirst();
     if (coming) {
       throw new VirgaError('InUse', {
         detail: `The volume ${coming.volume_id} is being moved to the pool ${row.name}.`,
         action: 'Wait until that has ended, or cancel it: virga volumes cancel-move.',
+      });
+    }
+    const disk = await tx
+      .selectFrom('instances')
+      .select('name')
+      .where('root_pool_id', '=', id)
+      .limit(1)
+      .executeTakeFirst();
+    if (disk) {
+      throw new VirgaError('InUse', {
+        detail: `The disk of instance ${disk.name} lies in the pool ${row.name}.`,
+        action: `Delete what lies in it first: virga delete ${disk.name}.`,
       });
     }
     if (row.desired === 'deleted') return {};

@@ -55,7 +55,7 @@ export const poolNotFound = (idOrName: string, field?: string, onHost = false): 
     field,
   });
 
-/** Sizes of all that lies in a pool, as guests see them: volumes, and in the storage of a host the disks of instances. */
+/** Sizes of all that lies in a pool, as guests see them: volumes, and disks of instances. */
 export async function allocatedBytes(db: Db | Tx, ids: readonly PoolId[]): Promise<Map<PoolId, number>> {
   if (ids.length === 0) return new Map();
   const volumes = await db
@@ -75,10 +75,20 @@ export async function allocatedBytes(db: Db | Tx, ids: readonly PoolId[]): Promi
     .execute();
   const disks = await db
     .selectFrom('pools')
-    .innerJoin('instances', 'instances.host_id', 'pools.host_id')
+    .innerJoin('instances', (join) =>
+      join.on((on) =>
+        on.or([
+          on('instances.root_pool_id', '=', on.ref('pools.id')),
+          on.and([
+            on('instances.root_pool_id', 'is', null),
+            on('pools.driver', '=', 'local'),
+            on('instances.host_id', '=', on.ref('pools.host_id')),
+          ]),
+        ]),
+      ),
+    )
     .select((select) => ['pools.id as pool_id', select.fn.sum<number>('instances.disk_bytes').as('bytes')])
     .where('pools.id', 'in', ids)
-    .where('pools.driver', '=', 'local')
     .groupBy('pools.id')
     .execute();
   const sums = new Map<PoolId, number>();

@@ -8,7 +8,7 @@ import { appendEvent } from '../../events/event-log.ts';
 import { brokenConstraint, inTransaction } from '../../store/database.ts';
 import { createOperation, endOperation } from '../operations/operation-store.ts';
 import { volumeNameTaken } from './create-volume.ts';
-import { beingDeleted, refuseChanged } from './volume-refusals.ts';
+import { beingDeleted, refuseChanged, refuseMoving } from './volume-refusals.ts';
 import { findVolume, holdVolume, resourceOf, toVolume, wakeVolume } from './volume-store.ts';
 
 /** @throws NotFound | NameTaken | Conflict it is being deleted | InvalidArgument nothing was given | PreconditionFailed */
@@ -30,6 +30,7 @@ export async function updateVolume(
       const row = await holdVolume(tx, access, id);
       refuseChanged(row, ifMatch);
       if (row.desired === 'deleted') throw beingDeleted(row);
+      refuseMoving(row);
       const wanted = { name: name ?? row.name, delete_protection: deletionProtection ?? row.delete_protection };
       const isThere = wanted.name === row.name && wanted.delete_protection === row.delete_protection;
       const generation = isThere ? row.generation : row.generation + 1;

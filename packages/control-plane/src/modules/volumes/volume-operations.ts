@@ -8,9 +8,9 @@ import { appendEvent } from '../../events/event-log.ts';
 import { type Db, inTransaction, type Tx } from '../../store/database.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { createOperation, endOperation, openOperationsOf, overtakeOperations } from '../operations/operation-store.ts';
-import { beingDeleted, isProtected, refuseChanged } from './volume-refusals.ts';
-import { requirePoolRoom } from './volume-room.ts';
 import { refuseInSnapshots } from './kept-in-snapshots.ts';
+import { beingDeleted, isProtected, refuseChanged, refuseMoving } from './volume-refusals.ts';
+import { requirePoolRoom } from './volume-room.ts';
 import {
   deleteVolumeRow,
   findVolume,
@@ -61,6 +61,7 @@ export async function resizeVolume(
     const row = await holdVolume(tx, access, id);
     refuseChanged(row, ifMatch);
     if (row.desired === 'deleted') throw beingDeleted(row);
+    refuseMoving(row);
     if (sizeBytes < row.size_bytes) throw wouldShrink(row);
     await refuseHibernated(tx, row);
     const addBytes = sizeBytes - row.size_bytes;
@@ -111,6 +112,7 @@ export async function deleteVolume(
         action: `Detach it first: virga detach ${row.attachment.instanceName} ${row.name}`,
       });
     }
+    if (row.desired !== 'deleted') refuseMoving(row);
     if (row.delete_protection && row.desired !== 'deleted') throw isProtected(row);
     await refuseInSnapshots(tx, row);
     if (wipe && row.pool_driver === 'rbd') throw cannotBeWiped(row);

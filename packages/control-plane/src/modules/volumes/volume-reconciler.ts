@@ -10,6 +10,7 @@ import type { Deps } from '../../deps.ts';
 import { KeyedQueue } from '../../reconcile/keyed-queue.ts';
 import { provideImage } from '../images/image-hosts.ts';
 import { desiredPoolOf } from '../pools/pool.ts';
+import { reapMoves } from './orphaned-move-reaper.ts';
 import { reapVolumes } from './orphaned-volume-reaper.ts';
 import { desiredVolumeOf } from './volume.ts';
 import {
@@ -68,6 +69,7 @@ export class VolumeReconciler {
     for (const row of rows) await recordVolumeSeen(this.#context, row, intact.has(row.id));
     await recordVolumeUsage(this.#context, seen);
     await reapVolumes(this.#context, host, seen, signal);
+    await reapMoves(deps, host, signal);
   }
 
   async close(): Promise<void> {

@@ -10,6 +10,16 @@ export function refuseChanged(row: VolumeView, ifMatch: number | undefined): voi
   });
 }
 
+/** What is being copied stays as it is until then. */
+export function refuseMoving({ name, move }: Pick<VolumeView, 'name' | 'move'>, field?: string): void {
+  if (move === null) return;
+  throw new VirgaError('Conflict', {
+    detail: `Volume ${name} is being moved to the pool ${move.poolName}.`,
+    action: `Wait until that has ended, or cancel it: virga volumes cancel-move ${name}`,
+    field,
+  });
+}
+
 export const beingDeleted = ({ name }: VolumeView) =>
   new VirgaError('Conflict', { detail: `Volume ${name} is being deleted.`, action: 'Create another one.' });
 

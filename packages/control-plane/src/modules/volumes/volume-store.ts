@@ -25,6 +25,7 @@ export type VolumeView = VolumeRow & {
     limits: DiskLimits | null;
     driver: DiskDriver | null;
   } | null;
+  move: Volume['move'];
 };
 
 export const selectVolumes = (db: Db | Tx) =>
@@ -43,6 +44,9 @@ export const selectVolumes = (db: Db | Tx) =>
         from volume_attachments a join instances i on i.id = a.instance_id where a.volume_id = volumes.id)`.as(
         'attachment',
       ),
+      sql<VolumeView['move']>`(
+        select json_build_object('poolId', m.pool_id, 'poolName', p.name, 'operationId', m.operation_id)
+        from volume_moves m join pools p on p.id = m.pool_id where m.volume_id = volumes.id)`.as('move'),
     ]);
 
 export async function findVolume(db: Db | Tx, id: VolumeId): Promise<VolumeView | undefined> {
@@ -153,6 +157,7 @@ export function toVolume(row: VolumeView): Volume {
     hostId: row.host_id,
     hostName: row.host_name,
     attachment: row.attachment,
+    move: row.move,
     generation: row.generation,
     createdAt: row.created_at.toISOString(),
   };

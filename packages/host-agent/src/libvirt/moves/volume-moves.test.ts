@@ -71,10 +71,12 @@ function moveOf(
   };
 }
 
+const identityOf = ({ token, volume: { id, cloudId } }: DesiredMove) => ({ token, volumeId: id, cloudId });
+
 async function moved(host: TestHost, move: DesiredMove): Promise<DesiredVolume> {
   do await host.agent.copyVolume(move);
   while (!(await host.agent.switchVolume(move)));
-  await host.agent.finishMove(move);
+  await host.agent.finishMove(identityOf(move));
   return move.volume;
 }
 
@@ -154,7 +156,7 @@ test('a guest that runs writes on while its volume is moved, and goes on from th
     assert.equal(await agent.switchVolume(move), true);
     volume = move.volume;
     await writeInGuest(outside, desired.domainName, [byte], { ...device(volume), from: 2 });
-    await agent.finishMove(move);
+    await agent.finishMove(identityOf(move));
     assert.deepEqual(await contentOf(host, volume), [1, byte, byte, 1, 1, 1]);
     const { live, defined } = await sourcesOf(host, desired, volume);
     assert.deepEqual(live, defined);
@@ -250,7 +252,7 @@ test('a guest that starts, or goes off, while its volume is copied has it copied
   assert.equal(await agent.switchVolume(move), false);
   await agent.copyVolume(move);
   assert.equal(await agent.switchVolume(move), true);
-  await agent.finishMove(move);
+  await agent.finishMove(identityOf(move));
   assert.deepEqual((await contentOf(host, move.volume)).slice(0, 3), [4, 3, 0]);
 });
 
@@ -270,7 +272,7 @@ test('a move that is taken back leaves the guest and the volume as they were', a
   const copying = agent.copyVolume(move, { signal: stop.signal, onProgress: () => stop.abort(new Error('enough')) });
   await assert.rejects(copying, /enough/);
   assert.equal(await agent.switchVolume(move), false);
-  const identity = { token: move.token, volumeId: volume.id, cloudId: host.cloudId };
+  const identity = identityOf(move);
   assert.deepEqual(await agent.listMoves(host.cloudId), [{ ...identity, isSwitched: false }]);
   const other = { ...move, token: newId('operation') };
   await assert.rejects(agent.copyVolume(other), (error: VirgaError) => error.code === 'Conflict');

@@ -236,23 +236,24 @@ async function letCount(context: AgentContext, record: MoveRecord): Promise<bool
 
 async function finishMove(
   context: AgentContext,
-  move: DesiredMove,
+  { token, volumeId: id, cloudId, wipe }: Parameters<VolumeMoving['finishMove']>[0],
   { signal, onProgress }: CallContext,
 ): Promise<void> {
   const { storage, hook } = context;
-  const { id } = move.volume;
-  await withLocks(context, move.holder, id, async () => {
+  const known = await readMove(storage, id);
+  if (known === undefined) return;
+  await withLocks(context, known.holder, id, async () => {
     const record = await settleMove(context, id);
-    if (record === undefined || record.token !== move.token) return;
-    if (record.phase !== 'switched') throw noSuchMove(move.volume);
+    if (record?.token !== token || record.before.cloudId !== cloudId) return;
+    if (record.phase !== 'switched') throw noSuchMove(record.before);
     await forGood(async () => {
       await defineAnew(context, record);
       const old = await driverOf(storage, record.before.poolId);
       await old.require();
       const folder = oldFolder(context, record);
       // Never what counts, whatever has been written down.
-      if (folder === record.to || folder === volumeFolder(storage, id)) throw noSuchMove(move.volume);
-      if (move.wipe === 'zero') {
+      if (folder === record.to || folder === volumeFolder(storage, id)) throw noSuchMove(record.before);
+      if (wipe === 'zero') {
         await hook('move-wipe', id);
         const told = (percent: number) => onProgress?.('overwriting the old place', percent);
         await wipeIfThere(old, folder, id, { signal, onProgress: told });

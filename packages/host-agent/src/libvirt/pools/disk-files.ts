@@ -3,7 +3,7 @@
 import { constants } from 'node:fs';
 import { copyFile, rm } from 'node:fs/promises';
 import { finishFile, partialPath } from '../../durable-file.ts';
-import { type CommandOptions, runCommand } from '../../run-command.ts';
+import { CommandFailed, type CommandOptions, runCommand } from '../../run-command.ts';
 import { withSecretFile } from '../../secret-file.ts';
 import type { DiskWork, NewDisk, PresentDisk } from './pool-driver.ts';
 
@@ -11,6 +11,8 @@ const diskMode = 0o600;
 /** To write terabytes takes hours; who waits can give up before. */
 const longestMs = 24 * 3_600_000;
 const keyId = 'key';
+/** It measures how fast it derives keys, and gives up where the machine is too busy for that: then it is asked again. */
+const keyAttempts = 20;
 /** A passphrase of 256 random bits needs no stretching. */
 const luksOptions = `encrypt.format=luks,encrypt.key-secret=${keyId},encrypt.iter-time=50`;
 
@@ -31,19 +33,22 @@ async function createFile(partial: string, disk: NewDisk, work: DiskWork): Promi
     ...(preallocation === 'off' ? [] : [`preallocation=${preallocation}`]),
     ...(passphrase === undefined ? [] : [luksOptions]),
   ];
-  await qemuImg(
-    [
-      'create',
-      '-q',
-      ...['-f', format],
-      // The format of the base is stated, never guessed. -u: it was checked when it came in, so it need not be opened.
-      ...(source ? ['-u', '-F', source.image.format, '-b', source.image.path] : []),
-      ...(options.length > 0 ? ['-o', options.join(',')] : []),
-      ...[partial, String(sizeOf(disk))],
-    ],
-    work,
-    passphrase,
-  );
+  const args = [
+    'create',
+    '-q',
+    ...['-f', format],
+    // The format of the base is stated, never guessed. -u: it was checked when it came in, so it need not be opened.
+    ...(source ? ['-u', '-F', source.image.format, '-b', source.image.path] : []),
+    ...(options.length > 0 ? ['-o', options.join(',')] : []),
+    ...[partial, String(sizeOf(disk))],
+  ];
+  for (let left = passphrase === undefined ? 0 : keyAttempts; ; left--) {
+    try {
+      return await qemuImg(args, work, passphrase);
+    } catch (error) {
+      if (left === 0 || !(error instanceof CommandFailed)) throw error;
+    }
+  }
 }
 
 /** A copy of the image of its own, with blocks that they share where the file system can do that. */
