@@ -84,7 +84,19 @@ export class CloudUnderFault {
 
   /** Starts the server, and answers when it listens. */
   async start(): Promise<void> {
-    const server = fork(this.program, [JSON.stringify(this.plan)], {
+    await this.launch(this.plan);
+  }
+
+  /** The same, with its host agent waiting before the first step of that name. */
+  async startHeldAt(step: string): Promise<{ held: Promise<string> }> {
+    const listening = this.launch({ ...this.plan, holdAt: step });
+    const held = this.answer('held').then((message) => message.step);
+    await listening;
+    return { held };
+  }
+
+  private async launch(plan: ServerPlan): Promise<void> {
+    const server = fork(this.program, [JSON.stringify(plan)], {
       stdio: 'inherit',
       // It starts again and again: what it compiled once it need not compile again.
       env: { ...process.env, NODE_COMPILE_CACHE: this.compileCache },
@@ -121,10 +133,10 @@ export class CloudUnderFault {
   }
 
   /**
-   * Has the host agent wait before its N-th step from now on.
+   * Has the host agent wait before its N-th step from now on, or before the first of a name.
    * @returns the name of the step, once it is there
    */
-  async holdAtStep(step: number): Promise<{ held: Promise<string> }> {
+  async holdAtStep(step: number | string): Promise<{ held: Promise<string> }> {
     const held = this.answer('held').then((message) => message.step);
     const armed = this.answer('armed');
     this.tell({ type: 'hold-at-step', step });
@@ -136,6 +148,13 @@ export class CloudUnderFault {
   goOn(): void {
     this.tell({ type: 'hold-at-step', step: Number.POSITIVE_INFINITY });
     this.tell({ type: 'go-on' });
+  }
+
+  /** Lets a step that is held go on, and holds the first of that name. */
+  async goOnTo(step: string): Promise<{ held: Promise<string> }> {
+    const { held } = await this.holdAtStep(step);
+    this.tell({ type: 'go-on' });
+    return { held };
   }
 
   /** What is on the host, by the host. */

@@ -13,12 +13,14 @@ export type ServerPlan = {
   host: HostPlan;
   settings: ControlPlaneOptions['settings'];
   logPath: string;
+  /** Name of a step that the agent waits at from the beginning. */
+  holdAt?: string | undefined;
 };
 
-/** Steps are counted from the moment when the message arrives. At a held step the agent waits for `go-on`. */
+/** Steps are counted from the moment when the message arrives, or the first of a name is meant. At a held step the agent waits for `go-on`. */
 export type ToServer =
   | { type: 'kill-at-step'; step: number }
-  | { type: 'hold-at-step'; step: number }
+  | { type: 'hold-at-step'; step: number | string }
   | { type: 'go-on' }
   | { type: 'inventory' };
 

@@ -11,7 +11,7 @@ const plan = JSON.parse(process.argv[2] ?? '') as ServerPlan;
 const log = openServerLog({ path: plan.logPath, level: 'debug' });
 const tell = (message: FromServer) => process.send?.(message);
 let stepsToLive = Number.POSITIVE_INFINITY;
-let stepsToHold = Number.POSITIVE_INFINITY;
+let stepToHold: number | string = plan.holdAt ?? Number.POSITIVE_INFINITY;
 let goOn = () => {};
 
 const hook = (step: string): void | Promise<void> => {
@@ -19,7 +19,8 @@ const hook = (step: string): void | Promise<void> => {
     log.info({ step }, 'killed here');
     process.kill(process.pid, 'SIGKILL');
   }
-  if (--stepsToHold !== 0) return;
+  if (typeof stepToHold === 'number' ? --stepToHold !== 0 : stepToHold !== step) return;
+  stepToHold = Number.POSITIVE_INFINITY;
   log.info({ step }, 'held here');
   tell({ type: 'held', step });
   return new Promise((resolve) => {
@@ -46,7 +47,7 @@ process.on('message', async (message: ToServer) => {
     return tell({ type: 'armed' });
   }
   if (message.type === 'hold-at-step') {
-    stepsToHold = message.step;
+    stepToHold = message.step;
     return tell({ type: 'armed' });
   }
   if (message.type === 'go-on') return goOn();

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import type { Instance } from '@virga/contract/rest/instances';
 import { virsh } from '../libvirt-cloud.ts';
 import { type Ask, off, params, type Step, says, start, type VerbUnderFault } from './verb-under-fault.ts';
-import { freeVolume } from './volume-verbs.ts';
+import { findFree, freeVolume } from './volume-verbs.ts';
 
 const attach: Ask = async (client, it) => {
-  const volume = (await client.listVolumes({ query: {} })).items.find(({ attachment }) => attachment === null);
+  const volume = await findFree(client);
   // It came true, though the operation failed: there is none left.
   if (volume === undefined) return start(client, it);
   return client.attachVolume({ ...params(it), body: { volume: volume.id } });
@@ -19,12 +19,12 @@ const withVolume: readonly Step[] = [
   async (client, it) => (it.volumes.length === 0 ? attach(client, it) : undefined),
 ];
 
-const detach: Ask = async (client, it) => {
+export const detach: Ask = async (client, it) => {
   const [volume] = (await client.getInstance(params(it))).volumes;
   if (volume === undefined) return start(client, it); // it came true, though the operation failed
   return client.detachVolume({ params: { id: it.id, volumeId: volume.id } });
 };
-const withoutVolumes: Step = async (client, it) => (it.volumes[0] ? detach(client, it) : undefined);
+export const withoutVolumes: Step = async (client, it) => (it.volumes[0] ? detach(client, it) : undefined);
 
 const addNic: Ask = (client, it) => client.addNetworkInterface({ ...params(it), body: { network: 'default' } });
 /** One that is gone is told as not found. */
@@ -104,6 +104,23 @@ export const deviceVerbs: readonly VerbUnderFault[] = [
     before: [removeThird, addSecond, off],
     ask: (client, it) => removeNic(client, it, it.networkInterfaces[1]!),
     holds: async (it) => it?.networkInterfaces.length === 1 && hasCards(it, '--inactive'),
+  },
+  {
+    name: 'limit of a network card',
+    needs: ({ nicLimits }) => nicLimits,
+    ask: (client, it) => {
+      const [nic] = it.networkInterfaces as [Instance['networkInterfaces'][number]];
+      const mebibytes = nic.limits?.inboundBytesPerSecond === 2 * 1024 ** 2 ? 3 : 2;
+      return client.limitNetworkInterface({
+        params: { id: it.id, nicId: nic.id },
+        body: { inboundBytesPerSecond: mebibytes * 1024 ** 2 },
+      });
+    },
+    holds: async (it) => {
+      const [nic] = it?.networkInterfaces ?? [];
+      const kibibytes = (nic?.limits?.inboundBytesPerSecond ?? 0) / 1024;
+      return nic !== undefined && says(['domiftune', it!.domainName, nic.mac], `inbound.average: ${kibibytes}\n`);
+    },
   },
   {
     name: 'inserting a disc',

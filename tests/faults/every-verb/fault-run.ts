@@ -9,12 +9,12 @@ import type { Operation } from '@virga/contract/rest/operations';
 import { until } from '@virga/testing/until';
 import { type LibvirtCloud, virsh } from '../libvirt-cloud.ts';
 import { nothingFromOutside, nothingLeft } from './nothing-left.ts';
-import type { VerbUnderFault } from './verb-under-fault.ts';
+import type { Changed, VerbUnderFault } from './verb-under-fault.ts';
 
 export type Fault = {
   name: string;
   /** Does the damage while the step is held. Answers false when it has nothing to damage there. */
-  strike(setting: LibvirtCloud, instance: Instance): Promise<boolean>;
+  strike(setting: LibvirtCloud, guest: Pick<Instance, 'domainName'>): Promise<boolean>;
   /** Takes the damage away, after the step went on. */
   heal(setting: LibvirtCloud, ended: Promise<unknown>): Promise<void>;
   /** What the guest had in its memory is gone. */
@@ -46,15 +46,19 @@ export async function everyStepOf(
   let instance = isOfItsOwn ? undefined : last;
   for (let number = 1; ; number++) {
     const { cloud } = setting;
+    const at = verb.steps ? verb.steps[number - 1] : number;
+    if (at === undefined) return { ...tally, instance: isOfItsOwn ? last : instance };
     const before = verb.creates ? undefined : await prepared(setting, verb, instance);
+    await verb.ready?.();
     const ask = () => patiently(() => verb.ask(cloud.client, before as Instance));
-    const { held } = await cloud.holdAtStep(number);
+    const { held } = await cloud.holdAtStep(at);
     const asked = await ask();
     // What is made by a verb that creates is another one each time; a failed one is gone.
     instance = before ?? asked.instance!;
     const step = await Promise.race([held, ended(setting, asked.operationId).then(() => undefined)]);
     if (step === undefined) {
       cloud.goOn();
+      if (verb.steps) throw new Error(`${verb.name} has no step ${at}`);
       await settled(setting, verb, instance.id);
       if (isOfItsOwn) await cleanUp(setting, verb, instance.id);
       await verb.after?.();
@@ -71,11 +75,9 @@ export async function everyStepOf(
       if (operation.state === 'failed') {
         tally.failedThenDone++;
         await agrees(setting, instance.id);
-        const again = await ask().catch((error) => {
-          // It came true all the same, and there is nothing left to ask for.
-          if (error instanceof VirgaError && (error.code === 'NotFound' || error.code === 'Conflict')) return undefined;
-          throw error;
-        });
+        // What was made and stands still for want of room goes on by itself.
+        const isMade = verb.creates && (await find(setting, instance.id)) !== undefined;
+        const again = isMade ? undefined : await askAgain(ask);
         if (again !== undefined) await succeed(setting, again);
         if (verb.creates && again?.instance) instance = again.instance;
       }
@@ -87,6 +89,13 @@ export async function everyStepOf(
     }
   }
 }
+
+/** Nothing when it came true all the same, and there is nothing left to ask for. */
+const askAgain = (ask: () => Promise<Changed>): Promise<Changed | undefined> =>
+  ask().catch((error) => {
+    if (error instanceof VirgaError && (error.code === 'NotFound' || error.code === 'Conflict')) return undefined;
+    throw error;
+  });
 
 /** A running instance that the verb can be asked of, made anew when the last one is gone. */
 async function prepared(setting: LibvirtCloud, verb: VerbUnderFault, last: Instance | undefined): Promise<Instance> {

@@ -5,7 +5,7 @@ import { freshName, off, params, says, start, type VerbUnderFault } from './verb
 
 const bytesPerGib = 1024 ** 3;
 const grownGib = ({ diskBytes }: Instance) => diskBytes / bytesPerGib + 1;
-const otherVcpus = ({ vcpus }: Instance) => 3 - vcpus;
+const otherVcpus = ({ vcpus }: Instance) => (vcpus === 1 ? 2 : 1);
 const otherIops = ({ rootDiskLimits }: Instance) => (rootDiskLimits?.iops === 500 ? 600 : 500);
 
 export const machineVerbs: readonly VerbUnderFault[] = [

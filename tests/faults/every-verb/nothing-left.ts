@@ -26,10 +26,16 @@ export async function nothingLeft({ cloud, folder }: LibvirtCloud, foreignDomain
           .as('promised'),
       ])
       .executeTakeFirstOrThrow();
+    const [templates, shells] = await Promise.all([
+      cloud.store.db.selectFrom('image_templates').select('id').execute(),
+      cloud.store.db.selectFrom('template_shells').select('instance_id as id').execute(),
+    ]);
+    const guests = [...instances.items, ...shells];
     const pairs: Record<string, [unknown, unknown]> = {
-      instances: [idsOf(instances.items), idsIn(join(storage, 'instances'))],
+      instances: [idsOf(guests), idsIn(join(storage, 'instances'))],
       volumes: [idsOf(volumes.items), idsIn(join(storage, 'volumes'))],
-      domains: [instances.items.length + foreignDomains, lines(await virsh('list', '--all', '--uuid')).length],
+      templates: [idsOf(templates), idsIn(join(storage, 'templates'))],
+      domains: [guests.length + foreignDomains, lines(await virsh('list', '--all', '--uuid')).length],
       leases: [cards, await countLeases()],
       vcpus: [Number(counts.promised ?? 0), counts.allocated_vcpus],
     };

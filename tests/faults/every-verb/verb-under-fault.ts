@@ -1,5 +1,6 @@
 // What a verb is to the fault tests: from which state it is asked for, by which request, and what must then be so. And the
 // requests that bring an instance to such a state.
+import type { HostFacts } from '@virga/contract/agent/host-facts';
 import type { Client } from '@virga/contract/client';
 import type { OperationId } from '@virga/contract/ids';
 import type { Instance } from '@virga/contract/rest/instances';
@@ -12,13 +13,19 @@ export type Step = (client: Client, instance: Instance) => Promise<Changed | und
 
 export type VerbUnderFault = {
   name: string;
+  /** Whether the host can do it at all; default it can. */
+  needs?: (host: HostFacts) => boolean;
   /** Makes the instance that the verb is asked of, and that nothing else is asked of; default a launch. */
   make?: (client: Client) => Promise<Changed>;
   /** Brings a running instance to where the verb makes sense. */
   before?: readonly Step[];
+  /** Waits until it makes sense, for what takes steps of its own. */
+  ready?: () => Promise<unknown>;
   /** What it makes is what it is about, and nothing has to be there before. */
   creates?: true;
   ask: Ask;
+  /** The only steps at which there are faults; default every step that it has. */
+  steps?: readonly string[];
   /** What may be true instead when QEMU was killed, and the guest's memory went with it. */
   withoutMemory?: (instance: Instance | undefined) => boolean | Promise<boolean>;
   /** What is true once it has succeeded, by the API and by libvirt. */
