@@ -203,9 +203,11 @@ const unavailable = ({ place }: BackupStoreAccess, cause: CommandFailed) =>
     cause,
   });
 
-const lastSentence = ({ stderr, message }: CommandFailed): string =>
-  stderr
+/** What it gives up with; else the last that it said. Only to be read by people. */
+function lastSentence({ stderr, message }: CommandFailed): string {
+  const lines = stderr
     .trim()
     .split('\n')
-    .filter((line) => line !== '')
-    .at(-1) ?? message;
+    .filter((line) => line !== '');
+  return lines.find((line) => line.startsWith('Fatal: '))?.slice('Fatal: '.length) ?? lines.at(-1) ?? message;
+}

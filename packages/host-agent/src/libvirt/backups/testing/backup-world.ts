@@ -23,25 +23,18 @@ export class BackupWorld {
   readonly instance: DesiredInstance;
   readonly store: BackupStoreAccess;
   /** What the root disk has in it. */
-  readonly content = Buffer.alloc(diskBytes);
+  readonly content: Buffer;
   /** What it had when each backup was made, the last of which rests on those before. */
   readonly made: { backup: FinishedBackup; content: Buffer }[] = [];
   readonly #folder: string;
 
-  static async open(host: TestHost, place?: Partial<BackupStoreAccess>): Promise<BackupWorld> {
+  /** @param given default a store that is made for it */
+  static async open(host: TestHost, given?: BackupStoreAccess, sizeBytes = diskBytes): Promise<BackupWorld> {
     const folder = await mkdtemp(join(tmpdir(), 'virga-store-test.'));
-    const store: BackupStoreAccess = {
-      ...{
-        id: newId('backupStore'),
-        cloudId: host.cloudId,
-        password: 'a secret of the test',
-        limitBytesPerSecond: null,
-      },
-      place: { kind: 'directory', path: join(folder, 'store') },
-      ...place,
-    };
+    const store = given ?? directoryStore(host, join(folder, 'store'));
+    if (given === undefined) await host.agent.openBackupStore(store);
     const base = host.instance(host.network(), newId('image'), { nics: [] });
-    const instance = { ...base, rootDisk: { ...base.rootDisk, imageId: null, sizeBytes: diskBytes } };
+    const instance = { ...base, rootDisk: { ...base.rootDisk, imageId: null, sizeBytes } };
     return new BackupWorld(host, instance, store, folder);
   }
 
@@ -50,6 +43,7 @@ export class BackupWorld {
     this.instance = instance;
     this.store = store;
     this.#folder = folder;
+    this.content = Buffer.alloc(instance.rootDisk.sizeBytes);
   }
 
   async close(): Promise<void> {
@@ -68,6 +62,12 @@ export class BackupWorld {
     // What it says, QEMU says to its log; here it says only what is wrong.
     assert.equal(answer, '');
     this.content.fill(pattern, offset, offset + length);
+  }
+
+  /** What is in a file, from its beginning. What the disk has then is for the caller to know. */
+  async writeFrom(path: string, offset: number, length: number): Promise<void> {
+    const command = `qemu-io -d ${backendOf.root} "write -s ${path} ${offset} ${length}"`;
+    assert.equal(await this.host.outside.domains.humanMonitorCommand(await this.#ref, command), '');
   }
 
   async discard(offset: number, length: number): Promise<void> {

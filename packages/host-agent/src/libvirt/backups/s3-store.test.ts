@@ -1,0 +1,66 @@
+// Backups of a real domain into a real S3-compatible service, which goes away in between.
+import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+import { newId } from '@virga/contract/ids';
+import { hasRadosgw, startMiniS3 } from '@virga/testing/mini-radosgw';
+import { openTestHost } from '../testing/test-host.ts';
+import { BackupWorld } from './testing/backup-world.ts';
+
+const mib = 1024 * 1024;
+
+/** Of every process, what it was started with and its environment. */
+async function visibleTo(others: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    for (const name of ['cmdline', 'environ']) {
+      const text = await readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '');
+      if (text.includes(others)) found.push(`${name}: ${text.split('\0')[0]}`);
+    }
+  }
+  return found;
+}
+
+test('a bucket holds backups, which wait when it is away, and its keys are seen by nobody but restic', async (t) => {
+  if (!(await hasRadosgw())) return t.skip('there is no S3-compatible service here: apt-get install radosgw ceph-osd');
+  const s3 = await startMiniS3();
+  t.after(() => s3.close());
+  const host = await openTestHost(214);
+  t.after(() => host.close());
+  const { endpoint, accessKeyId, secretAccessKey } = s3;
+  const password = 'of this very store alone';
+  const store = {
+    ...{ id: newId('backupStore'), cloudId: host.cloudId, password, limitBytesPerSecond: 50 * mib },
+    place: { kind: 's3' as const, endpoint, bucket: 'backups', prefix: 'virga', region: 'us-east-1', ca: null },
+    s3Keys: { accessKeyId, secretAccessKey },
+  };
+  assert.deepEqual(await host.agent.openBackupStore(store), { created: true });
+  assert.deepEqual(await host.agent.openBackupStore(store), { created: false });
+  const world = await BackupWorld.open(host, store);
+  await host.agent.applyInstance(world.instance);
+  await world.write(0, 3 * mib, 0x31);
+  const seen = new Set<string>();
+  const watching = setInterval(async () => {
+    for (const line of [...(await visibleTo(secretAccessKey)), ...(await visibleTo(password))]) seen.add(line);
+  }, 50);
+  const full = await world.backUp();
+  clearInterval(watching);
+  assert.equal(full.fullReason, 'first');
+  const others = [...seen].filter((line) => !/^environ: (setpriv|restic)$/.test(line));
+  assert.deepEqual(others, []);
+
+  await world.write(5 * mib, mib, 0x32);
+  await s3.stop();
+  const desired = world.desired();
+  await assert.rejects(host.agent.makeBackup(desired, { signal: AbortSignal.timeout(8_000) }));
+  await world.write(6 * mib, mib, 0x33);
+  await s3.start();
+  const second = await host.agent.makeBackup(desired);
+  await host.agent.endBackup({ ...desired, made: true });
+  assert.equal(second.fullReason, null);
+  const content = Buffer.from(world.content).fill(0, 6 * mib, 7 * mib);
+  world.made.push({ backup: second, content });
+  assert.ok((await world.restored(second.id)).equals(content), 'it is what was read before the service came back');
+  assert.ok((await host.agent.checkBackupStore(store, { readPercent: 100 })).sizeBytes > 0);
+  await world.close();
+});
