@@ -26,7 +26,7 @@ test('an operation has the parameters, body, status and security of its route', 
     const properties = (schema: unknown) => Object.keys((schema as { properties?: object })?.properties ?? {});
     assert.deepEqual(named('path'), properties(route.params), name);
     assert.deepEqual(named('query'), properties(route.query), name);
-    assert.equal(operation.requestBody !== undefined, route.body !== undefined, name);
+    assert.equal(operation.requestBody !== undefined, (route.body ?? route.content) !== undefined, name);
     assert.equal(operation.security?.length === 0, route.access.scope === 'public', name);
     assert.ok(route.transport === 'websocket' || operation.responses[route.status ?? 200], name);
     assert.ok(operation.responses.default, name);

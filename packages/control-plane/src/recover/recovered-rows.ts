@@ -66,7 +66,7 @@ export function networkRow({ generation, keepsake }: FoundNetwork): Insertable<D
   >;
 }
 
-export function imageRow({ keepsake, virtualSizeBytes, fileSizeBytes, sha256 }: ObservedImage) {
+export function imageRow({ keepsake, virtualSizeBytes, fileSizeBytes, sha256, verification }: ObservedImage) {
   const { row } = keptOf(keepsake)!;
   return writable({
     ...row,
@@ -75,6 +75,7 @@ export function imageRow({ keepsake, virtualSizeBytes, fileSizeBytes, sha256 }: 
     virtual_size_bytes: virtualSizeBytes,
     file_size_bytes: fileSizeBytes,
     sha256,
+    ...(verification && { verification }),
   }) as Insertable<Database['images']>;
 }
 

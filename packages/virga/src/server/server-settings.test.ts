@@ -25,6 +25,8 @@ test('what is given goes before what is kept, and that before the defaults', asy
     logLevel: 'debug',
     hostName: hostname(),
     usagePeriodSeconds: 60,
+    imageNetworks: [],
+    imageMaximumGib: 128,
   });
 });
 
@@ -36,6 +38,8 @@ test('a file that cannot be used is refused with what is wrong in it', (t) => {
     ['{"acceleration":"xen"}', /"xen" for acceleration, which has to be one of auto, kvm, tcg/],
     ['{"storage":"here"}', /"here" for storage, which has to be an absolute path/],
     ['{"usagePeriodSeconds":1}', /1 for usagePeriodSeconds, which has to be a number of seconds from 10 to 3600, or 0/],
+    ['{"imageNetworks":["10.0.0.0/40"]}', /for imageNetworks, which has to be a list of networks/],
+    ['{"imageMaximumGib":0}', /0 for imageMaximumGib, which has to be a number from 1/],
     ['{"colour":"red"}', /colour, which is no setting/],
   ];
   for (const [text, detail] of refused) {

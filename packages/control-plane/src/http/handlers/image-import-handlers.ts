@@ -1,14 +1,7 @@
 // Handlers of images that come from elsewhere: nothing but the way from a request to the operations of their module.
 import type { imageImportRoutes } from '@virga/contract/rest/image-import';
-import {
-  cancelImageImport,
-  getImageUpload,
-  importImage,
-  listCatalog,
-  sendImage,
-  updateImage,
-  uploadImage,
-} from '../../modules/images/import-operations.ts';
+import { importImage, listCatalog, updateImage } from '../../modules/images/import-operations.ts';
+import { cancelImageImport, getImageUpload, sendImage, uploadImage } from '../../modules/images/upload-operations.ts';
 import type { FrontDeps, Handlers } from '../handler.ts';
 
 export function imageImportHandlers(deps: FrontDeps): Pick<Handlers, keyof typeof imageImportRoutes> {

@@ -12,15 +12,8 @@ import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
 import { launchInstance } from '../instances/launch-instance.ts';
 import { deleteImage, getImage, listImages } from './image-operations.ts';
-import {
-  cancelImageImport,
-  getImageUpload,
-  importImage,
-  listCatalog,
-  sendImage,
-  updateImage,
-  uploadImage,
-} from './import-operations.ts';
+import { importImage, listCatalog, updateImage } from './import-operations.ts';
+import { cancelImageImport, getImageUpload, sendImage, uploadImage } from './upload-operations.ts';
 
 let cloud: SimulatedCloud;
 let folder: string;

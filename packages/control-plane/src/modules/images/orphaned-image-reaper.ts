@@ -6,7 +6,7 @@ import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { inTransaction } from '../../store/database.ts';
 import { provideImage } from './image-hosts.ts';
-import { giveUpUpload } from './import-operations.ts';
+import { giveUpUpload } from './upload-operations.ts';
 
 /** Without a further byte for that long, an image that is being sent is given up. */
 const abandonedMs = 24 * 3_600_000;

@@ -3,6 +3,9 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { DesiredImage } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
+import { imageBytes } from '../../image-formats/image-bytes.ts';
+import { checkQcow2Tables } from '../../image-formats/qcow2-tables.ts';
+import { natureOf } from '../../image-formats/signatures.ts';
 import { CommandFailed, runCommand } from '../../run-command.ts';
 import { descriptorBytes, descriptorOffset, isoRefusal } from './iso-header.ts';
 import { headerBytes, isQcow2, readQcow2Header } from './qcow2-header.ts';
@@ -37,6 +40,8 @@ export async function checkHeader(file: FileHandle, { format, kind }: Kind, size
     if (isQcow2(read)) {
       throw unusable('is stated to be raw but is a qcow2 image', 'State its format as qcow2.');
     }
+    const { kind: nature } = await strictly(() => natureOf(imageBytes(file, sizeBytes), 'raw', kind ?? 'disk'));
+    if (nature === 'compressed') throw unusable('is compressed', 'Unpack it, or bring it in with virga images import.');
     if (kind === 'iso') await checkDisc(file, sizeBytes);
     return Math.ceil(sizeBytes / sectorBytes) * sectorBytes;
   }
@@ -49,7 +54,19 @@ export async function checkHeader(file: FileHandle, { format, kind }: Kind, size
   if (virtualSizeBytes > largestVirtualBytes) {
     throw unusable(`claims to be a disk of ${virtualSizeBytes} bytes`, makeAgain);
   }
+  await strictly(() => checkQcow2Tables(imageBytes(file, sizeBytes)));
   return Number(virtualSizeBytes);
+}
+
+/** What the readers of images from elsewhere say, of a file of the host. */
+async function strictly<T>(look: () => Promise<T>): Promise<T> {
+  try {
+    return await look();
+  } catch (error) {
+    if (!(error instanceof VirgaError)) throw error;
+    const { code, detail, action } = error;
+    throw new VirgaError(code, { detail, action, field: '/source/path', cause: error });
+  }
 }
 
 async function checkDisc(file: FileHandle, sizeBytes: number): Promise<void> {

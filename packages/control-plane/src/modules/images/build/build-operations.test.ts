@@ -7,8 +7,7 @@ import { until } from '@virga/testing/until';
 import { createImageOf, lintInstance } from '../../instances/image-of-instance.ts';
 import { getInstance, launchInstance, stopInstance } from '../../instances/instance-operations.ts';
 import { deleteImage, getImage, listImages } from '../image-operations.ts';
-import { buildImage, lintImage, sealImage } from './build-operations.ts';
-import { getImageBuild } from './build-store.ts';
+import { buildImage, getImageBuild, lintImage, sealImage } from './build-operations.ts';
 
 let cloud: SimulatedCloud;
 before(async () => {

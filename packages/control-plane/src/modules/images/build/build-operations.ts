@@ -4,12 +4,13 @@ import type { BuildSource, LintReport } from '@virga/contract/agent/image-buildi
 import type { ImageRecipe } from '@virga/contract/agent/image-recipe';
 import { VirgaError } from '@virga/contract/errors';
 import { type HostId, type ImageId, newId, type OperationId, type ProjectId } from '@virga/contract/ids';
+import type { ImageBuild } from '@virga/contract/rest/image-build';
 import type { Image } from '@virga/contract/rest/images';
 import type { CloudAccess, ProjectAccess, WriteAccess } from '../../../access/authorizer.ts';
 import type { RegisteredHost } from '../../../agents/agent-registry.ts';
 import type { Deps } from '../../../deps.ts';
 import { appendEvent } from '../../../events/event-log.ts';
-import { brokenConstraint, type Tx } from '../../../store/database.ts';
+import { brokenConstraint, type Db, type Tx } from '../../../store/database.ts';
 import { type Idempotency, onceOnly } from '../../../store/once-only.ts';
 import { startWorkflow } from '../../../workflows/workflow.ts';
 import { resolveHost } from '../../hosts/resolve-host.ts';
@@ -84,6 +85,17 @@ export async function lintImage(
   await requireDisk(deps, access, id);
   const { agent } = await hostWith(deps, id);
   return agent.lintImage(deps.cloudId, { kind: 'image', id }, { signal });
+}
+
+/** @throws NotFound there is no such image, or it was brought in */
+export async function getImageBuild(db: Db, access: ProjectAccess, id: ImageId): Promise<ImageBuild> {
+  const image = await getImage(db, access, id);
+  const row = await db.selectFrom('image_builds').selectAll().where('image_id', '=', id).executeTakeFirst();
+  if (row) return { imageId: id, hostId: row.host_id, from: row.made_from, seal: row.seal, record: row.record };
+  throw new VirgaError('NotFound', {
+    detail: `Image ${image.name} was not made here, but brought in.`,
+    action: `See what is in it: virga images lint ${image.name}.`,
+  });
 }
 
 async function requireDisk(deps: Deps, access: ProjectAccess, id: ImageId): Promise<Image> {
