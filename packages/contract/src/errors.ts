@@ -56,7 +56,7 @@ export const errorRegistry = {
   SavedMemoryUnusable: kind(500, 8, 'InternalError', 'caller', 'The saved memory of the instance is lost'),
   StoreUnavailable: kind(503, 6, 'Unavailable', 'administrator', 'The database cannot be reached', true),
   BackupStoreUnavailable: kind(503, 6, 'Unavailable', 'administrator', 'The backup store cannot be reached', true),
-  BackupUnusable: kind(422, 8, 'Unsupported', 'administrator', 'The backup cannot be read back'),
+  BackupUnusable: kind(500, 8, 'InternalError', 'administrator', 'The backup cannot be read back'),
   NoCapacity: kind(507, 7, 'InsufficientInstanceCapacity', 'administrator', 'The cloud has no room for this', true),
   StorageFull: kind(507, 7, 'InsufficientVolumeCapacity', 'administrator', 'The storage is full', true),
   AddressesExhausted: kind(

@@ -2,14 +2,14 @@
 // before a step, or by the test. What the call answered it prints.
 // usage: until-killed.ts STORAGE_FOLDER STEP METHOD ARGUMENT   STEP is - for none; the argument is JSON
 import { openLibvirtAgent } from '@virga/host-agent/libvirt/libvirt-agent';
-import pino from 'pino';
+import { silentLog } from '@virga/testing/silent-log';
 
 const [storagePath, killedAt, method, argument] = process.argv.slice(2) as [string, string, string, string];
 const agent = await openLibvirtAgent({
   socketPath: process.env.VIRGA_TEST_LIBVIRT_SOCKET,
   storagePath,
   acceleration: 'tcg',
-  log: pino({ level: 'silent' }),
+  log: silentLog,
   hook: (step) => {
     if (step === killedAt) process.kill(process.pid, 'SIGKILL');
   },

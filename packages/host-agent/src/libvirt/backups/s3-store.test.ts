@@ -9,13 +9,15 @@ import { BackupWorld } from './testing/backup-world.ts';
 
 const mib = 1024 * 1024;
 
-/** Of every process, what it was started with and its environment. */
-async function visibleTo(others: string): Promise<string[]> {
+/** Processes that have it among their arguments or in their environment. */
+async function holdersOf(secret: string): Promise<string[]> {
   const found: string[] = [];
   for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
     for (const name of ['cmdline', 'environ']) {
       const text = await readFile(`/proc/${pid}/${name}`, 'utf8').catch(() => '');
-      if (text.includes(others)) found.push(`${name}: ${text.split('\0')[0]}`);
+      if (!text.includes(secret)) continue;
+      const program = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '');
+      found.push(`${name} of ${program.trim()}`);
     }
   }
   return found;
@@ -41,12 +43,12 @@ test('a bucket holds backups, which wait when it is away, and its keys are seen 
   await world.write(0, 3 * mib, 0x31);
   const seen = new Set<string>();
   const watching = setInterval(async () => {
-    for (const line of [...(await visibleTo(secretAccessKey)), ...(await visibleTo(password))]) seen.add(line);
+    for (const line of [...(await holdersOf(secretAccessKey)), ...(await holdersOf(password))]) seen.add(line);
   }, 50);
   const full = await world.backUp();
   clearInterval(watching);
   assert.equal(full.fullReason, 'first');
-  const others = [...seen].filter((line) => !/^environ: (setpriv|restic)$/.test(line));
+  const others = [...seen].filter((line) => !/^environ of (setpriv|restic)$/.test(line));
   assert.deepEqual(others, []);
 
   await world.write(5 * mib, mib, 0x32);
