@@ -1,0 +1,106 @@
+// Moves of a volume to which a guest writes are cut off before each of their steps, with the guest's QEMU or libvirtd too: all that
+// the guest was told is written is there, in one place, and nothing is left in another; whether the move goes on then or is taken
+// back, and whether the guest is started before that or after. VIRGA_MOVE_KILLS=200 says how often at least.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { type Casualty, MoveWorld } from './move-world.ts';
+
+const ends = ['move-owner', 'move-name', 'move-old-owner', 'move-define', 'move-remember', 'move-remove', 'move-end'];
+const whileOn = [
+  'move-record',
+  'move-destination',
+  'move-mirror',
+  'move-pivot',
+  'move-pivoting',
+  'move-pivoted',
+  ...ends,
+];
+const whileOff = ['move-record', 'move-destination', 'move-copy', 'move-copied', 'move-switch', ...ends];
+const takingBack = ['move-abort', 'move-forget'];
+const casualties: Casualty[] = ['agent', 'guest', 'libvirtd'];
+const wantedKills = Number(process.env.VIRGA_MOVE_KILLS ?? 0);
+
+let world: MoveWorld;
+let kills = 0;
+before(async () => {
+  world = await MoveWorld.open(215);
+});
+after(async () => {
+  await world.close();
+});
+
+/** Once each step by one casualty after the other; by all of them when there are to be many. */
+async function each(steps: readonly string[], cut: (step: string, who: Casualty, turn: number) => Promise<void>) {
+  const atLeast = Math.ceil(wantedKills / 3);
+  const begun = kills;
+  for (let round = 0; round === 0 || kills - begun < atLeast; round++) {
+    for (const [index, step] of steps.entries()) await cut(step, casualties[(index + round) % 3]!, index + round);
+  }
+}
+
+test('a move of what a running guest writes to is cut off before each of its steps', async (t) => {
+  await world.apply('running');
+  await each(whileOn, async (step, who, turn) => {
+    const move = world.nextMove();
+    const wasCut = await world.whileWriting(() =>
+      world.cutOffAt(
+        step,
+        async (agent) => {
+          await agent.copyVolume(move);
+          if (await agent.switchVolume(move))
+            await agent.finishMove({ token: move.token, volumeId: move.volume.id, cloudId: move.volume.cloudId });
+        },
+        who,
+      ),
+    );
+    if (wasCut) kills++;
+    const startsFirst = turn % 2 === 0;
+    if (startsFirst) await world.apply('running');
+    const writes = startsFirst || who !== 'guest';
+    const settle = () => world.settle(move, turn % 4 < 2 ? 'go on' : 'take back');
+    await (writes ? world.whileWriting(settle) : settle());
+    if (!startsFirst) await world.apply('running');
+    await world.compare(`${who} ended before ${step}`);
+  });
+  t.diagnostic(`${kills} moves were cut off, and ${world.compared} times all was compared`);
+});
+
+test('a move of what a guest has that is off is cut off before each of its steps', async (t) => {
+  await world.apply('stopped');
+  await each(whileOff, async (step, who, turn) => {
+    const move = world.nextMove();
+    const wasCut = await world.cutOffAt(
+      step,
+      async (agent) => {
+        await agent.copyVolume(move);
+        assert.equal(await agent.switchVolume(move), true);
+        await agent.finishMove({ token: move.token, volumeId: move.volume.id, cloudId: move.volume.cloudId });
+      },
+      who,
+    );
+    if (wasCut) kills++;
+    // It may be started meanwhile, and write.
+    if (turn % 3 === 0) {
+      await world.apply('running');
+      await world.whileWriting(() => world.settle(move, turn % 2 === 0 ? 'go on' : 'take back'));
+      await world.apply('stopped');
+    } else await world.settle(move, turn % 2 === 0 ? 'go on' : 'take back');
+    await world.compare(`${who} ended before ${step}, of a guest that was off`);
+  });
+  t.diagnostic(`${kills} moves were cut off, and ${world.compared} times all was compared`);
+});
+
+test('the taking back of a move is cut off before each of its steps', async (t) => {
+  await world.apply('running');
+  await each(takingBack, async (step, who, turn) => {
+    const move = world.nextMove();
+    await world.whileWriting(() => world.agent.copyVolume(move));
+    const identity = { token: move.token, volumeId: move.volume.id, cloudId: move.volume.cloudId };
+    if (await world.cutOffAt(step, (agent) => agent.cancelMove(identity), who)) kills++;
+    if (turn % 2 === 0) await world.apply('running');
+    await world.settle(move, 'take back');
+    await world.apply('running');
+    await world.compare(`${who} ended before ${step}`);
+  });
+  t.diagnostic(`${kills} moves were cut off, and ${world.compared} times all was compared`);
+});

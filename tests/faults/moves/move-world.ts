@@ -1,0 +1,239 @@
+// One guest that writes to a volume all the time, three places where the volume can lie, and moves of it that are cut off before
+// a step: by the end of the agent, of the guest's QEMU, or of libvirtd. What the guest was told is written must be there always.
+import assert from 'node:assert/strict';
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { HostAgent } from '@virga/contract/agent/agent';
+import type { DesiredInstance } from '@virga/contract/agent/desired';
+import type { DesiredMove } from '@virga/contract/agent/moves';
+import type { DesiredPool } from '@virga/contract/agent/pools';
+import type { DesiredVolume } from '@virga/contract/agent/volumes';
+import { VirgaError } from '@virga/contract/errors';
+import { newId } from '@virga/contract/ids';
+import { readPattern, writeInGuest } from '@virga/host-agent/libvirt/testing/disk-patterns';
+import { openTestHost, type TestHost } from '@virga/host-agent/libvirt/testing/test-host';
+import { type Connection, connect } from '@virga/libvirt/connection/connect';
+import { type Hypervisor, startHypervisor } from '@virga/testing/hypervisor';
+import { until } from '@virga/testing/until';
+
+const mebibyte = 1024 * 1024;
+const blocks = 6;
+type Place = { pool: DesiredPool; path: string };
+export type Casualty = 'agent' | 'guest' | 'libvirtd';
+
+export class MoveWorld {
+  readonly host: TestHost;
+  readonly #hypervisor: Hypervisor;
+  readonly #pools: readonly Place[];
+  agent: HostAgent;
+  volume: DesiredVolume;
+  desired: DesiredInstance;
+  /** What the guest was told is on the disk. */
+  readonly content: number[] = Array.from({ length: blocks }, () => 0);
+  /** By block, what it has been told nothing of: it may be there. */
+  readonly #pending = new Map<number, number>();
+  #written = 0;
+  compared = 0;
+
+  static async open(octet: number): Promise<MoveWorld> {
+    const hypervisor = await startHypervisor();
+    const host = await openTestHost(octet);
+    const pools = await Promise.all(['fast', 'slow'].map((name) => makePool(host, name)));
+    const { cloudId } = host;
+    const volume: DesiredVolume = {
+      ...{ id: newId('volume'), cloudId, generation: 1, name: 'data', sizeBytes: 8 * mebibyte },
+      ...{ mustExist: false, keepsake: {} },
+    };
+    await host.agent.applyVolume(volume);
+    const volumes = [{ id: volume.id, target: 'vdc', readOnly: false }];
+    const base = host.instance(host.network(), newId('image'), { nics: [], volumes });
+    const desired = { ...base, rootDisk: { ...base.rootDisk, imageId: null, sizeBytes: 8 * mebibyte } };
+    return new MoveWorld(host, hypervisor, pools, { ...volume, mustExist: true }, desired);
+  }
+
+  private constructor(
+    host: TestHost,
+    hypervisor: Hypervisor,
+    pools: readonly Place[],
+    volume: DesiredVolume,
+    desired: DesiredInstance,
+  ) {
+    this.host = host;
+    this.agent = host.agent;
+    this.#hypervisor = hypervisor;
+    this.#pools = pools;
+    this.volume = volume;
+    this.desired = desired;
+  }
+
+  async close(): Promise<void> {
+    await this.host.close();
+    for (const { path } of this.#pools) await rm(path, { recursive: true });
+    await this.#hypervisor.close();
+  }
+
+  /** As a reconciler does: on, or off. */
+  async apply(state: 'running' | 'stopped'): Promise<void> {
+    const power = state === 'running' ? ({ state } as const) : ({ state, forceAt: new Date(0).toISOString() } as const);
+    this.desired = { ...this.desired, generation: this.desired.generation + 1, power };
+    const { state: seen, drift } = await this.agent.applyInstance(this.desired);
+    assert.deepEqual([seen, drift], [state, undefined]);
+  }
+
+  /** To the next of the three places, as another format each time. */
+  nextMove(): DesiredMove {
+    const places = [undefined, ...this.#pools.map(({ pool }) => pool)];
+    const at = places.findIndex((pool) => pool?.id === this.volume.pool?.id);
+    const pool = places[(at + 1) % places.length];
+    const { pool: _, ...rest } = this.volume;
+    const format = this.volume.format === 'raw' ? 'qcow2' : 'raw';
+    return {
+      token: newId('operation'),
+      volume: { ...rest, format, generation: this.volume.generation + 1, ...(pool && { pool }) },
+      holder: { id: this.desired.id, uuid: this.desired.uuid },
+    };
+  }
+
+  /** Begins with an agent that goes no further than to that step. @returns whether it came there */
+  async cutOffAt(step: string, work: (agent: HostAgent) => Promise<unknown>, who: Casualty): Promise<boolean> {
+    const reached = Promise.withResolvers<true>();
+    const agent = await this.host.openAgent({
+      hook: (now) => {
+        if (now !== step) return undefined;
+        reached.resolve(true);
+        // As far as anybody can tell it has ended.
+        return new Promise<void>(() => undefined);
+      },
+    });
+    const wasCutOff = await Promise.race([reached.promise, work(agent).then(() => false)]);
+    if (wasCutOff) await this.#end(who);
+    // What it had known is gone.
+    this.agent = await this.host.openAgent();
+    return wasCutOff;
+  }
+
+  async #end(who: Casualty): Promise<void> {
+    if (who === 'agent') return;
+    if (who === 'libvirtd') {
+      await this.#hypervisor.kill();
+      return this.#hypervisor.start();
+    }
+    const path = `/run/libvirt/qemu/${this.desired.domainName}.pid`;
+    const pid = await readFile(path, 'utf8').catch(() => undefined);
+    if (pid === undefined) return;
+    process.kill(Number(pid), 'SIGKILL');
+    await this.#withLibvirt(({ domains }) =>
+      until('libvirt has seen that the guest is gone', async () => {
+        return !(await domains.isActive(await domains.lookupByName(this.desired.domainName)));
+      }),
+    );
+  }
+
+  /** The guest writes until that is over, or it is. */
+  async whileWriting<T>(work: () => Promise<T>): Promise<T> {
+    let isOver = false;
+    const writing = this.#withLibvirt(async (connection) => {
+      while (!isOver) await this.#write(connection);
+    }).catch(() => undefined);
+    try {
+      return await work();
+    } finally {
+      isOver = true;
+      await writing;
+    }
+  }
+
+  async #write(connection: Connection): Promise<void> {
+    const block = this.#written % blocks;
+    const byte = 1 + (this.#written++ % 250);
+    this.#pending.set(block, byte);
+    const { id } = this.volume;
+    await writeInGuest(connection, this.desired.domainName, [byte], { device: `ua-${id}`, from: block });
+    this.content[block] = byte;
+    this.#pending.delete(block);
+  }
+
+  /** One of its own: libvirtd may end. */
+  async #withLibvirt<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await connect({ transport: { kind: 'unix', path: this.#hypervisor.socketPath } });
+    try {
+      return await work(connection);
+    } finally {
+      await connection.close();
+    }
+  }
+
+  /** Goes on with a move, or takes it back; whichever can be. */
+  async settle(move: DesiredMove, how: 'go on' | 'take back'): Promise<void> {
+    const identity = { token: move.token, volumeId: move.volume.id, cloudId: move.volume.cloudId };
+    if (how === 'take back') {
+      try {
+        return await this.agent.cancelMove(identity);
+      } catch (error) {
+        // The new place counts already.
+        if (!(error instanceof VirgaError) || error.code !== 'Conflict') throw error;
+      }
+    }
+    const isThere = async () => {
+      const [seen] = await this.agent.listVolumes(this.host.cloudId);
+      return (
+        seen?.generation === move.volume.generation && (await this.agent.listMoves(this.host.cloudId)).length === 0
+      );
+    };
+    if (!(await isThere())) {
+      do await this.agent.copyVolume(move);
+      while (!(await this.agent.switchVolume(move)));
+      await this.agent.finishMove(identity);
+    }
+    this.volume = move.volume;
+  }
+
+  /** @throws AssertionError something is not what it must be, or something is left */
+  async compare(what: string): Promise<void> {
+    const seen = await this.agent.listVolumes(this.host.cloudId);
+    const place = seen.map(({ poolId, format, generation, intact }) => ({ poolId, format, generation, intact }));
+    const { pool, format = 'qcow2', generation } = this.volume;
+    assert.deepEqual(place, [{ poolId: pool?.id, format, generation, intact: true }], what);
+    assert.deepEqual(await this.agent.listMoves(this.host.cloudId), [], what);
+    const { files, others } = await this.#files();
+    assert.deepEqual([files.length, others], [1, []], `${what}: ${files.join(' ')}`);
+    const found = await readPattern(files[0]!, blocks);
+    for (const [block, byte] of this.#pending) if (found[block] === byte) this.content[block] = byte;
+    this.#pending.clear();
+    assert.deepEqual(found, this.content, `${what}: ${files[0]}`);
+    assert.deepEqual(await this.agent.findDrifts(this.host.cloudId), [], what);
+    this.compared++;
+  }
+
+  /** Disks that there are, and folders and records of moves that should not be there. */
+  async #files(): Promise<{ files: string[]; others: string[] }> {
+    const own = join(this.host.storagePath, 'volumes');
+    const homes = [join(own, '.moved-in'), ...this.#pools.map(({ path }) => join(path, 'volumes')), own];
+    const files = new Map<string, string>();
+    const others: string[] = [];
+    for (const home of homes) {
+      for (const name of await readdir(home).catch(() => [])) {
+        if (name === '.moved-in') continue;
+        const found = await readdir(join(home, name));
+        const disk = found.find((file) => /^disk\.(raw|qcow2)$/.test(file));
+        if (name !== this.volume.id || disk === undefined) others.push(join(home, name));
+        else if (home !== own || (await isRealFolder(join(home, name)))) files.set(home, join(home, name, disk));
+      }
+    }
+    const moves = await readdir(join(this.host.storagePath, 'moves')).catch(() => []);
+    return { files: [...files.values()], others: [...others, ...moves] };
+  }
+}
+
+async function isRealFolder(path: string): Promise<boolean> {
+  const entries = await readdir(join(path, '..'), { withFileTypes: true });
+  return entries.some((entry) => path.endsWith(`/${entry.name}`) && entry.isDirectory());
+}
+
+async function makePool(host: TestHost, name: string): Promise<Place> {
+  const path = await mkdtemp(join(tmpdir(), 'virga-pool-'));
+  await chmod(path, 0o711);
+  const place = { driver: 'directory', path } as const;
+  return { pool: { id: newId('pool'), cloudId: host.cloudId, generation: 1, name, mustExist: false, place }, path };
+}
