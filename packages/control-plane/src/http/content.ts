@@ -10,14 +10,18 @@ declare module 'fastify' {
   }
 }
 
+/** A caller who stands still for longer would hold what others wait for, such as the deletion of the image. */
+const quietMs = 60_000;
+
 export function contentOf(request: IncomingMessage): Readable {
   const content = new PassThrough();
   request.pipe(content);
   const broken = () => {
-    if (!request.complete) content.destroy(new Error('the caller broke off'));
+    if (!request.complete) content.destroy(brokeOff());
   };
   request.once('error', broken);
   request.once('close', broken);
+  request.setTimeout(quietMs, () => request.destroy());
   // What nobody listens for any more is no fault of the process.
   content.on('error', () => {});
   return content;
@@ -31,3 +35,9 @@ export function requireContent(body: unknown): Readable {
     action: 'Send them with content-type: application/octet-stream.',
   });
 }
+
+const brokeOff = () =>
+  new VirgaError('InvalidArgument', {
+    detail: 'The bytes of the request broke off.',
+    action: 'Ask how much has been received, and go on from there.',
+  });

@@ -137,7 +137,7 @@ export async function deleteImage(
     if (row.state === 'pending') {
       throw new VirgaError('Conflict', {
         detail: `Image ${row.name} is still being imported.`,
-        action: 'Wait until its import has ended.',
+        action: 'Wait until its import has ended, or cancel it: virga images cancel-import.',
       });
     }
     await refuseWhileUsed(tx, row);

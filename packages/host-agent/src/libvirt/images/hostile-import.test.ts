@@ -179,3 +179,19 @@ test('what was sent of an image goes with it', async () => {
   await host.agent.deleteImage(desired);
   assert.deepEqual(await readdir(join(host.storagePath, 'images')), []);
 });
+
+test('an import that is interrupted at any of its steps goes on where it was, and leaves nothing but the image', async () => {
+  for (const step of ['fetch-image', 'verify-image', 'unpack-image', 'convert-image', 'check-image', 'name-image']) {
+    const desired = await send({ content: gzipSync(plain.vmdk) });
+    const interrupted = await host.openAgent({
+      hook: (at) => {
+        if (at === step) throw new Error('the agent ends');
+      },
+    });
+    await assert.rejects(interrupted.importImage(desired), /the agent ends/, step);
+    assert.deepEqual(await host.agent.listUnfinishedImages(host.cloudId), [desired.id], step);
+    assert.equal((await host.agent.importImage(desired)).virtualSizeBytes, mebibyte, step);
+    assert.deepEqual(await readdir(join(host.storagePath, 'images')), [desired.id], step);
+    await host.agent.deleteImage(desired);
+  }
+});

@@ -1,7 +1,7 @@
 // The images of the catalog that comes with Virga, as their makers publish them. A fingerprint stands here only where the
 // project itself documents it; where a list of checksums has no signature that we know of, it is fetched over HTTPS alone.
 // @see https://cloud.debian.org, https://documentation.ubuntu.com/public-images (verify an image checksum),
-// https://wiki.almalinux.org/cloud/Generic-cloud.html, https://docs.freebsd.org
+// https://wiki.almalinux.org/cloud/Generic-cloud.html, https://fedoraproject.org/security, https://docs.freebsd.org
 import type { Architecture, CatalogImage } from '@virga/contract/rest/image-import';
 
 export type CatalogEntry = Omit<CatalogImage, 'origin' | 'hasKey'>;
@@ -11,6 +11,7 @@ const uname: Machine = { amd64: 'x86_64', arm64: 'aarch64' };
 const debianName: Machine = { amd64: 'amd64', arm64: 'arm64' };
 
 const ubuntuKey = 'D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81';
+const fedora43Key = 'C6E7F081CF80E13146676E88829B606631645531';
 const almaLinux9Key = 'BF18AC2876178908D6E71267D36CB86CB86B3716';
 
 type Family = Omit<CatalogEntry, 'architecture' | 'url' | 'checksums' | 'format'> & {
@@ -19,8 +20,8 @@ type Family = Omit<CatalogEntry, 'architecture' | 'url' | 'checksums' | 'format'
   folder: (machine: string) => string;
   file: (machine: string) => string;
   list: (file: string) => { file: string; algorithm: 'sha256' | 'sha512' };
-  /** `in`: in another file beside the list. */
-  signature?: { in: (list: string) => string; fingerprint: string };
+  /** `in`: in another file beside the list; absent: the list is signed within itself. */
+  signature?: { in?: (list: string) => string; fingerprint: string };
 };
 
 const of = (family: Family): CatalogEntry[] =>
@@ -29,12 +30,15 @@ const of = (family: Family): CatalogEntry[] =>
     const name = machine[architecture];
     const [place, image] = [folder(name), file(name)];
     const sums = list(image);
-    const { fingerprint } = signature ?? {};
+    const signed = signature && {
+      ...(signature.in && { url: `${place}/${signature.in(sums.file)}` }),
+      fingerprint: signature.fingerprint,
+    };
     return {
       ...{ ...rest, architecture, format, url: `${place}/${image}` },
       checksums: {
         ...{ url: `${place}/${sums.file}`, algorithm: sums.algorithm },
-        ...(signature && fingerprint && { signature: { url: `${place}/${signature.in(sums.file)}`, fingerprint } }),
+        ...(signed && { signature: signed }),
       },
     };
   });
@@ -89,6 +93,7 @@ export const officialImages: readonly CatalogEntry[] = [
       file: `Fedora-Cloud-43-1.6-${file.includes('aarch64') ? 'aarch64' : 'x86_64'}-CHECKSUM`,
       algorithm: 'sha256',
     }),
+    signature: { fingerprint: fedora43Key },
   }),
   ...of({
     ...{ name: 'opensuse-leap-15-6', title: 'openSUSE Leap 15.6', version: '15.6', machine: uname },
