@@ -16,7 +16,7 @@ import { release } from '../placement/placement.ts';
 import { forgetDetached, leaveVolumes } from './device-store.ts';
 import { isReached } from './instance.ts';
 import { givenBack, heldBy, heldColumns, surplusLeft, unallocated } from './instance-room.ts';
-import { failureError, type InstanceRow } from './instance-store.ts';
+import { failureError, findInstance, type InstanceRow } from './instance-store.ts';
 import { tellReached } from './reached-events.ts';
 import { recordReleased } from './released-instances.ts';
 import { withdrawRequest } from './withdrawn-request.ts';
@@ -82,7 +82,11 @@ export async function recordApplied(context: Context, row: InstanceRow, observed
   const now = deps.clock.now();
   return inTransaction(deps.db, async (tx) => {
     const current = await holdInstance(tx, row);
-    if (!current) return false;
+    if (!current) {
+      // It was asked for something else meanwhile, and that call finds the definition made again already.
+      if (observed.redefined && (await findInstance(tx, row.id))) await tellRedefined(tx, access, row);
+      return false;
+    }
     const isFreed = (row.desired === 'stopped' || row.desired === 'hibernated') && current.allocated;
     const isNew = row.generation !== current.converged_generation;
     const isResized = row.resized_generation > current.converged_generation;
