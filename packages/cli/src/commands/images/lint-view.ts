@@ -31,6 +31,6 @@ function summary(findings: readonly LintFinding[]): string {
     return count === 0 ? [] : [`${count} ${count === 1 ? (verdict === 'advice' ? 'piece of advice' : verdict) : noun}`];
   });
   const repairable = findings.filter(({ repair }) => repair !== null).length;
-  if (words.length === 0) return `All ${findings.length} checks are well.`;
+  if (words.length === 0) return findings.length === 0 ? 'Nothing was checked.' : 'Every check is well.';
   return `${words.join(', ')}; sealing does something about ${repairable}.`;
 }

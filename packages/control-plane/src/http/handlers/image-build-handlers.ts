@@ -1,7 +1,6 @@
 // Handlers of images that hosts make: nothing but the way from a request to the operations of its module.
 import type { imageBuildRoutes } from '@virga/contract/rest/image-build';
-import { buildImage, lintImage, sealImage } from '../../modules/images/build/build-operations.ts';
-import { getImageBuild } from '../../modules/images/build/build-store.ts';
+import { buildImage, getImageBuild, lintImage, sealImage } from '../../modules/images/build/build-operations.ts';
 import { createImageOf, lintInstance } from '../../modules/instances/image-of-instance.ts';
 import type { FrontDeps, Handlers } from '../handler.ts';
 

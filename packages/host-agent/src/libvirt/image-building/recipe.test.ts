@@ -1,5 +1,7 @@
 // Images built of recipes, of packages that this machine serves itself. Their guests are not booted here: they have no kernel.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -7,6 +9,7 @@ import type { BuiltImage, ImageOrder } from '@virga/contract/agent/image-buildin
 import type { ImageRecipe } from '@virga/contract/agent/image-recipe';
 import { VirgaError } from '@virga/contract/errors';
 import { newId } from '@virga/contract/ids';
+import { until } from '@virga/testing/until';
 import { openContents } from '../../disk-contents/open-contents.ts';
 import { openRawDisk } from '../../disk-contents/raw-disk.ts';
 import { openPackageMirror, type PackageMirror } from '../../image-building/testing/package-mirror.ts';
@@ -101,4 +104,20 @@ test('a build that is cut short ends with all it has started, and leaves nothing
   await assert.rejects(host.agent.buildImage(sleeping, { signal: abort.signal, onProgress }), /cut short/);
   assert.deepEqual(await leftovers(), []);
   assert.doesNotMatch(await runCommand('ps', ['-eo', 'args']), /sleep 98765/);
+});
+
+test('an agent that is killed takes all that it has started along, and what it made goes with the image', async () => {
+  const interrupted = order(recipe({ commands: [['sleep', '76543']] }));
+  const program = join(import.meta.dirname, 'testing/killed-build.ts');
+  const args = ['--conditions=development', program, host.storagePath, JSON.stringify(interrupted)];
+  const child = spawn(process.execPath, args, { stdio: 'inherit' });
+  const [, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  assert.equal(signal, 'SIGKILL');
+  await until('nothing of the build runs', async () => {
+    const running = await runCommand('ps', ['-eo', 'stat,args']);
+    return !/^[^Z]\S*\s+(sleep 76543|\S+ \S*mmdebstrap)/m.test(running);
+  });
+  assert.equal((await leftovers()).length, 1);
+  await host.agent.deleteImage(interrupted);
+  assert.deepEqual(await leftovers(), []);
 });
