@@ -8,6 +8,7 @@ import { systemAccess } from '@virga/control-plane/access/system-access';
 import { AgentRegistry } from '@virga/control-plane/agents/agent-registry';
 import { ensureAdministrator } from '@virga/control-plane/bootstrap';
 import { type Deps, defaultSettings, systemClock } from '@virga/control-plane/deps';
+import { createSeal } from '@virga/control-plane/modules/identity/seal';
 import { launchInstance } from '@virga/control-plane/modules/instances/launch-instance';
 import { place } from '@virga/control-plane/modules/placement/placement';
 import { inTransaction, openStore, type Store } from '@virga/control-plane/store/database';
@@ -89,7 +90,8 @@ async function measure(cloud: (typeof clouds)[number], launches: number, turns: 
   const [operator, system] = [await operatorOf(store), systemAccess('bench')];
   const notifications = new Notifications(database.config);
   const common = { clock: systemClock, log: silentLog, settings: defaultSettings, cloudId: 'bench' };
-  const deps: Deps = { ...common, db: store.db, notifications, agents: new AgentRegistry([]) };
+  const seal = createSeal(Buffer.alloc(32));
+  const deps: Deps = { ...common, db: store.db, notifications, agents: new AgentRegistry([]), seal };
   let serial = 0;
   const calls = {
     place: () =>

@@ -11,6 +11,7 @@ import { systemAccess } from '@virga/control-plane/access/system-access';
 import { AgentRegistry } from '@virga/control-plane/agents/agent-registry';
 import { ensureAdministrator } from '@virga/control-plane/bootstrap';
 import { type Deps, defaultSettings } from '@virga/control-plane/deps';
+import { createSeal } from '@virga/control-plane/modules/identity/seal';
 import { usageReport } from '@virga/control-plane/modules/usage/usage-operations';
 import { UsageRecorder } from '@virga/control-plane/modules/usage/usage-recorder';
 import { rollUp } from '@virga/control-plane/modules/usage/usage-store';
@@ -138,6 +139,7 @@ async function main(): Promise<void> {
     settings: defaultSettings,
     cloudId: 'bench',
     agents: new AgentRegistry(registered),
+    seal: createSeal(Buffer.alloc(32)),
   };
   const recorders = registered.map((host) => new UsageRecorder(deps, access, host));
   const sampleAll = async () => {

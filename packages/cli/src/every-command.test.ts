@@ -37,7 +37,7 @@ import {
 import { type ContractServer, type Handlers, serveContract } from '@virga/testing/contract-server';
 import { buildAnswers, buildCommands } from '@virga/testing/image-build-examples';
 import { importAnswers, importCommands } from '@virga/testing/import-examples';
-import { aVolume, poolAnswers, poolCommands } from '@virga/testing/pool-examples';
+import { poolAnswers, poolCommands, volumeAnswers, volumeCommands } from '@virga/testing/pool-examples';
 import { snapshotAnswers, snapshotCommands } from '@virga/testing/snapshot-examples';
 import { aTunedHost, aTuningPlan } from '@virga/testing/tuning-examples';
 import { aHostUsage, anIdleUsage, anInstanceUsage, aUsageReport, usageAnswers } from '@virga/testing/usage-examples';
@@ -99,30 +99,7 @@ const cases: Record<string, Case> = {
   'limit disk': { argv: ['limit', 'disk', 'web', 'data', '--bps', '20M'], json: changed },
   'limit nic': { argv: ['limit', 'nic', 'web', '10.77.0.10', '--none'], json: changed },
   'disks set': { argv: ['disks', 'set', 'web', 'root', '--cache', 'writethrough', '--io-thread'], json: changed },
-  'volumes list': { argv: ['volumes'], json: [aVolume()] },
-  'volumes show': { argv: ['volumes', 'show', 'data'], json: aVolume() },
-  'volumes create': {
-    argv: ['volumes', 'create', 'data', '--size', '10GiB', '--instance', 'web'],
-    json: { volume: aVolume(), operationId },
-  },
-  'volumes move': {
-    argv: ['volumes', 'move', 'data', '--pool', 'local', '--format', 'raw', '--max-rate', '10M', '--wipe'],
-    json: { volume: aVolume(), operationId },
-  },
-  'volumes cancel-move': { argv: ['volumes', 'cancel-move', 'data'], json: { volume: aVolume(), operationId } },
-  'volumes resize': {
-    argv: ['volumes', 'resize', 'data', '--size', '20'],
-    json: { volume: aVolume(), operationId },
-  },
-  'volumes delete': {
-    argv: ['volumes', 'delete', 'data', '--yes'],
-    json: [{ name: 'data', volume: aVolume(), operationId }],
-  },
-  'volumes rename': {
-    argv: ['volumes', 'rename', 'data', 'archive'],
-    json: { volume: aVolume(), operationId },
-  },
-  'volumes set': { argv: ['volumes', 'set', 'data', '--protect'], json: { volume: aVolume(), operationId } },
+  ...volumeCommands,
   ...poolCommands,
   ...backupCommands,
   ...importCommands,
@@ -342,19 +319,12 @@ const handlers: Required<
   getNetwork: () => aNetwork(),
   createNetwork: () => ({ network: aNetwork(), operationId }),
   deleteNetwork: () => ({ network: aNetwork(), operationId }),
-  listVolumes: () => pageOf(aVolume()),
-  getVolume: () => aVolume(),
-  createVolume: () => ({ volume: aVolume(), operationId }),
-  updateVolume: () => ({ volume: aVolume(), operationId }),
   ...poolAnswers,
+  ...volumeAnswers,
   ...backupAnswers,
   ...snapshotAnswers,
   ...importAnswers,
   ...buildAnswers,
-  resizeVolume: () => ({ volume: aVolume(), operationId }),
-  moveVolume: () => ({ volume: aVolume(), operationId }),
-  cancelVolumeMove: () => ({ volume: aVolume(), operationId }),
-  deleteVolume: () => ({ volume: aVolume(), operationId }),
   attachVolume: () => change,
   detachVolume: () => change,
   addNetworkInterface: () => change,

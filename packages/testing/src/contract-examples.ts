@@ -79,6 +79,7 @@ export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
   rootDiskId: 'vol-00000000000000009',
   rootDiskLimits: null,
   rootDiskDriver: null,
+  rootPoolId: null,
   volumes: [
     {
       id: 'vol-00000000000000001',

@@ -96,3 +96,45 @@ export const poolCommands = {
     json: { id: aPool().id, name: 'local', deleted: true },
   },
 };
+
+const changed = { volume: aVolume(), operationId: 'op-00000000000000001' as const };
+
+/** Of every route of volumes. */
+export const volumeAnswers = {
+  listVolumes: () => ({ items: [aVolume()] }),
+  getVolume: () => aVolume(),
+  createVolume: () => changed,
+  updateVolume: () => changed,
+  resizeVolume: () => changed,
+  moveVolume: () => changed,
+  cancelVolumeMove: () => changed,
+  deleteVolume: () => changed,
+};
+
+/** Each command of volumes, and what it prints as JSON. */
+export const volumeCommands = {
+  'volumes list': { argv: ['volumes'], json: [aVolume()] },
+  'volumes show': { argv: ['volumes', 'show', 'data'], json: aVolume() },
+  'volumes create': {
+    argv: ['volumes', 'create', 'data', '--size', '10GiB', '--instance', 'web'],
+    json: changed,
+  },
+  'volumes move': {
+    argv: ['volumes', 'move', 'data', '--pool', 'local', '--format', 'raw', '--max-rate', '10M', '--wipe'],
+    json: changed,
+  },
+  'volumes cancel-move': { argv: ['volumes', 'cancel-move', 'data'], json: changed },
+  'volumes resize': {
+    argv: ['volumes', 'resize', 'data', '--size', '20'],
+    json: changed,
+  },
+  'volumes delete': {
+    argv: ['volumes', 'delete', 'data', '--yes'],
+    json: [{ name: 'data', ...changed }],
+  },
+  'volumes rename': {
+    argv: ['volumes', 'rename', 'data', 'archive'],
+    json: changed,
+  },
+  'volumes set': { argv: ['volumes', 'set', 'data', '--protect'], json: changed },
+};

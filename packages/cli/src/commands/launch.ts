@@ -79,6 +79,12 @@ export const launch = defineCommand({
     },
     diskIops: { type: 'integer', value: 'N', summary: 'limit of the root disk', minimum: 1, maximum: 1_000_000_000 },
     diskBps: { type: 'text', value: 'RATE', summary: 'limit of the root disk in bytes a second, such as 10M' },
+    pool: {
+      type: 'text',
+      value: 'POOL',
+      summary: "pool for its root disk, a folder; default the host's own storage",
+      complete: 'pool',
+    },
     ...rootDiskDriverOptions,
     ...cpuOptions,
     ...hardwareOptions,
@@ -147,6 +153,7 @@ export const launch = defineCommand({
       ...(disk === undefined ? {} : { diskGib: disk }),
       ...(Object.keys(rootDiskLimits).length > 0 ? { rootDiskLimits } : {}),
       ...(rootDiskDriver === undefined ? {} : { rootDiskDriver }),
+      ...(options.pool === undefined ? {} : { pool: options.pool }),
       ...(maxVcpus === undefined ? {} : { maxVcpus }),
       ...(maxMemory === undefined ? {} : { maxMemoryMib: readSize('--max-memory', maxMemory, 'MiB') }),
     };

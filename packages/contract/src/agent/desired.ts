@@ -202,6 +202,8 @@ export const DesiredInstance = Type.Object({
     /** Null: an empty disk, to install on. */
     imageId: Type.Union([IdSchema('image'), Type.Null()]),
     sizeBytes: Type.Integer({ description: 'at least the virtual size of the image' }),
+    /** A pool that is a folder, where it lies with all else of the instance; absent: in the host's own storage. */
+    pool: Type.Optional(IdSchema('pool')),
     limits: Type.Optional(DiskLimits),
     driver: Type.Optional(DiskDriver),
     restored: Type.Optional(RestoredDisk),

@@ -45,12 +45,21 @@ export const deviceFields = {
   rootDiskLimits: Nullable(DiskLimits),
   /** As of its next start. Null, as what is left out: as its host does it best and safely. */
   rootDiskDriver: Nullable(DiskDriver),
+  /** Null: in the host's own storage. */
+  rootPoolId: Nullable(IdSchema('pool')),
   volumes: Type.Array(AttachedVolume),
   networkInterfaces: Type.Array(NetworkInterface),
 };
 
 /** Fields of a launch. */
 export const launchDevices = {
+  pool: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 63,
+      description: "id or name of the pool for its root disk, a folder; default the host's own storage",
+    }),
+  ),
   rootDiskLimits: Type.Optional(DiskLimits),
   rootDiskDriver: Type.Optional(
     Type.Unsafe<DiskDriver>({ ...DiskDriver, description: 'what is left out is as the type has it' }),

@@ -208,6 +208,11 @@ async function writeInstance(tx: Tx, found: FoundInstance, host: HostPart, leftA
     leftAlone.push(`Image ${id} of instance ${row.name} is on no host; the instance is told to have none.`);
     row[column] = null;
   }
+  const pool = row.root_pool_id;
+  if (pool && !(await tx.selectFrom('pools').select('id').where('id', '=', pool).executeTakeFirst())) {
+    leftAlone.push(`Pool ${pool} of instance ${row.name} is told of by no host; its disk is used where it is.`);
+    row.root_pool_id = null;
+  }
   await tx.insertInto('instances').values(row).execute();
   if (row.allocated) await recoverCpus(tx, found, host.id);
   for (const [position, { id, networkId, mac, address, limits }] of found.desired.nics.entries()) {

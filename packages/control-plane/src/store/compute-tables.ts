@@ -25,6 +25,7 @@ import type {
   NetworkId,
   NetworkInterfaceId,
   OperationId,
+  PoolId,
   ProjectId,
   ScheduleId,
   TemplateId,
@@ -190,6 +191,8 @@ export type ComputeTables = {
     disk_bytes: number;
     root_disk_id: VolumeId;
     root_disk_limits: ColumnType<DiskLimits | null, string | null | undefined, string | null>;
+    /** Null: in the host's own storage. */
+    root_pool_id: ColumnType<PoolId | null, PoolId | null | undefined, PoolId | null>;
     root_disk_driver: ColumnType<DiskDriver | null, string | null | undefined, string | null>;
     root_disk_restored: ColumnType<RestoredDisk | null, string | null | undefined, string | null>;
     firmware: Firmware;

@@ -119,4 +119,18 @@ export function poolContract(test: ContractTest): void {
     assert.equal((await world.agent.applyVolume(grown)).sizeBytes, 80 * mebibyte);
     assert.ok(!JSON.stringify(await world.agent.inventory()).includes(passphrase));
   });
+
+  test('a root disk lies in a pool with all else of its instance, and goes with it', async (world, t) => {
+    const pool = await aPool(world, t);
+    const asked = world.instance(t);
+    const desired = { ...asked, rootDisk: { ...asked.rootDisk, pool: pool.id } };
+    await rejectsWith('PoolUnusable', world.agent.applyInstance(desired));
+    await world.agent.applyPool(pool);
+    await world.launched(t, desired);
+    assert.equal((await world.observed(desired))?.intact, true);
+    await rejectsWith('InUse', world.agent.deletePool(pool));
+    await world.agent.deleteInstance(desired);
+    assert.equal(await world.observed(desired), undefined);
+    await world.agent.deletePool(pool);
+  });
 }

@@ -1,5 +1,6 @@
 // The folder that holds images, instances and volumes: its layout, its space, and whether it can do direct I/O. Owns the top-level
 // folders. Disks are readable by root and QEMU only; folders may be crossed but not listed by others.
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { mkdir, open, rm, statfs } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
@@ -67,7 +68,8 @@ export async function requireSpace(storage: Pick<Storage, 'path'>, neededBytes: 
  * True when files there can be opened past the page cache. Tried out, not looked up: it depends on file system and kernel.
  */
 export async function probeDirectIo(storage: Pick<Storage, 'path'>): Promise<boolean> {
-  const path = join(storage.path, directIoProbe);
+  // Several may try at the same time.
+  const path = join(storage.path, `${directIoProbe}-${randomBytes(4).toString('hex')}`);
   const { O_RDWR, O_CREAT, O_DIRECT } = constants;
   try {
     const file = await open(path, O_RDWR | O_CREAT | O_DIRECT, 0o600);

@@ -47,7 +47,7 @@ import type { LoadControls } from './simulated-load.ts';
 import { type MemoryControls, memoryControls, memoryFacts, simulatedMemory } from './simulated-memory.ts';
 import { simulatedMoving } from './simulated-moves.ts';
 import { applyNetwork, observeNetwork, removeNetwork } from './simulated-networks.ts';
-import { type PoolControls, poolControls, simulatedPools } from './simulated-pools.ts';
+import { type PoolControls, poolControls, requireRootPool, simulatedPools } from './simulated-pools.ts';
 import { simulatedSnapshots } from './simulated-snapshots.ts';
 import { defaultTimings, type SimulatedTimings } from './simulated-timings.ts';
 import { type HostFileControls, simulatedTuning } from './simulated-tuning.ts';
@@ -195,6 +195,7 @@ class Agent implements Omit<HostAgent, keyof HostAgentParts | 'close'> {
 
   applyInstance(desired: DesiredInstance, context?: CallContext): Promise<ObservedInstance> {
     return this.act('applyInstance', desired.id, context, async (steps) => {
+      requireRootPool(this.host, desired);
       const before = this.host.domain(desired.id);
       const writes = (before?.record.generation ?? 0) < desired.generation || before?.power === 'off';
       const drift = writes ? simulatedDrift(this.host, desired.id, desired.settledDrift) : undefined;

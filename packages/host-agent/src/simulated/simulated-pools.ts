@@ -1,4 +1,5 @@
 // Pools of a simulated host: as large as a test says, and gone when it says so.
+import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { DesiredPool, ObservedPool, PoolAbilities, PoolKeeping } from '@virga/contract/agent/pools';
 import { VirgaError } from '@virga/contract/errors';
 import type { PoolId } from '@virga/contract/ids';
@@ -31,6 +32,8 @@ export const simulatedPools = (host: SimulatedHost, calls: Calls): PoolKeeping =
       if (known?.cloudId !== cloudId) return;
       const there = host.store.volumes.all().find(({ poolId }) => poolId === id);
       if (there !== undefined) throw inUse(known.name, there.name);
+      const disk = host.store.domains.all().find(({ record }) => record.desired.rootDisk.pool === id);
+      if (disk !== undefined) throw inUse(known.name, disk.record.desired.domainName);
       host.store.pools.delete(id);
     }),
   listPools: (cloudId, context) =>
@@ -70,5 +73,14 @@ function observe(host: SimulatedHost, { id, cloudId, generation, place }: Desire
 
 const conflict = (detail: string) => new VirgaError('Conflict', { detail, action: 'Read it again.' });
 
-const inUse = (pool: string, volume: string) =>
-  new VirgaError('InUse', { detail: `The volume ${volume} lies in the pool ${pool}.`, action: 'Delete it first.' });
+/** @throws PoolUnusable the root disk is to lie in a pool that the host does not know */
+export function requireRootPool(host: SimulatedHost, { rootDisk }: DesiredInstance): void {
+  if (rootDisk.pool === undefined || host.store.pools.get(rootDisk.pool) !== undefined) return;
+  throw new VirgaError('PoolUnusable', {
+    detail: `The host does not know the pool ${rootDisk.pool}.`,
+    action: 'It learns of it from the server; try again in a moment.',
+  });
+}
+
+const inUse = (pool: string, what: string) =>
+  new VirgaError('InUse', { detail: `The disk of ${what} lies in the pool ${pool}.`, action: 'Delete it first.' });

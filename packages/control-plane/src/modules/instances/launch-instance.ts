@@ -26,6 +26,7 @@ import { insertInstance, toInstance } from './instance-store.ts';
 import { wakeInstance } from './instance-wake.ts';
 import { type LaunchPlan, planLaunch } from './launch-plan.ts';
 import { mayMerge } from './memory-merging.ts';
+import { chooseRootPool } from './root-pool.ts';
 
 /**
  * Launches an instance: it exists when this answers, and runs when the operation has succeeded. A launch that fails for
@@ -134,6 +135,7 @@ export async function insertLaunch(
   });
   const address = await leaseAddress(tx, access, plan.network, nicId);
   const host = await placeLaunch(tx, access, plan, origin, id);
+  const rootPoolId = await chooseRootPool(tx, plan.pools, host.id, plan.diskBytes);
   const memory = { no_merge: plan.attributes.no_merge, huge_page_kib: plan.hugePageKib };
   // Copies that wait belong to nobody yet, so they are started without.
   const merges =
@@ -158,6 +160,7 @@ export async function insertLaunch(
     disk_bytes: plan.diskBytes,
     root_disk_id: newId('volume'),
     root_disk_limits: plan.rootDiskLimits && JSON.stringify(plan.rootDiskLimits),
+    root_pool_id: rootPoolId,
     root_disk_driver: plan.rootDiskDriver && JSON.stringify(plan.rootDiskDriver),
     root_disk_restored: restored ? JSON.stringify(restored.rootDisk) : null,
     hardware: plan.hardware.hardware,

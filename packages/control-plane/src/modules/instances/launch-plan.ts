@@ -15,11 +15,14 @@ import { resolveInstanceType } from '../hosts/instance-type-operations.ts';
 import { type ImageRow, resolveImage } from '../images/image-store.ts';
 import { resolveKeyPairs } from '../key-pairs/key-pair-operations.ts';
 import { resolveNetwork } from '../networks/network-store.ts';
+import { usableHosts } from '../pools/pool.ts';
+import type { PoolView } from '../pools/pool-store.ts';
 import { readDiskLimits } from './device-limits.ts';
 import { type LaunchAttributes, launchAttributesOf } from './instance-attributes.ts';
 import { type CpuColumns, planCpu } from './instance-cpu.ts';
 import { type MachineHardware, refuseImpossible } from './instance-hardware.ts';
 import { roomToGrow } from './resize-plan.ts';
+import { rootPools } from './root-pool.ts';
 
 export type LaunchPlan = {
   name: string;
@@ -40,6 +43,8 @@ export type LaunchPlan = {
   diskBytes: number;
   rootDiskLimits: DiskLimits | null;
   rootDiskDriver: DiskDriver | null;
+  /** Pools of the name that was given, each of other hosts; undefined: the host's own storage. */
+  pools?: PoolView[] | undefined;
   /** The only hosts that take it; undefined: every one. */
   hostIds: HostId[] | undefined;
   keyPairs: { name: string; publicKey: string }[];
@@ -87,7 +92,7 @@ export async function planLaunch(
     ...roomToGrow(type, body),
     diskBytes: diskBytes(body.diskGib, type.diskGib, image),
     rootDiskLimits: readDiskLimits(body.rootDiskLimits, '/rootDiskLimits'),
-    ...(await planDriver(tx, mergedDriver(type.diskDriver, body.rootDiskDriver), hardware)),
+    ...(await planDisk(tx, mergedDriver(type.diskDriver, body.rootDiskDriver), hardware, body.pool)),
     keyPairs: await resolveKeyPairs(tx, access, body.keyPairs ?? []),
     userData,
     hardware,
@@ -99,6 +104,15 @@ export async function planLaunch(
     attributes,
     warm: body.warm ?? 'auto',
   };
+}
+
+/** How the root disk is driven and where it lies, and which hosts take that. */
+async function planDisk(tx: Tx, driver: DiskDriver | null, hardware: MachineHardware, pool: string | undefined) {
+  const planned = await planDriver(tx, driver, hardware);
+  if (pool === undefined) return planned;
+  const pools = await rootPools(tx, pool);
+  const having = pools.flatMap(({ hosts }) => usableHosts(hosts).map(({ hostId }) => hostId));
+  return { ...planned, pools, hostIds: planned.hostIds?.filter((id) => having.includes(id)) ?? having };
 }
 
 /** @throws InvalidArgument | HostIncapable | VolatileWriteCache no host takes it */

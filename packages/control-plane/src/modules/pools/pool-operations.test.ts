@@ -7,6 +7,7 @@ import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
 import { deleteImage } from '../images/image-operations.ts';
 import { attachVolume } from '../instances/attach-volume.ts';
+import { deleteInstance, launchInstance } from '../instances/instance-operations.ts';
 import { createVolume } from '../volumes/create-volume.ts';
 import { updateVolume } from '../volumes/update-volume.ts';
 import { deleteVolume, getVolume, resizeVolume } from '../volumes/volume-operations.ts';
@@ -147,6 +148,23 @@ test('a volume in a pool that several hosts see goes with its instance', async (
   assert.equal((await volume(made.id)).hostName, instance.hostName);
   assert.ok(attached.operationId);
   assert.equal((await pool(id)).hosts.length, 2);
+});
+
+test('a root disk lies in the pool that the launch names, on a host that has it, and counts there', async () => {
+  const id = await openPool('roots', { hosts: ['host-2'], overcommit: 1 });
+  cloud.host(1).sizePools(1024 * gibibyte);
+  const launch = (name: string, more: object = {}) =>
+    launchInstance(cloud.deps, cloud.operator, { name, image: 'disk', type: 'tiny', pool: 'roots', ...more });
+  const { instance, operationId } = await launch('rooted');
+  await cloud.succeeded(operationId);
+  assert.deepEqual([instance.rootPoolId, instance.hostName], [id, 'host-2']);
+  assert.equal((await pool(id)).allocatedBytes, instance.diskBytes);
+  await until('its size is known', async () => (await pool(id)).capacityBytes === 1024 * gibibyte);
+  await assert.rejects(launch('too-large', { diskGib: 2000 }), { code: 'StorageFull', field: '/diskGib' });
+  await assert.rejects(launch('nowhere', { pool: 'none' }), { code: 'NotFound', field: '/pool' });
+  await assert.rejects(deletePool(cloud.deps, cloud.administrator, id), { code: 'InUse' });
+  await cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, instance.id)).operationId);
+  await removePool(id);
 });
 
 test('a name, protection and a type are given to a volume, which keeps the limits of its type', async () => {

@@ -16,6 +16,7 @@ export type WarmCandidate = {
   diskBytes: number;
   rootDiskLimits: unknown;
   rootDiskDriver: unknown;
+  pools?: unknown;
   cpu: { cpu_policy: string };
   hugePageKib?: number | null;
   hardware: {
@@ -44,6 +45,7 @@ export function whyCold(launch: WarmCandidate): string | undefined {
   if (launch.hugePageKib) return 'its memory is of huge pages';
   if (launch.cpu.cpu_policy !== 'shared') return 'it has CPUs or a NUMA node of its own';
   if (launch.rootDiskLimits !== null) return 'its disk has limits';
+  if (launch.pools !== undefined) return 'its disk lies in a pool';
   if (launch.rootDiskDriver !== null) return 'its disk has a driver of its own';
   return undefined;
 }

@@ -44,7 +44,8 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     create index pool_hosts_host on pool_hosts (host_id);
 
     create function pool_of_host() returns trigger language plpgsql as $$
-      declare new_id text := 'pool-' || substr(md5(random()::text || new.id), 1, 17);
+      -- The digits of its host, so that it is the same one after a database was rebuilt.
+      declare new_id text := 'pool-' || substr(new.id, 6);
       begin
         insert into pools (id, name, driver, host_id, opened) values (new_id, 'local', 'local', new.id, true);
         insert into pool_hosts (pool_id, host_id, converged_generation) values (new_id, new.id, 1);
@@ -52,7 +53,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       end $$;
     create trigger hosts_have_a_pool after insert on hosts for each row execute function pool_of_host();
     insert into pools (id, name, driver, host_id, opened)
-      select 'pool-' || substr(md5(random()::text || id), 1, 17), 'local', 'local', id, true from hosts;
+      select 'pool-' || substr(id, 6), 'local', 'local', id, true from hosts;
     insert into pool_hosts (pool_id, host_id, converged_generation) select id, host_id, 1 from pools;
 
     create table volume_types (
@@ -80,6 +81,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       add column used_bytes bigint;
     update volumes set pool_id = pools.id from pools where pools.host_id = volumes.host_id;
     alter table volumes alter column pool_id set not null;
+    -- Null: in the host's own storage.
+    alter table instances add column root_pool_id text references pools;
+    create index instances_root_pool on instances (root_pool_id) where root_pool_id is not null;
     create index volumes_pool on volumes (pool_id);
     create index volumes_linked on volumes (image_id) where clone = 'linked';
 

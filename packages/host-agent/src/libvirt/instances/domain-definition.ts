@@ -10,6 +10,7 @@ import { sharedSource } from '../disks/disk-source.ts';
 import { hostChoices } from '../host/host-choices.ts';
 import { tolerate } from '../hypervisor-errors.ts';
 import type { StoredImage } from '../images/image-store.ts';
+import { canDirectIo } from '../pools/drivers.ts';
 import { volumeSources } from '../volumes/volume-folder.ts';
 import { recordOf } from './domain-metadata.ts';
 import { domainXml } from './domain-xml.ts';
@@ -40,7 +41,10 @@ export async function generateDefinition(
     desired: { ...desired, domainName: domain?.ref.name ?? desired.domainName },
     record: recordOf(desired, rebootToken),
     files,
-    rootDisk: await layeredSource(files.rootDisk, image === null ? undefined : sharedSource(image)),
+    rootDisk: {
+      ...(await layeredSource(files.rootDisk, image === null ? undefined : sharedSource(image))),
+      ...(desired.rootDisk.pool && { directIo: await canDirectIo(context.storage, desired.rootDisk.pool) }),
+    },
     volumes: await volumeSources(context.storage, desired.volumes),
     disc: disc?.path ?? null,
     networkNames: new Map([...networks].map(([id, { ref }]) => [id, ref.name])),

@@ -9,6 +9,7 @@ import type { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { takeFetchedDisk } from '../backups/restore-folder.ts';
 import { rootBase } from '../disks/root-base.ts';
+import { instancesHome } from '../pools/instances-home.ts';
 import { requireSpace, storageError } from '../storage.ts';
 import { growDiskFile } from './disk-growth.ts';
 import type { InstanceFiles } from './domain-xml.ts';
@@ -37,12 +38,13 @@ export function prepareFolder(
     if (owner?.clone !== undefined) return rootBase(storage, desired, await claimClone(context, owner));
     const image = await rootBase(storage, desired, owner);
     if (owner !== undefined) return image;
-    await requireSpace(storage, smallestSpaceBytes);
+    const home = await instancesHome(storage, desired.rootDisk.pool);
+    await requireSpace({ path: home }, smallestSpaceBytes);
     await hook('folder', desired.id);
     undo.add('folder', () => removeFolder(storage, desired));
     const { id, cloudId, uuid, domainName, rootDisk } = desired;
     await named(context, 'make a folder', () =>
-      createFolder(storage, { id, cloudId, uuid, domainName, imageId: rootDisk.imageId }),
+      createFolder(storage, { id, cloudId, uuid, domainName, imageId: rootDisk.imageId }, home),
     );
     return image;
   });

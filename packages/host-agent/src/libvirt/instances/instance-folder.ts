@@ -1,8 +1,8 @@
 // The folder of one instance: who owns it, what lies in it, and what a crash may have left of it. Owns `instances/`.
 // A folder gets its name only once its owner is written in it, so every `instances/i-…` can be told whose it is.
 import type { Dirent } from 'node:fs';
-import { access, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, mkdir, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { DesiredInstance, InstanceIdentity } from '@virga/contract/agent/desired';
 import { type ImageId, isId, type SnapshotId, type TemplateId } from '@virga/contract/ids';
 import { flushFolder, writeFileDurably } from '../../durable-file.ts';
@@ -45,8 +45,14 @@ export function instanceFiles(storage: Storage, id: InstanceIdentity['id']): Ins
 export const folderPath = (storage: Storage, id: InstanceIdentity['id']): string => join(storage.instancesPath, id);
 
 /** The folder until its owner is written; the cloud is in its name, so that what a crash leaves has an owner too. */
-const unfinishedPath = (storage: Storage, id: InstanceIdentity['id'], cloudId: string): string =>
-  join(storage.instancesPath, `.${id}.${cloudId}`);
+const unfinishedPath = (home: string, id: InstanceIdentity['id'], cloudId: string): string =>
+  join(home, `.${id}.${cloudId}`);
+
+/** Where the folder of an instance lies: in the storage, or in a pool that its name there is a link to. */
+async function homeOf(storage: Storage, id: InstanceIdentity['id']): Promise<string> {
+  const target = await readlink(folderPath(storage, id)).catch(() => undefined);
+  return target === undefined ? storage.instancesPath : dirname(target);
+}
 
 /** Who owns the folder of an instance; undefined when there is none, or one that does not say so. */
 export async function readOwner(storage: Storage, id: InstanceIdentity['id']): Promise<FolderOwner | undefined> {
@@ -58,14 +64,24 @@ export async function readOwner(storage: Storage, id: InstanceIdentity['id']): P
   }
 }
 
-/** Makes the folder of an instance. There must be none. */
-export async function createFolder(storage: Storage, owner: FolderOwner): Promise<void> {
-  const unfinished = unfinishedPath(storage, owner.id, owner.cloudId);
+/**
+ * Makes the folder of an instance. There must be none.
+ * @param home in a pool; default the storage
+ */
+export async function createFolder(storage: Storage, owner: FolderOwner, home = storage.instancesPath): Promise<void> {
+  const unfinished = unfinishedPath(home, owner.id, owner.cloudId);
+  const link = folderPath(storage, owner.id);
+  // Before the folder has its name, so that what a crash leaves in the pool is found.
+  if (home !== storage.instancesPath) {
+    if ((await readlink(link).catch(() => undefined)) !== undefined) await rm(link);
+    await symlink(join(home, owner.id), link);
+    await flushFolder(storage.instancesPath);
+  }
   await rm(unfinished, { recursive: true, force: true });
   await mkdir(unfinished, { mode: folderMode });
   await writeFileDurably(join(unfinished, ownerFile), `${JSON.stringify(owner)}\n`, ownerMode);
-  await rename(unfinished, folderPath(storage, owner.id));
-  await flushFolder(storage.instancesPath);
+  await rename(unfinished, join(home, owner.id));
+  await flushFolder(home);
 }
 
 /** Says anew whose a folder is. */
@@ -86,18 +102,17 @@ export async function removeFolder(
   storage: Storage,
   { id, cloudId }: Pick<FolderOwner, 'id' | 'cloudId'>,
 ): Promise<void> {
-  await rm(unfinishedPath(storage, id, cloudId), { recursive: true, force: true });
-  const folder = folderPath(storage, id);
-  let entries: string[];
-  try {
-    entries = await readdir(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+  const home = await homeOf(storage, id);
+  await rm(unfinishedPath(home, id, cloudId), { recursive: true, force: true });
+  const folder = join(home, id);
+  const entries = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
     throw error;
-  }
+  });
   const contents = entries.filter((entry) => entry !== ownerFile);
   await Promise.all(contents.map((entry) => rm(join(folder, entry), { recursive: true, force: true })));
   await rm(folder, { recursive: true, force: true });
+  if (home !== storage.instancesPath) await rm(folderPath(storage, id), { force: true });
 }
 
 /** True when there are files of an instance, even half made ones. */
@@ -107,7 +122,7 @@ export async function hasLeftovers(
 ): Promise<boolean> {
   const owner = await readOwner(storage, id);
   if (owner?.cloudId === cloudId && !owner.released && !owner.shell && !owner.clone) return true;
-  return access(unfinishedPath(storage, id, cloudId)).then(
+  return access(unfinishedPath(await homeOf(storage, id), id, cloudId)).then(
     () => true,
     () => false,
   );
@@ -120,7 +135,7 @@ export async function listFolders(
 ): Promise<Map<FolderOwner['id'], FolderOwner | undefined>> {
   const found = new Map<FolderOwner['id'], FolderOwner | undefined>();
   const entries: Dirent[] = await readdir(storage.instancesPath, { withFileTypes: true });
-  for (const { name } of entries.filter((entry) => entry.isDirectory())) {
+  for (const { name } of entries.filter((entry) => entry.isDirectory() || entry.isSymbolicLink())) {
     if (isId('instance', name)) {
       const owner = await readOwner(storage, name);
       if (owner?.cloudId === cloudId && !owner.released && !owner.shell && !owner.clone) found.set(name, owner);

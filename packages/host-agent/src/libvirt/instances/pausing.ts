@@ -39,9 +39,9 @@ export async function resume(
 }
 
 /** Whether there is room again wherever the disks of an instance lie. */
-async function haveRoom({ storage }: AgentContext, { volumes }: DesiredInstance): Promise<boolean> {
+async function haveRoom({ storage }: AgentContext, { rootDisk, volumes }: DesiredInstance): Promise<boolean> {
   const records = await Promise.all(volumes.map(({ id }) => readVolume(storage, id)));
-  const pools = new Set([undefined, ...records.map((record) => record?.poolId)]);
+  const pools = new Set([rootDisk.pool, ...records.map((record) => record?.poolId)]);
   for (const id of pools) {
     const { freeBytes, totalBytes } = await (await driverOf(storage, id)).space();
     if (freeBytes < Math.min(mostRoomBytes, Math.max(leastRoomBytes, totalBytes * roomRatio))) return false;

@@ -1,6 +1,7 @@
 // A folder of the host that volumes lie in, its own storage among them, or one that several hosts have mounted. A mark in it
 // says which pool it is: a folder without is another one, such as the place where it would be mounted. QEMU locks each file
 // that it writes, also over NFS, so that two never write one; what else is done to a file asks for the same lock.
+import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { mkdir, open, readdir, readFile, rm, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -185,7 +186,9 @@ const anotherPool = (path: string, { id, cloudId }: Mark): VirgaError =>
 
 /** Tried out with two small files. */
 async function canReflink(path: string): Promise<boolean> {
-  const [from, to] = [join(path, '.reflink-probe'), join(path, '.reflink-probe-copy')];
+  // Several hosts may try at the same time.
+  const from = join(path, `.reflink-probe-${randomBytes(4).toString('hex')}`);
+  const to = `${from}-copy`;
   try {
     await using file = await open(from, constants.O_RDWR | constants.O_CREAT, 0o600);
     await file.write(Buffer.alloc(65_536, 1));

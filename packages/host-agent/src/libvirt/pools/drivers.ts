@@ -23,3 +23,12 @@ export async function driverOf(storage: Storage, poolId: PoolId | undefined): Pr
     action: 'It learns of it from the server; try again in a moment.',
   });
 }
+
+/** Whether files of a pool can be opened past the page cache; one that is not there says so when it is needed. */
+export async function canDirectIo(storage: Storage, poolId: PoolId): Promise<boolean> {
+  const driver = await driverOf(storage, poolId);
+  return driver.abilities().then(
+    ({ directIo }) => directIo,
+    () => false,
+  );
+}

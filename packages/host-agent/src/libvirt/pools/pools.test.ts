@@ -204,6 +204,8 @@ test('of a folder that two hosts see, one finds what the other has made, and nev
   writer.stdin.write('write 0 512\n');
   await once(writer.stdout, 'data');
   await assert.rejects(other.deleteVolume(volume), { code: 'InUse', detail: /Another host/ });
+  const larger = { ...volume, mustExist: true, generation: 2, sizeBytes: 96 * mebibyte };
+  await assert.rejects(other.applyVolume(larger), { code: 'HypervisorRefused', detail: /lock/ });
   writer.stdin.end('quit\n');
   await once(writer, 'exit');
   await other.deleteVolume(volume);

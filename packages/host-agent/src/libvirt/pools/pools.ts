@@ -12,6 +12,7 @@ import { listVolumes } from '../volumes/volume-folder.ts';
 import { forgetCephSecret, keepCephSecret } from './ceph-secret.ts';
 import { DirectoryPool, ownStorage, unusable } from './directory-pool.ts';
 import { driverOf, driverOfPool } from './drivers.ts';
+import { hasInstances } from './instances-home.ts';
 import type { PoolDriver } from './pool-driver.ts';
 import { forgetPool, knownPools, readPool, writePool } from './pool-record.ts';
 
@@ -80,8 +81,14 @@ async function deletePool(context: AgentContext, { id, cloudId }: { id: PoolId; 
       action: 'Delete it first, or move it to another pool.',
     });
   }
-  await hook('forget-pool', id);
   const driver = driverOfPool(storage, known);
+  if (await hasInstances(driver)) {
+    throw new VirgaError('InUse', {
+      detail: `Disks of instances lie in the pool ${known.name}.`,
+      action: 'Delete those instances first.',
+    });
+  }
+  await hook('forget-pool', id);
   // Of a folder that is not there now, the mark stays; nothing else is lost by that.
   if (driver instanceof DirectoryPool) await driver.unmark().catch(() => undefined);
   else await forgetCephSecret(context, id);

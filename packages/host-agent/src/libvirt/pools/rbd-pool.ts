@@ -91,7 +91,8 @@ export class RbdPool implements PoolDriver {
 
   async usedBytes(_folder: string, id: VolumeId): Promise<number | null> {
     const text = await this.#rbd(['du', '--format', 'json', this.#image(id)]);
-    return (JSON.parse(text) as { total_used_size?: number }).total_used_size ?? null;
+    const { images = [] } = JSON.parse(text) as { images?: { used_size?: number }[] };
+    return images.reduce((sum, { used_size: used = 0 }) => sum + used, 0);
   }
 
   async grow(_folder: string, { id }: PresentDisk, sizeBytes: number, work: DiskWork): Promise<void> {
