@@ -12,6 +12,7 @@ import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { findInstance, type InstanceRow } from '../instances/instance-store.ts';
 import { openOperationsOf } from '../operations/operation-store.ts';
+import { refuseAnyMoving } from '../volumes/volume-refusals.ts';
 import {
   type BackupView,
   requireAvailable,
@@ -99,6 +100,7 @@ export async function beginBackup(
   how: { storeId: BackupStoreId; full: boolean; freezes: boolean; scheduleId: ScheduleId | null },
 ): Promise<Changed> {
   await refuseImpossible(tx, instance, how.storeId);
+  await refuseAnyMoving(tx, instance.volumes);
   const id = newId('backup');
   await tx
     .insertInto('backups')

@@ -4,6 +4,7 @@ import type { InstanceId, OperationId } from '@virga/contract/ids';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import type { Tx } from '../../store/database.ts';
+import { refuseAnyMoving } from '../volumes/volume-refusals.ts';
 import { conditionOf } from './instance.ts';
 import { type InstanceChange, joinOperation, type Requester } from './instance-change.ts';
 import { type Changed, change, newReboot, refused } from './instance-operations.ts';
@@ -62,6 +63,8 @@ export async function decidePower(
   const todo = transition(verb, conditionOf(row));
   if (todo === 'refuse') throw refused(verb, row);
   if (todo !== 'change') return joinOperation(tx, access, row, kind, deps.clock.now());
+  // Its memory would know the disk where it was.
+  if (verb === 'hibernate') await refuseAnyMoving(tx, row.volumes);
   return { kind, set: { desired: goalOf[verb] } };
 }
 

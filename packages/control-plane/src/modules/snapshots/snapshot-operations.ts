@@ -11,6 +11,8 @@ import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import type { InstanceRow } from '../instances/instance-store.ts';
 import { openOperationsOf } from '../operations/operation-store.ts';
+import { refuseUnlayered } from '../volumes/refuse-unlayered.ts';
+import { refuseAnyMoving } from '../volumes/volume-refusals.ts';
 import {
   findSnapshot,
   holdSnapshot,
@@ -62,6 +64,8 @@ export async function createSnapshot(
     return await onceOnly(deps.db, idempotency, async (tx) => {
       const instance = await holdInstanceNamed(tx, access, idOrName);
       requireSnapshotable(instance, { memory });
+      await refuseAnyMoving(tx, instance.volumes);
+      await refuseUnlayered(tx, instance.volumes);
       const row = await insertSnapshot(deps, tx, access, instance, { name, memory, is_protected: isProtected });
       const operationId = await startWorkflow(tx, access, takeSnapshotKind, resourceOf(row), { snapshotId: row.id });
       return { snapshot: toSnapshot(row), operationId };

@@ -6,7 +6,9 @@ import type { CreateVolume, Volume } from '@virga/contract/rest/volumes';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
 import { attachVolume, detachVolume } from '../instances/attach-volume.ts';
+import { hibernateInstance } from '../instances/power-operations.ts';
 import { createPool, deletePool, getPool } from '../pools/pool-operations.ts';
+import { createSnapshot } from '../snapshots/snapshot-operations.ts';
 import { createVolume } from './create-volume.ts';
 import { cancelVolumeMove, moveVolume } from './move-volume.ts';
 import { updateVolume } from './update-volume.ts';
@@ -132,6 +134,26 @@ test('what an instance has is moved, and detached afterwards', async () => {
   assert.deepEqual([(await get(volume.id)).poolName, (await get(volume.id)).state], ['fast', 'in-use']);
   const detached = await detachVolume(cloud.deps, cloud.operator, instance.id, volume.id);
   await cloud.succeeded(detached.operationId);
+});
+
+test('while a volume of an instance moves it has no snapshot, no hibernation and keeps the volume', async () => {
+  const instance = await cloud.launch('busy');
+  const volume = await aVolume('busy-data', { instance: 'busy' });
+  const attached = await attachVolume(cloud.deps, cloud.operator, instance.id, { volume: volume.id });
+  await cloud.succeeded(attached.operationId);
+  const host = cloud.host((await get(volume.id)).hostName === 'host-1' ? 0 : 1);
+  host.failNext('move-copy', 'HostUnavailable', { times: 1000 });
+  const { operationId } = await move(volume.id, 'fast');
+  const refused = { code: 'Conflict', message: /being moved to the pool fast/ };
+  await assert.rejects(hibernateInstance(cloud.deps, cloud.operator, instance.id), refused);
+  await assert.rejects(createSnapshot(cloud.deps, cloud.operator, { instance: 'busy' }), refused);
+  await assert.rejects(detachVolume(cloud.deps, cloud.operator, instance.id, volume.id), refused);
+  await cancelVolumeMove(cloud.deps, cloud.operator, volume.id);
+  host.stopFailing();
+  await cloud.failed(operationId);
+  const taken = await createSnapshot(cloud.deps, cloud.operator, { instance: 'busy' });
+  await cloud.succeeded(taken.operationId);
+  await assert.rejects(move(volume.id, 'fast'), { code: 'Conflict', message: /rests on the volume/ });
 });
 
 test('what cannot be moved is refused before anything changes', async () => {

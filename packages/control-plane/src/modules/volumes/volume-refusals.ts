@@ -1,5 +1,7 @@
 // Why a change of a volume is refused.
 import { VirgaError } from '@virga/contract/errors';
+import type { VolumeId } from '@virga/contract/ids';
+import type { Tx } from '../../store/database.ts';
 import type { VolumeView } from './volume-store.ts';
 
 export function refuseChanged(row: VolumeView, ifMatch: number | undefined): void {
@@ -18,6 +20,24 @@ export function refuseMoving({ name, move }: Pick<VolumeView, 'name' | 'move'>, 
     action: `Wait until that has ended, or cancel it: virga volumes cancel-move ${name}`,
     field,
   });
+}
+
+/** @throws Conflict one of them is on its way to another pool */
+export async function refuseAnyMoving(tx: Tx, volumes: readonly { id: VolumeId }[]): Promise<void> {
+  if (volumes.length === 0) return;
+  const found = await tx
+    .selectFrom('volume_moves as m')
+    .innerJoin('volumes', 'volumes.id', 'm.volume_id')
+    .innerJoin('pools', 'pools.id', 'm.pool_id')
+    .select(['volumes.name', 'm.pool_id as poolId', 'pools.name as poolName', 'm.operation_id as operationId'])
+    .where(
+      'm.volume_id',
+      'in',
+      volumes.map(({ id }) => id),
+    )
+    .limit(1)
+    .executeTakeFirst();
+  if (found) refuseMoving({ name: found.name, move: found });
 }
 
 export const beingDeleted = ({ name }: VolumeView) =>

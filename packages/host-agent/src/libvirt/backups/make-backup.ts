@@ -4,11 +4,14 @@ import { rm } from 'node:fs/promises';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { BackupKeeping, DesiredBackup, FinishedBackup } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
+import type { VolumeId } from '@virga/contract/ids';
 import type { Connection } from '@virga/libvirt/connection/connect';
+import { beingMoved } from '../../move-conflicts.ts';
 import { CommandFailed, runCommand } from '../../run-command.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { findByUuid, lookAt, type OwnDomain } from '../instances/domain-lookup.ts';
 import { isOff } from '../instances/power.ts';
+import { readMove } from '../moves/move-record.ts';
 import { storageError } from '../storage.ts';
 import { awaitPush } from './await-push.ts';
 import { readDomainDisks } from './backed-up-disks.ts';
@@ -91,6 +94,7 @@ async function take(
   const domain = await requireOwn(connection, desired);
   const { desired: of } = domain.record;
   if (of.origin === 'adopted') throw adopted(domain.ref.name);
+  await refuseMoves(context, of.volumes);
   const isRunning = !isOff(domain);
   const found = readDomainDisks(
     await connection.domains.xml(domain.ref, { inactive: !isRunning }),
@@ -108,6 +112,14 @@ async function take(
   const takenAt = new Date(context.clock.now()).toISOString();
   const disks = found.disks.map(({ id, role, target, file }) => ({ id, role, target, file, changes: false }));
   return { taken: { takenAt, frozen: false, fullReason: 'off', disks, settings } };
+}
+
+/** What would be recorded of changes is of no use in another place. */
+async function refuseMoves({ storage }: AgentContext, volumes: readonly { id: VolumeId }[]): Promise<void> {
+  for (const { id } of volumes) {
+    const move = await readMove(storage, id);
+    if (move !== undefined) throw beingMoved(move.before);
+  }
 }
 
 /** What is recorded since backups that nobody needs any more. */
