@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import type { BackupStoreAccess } from '@virga/contract/agent/backups';
+import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { newId } from '@virga/contract/ids';
 import { openTestHost, type TestHost } from '../testing/test-host.ts';
 import { checkpointName, dropCheckpoints } from './checkpoints.ts';
@@ -139,4 +140,37 @@ test('an instance that is off is backed up; what is recorded goes on, until it i
   assert.deepEqual(await names(), [checkpointName(running.id)]);
   assert.equal(await drop(), 1);
   assert.deepEqual(await names(), []);
+});
+
+test('a machine of which changes are recorded is hibernated, grown and renamed as any other', async (t) => {
+  const world = await openWorld(t);
+  const { agent, outside } = world.host;
+  let generation = 1;
+  const apply = (changes: Partial<DesiredInstance> = {}) => {
+    generation += 1;
+    return agent.applyInstance({ ...world.instance, ...changes, generation });
+  };
+  await agent.applyInstance(world.instance);
+  await world.backUp();
+  await world.write(0, mib, 0x11);
+  assert.equal((await apply({ power: { state: 'hibernated' } })).state, 'hibernated');
+  assert.equal((await apply()).state, 'running');
+  const woken = await world.backUp();
+  assert.deepEqual([woken.fullReason, woken.disks[0]?.dataBytes], [null, mib]);
+
+  const rootDisk = { ...world.instance.rootDisk, sizeBytes: 2 * diskBytes };
+  await apply({ rootDisk });
+  const grown = await world.backUp();
+  assert.equal(grown.fullReason, 'disks-changed');
+  assert.equal(grown.disks[0]?.sizeBytes, 2 * diskBytes);
+
+  await apply({ rootDisk, ...off });
+  const domainName = `${world.instance.domainName}x`;
+  await apply({ rootDisk, ...off, domainName });
+  assert.equal((await outside.domains.lookupByUuid(world.instance.uuid)).name, domainName);
+  await apply({ rootDisk, domainName });
+  await world.write(0, mib, 0x22);
+  const renamed = await world.backUp();
+  assert.deepEqual([renamed.fullReason, renamed.disks[0]?.dataBytes], [null, mib]);
+  assert.ok((await world.restored(renamed.id)).subarray(0, diskBytes).equals(world.content));
 });

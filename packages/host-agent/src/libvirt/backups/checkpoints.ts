@@ -1,6 +1,6 @@
 // Checkpoints of a domain: what is recorded of its disks since a backup, so that the next one need only have what has changed.
 // Owns those whose name begins with ours. Whoever needs a domain without any, because libvirt takes no snapshot of one that has
-// them and renames none, drops them here: then the next backup is a full one.
+// them, drops them here: then the next backup is a full one.
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { CheckpointRef, DomainRef } from '@virga/libvirt/protocol/objects';
 import { runCommand } from '../../run-command.ts';
