@@ -1,6 +1,6 @@
 // Moves of a volume to which a guest writes are cut off before each of their steps, with the guest's QEMU or libvirtd too: all that
 // the guest was told is written is there, in one place, and nothing is left in another; whether the move goes on then or is taken
-// back, and whether the guest is started before that or after. VIRGA_MOVE_KILLS=200 says how often at least.
+// back, and whether the guest is started before that or after. VIRGA_TEST_MOVE_KILLS=200 says how often at least.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type Casualty, MoveWorld } from './move-world.ts';
@@ -18,7 +18,7 @@ const whileOn = [
 const whileOff = ['move-record', 'move-destination', 'move-copy', 'move-copied', 'move-switch', ...ends];
 const takingBack = ['move-abort', 'move-forget'];
 const casualties: Casualty[] = ['agent', 'guest', 'libvirtd'];
-const wantedKills = Number(process.env.VIRGA_MOVE_KILLS ?? 0);
+const wantedKills = Number(process.env.VIRGA_TEST_MOVE_KILLS ?? 0);
 
 let world: MoveWorld;
 let kills = 0;
