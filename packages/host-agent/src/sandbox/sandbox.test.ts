@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { runCommand } from '../run-command.ts';
 import { giveToNobody, makeSandboxFolder, runSandboxed, type SandboxLimits } from './sandbox.ts';
 
 let path: string;
@@ -76,4 +77,13 @@ test('memory, time and what it writes have limits', async () => {
   await giveToNobody(target);
   assert.notEqual((await shell('head -c 4000000 /usr/bin/perl >/work/target')).exitCode, 0);
   assert.equal((await readFile(target)).length, usual.fileBytes);
+});
+
+test('where the kernel does not allow it, nothing is run, and that is said', async () => {
+  const module = JSON.stringify(import.meta.resolve('./sandbox.ts'));
+  const run = JSON.stringify({ program: 'true', args: [], folder, limits: usual });
+  const script = `import(${module}).then((it) => it.runSandboxed(${run})).then(console.log, (error) => console.log(error.code, error.detail))`;
+  const node = [process.execPath, '--conditions=development', '--input-type=module', '-e', script];
+  const said = await runCommand('setpriv', ['--bounding-set=-sys_admin', '--', ...node]);
+  assert.match(said, /^HostIncapable The host cannot lock away .*: unshare: /);
 });

@@ -16,7 +16,7 @@ import type { Calls } from './call-steps.ts';
 import { requireSpace } from './host-rules.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
-type Upload = { cloudId: string; content: Buffer };
+type Upload = { cloudId: string; chunks: Buffer[]; bytes: number };
 export type FetchedFile = {
   virtualSizeBytes: number;
   fileSizeBytes: number;
@@ -39,21 +39,22 @@ export function simulatedFetching(host: SimulatedHost, calls: Calls): ImageFetch
   return {
     receiveImage: ({ id, cloudId, offsetBytes, sizeBytes }, content, context) =>
       calls.run('receiveImage', id, context, async () => {
-        const upload = uploads(host).get(id) ?? { cloudId, content: Buffer.alloc(0) };
-        if (offsetBytes !== upload.content.length) {
+        const upload = uploads(host).get(id) ?? { cloudId, chunks: [], bytes: 0 };
+        if (offsetBytes !== upload.bytes) {
           content.destroy();
-          throw elsewhere(upload.content.length);
+          throw elsewhere(upload.bytes);
         }
         requireSpace(host, sizeBytes - offsetBytes);
         uploads(host).set(id, upload);
         for await (const chunk of content as AsyncIterable<Buffer>) {
-          if (upload.content.length + chunk.length > sizeBytes) throw tooMuch(sizeBytes);
-          upload.content = Buffer.concat([upload.content, chunk]);
+          if (upload.bytes + chunk.length > sizeBytes) throw tooMuch(sizeBytes);
+          upload.chunks.push(chunk);
+          upload.bytes += chunk.length;
         }
-        return upload.content.length;
+        return upload.bytes;
       }),
     receivedBytes: ({ id }, context) =>
-      calls.run('receivedBytes', id, context, () => uploads(host).get(id)?.content.length ?? 0),
+      calls.run('receivedBytes', id, context, () => uploads(host).get(id)?.bytes ?? 0),
     listUnfinishedImages: (cloudId, context) =>
       calls.run('listUnfinishedImages', 'host', context, () =>
         [...uploads(host)].filter(([, upload]) => upload.cloudId === cloudId).map(([id]) => id),
@@ -109,9 +110,9 @@ async function look(bytes: ImageBytes, stated: Parameters<typeof inspectImage>[1
 
 function whole(host: SimulatedHost, id: ImageId, { sizeBytes }: UploadSource): Buffer {
   const upload = uploads(host).get(id);
-  if (upload?.content.length === sizeBytes) return upload.content;
+  if (upload?.bytes === sizeBytes) return Buffer.concat(upload.chunks);
   if (upload) {
-    const detail = `Of the image ${upload.content.length} of ${sizeBytes} bytes have been sent.`;
+    const detail = `Of the image ${upload.bytes} of ${sizeBytes} bytes have been sent.`;
     throw new VirgaError('Conflict', { detail, action: 'Send the rest.' });
   }
   throw new VirgaError('NotFound', {

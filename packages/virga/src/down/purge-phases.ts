@@ -70,7 +70,8 @@ export function purgeHostPhase(folders: Folders): Phase {
           report(`deleting network ${id}`);
           await agent.deleteNetwork({ id, cloudId, uuid: uuidOf(id) });
         }
-        for (const { id } of await agent.listImages(cloudId)) {
+        const whole = (await agent.listImages(cloudId)).map(({ id }) => id);
+        for (const id of [...whole, ...(await agent.listUnfinishedImages(cloudId))]) {
           report(`deleting image ${id}`);
           await agent.deleteImage({ id, cloudId });
         }

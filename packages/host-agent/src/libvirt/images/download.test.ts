@@ -85,25 +85,26 @@ test('a download that was cut off goes on where it was', async () => {
   const { staged, work } = download(web.url('content?cut=1000000'));
   await work;
   assert.equal((await digestsOf(staged.path, ['sha256'])).get('sha256'), contentSum);
-  assert.deepEqual(await ranges('content?cut=1000000', 2), [
-    [null, null],
-    ['bytes=1000000-', '"one"'],
-  ]);
+  const [first, [range, ifRange] = []] = await ranges('content?cut=1000000', 2);
+  assert.deepEqual([first, ifRange], [[null, null], '"one"']);
+  // What had not been read when the connection ended is lost.
+  assert.match(String(range), /^bytes=[1-9]\d{0,6}-$/);
 });
 
 test('one that is asked for again by another agent goes on too, and a file that has changed begins anew', async () => {
   const stop = new AbortController();
-  const { staged, work } = download(web.url('content?cut=500000&restart=1'), {
+  const { staged, work } = download(web.url('content?slow=1'), {
     signal: stop.signal,
-    pauseMs: 60_000,
-    onBytes: (bytes) => bytes === 500_000 && setTimeout(() => stop.abort(new Error('the server ends')), 100),
+    onBytes: (bytes) => bytes > 100_000 && stop.abort(new Error('the server ends')),
   });
   await assert.rejects(work, /the server ends/);
-  assert.equal(await staged.sizeBytes(), 500_000);
-  await download(web.url('content?cut=500000&restart=1'), { staged }).work;
-  assert.deepEqual(await ranges('content?cut=500000&restart=1', 2), [
+  const haveBytes = await staged.sizeBytes();
+  assert.ok(haveBytes > 0 && haveBytes < content.length);
+  await download(web.url('content?slow=1'), { staged }).work;
+  assert.equal((await digestsOf(staged.path, ['sha256'])).get('sha256'), contentSum);
+  assert.deepEqual(await ranges('content?slow=1', 2), [
     [null, null],
-    ['bytes=500000-', '"one"'],
+    [`bytes=${haveBytes}-`, '"one"'],
   ]);
   const changing = download(web.url('content?cut=500000&changes=1'));
   await changing.work;
