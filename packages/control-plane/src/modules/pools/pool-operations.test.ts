@@ -8,6 +8,7 @@ import { until } from '@virga/testing/until';
 import { deleteImage } from '../images/image-operations.ts';
 import { attachVolume } from '../instances/attach-volume.ts';
 import { deleteInstance, launchInstance } from '../instances/instance-operations.ts';
+import { createSnapshot } from '../snapshots/snapshot-operations.ts';
 import { createVolume } from '../volumes/create-volume.ts';
 import { updateVolume } from '../volumes/update-volume.ts';
 import { deleteVolume, getVolume, resizeVolume } from '../volumes/volume-operations.ts';
@@ -138,6 +139,26 @@ test('a pool that a host cannot use says why, and is used when it can be', async
   await removePool(away);
 });
 
+test('the key of a Ceph pool is told to its hosts and to nobody else', async () => {
+  const key = 'AQBzZWNyZXRzZWNyZXRzZWNyZXRzZWNyZXQ=';
+  const ceph = { monitors: ['10.0.0.1'], pool: 'rbd', user: 'virga', key };
+  const id = await openPool('ceph', { driver: 'rbd', path: undefined, ceph });
+  const told = await pool(id);
+  assert.deepEqual(told.ceph, { monitors: ['10.0.0.1'], pool: 'rbd', user: 'virga' });
+  assert.ok(!JSON.stringify(await cloud.deps.db.selectFrom('pools').selectAll().execute()).includes(key));
+  assert.ok(!JSON.stringify(await cloud.deps.db.selectFrom('events').selectAll().execute()).includes(key));
+  const { volume: made, operationId } = await create('in-ceph', { pool: 'ceph' });
+  await cloud.succeeded(operationId);
+  assert.equal(made.format, 'raw');
+  await assert.rejects(deleteVolume(cloud.deps, cloud.operator, made.id, undefined, { wipe: true }), {
+    code: 'InvalidArgument',
+    field: '/wipe',
+  });
+  await assert.rejects(create('wrong', { pool: 'ceph', encrypted: true }), { field: '/encrypted' });
+  await remove(made.id);
+  await removePool(id);
+});
+
 test('a volume in a pool that several hosts see goes with its instance', async () => {
   const id = await openPool('shared', { driver: 'shared-directory' });
   const instance = await cloud.launch('shared-guest');
@@ -186,6 +207,8 @@ test('a name, protection and a type are given to a volume, which keeps the limit
   await assert.rejects(deleteVolume(cloud.deps, cloud.operator, made.id), { code: 'Conflict', detail: /protected/ });
   await cloud.succeeded((await attachVolume(cloud.deps, cloud.operator, instance.id, { volume: 'after' })).operationId);
   assert.deepEqual((await volume(made.id)).attachment?.limits, type.limits);
+  const snapshot = createSnapshot(cloud.deps, cloud.operator, { instance: 'gold-guest' });
+  await assert.rejects(snapshot, { code: 'Conflict', detail: /after is encrypted/ });
 });
 
 test('a copy of an image has its size, and a linked one keeps the image', async () => {

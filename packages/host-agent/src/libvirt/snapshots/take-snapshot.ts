@@ -18,6 +18,7 @@ import { isInterruption } from '../hypervisor-errors.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
 import { isOff } from '../instances/power.ts';
 import { requireSpace, storageError } from '../storage.ts';
+import { volumeSource } from '../volumes/volume-folder.ts';
 import { withVolumes } from '../volumes/volumes.ts';
 import { element, textElement } from '../xml.ts';
 import { defineOnLayers } from './define-on-layers.ts';
@@ -60,6 +61,7 @@ async function take(
 ): Promise<SnapshotRecord> {
   const { storage, hook } = context;
   const { id: instanceId } = desired.instance;
+  await refuseUnlayered(context, domain);
   const disks = await requireDisks(context, domain);
   await requireSpace(storage, smallestSpaceBytes + (desired.memory ? domain.sizes.memoryMib * bytesPerMib : 0));
   // libvirt takes no snapshot of a domain that has them; the next backup is a full one.
@@ -85,6 +87,18 @@ async function take(
   await hook('snapshot-taken', desired.id);
   await finishChange(context, instanceId, change);
   return change.snapshot;
+}
+
+/** What is written after a snapshot would go to a file without the encryption of the disk, or the disk is no file. */
+async function refuseUnlayered({ storage }: AgentContext, { record }: OwnDomain): Promise<void> {
+  for (const { id } of record.desired.volumes) {
+    const { encryption, rbd } = await volumeSource(storage, id);
+    if (encryption === undefined && rbd === undefined) continue;
+    throw new VirgaError('HypervisorRefused', {
+      detail: `The volume ${id} is ${rbd ? 'in a pool of Ceph' : 'encrypted'}, and no snapshot can be put on it.`,
+      action: 'Detach it for as long as the snapshot is to be kept.',
+    });
+  }
 }
 
 type Take = Extract<DiskChange, { kind: 'take' }>;
