@@ -30,6 +30,7 @@ export type KeptHostState = {
   cloud: {
     guestModel: Awaited<ReturnType<typeof readGuestModel>>;
     instanceTypes: Selectable<Database['instance_types']>[];
+    volumeTypes: (Omit<Selectable<Database['volume_types']>, 'created_at'> & { created_at: string })[];
   };
 };
 
@@ -49,6 +50,7 @@ export async function hostKeepsakeOf(db: Db | Tx, id: HostId): Promise<KeptHostS
     .where('host_id', '=', id)
     .orderBy('device_key')
     .execute();
+  const volumeTypes = await db.selectFrom('volume_types').selectAll().orderBy('name').execute();
   return {
     host: { id, name },
     row: Object.fromEntries(keptHostColumns.map((column) => [column, columns[column]])) as KeptHostState['row'],
@@ -69,6 +71,7 @@ export async function hostKeepsakeOf(db: Db | Tx, id: HostId): Promise<KeptHostS
     cloud: {
       guestModel: await readGuestModel(db),
       instanceTypes: await db.selectFrom('instance_types').selectAll().orderBy('name').execute(),
+      volumeTypes: volumeTypes.map((type) => ({ ...type, created_at: type.created_at.toISOString() })),
     },
   };
 }

@@ -22,6 +22,7 @@ import { listNetworks } from '../modules/networks/network-operations.ts';
 import { setCpuBaseline } from '../modules/placement/cpu-baseline.ts';
 import { reserveCpus } from '../modules/placement/cpu-pools.ts';
 import { createVolume } from '../modules/volumes/create-volume.ts';
+import { createVolumeType } from '../modules/volumes/volume-type-operations.ts';
 import { openStore, type Store } from '../store/database.ts';
 import { hostKeepsakeOf } from './host-keepsake.ts';
 import { recoverCloud } from './recover-cloud.ts';
@@ -91,6 +92,7 @@ async function everyRow({ db }: Store) {
       .select(['id', 'instance_id', 'action', 'cron', 'time_zone', 'user_name'])
       .execute(),
     types: await db.selectFrom('instance_types').selectAll().orderBy('name').execute(),
+    volumeTypes: await db.selectFrom('volume_types').selectAll().orderBy('name').execute(),
     settings: await db.selectFrom('settings').selectAll().orderBy('key').execute(),
   };
 }
@@ -125,6 +127,7 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
   await setCpuBaseline(deps, administrator, 'baseline');
   const type = { name: 'odd', vcpus: 3, memoryMib: 777, diskGib: 2, cpuPolicy: 'dedicated' } as const;
   await createInstanceType(deps.db, administrator, type);
+  await createVolumeType(deps, administrator, { name: 'quick', format: 'raw', limits: { iops: 500 } });
   await cloud.succeeded(
     (await tuneHost(deps, administrator, hostId, { profile: 'density', overrides: { swappiness: 7 } })).operationId,
   );

@@ -23,7 +23,7 @@ export function hostColumns(part: Part) {
   return writable(Object.fromEntries(known)) as Partial<Record<(typeof keptHostColumns)[number], never>>;
 }
 
-/** @returns whether the hosts know the types that there were */
+/** @returns whether the hosts know the instance types that there were */
 export async function recoverCloudSettings(tx: Tx, parts: readonly Part[]): Promise<boolean> {
   const [newest] = parts
     .flatMap(({ keepsakes }) => keepsakes)
@@ -41,6 +41,13 @@ export async function recoverCloudSettings(tx: Tx, parts: readonly Part[]): Prom
       .insertInto('instance_types')
       .values(writable(type) as never)
       .execute();
+  for (const type of cloud?.volumeTypes ?? []) {
+    await tx
+      .insertInto('volume_types')
+      .values(writable(type) as never)
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+  }
   return types.length > 0;
 }
 

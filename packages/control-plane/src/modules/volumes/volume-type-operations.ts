@@ -6,6 +6,7 @@ import type { CloudAccess, ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { type Db, inTransaction, type Tx } from '../../store/database.ts';
+import { notify } from '../../store/notifications.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import type { Database } from '../../store/schema.ts';
 import { refuseImpossibleShape } from './volume-shape.ts';
@@ -45,6 +46,7 @@ export function createVolumeType(
         field: '/name',
       });
     }
+    await notify(tx, 'keepsakes');
     await tell(tx, access, name, 'created', type);
     return type;
   });
@@ -59,6 +61,7 @@ export async function deleteVolumeType(
   return inTransaction(db, async (tx) => {
     const { numDeletedRows } = await tx.deleteFrom('volume_types').where('name', '=', name).executeTakeFirst();
     if (numDeletedRows === 0n) throw volumeTypeNotFound(name);
+    await notify(tx, 'keepsakes');
     await tell(tx, access, name, 'deleted');
     return {};
   });
