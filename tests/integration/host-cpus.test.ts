@@ -88,7 +88,7 @@ test('an instance gets a CPU for itself, the others leave it, and it is theirs a
   await output('virsh', 'emulatorpin', web, String(mine), '--live');
   assert.deepEqual([await pinnedOf(own.domainName), await pinnedOf(web)], [rest, rest]);
   await cloud.startServer();
-  await until('all are where they belong', () => isApart().catch(() => false), { timeoutMs: 20_000 });
+  await until('all are where they belong', () => isApart().catch(() => false), { timeoutMs: 60_000 });
   await until('it is told', async () => {
     const told = await cloud.done('events --limit 50');
     return /own runs was changed beside Virga/.test(told) && /web runs was changed beside Virga/.test(told);

@@ -115,7 +115,7 @@ test('of a benchmark only what won is set on the host, kept there when hands cha
       const drifts = (await events('host.drifted')).length;
       // It is looked at every ten seconds.
       writeFileSync(ksmPages, '99');
-      await until('it is set right', () => text(ksmPages) === '1250\n');
+      await until('it is set right', () => text(ksmPages) === '1250\n', { timeoutMs: 60_000 });
       await until('it is told', async () => (await events('host.drifted')).length > drifts);
     } finally {
       await cloud.done('host tune --undo --wait');

@@ -215,6 +215,8 @@ function actOn(
   const watcher = new HostWatcher(deps, access, host, {
     ready: (seen, seenNetworks, bootId) => {
       unwaited(networks.listed(host, seenNetworks));
+      // What others did meanwhile is told before all guests are moved to where they belong.
+      unwaited(keepPlaces());
       cpuPools.wake({ isBack: true });
       keeper.wake({ isBack: true });
       instances.gate.shut();
@@ -233,7 +235,6 @@ function actOn(
       unwaited(reapReleased({ deps, access }, host));
       // Nobody told of what was done while the host was out of sight.
       unwaited(lookForDrifts());
-      unwaited(keepPlaces());
     },
     unreachable: () => {
       instances.gate.open();
