@@ -4,6 +4,7 @@ import type { DesiredInstance } from './desired.ts';
 import type { HostKeepsake } from './host-keepsake.ts';
 import type { ObservedImage, ObservedInstance } from './observed.ts';
 import type { FoundPool } from './pools.ts';
+import type { ObservedSnapshot } from './snapshots.ts';
 import type { ObservedVolume } from './volumes.ts';
 
 /** As it was applied last, without user data, and as it is now. */
@@ -36,6 +37,7 @@ export type Inventory = {
   images: ObservedImage[];
   volumes: ObservedVolume[];
   pools: FoundPool[];
+  snapshots: ObservedSnapshot[];
   released: ReleasedFiles[];
   /** What it was given to keep of itself, and of the cloud. */
   keepsakes: HostKeepsake[];

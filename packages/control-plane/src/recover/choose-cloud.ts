@@ -31,12 +31,13 @@ export function chooseCloud(
     });
   }
   const isIts = (item: { cloudId: string }) => item.cloudId === cloudId;
-  const parts = inventories.map(({ instances, networks, images, volumes, pools, released, keepsakes }) => ({
+  const parts = inventories.map(({ instances, networks, images, volumes, pools, snapshots, released, keepsakes }) => ({
     instances: instances.filter(({ desired }) => isIts(desired)),
     networks: networks.filter(isIts),
     images: images.filter(isIts),
     volumes: volumes.filter(isIts),
     pools: pools.filter(isIts),
+    snapshots: snapshots.filter(isIts),
     released: released.filter(isIts),
     keepsakes: keepsakes.filter(isIts),
   }));

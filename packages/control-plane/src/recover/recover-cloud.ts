@@ -24,6 +24,7 @@ import { hostColumns, keptHostOf, recoverCloudSettings, recoverHost } from './re
 import { recoverPools } from './recovered-pools.ts';
 import { recoverReleased } from './recovered-releases.ts';
 import { hostOf, imageRow, instanceRow, keptOf, networkRow, schedulesOf } from './recovered-rows.ts';
+import { recoverSnapshots } from './recovered-snapshots.ts';
 import { recoverAllowances, recoverAttachments, recoverVolumes } from './recovered-volumes.ts';
 
 export type RecoverOptions = {
@@ -164,6 +165,7 @@ async function write(tx: Tx, cloudId: string, hosts: HostPart[], leftAlone: stri
       await writeInstance(tx, found, host, leftAlone);
       instances++;
     }
+    await recoverSnapshots(tx, host, leftAlone);
     await countPromised(tx, host.id);
     await recoverReleased(tx, access, cloudId, host);
   }

@@ -12,6 +12,7 @@ import { lookAt, type OwnDomain } from './instances/domain-lookup.ts';
 import { readOwner } from './instances/instance-folder.ts';
 import { observe } from './instances/observed-instance.ts';
 import { knownPools } from './pools/pool-record.ts';
+import { listSnapshots } from './snapshots/observed-snapshot.ts';
 import type { Storage } from './storage.ts';
 import { listVolumes } from './volumes/volume-folder.ts';
 
@@ -31,7 +32,17 @@ export async function takeInventory(context: AgentContext): Promise<Inventory> {
     ...[...networks, ...images, ...keepsakes].map(({ cloudId }) => cloudId),
   ]);
   const volumes = await Promise.all([...clouds].map((cloudId) => listVolumes(storage, cloudId)));
-  return { instances, networks, images, volumes: volumes.flat(), pools, released, keepsakes };
+  const snapshots = await Promise.all([...clouds].map((cloudId) => listSnapshots(storage, cloudId)));
+  return {
+    instances,
+    networks,
+    images,
+    volumes: volumes.flat(),
+    pools,
+    snapshots: snapshots.flat(),
+    released,
+    keepsakes,
+  };
 }
 
 async function findInstances(context: AgentContext, connection: Connection): Promise<FoundInstance[]> {

@@ -4,10 +4,11 @@ import type { Inventory } from '@virga/contract/agent/inventory';
 import { foundPool } from '@virga/contract/agent/pools';
 import type { SimulatedHost } from './simulated-host.ts';
 import { toObservedImage } from './simulated-images.ts';
+import { observeSnapshot } from './simulated-snapshots.ts';
 import { observeVolume } from './simulated-volumes.ts';
 
 export function takeInventory(host: SimulatedHost): Inventory {
-  const { domains, networks, images, volumes, folders, keepsakes } = host.store;
+  const { domains, networks, images, volumes, folders, snapshots, keepsakes } = host.store;
   return {
     instances: domains.all().flatMap(({ record }) => {
       const observed = host.observe(record.instanceId);
@@ -27,6 +28,7 @@ export function takeInventory(host: SimulatedHost): Inventory {
     images: images.all().map(toObservedImage),
     volumes: volumes.all().map(observeVolume),
     pools: host.store.pools.all().map(foundPool),
+    snapshots: snapshots.all().map((snapshot) => observeSnapshot(host, snapshot)),
     released: folders
       .all()
       .filter(({ owner }) => owner.released)

@@ -51,7 +51,7 @@ export function simulatedSnapshots(
         const domain = requireOwn(host, desired);
         const { mustExist, instance, ...asked } = desired;
         const present = snapshots.get(desired.id);
-        if (present !== undefined) return observe(host, present);
+        if (present !== undefined) return observeSnapshot(host, present);
         if (mustExist) throw snapshotGone(desired.name, instance.domainName);
         if (domain.savedMemory !== undefined) throw isHibernated(nameOf(domain));
         const moved = disksOf(host, domain).flatMap(({ id }) => host.store.moves.get(id) ?? []);
@@ -66,7 +66,7 @@ export function simulatedSnapshots(
           const disks = disksOf(host, domain);
           snapshots.set(desired.id, { ...asked, instanceId: instance.id, takenAt, consistency, disks });
         });
-        return observe(host, snapshots.get(desired.id)!);
+        return observeSnapshot(host, snapshots.get(desired.id)!);
       }),
     revertSnapshot: (asked, context) =>
       act('revertSnapshot', asked.id, asked.instance.id, context, async (steps) => {
@@ -104,7 +104,7 @@ export function simulatedSnapshots(
         snapshots
           .all()
           .filter((snapshot) => snapshot.cloudId === cloudId)
-          .map((snapshot) => observe(host, snapshot)),
+          .map((snapshot) => observeSnapshot(host, snapshot)),
       ),
     makeClone: (clone, context) =>
       act('makeClone', clone.id, clone.id, context, async (steps) => {
@@ -189,6 +189,6 @@ function refuseOthers(host: SimulatedHost, domain: StoredDomain, { name, disks }
 const clonesOf = (host: SimulatedHost, { id }: StoredSnapshot): InstanceId[] =>
   host.store.folders.all().flatMap(({ owner }) => (owner.clonedFrom?.snapshotId === id ? owner.id : []));
 
-function observe(host: SimulatedHost, snapshot: StoredSnapshot): ObservedSnapshot {
+export function observeSnapshot(host: SimulatedHost, snapshot: StoredSnapshot): ObservedSnapshot {
   return { ...snapshot, usedBytes: 0, clones: clonesOf(host, snapshot), intact: true };
 }
