@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { sendImage } from '@virga/contract/client';
 import { type CapturedCli, captureCli } from '@virga/testing/captured-cli';
 import { startTemporaryCloud, type TemporaryCloud } from '@virga/testing/temporary-cloud';
 import { until } from '@virga/testing/until';
@@ -17,6 +18,7 @@ let between: Server;
 /** How many more bytes pass before the connection is cut. */
 let fuse = Number.POSITIVE_INFINITY;
 let cuts = 0;
+let passed = 0;
 
 before(async () => {
   cloud = await startTemporaryCloud();
@@ -27,6 +29,7 @@ before(async () => {
     far.pipe(near);
     near.on('data', (chunk) => {
       fuse -= chunk.length;
+      passed += chunk.length;
       if (fuse > 0) return void far.write(chunk);
       [fuse, cuts] = [Number.POSITIVE_INFINITY, cuts + 1];
       near.destroy();
@@ -60,6 +63,29 @@ test('a part that is lost on its way is sent again, and the file arrives as it i
   assert.match(run.stdout, /image disk: available/);
   const [image] = await images();
   assert.equal(image?.origin?.verification?.sha256, sum);
+});
+
+test('the same command goes on with what an earlier one did not finish, and never mixes two files', async () => {
+  const [path, other] = [join(cli.home, 'later.raw'), join(cli.home, 'mixed.raw')];
+  const content = randomBytes(20 * mebibyte);
+  await writeFile(path, content);
+  await writeFile(other, randomBytes(20 * mebibyte));
+  const checksum = { algorithm: 'sha256' as const, value: createHash('sha256').update(content).digest('hex') };
+  const begin = async (name: string) => {
+    const body = { name, sizeBytes: content.length, format: 'raw' as const, checksum };
+    const { id } = await cloud.client.uploadImage({ body });
+    const connection = { server: cloud.url, ...cloud.credentials };
+    await sendImage(connection, { id, offsetBytes: 0 }, content.subarray(0, 15 * mebibyte));
+  };
+  await begin('later');
+  passed = 0;
+  const run = await cli.run(['images', 'import', path, '--name', 'later', '--format', 'raw', '--wait']);
+  assert.equal(run.exit, 0, run.stderr);
+  assert.ok(passed > 5 * mebibyte && passed < 6 * mebibyte, `${passed} bytes were sent`);
+  await begin('mixed');
+  const mixed = await cli.run(['images', 'import', other, '--name', 'mixed', '--format', 'raw', '--wait']);
+  assert.match(mixed.stderr, /checksum/);
+  assert.ok((await images()).every(({ name }) => name !== 'mixed'));
 });
 
 test('who interrupts it, or gives a file that changes, leaves no image behind', async () => {

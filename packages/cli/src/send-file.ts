@@ -1,9 +1,10 @@
 // Sends a file of this machine to the server as an image, in parts, with a bar. A part that does not arrive is sent again from
-// where the server is; a file that is not what it should be is refused by the server afterwards. Interrupted, what has been
-// sent is given up.
+// where the server is, and the same command goes on with what an earlier one did not finish; the checksum sees to it that it is
+// the same file. Interrupted by a person, what has been sent is given up.
+import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sendImage } from '@virga/contract/client';
+import { type Client, sendImage } from '@virga/contract/client';
 import { VirgaError } from '@virga/contract/errors';
 import type { OperationId } from '@virga/contract/ids';
 import type { ImageUpload, UploadImage } from '@virga/contract/rest/image-import';
@@ -25,10 +26,15 @@ export async function sendFile(
   await using file = await openFile(path);
   const { size: sizeBytes } = await file.stat();
   const client = await context.client();
-  const image = await idempotent((sent) => client.uploadImage({ body: { ...body, sizeBytes } }, sent));
   const progress = context.progress();
-  const task = progress.task(`sending ${image.name}`, { passing: true });
+  const task = progress.task(`sending ${body.name}`, { passing: true });
+  let image: Image | undefined;
   try {
+    const checksum = body.checksum ?? {
+      algorithm: 'sha256' as const,
+      value: await digestOf(file, context.interrupt()),
+    };
+    image = await announce(client, { ...body, checksum, sizeBytes });
     const { operationId } = await sendParts(context, file, { image, sizeBytes }, (bytes) =>
       task.update(`${formatBytes(bytes)} of ${formatBytes(sizeBytes)}`, Math.floor((bytes / sizeBytes) * 100)),
     );
@@ -36,10 +42,42 @@ export async function sendFile(
     return { operationId: operationId!, resource: image };
   } catch (error) {
     task.fail('not sent');
-    await client.cancelImageImport({ params: { id: image.id } }).catch(() => undefined);
-    throw error;
+    const canGoOn = error instanceof VirgaError && error.kind.retryable;
+    if (image && !canGoOn) await client.cancelImageImport({ params: { id: image.id } }).catch(() => undefined);
+    if (!canGoOn) throw error;
+    throw new VirgaError(error.code, {
+      ...{ detail: error.detail, cause: error },
+      action: 'Run the same command again: it goes on where this one ended.',
+    });
   } finally {
     progress.close();
+  }
+}
+
+/** One that an earlier command announced and did not send to its end is gone on with. */
+async function announce(client: Client, body: UploadImage): Promise<Image> {
+  try {
+    return await idempotent((sent) => client.uploadImage({ body }, sent));
+  } catch (error) {
+    if (!(error instanceof VirgaError) || error.code !== 'NameTaken') throw error;
+    const { items } = await client.listImages({ query: { name: body.name } });
+    for (const image of items.filter(({ state }) => state === 'pending')) {
+      const upload = await client.getImageUpload({ params: { id: image.id } }).catch(() => undefined);
+      if (upload?.sizeBytes === body.sizeBytes && upload.operationId === null) return image;
+    }
+    throw error;
+  }
+}
+
+async function digestOf(file: FileHandle, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256');
+  const buffer = Buffer.alloc(partBytes);
+  for (let at = 0; ; ) {
+    signal.throwIfAborted();
+    const { bytesRead } = await file.read(buffer, 0, partBytes, at);
+    if (bytesRead === 0) return hash.digest('hex');
+    hash.update(buffer.subarray(0, bytesRead));
+    at += bytesRead;
   }
 }
 
@@ -53,7 +91,7 @@ async function sendParts(
   const { id } = image;
   const where = () => client.getImageUpload({ params: { id } });
   const buffer = Buffer.alloc(partBytes);
-  let upload: ImageUpload = { imageId: id, receivedBytes: 0, sizeBytes, operationId: null };
+  let upload = await where();
   for (let failures = 0; upload.operationId === null; ) {
     const offsetBytes = upload.receivedBytes;
     const { bytesRead } = await file.read(buffer, 0, partBytes, offsetBytes);
