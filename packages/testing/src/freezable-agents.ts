@@ -40,6 +40,7 @@ const acts = [
   'applyNetwork',
   'deleteNetwork',
   'importImage',
+  'buildImage',
   'deleteImage',
   'applyVolume',
   'applySnapshot',

@@ -47,7 +47,7 @@ export async function makeRecipeRoot(recipe: ImageRecipe, options: Options): Pro
   await act('mmdebstrap could not make the system of the recipe', () =>
     runAsBuilder(args, {
       network: true,
-      env: { SOURCE_DATE_EPOCH: String(epochSeconds), DEBIAN_FRONTEND: 'noninteractive' },
+      env: { ...proxies(), SOURCE_DATE_EPOCH: String(epochSeconds), DEBIAN_FRONTEND: 'noninteractive' },
       timeoutMs: buildMs,
       signal,
       onLine(line) {
@@ -64,6 +64,12 @@ export async function makeRecipeRoot(recipe: ImageRecipe, options: Options): Pro
     ),
   );
   return { path, sources, packages: await installedPackages(path) };
+}
+
+/** The way to the packages, where there is no other. */
+function proxies(): Record<string, string> {
+  const names = ['http_proxy', 'https_proxy', 'no_proxy'];
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
 }
 
 /** What nobody reads on a server, and what is not the same twice. */

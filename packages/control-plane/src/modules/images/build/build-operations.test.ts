@@ -110,3 +110,16 @@ test('a copy that cannot be sealed fails, and leaves nothing; an image that was 
   assert.deepEqual(await named('sealed'), []);
   await assert.rejects(getImageBuild(cloud.deps.db, cloud.operator, disk!.id), { code: 'NotFound' });
 });
+
+for (const point of ['make-image-folder', 'install-packages', 'name-image', 'after buildImage']) {
+  test(`a server that is killed at ${point} of a build goes on with it, and makes one image`, async () => {
+    const name = `killed-at-${point.replaceAll(' ', '-').toLowerCase()}`;
+    const { image, operationId } = await cloud.killedAt(point, () => build(name));
+    await cloud.succeeded(operationId);
+    assert.equal((await getImage(cloud.deps.db, cloud.operator, image.id)).state, 'available');
+    const there = await cloud.host().listImages(cloud.deps.cloudId);
+    assert.equal(there.filter(({ id }) => id === image.id).length, 1);
+    assert.ok((await getImageBuild(cloud.deps.db, cloud.operator, image.id)).record?.packages.length);
+    await cloud.succeeded((await deleteImage(cloud.deps, cloud.operator, image.id)).operationId);
+  });
+}

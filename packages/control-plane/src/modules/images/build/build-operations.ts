@@ -93,7 +93,7 @@ export async function getImageBuild(db: Db, access: ProjectAccess, id: ImageId):
   const row = await db.selectFrom('image_builds').selectAll().where('image_id', '=', id).executeTakeFirst();
   if (row) return { imageId: id, hostId: row.host_id, from: row.made_from, seal: row.seal, record: row.record };
   throw new VirgaError('NotFound', {
-    detail: `Image ${image.name} was not made here, but brought in.`,
+    detail: `There is no record of how image ${image.name} was made: it was brought in, or the database was rebuilt.`,
     action: `See what is in it: virga images lint ${image.name}.`,
   });
 }
