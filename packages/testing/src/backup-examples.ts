@@ -40,8 +40,14 @@ export const aBackup = (fields: Partial<Backup> = {}): Backup => ({
     outcome: 'boots',
     detail: 'A machine of it booted: its guest agent answered after 41 s.',
   },
+  openUntil: null,
   createdAt,
   ...fields,
+});
+
+const aFolder = () => ({
+  kind: 'folder' as const,
+  entries: [{ name: 'hostname', kind: 'file' as const, sizeBytes: 4 }],
 });
 
 export const aBackupSchedule = (fields: Partial<BackupSchedule> = {}): BackupSchedule => ({
@@ -77,6 +83,8 @@ export const backupAnswers = {
   mergeBackup: change,
   verifyBackup: change,
   restoreBackup: () => ({ ...change(), instanceId: 'i-00000000000000002' as const }),
+  openBackup: change,
+  readBackupFile: aFolder,
   listBackupSchedules: () => ({ items: [aBackupSchedule()] }),
   createBackupSchedule: () => aBackupSchedule(),
   deleteBackupSchedule: () => ({}),
@@ -93,6 +101,7 @@ export const backupCommands = {
   'backups verify': { argv: ['backups', 'verify', id], json: change() },
   'backups merge': { argv: ['backups', 'merge', id], json: change() },
   'backups delete': { argv: ['backups', 'delete', id, '--yes'], json: change() },
+  'backups files': { argv: ['backups', 'files', id, '--path', '/etc', '--opened'], json: aFolder() },
   'backups schedule': {
     argv: ['backups', 'schedule', 'web', '--cron', '0 3 * * *', '--keep-last', '7'],
     json: aBackupSchedule(),

@@ -16,6 +16,7 @@ import { deleteBackup } from './backups/delete-backup.ts';
 import { listBackupSchedules } from './backups/list-backup-schedules.ts';
 import { listBackups } from './backups/list-backups.ts';
 import { mergeBackup } from './backups/merge-backup.ts';
+import { readBackupFiles } from './backups/read-backup-files.ts';
 import { restoreBackup } from './backups/restore-backup.ts';
 import { scheduleBackups } from './backups/schedule-backups.ts';
 import { showBackup } from './backups/show-backup.ts';
@@ -260,6 +261,7 @@ export const commandTable: readonly CommandDefinition[] = [
   showBackup,
   createBackup,
   restoreBackup,
+  readBackupFiles,
   verifyBackup,
   mergeBackup,
   deleteBackup,

@@ -140,6 +140,15 @@ export interface BackupKeeping {
   swapDisksBack(restore: RestoreSwap, context?: CallContext): Promise<void>;
   /** Removes what was fetched and not taken, and what was replaced. Idempotent. */
   endRestore(restore: { id: RestoreId; cloudId: string }, context?: CallContext): Promise<void>;
+  /**
+   * What is at a path of the root file system of a disk that was fetched: the entries of a folder, or the beginning of a file.
+   * Links are followed within the disk. @throws NotFound nothing is there, or nothing was fetched | Conflict the disk has no file
+   *   system that can be read
+   */
+  readRestoredPath(
+    wanted: { id: RestoreId; cloudId: string; disk: VolumeId; path: string },
+    context?: CallContext,
+  ): Promise<RestoredPath>;
   /** What the definition and the rest of the settings were. */
   readBackupSettings(store: BackupStoreAccess, snapshotId: string, context?: CallContext): Promise<BackupSettings>;
   listStoreSnapshots(store: BackupStoreAccess, context?: CallContext): Promise<StoreSnapshot[]>;
@@ -163,6 +172,27 @@ export type RestoreSwap = {
   /** Each disk of the instance that is replaced, and the fetched one. */
   disks: readonly { id: VolumeId; role: 'root' | 'data'; fetched: VolumeId }[];
 };
+
+/** A file has its first bytes as base64; 4 MiB at most. */
+export const RestoredPath = Type.Union([
+  Type.Object({
+    kind: Type.Literal('folder'),
+    entries: Type.Array(
+      Type.Object({
+        name: Type.String(),
+        kind: Type.Union([Type.Literal('file'), Type.Literal('folder'), Type.Literal('link'), Type.Literal('other')]),
+        sizeBytes: Type.Integer(),
+      }),
+    ),
+  }),
+  Type.Object({
+    kind: Type.Literal('file'),
+    sizeBytes: Type.Integer(),
+    content: Type.String({ description: 'base64' }),
+    truncated: Type.Boolean({ description: 'there is more of it than that' }),
+  }),
+]);
+export type RestoredPath = Static<typeof RestoredPath>;
 
 /** Of an instance, at the moment of its backup. */
 export type BackupSettings = {

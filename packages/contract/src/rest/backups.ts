@@ -1,7 +1,7 @@
 // Backups of instances: the content of their disks at one moment, in a backup store. One has everything in it, or what has changed
 // since another, which it rests on.
 import { type Static, Type } from 'typebox';
-import { FullReason } from '../agent/backups.ts';
+import { FullReason, RestoredPath } from '../agent/backups.ts';
 import { BootDevice, Firmware, Hardware } from '../agent/desired.ts';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
@@ -80,6 +80,7 @@ export const Backup = Type.Object(
     ),
     addedBytes: Nullable(Type.Integer({ description: 'what the store did not have yet, before compression' })),
     verified: Nullable(Verification),
+    openUntil: Nullable(Type.Unsafe<string>({ ...Time, description: 'its files can be read until then' })),
     createdAt: Time,
   },
   { $id: 'Backup' },
@@ -216,6 +217,22 @@ export const backupRoutes = {
     ),
     ok: Type.Object({ backup: Backup, instanceId: IdSchema('instance'), operationId: IdSchema('operation') }),
     status: 202,
+  }),
+  openBackup: route({
+    ...change,
+    method: 'POST',
+    path: '/v1/backups/{id}/open',
+    summary: 'Fetch the root disk of a backup, so that its files can be read, for an hour; again, for another',
+    params: idParams('backup'),
+  }),
+  readBackupFile: route({
+    method: 'GET',
+    path: '/v1/backups/{id}/files',
+    summary: 'List a folder, or read a file, of a backup that is open',
+    access: { scope: 'project', role: 'operator' },
+    params: idParams('backup'),
+    query: Type.Object({ path: Type.String({ pattern: '^/', maxLength: 4096 }) }),
+    ok: RestoredPath,
   }),
   listBackupSchedules: route({
     method: 'GET',

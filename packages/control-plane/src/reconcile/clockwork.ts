@@ -3,6 +3,7 @@
 // was away makes up for it at its start.
 import { systemAccess } from '../access/system-access.ts';
 import type { Deps } from '../deps.ts';
+import { closeDue, nextClosing } from '../modules/backups/backup-files.ts';
 import { nextBackupRun, runDueBackups } from '../modules/backups/schedule-runner.ts';
 import { nextThaw, thawDue } from '../modules/instances/guest-freeze.ts';
 import { expireDue, nextExpiry } from '../modules/instances/instance-expiry.ts';
@@ -14,6 +15,7 @@ import { KeyedQueue } from './keyed-queue.ts';
 const longestSleepMs = 60_000;
 
 const works = {
+  openBackups: { run: closeDue, next: nextClosing, access: systemAccess('backups') },
   backups: { run: runDueBackups, next: nextBackupRun, access: systemAccess('schedules') },
   expiries: { run: expireDue, next: nextExpiry, access: systemAccess('expiry') },
   freezes: { run: thawDue, next: nextThaw, access: systemAccess('guests') },

@@ -1,6 +1,15 @@
 // Tables of backup stores, backups, and the schedules that make backups.
 import type { BackupPlace, FullReason, StoredDisk } from '@virga/contract/agent/backups';
-import type { BackupId, BackupStoreId, HostId, InstanceId, ProjectId, ScheduleId, UserId } from '@virga/contract/ids';
+import type {
+  BackupId,
+  BackupStoreId,
+  HostId,
+  InstanceId,
+  ProjectId,
+  RestoreId,
+  ScheduleId,
+  UserId,
+} from '@virga/contract/ids';
 import type { BackedUpMachine, Retention, Verification } from '@virga/contract/rest/backups';
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
 import type { CreatedAt } from './foundation-tables.ts';
@@ -57,6 +66,9 @@ export type BackupTables = {
     added_bytes: number | null;
     machine: JSONColumnType<BackedUpMachine>;
     verified: ColumnType<Verification | null, string | null | undefined, string | null>;
+    /** Its root disk lies on a host, to be looked into. */
+    opened: ColumnType<{ restoreId: RestoreId; hostId: HostId } | null, string | null | undefined, string | null>;
+    opened_until: Generated<Date | null>;
     created_at: CreatedAt;
   };
 };

@@ -163,6 +163,14 @@ export function simulatedBackups(host: SimulatedHost, calls: Calls): BackupKeepi
         if (mine.fetched.get(id)?.cloudId === cloudId) mine.fetched.delete(id);
         mine.swapped.delete(id);
       }),
+    readRestoredPath: ({ id, disk, path }, context) =>
+      calls.run('readRestoredPath', id, context, () => {
+        if (!mine.fetched.get(id)?.disks.has(disk)) throw notFetched(id);
+        if (path === '/') return { kind: 'folder', entries: [{ name: 'etc', kind: 'folder', sizeBytes: 0 }] };
+        if (path !== '/etc/hostname') throw nothingThere(path);
+        const content = Buffer.from('simulated\n');
+        return { kind: 'file', sizeBytes: content.length, content: content.toString('base64'), truncated: false };
+      }),
     readBackupSettings: (access, snapshotId, context) =>
       calls.run('readBackupSettings', access.id, context, () => {
         const { settings } = openStore(access).snapshots.get(snapshotId) ?? {};
@@ -251,6 +259,12 @@ const notFetched = (id: RestoreId) =>
   new VirgaError('NotFound', {
     detail: `The disks of ${id} are not on this host.`,
     action: 'Restore the backup again.',
+  });
+const nothingThere = (path: string) =>
+  new VirgaError('NotFound', {
+    detail: `There is no file and no folder ${path} in the backup.`,
+    action: 'Look at the folder above it.',
+    field: '/path',
   });
 const lost = (snapshotId: string) =>
   new VirgaError('BackupUnusable', {

@@ -1,6 +1,7 @@
 // Handlers of backup stores and backups: nothing but the way from a request to the operations of their module.
 import type { backupStoreRoutes } from '@virga/contract/rest/backup-stores';
 import type { backupRoutes } from '@virga/contract/rest/backups';
+import { openBackup, readBackupFile } from '../../modules/backups/backup-files.ts';
 import {
   createBackup,
   deleteBackup,
@@ -43,6 +44,8 @@ export function backupHandlers(
     mergeBackup: ({ access, params }) => mergeBackup(deps, access, params.id),
     verifyBackup: ({ access, params, body }) => verifyBackup(deps, access, params.id, body),
     restoreBackup: ({ access, params, body }) => restoreBackup(deps, access, params.id, body),
+    openBackup: ({ access, params }) => openBackup(deps, access, params.id),
+    readBackupFile: ({ access, params, query, signal }) => readBackupFile(deps, access, params.id, query.path, signal),
     listBackupSchedules: ({ access, query }) => listBackupSchedules(db, access, query),
     createBackupSchedule: ({ access, body }) => createBackupSchedule(deps, access, body),
     deleteBackupSchedule: ({ access, params }) => deleteBackupSchedule(deps, access, params.id),

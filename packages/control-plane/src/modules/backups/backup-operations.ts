@@ -248,7 +248,7 @@ export async function verifyBackup(
 }
 
 /** One thing at a time is done with a backup. */
-async function requireIdle(tx: Tx, access: ProjectAccess<'operator'>, id: BackupId): Promise<BackupView> {
+export async function requireIdle(tx: Tx, access: ProjectAccess<'operator'>, id: BackupId): Promise<BackupView> {
   const row = await requireAvailable(tx, access, id);
   if ((await openOperationsOf(tx, id)).length > 0) throw busy(id);
   return row;

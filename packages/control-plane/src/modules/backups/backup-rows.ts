@@ -123,6 +123,7 @@ export function toBackup(row: BackupView): Backup {
     disks: row.disks.map(({ id, role, sizeBytes, dataBytes }) => ({ id, role, sizeBytes, dataBytes })),
     addedBytes: row.added_bytes,
     verified: row.verified,
+    openUntil: row.opened ? (row.opened_until?.toISOString() ?? null) : null,
     createdAt: row.created_at.toISOString(),
   };
 }

@@ -3,6 +3,7 @@ import { checkStore } from './check-store.workflow.ts';
 import { deleteBackup } from './delete-backup.workflow.ts';
 import { makeBackup } from './make-backup.workflow.ts';
 import { mergeBackup } from './merge-backup.workflow.ts';
+import { openBackup } from './open-backup.workflow.ts';
 import { openStore } from './open-store.workflow.ts';
 import { restoreBackup } from './restore-backup.workflow.ts';
 import { restoreInPlace } from './restore-in-place.workflow.ts';
@@ -11,5 +12,5 @@ import { verifyBackup } from './verify-backup.workflow.ts';
 
 export const backupWorkflows = [
   ...[openStore, checkStore, makeBackup, mergeBackup, deleteBackup],
-  ...[retainBackups, verifyBackup, restoreBackup, restoreInPlace],
+  ...[openBackup, retainBackups, verifyBackup, restoreBackup, restoreInPlace],
 ];

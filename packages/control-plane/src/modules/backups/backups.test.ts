@@ -6,6 +6,7 @@ import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
 import { notify } from '../../store/notifications.ts';
 import { destroyInstance, getInstance } from '../instances/instance-operations.ts';
+import { openBackup, readBackupFile } from './backup-files.ts';
 import { createBackup, deleteBackup, getBackup, listBackups, mergeBackup, verifyBackup } from './backup-operations.ts';
 import { chainOf } from './backup-rows.ts';
 import { restoreBackup } from './restore-operations.ts';
@@ -130,6 +131,29 @@ test('a backup becomes a new instance, and takes the place of the disks of its o
   const inPlace = await restoreBackup(cloud.deps, cloud.operator, backup.id, { inPlace: true });
   await cloud.succeeded(inPlace.operationId);
   assert.equal(inPlace.instanceId, instance.id);
+});
+
+test('single files of a backup are read while it is open, which ends by the clock', async () => {
+  await cloud.launch('files');
+  const backup = await backUp('files');
+  const read = (file: string) =>
+    readBackupFile(cloud.deps, cloud.operator, backup.id, file, new AbortController().signal);
+  await assert.rejects(read('/'), { code: 'Conflict' });
+  await cloud.succeeded((await openBackup(cloud.deps, cloud.operator, backup.id)).operationId);
+  assert.ok((await get(backup.id)).openUntil);
+  assert.equal((await read('/')).kind, 'folder');
+  const file = await read('/etc/hostname');
+  assert.ok(file.kind === 'file' && Buffer.from(file.content, 'base64').toString() === 'simulated\n');
+  await assert.rejects(read('/nothing'), { code: 'NotFound', field: '/path' });
+  await cloud.succeeded((await openBackup(cloud.deps, cloud.operator, backup.id)).operationId);
+  await cloud.deps.db
+    .updateTable('backups')
+    .set({ opened_until: new Date(0) })
+    .where('id', '=', backup.id)
+    .execute();
+  await cloud.deps.db.transaction().execute((tx) => notify(tx, 'due'));
+  await until('it is closed', async () => (await get(backup.id)).openUntil === null);
+  await assert.rejects(read('/'), { code: 'Conflict' });
 });
 
 test('a test of a backup boots a machine of it, and leaves nothing; what is damaged is found', async () => {

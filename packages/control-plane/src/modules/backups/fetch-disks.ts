@@ -1,4 +1,5 @@
 // Fetches the disks of a backup on a host.
+import type { StoredDisk } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
 import type { BackupId, HostId, RestoreId } from '@virga/contract/ids';
 import type { Db, Tx } from '../../store/database.ts';
@@ -16,7 +17,7 @@ export async function restoreHost(db: Db | Tx, row: BackupRow): Promise<HostId> 
 /** @throws BackupUnusable | StorageFull | BackupStoreUnavailable */
 export async function fetchDisks(
   { deps, input, signal, onProgress }: ActContext<Input>,
-  { hidesBase }: { hidesBase: boolean },
+  { hidesBase, roles = ['root', 'data'] }: { hidesBase: boolean; roles?: readonly StoredDisk['role'][] },
 ): Promise<void> {
   const chain = await chainOf(deps.db, input.backupId);
   const row = chain.at(-1);
@@ -26,10 +27,11 @@ export async function fetchDisks(
       action: 'Restore another one: virga backups list.',
     });
   }
+  const disks = diskChains(chain).filter(({ role }) => roles.includes(role));
   const store = await requireStore(deps.db, row.store_id);
   const agent = deps.agents.agentOf(await restoreHost(deps.db, row));
   await agent.fetchRestore(
-    { id: input.restoreId, cloudId: deps.cloudId, store: accessOf(deps, store), disks: diskChains(chain), hidesBase },
+    { id: input.restoreId, cloudId: deps.cloudId, store: accessOf(deps, store), disks, hidesBase },
     { signal, onProgress },
   );
 }

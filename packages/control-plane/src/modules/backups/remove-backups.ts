@@ -16,6 +16,10 @@ export async function removeBackups(
   }
   const [first] = rows;
   if (first === undefined) return;
+  for (const { opened } of rows) {
+    if (opened === null) continue;
+    await deps.agents.agentOf(opened.hostId).endRestore({ id: opened.restoreId, cloudId: deps.cloudId }, { signal });
+  }
   const store = await requireStore(deps.db, first.store_id);
   const snapshots = rows.flatMap(snapshotsOf);
   await agentFor(deps, store, first.host_id).removeStoreSnapshots(accessOf(deps, store), snapshots, { signal });

@@ -64,6 +64,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
       -- What is needed to make an instance of it.
       machine jsonb not null,
       verified jsonb,
+      -- Its disks lie on a host, to be looked into, until then.
+      opened jsonb,
+      opened_until timestamptz(3),
       created_at timestamptz(3) not null default now()
     );
     create index backups_page on backups (project_id, created_at, id);

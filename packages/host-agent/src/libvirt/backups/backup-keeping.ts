@@ -9,6 +9,7 @@ import { chainBytes, fetchDisk } from './fetch-disk.ts';
 import { endBackup, makeBackup } from './make-backup.ts';
 import { runRestic, wholeIds } from './restic.ts';
 import { fetchedDisk, openRestoreFolder, removeRestoreFolder } from './restore-folder.ts';
+import { readRestoredPath } from './restored-path.ts';
 import { storeDisk } from './store-disk.ts';
 import { storeKeeping, tagsOf } from './store-keeping.ts';
 import { swapDisks, swapDisksBack } from './swap-disks.ts';
@@ -30,6 +31,7 @@ export function backupKeeping(context: AgentContext): BackupKeeping {
         await context.hook('restore-end', id);
         await removeRestoreFolder(storage, id, cloudId);
       }),
+    readRestoredPath: readRestoredPath(context),
     readBackupSettings: async (store, snapshotId, { signal } = {}) =>
       JSON.parse(
         await runRestic(store, storage.backupsPath, ['dump', snapshotId, '/settings'], { signal }),

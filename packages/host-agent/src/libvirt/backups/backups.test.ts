@@ -1,11 +1,12 @@
 // Backups of a real domain into a real store, restored and compared byte for byte with what was written.
 import assert from 'node:assert/strict';
-import { readdir, readFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import type { BackupStoreAccess } from '@virga/contract/agent/backups';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { newId } from '@virga/contract/ids';
+import { runCommand } from '../../run-command.ts';
 import { openTestHost, type TestHost } from '../testing/test-host.ts';
 import { checkpointName, dropCheckpoints } from './checkpoints.ts';
 import { BackupWorld, directoryStore, diskBytes, readDisk } from './testing/backup-world.ts';
@@ -173,4 +174,34 @@ test('a machine of which changes are recorded is hibernated, grown and renamed a
   const renamed = await world.backUp();
   assert.deepEqual([renamed.fullReason, renamed.disks[0]?.dataBytes], [null, mib]);
   assert.ok((await world.restored(renamed.id)).subarray(0, diskBytes).equals(world.content));
+});
+
+test('single files are read from a backup of a disk with a file system, and links lead nowhere else', async (t) => {
+  const world = await openWorld(t);
+  const { agent, cloudId, storagePath } = world.host;
+  const tree = join(storagePath, 'tree');
+  await mkdir(join(tree, 'etc'), { recursive: true });
+  await mkdir(join(tree, 'usr'));
+  await writeFile(join(tree, 'etc/hostname'), 'web\n');
+  await symlink('../../../../etc/shadow', join(tree, 'etc/outside'));
+  const image = join(storagePath, 'fs.raw');
+  await runCommand('mke2fs', ['-q', '-t', 'ext4', '-d', tree, image, '8m'], { package: 'e2fsprogs' });
+  await chmod(image, 0o644);
+  await agent.applyInstance(world.instance);
+  await world.writeFrom(image, 0, 8 * mib);
+  const backup = await world.backUp();
+  const id = newId('restore');
+  const disk = world.instance.rootDisk.id;
+  await agent.fetchRestore({ id, cloudId, store, disks: [{ id: disk, chain: backup.disks }], hidesBase: false });
+  const read = (path: string) => agent.readRestoredPath({ id, cloudId, disk, path });
+  const folder = await read('/');
+  assert.ok(folder.kind === 'folder' && folder.entries.some(({ name, kind }) => name === 'etc' && kind === 'folder'));
+  const file = await read('/etc/hostname');
+  assert.deepEqual(file, {
+    ...{ kind: 'file', sizeBytes: 4, truncated: false },
+    content: Buffer.from('web\n').toString('base64'),
+  });
+  await assert.rejects(read('/etc/outside'), { code: 'NotFound' });
+  await agent.endRestore({ id, cloudId });
+  await assert.rejects(read('/'), { code: 'NotFound' });
 });

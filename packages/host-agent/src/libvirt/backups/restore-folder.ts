@@ -8,7 +8,8 @@ import { flushFolder, writeFileDurably } from '../../durable-file.ts';
 import type { Storage } from '../storage.ts';
 import { backupFolder } from './backup-folder.ts';
 
-const folderMode = 0o700;
+/** Who looks into disks is nobody, and crosses it. */
+const folderMode = 0o711;
 const ownerMode = 0o600;
 const ownerFile = 'owner.json';
 

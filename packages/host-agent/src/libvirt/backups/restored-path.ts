@@ -1,0 +1,65 @@
+// Single files of a disk that was fetched from a backup store, read without a guest and without the host's kernel mounting it.
+// Changes nothing. One look at a disk at a time.
+import type { BackupKeeping, RestoredPath } from '@virga/contract/agent/backups';
+import { VirgaError } from '@virga/contract/errors';
+import { openContents } from '../../disk-contents/open-contents.ts';
+import { openRawDisk } from '../../disk-contents/raw-disk.ts';
+import type { AgentContext } from '../agent-context.ts';
+import { backupFolder } from './backup-folder.ts';
+import { exists } from './fetch-disk.ts';
+import { fetchedDisk } from './restore-folder.ts';
+
+const mostBytes = 4 * 1024 * 1024;
+
+export function readRestoredPath(context: AgentContext): BackupKeeping['readRestoredPath'] {
+  const { storage, locks } = context;
+  return ({ id, disk: diskId, path }, { signal } = {}) =>
+    locks.run(id, async () => {
+      const file = fetchedDisk(storage, id, diskId);
+      if (!(await exists(file))) throw notFetched(id);
+      const disk = await openRawDisk(
+        { path: file, format: 'qcow2' },
+        { folder: backupFolder(storage, id), writable: false, signal },
+      );
+      try {
+        const opened = await openContents(disk);
+        if (!('root' in opened)) throw unreadable(opened.why);
+        return await look(opened.root, path);
+      } finally {
+        await disk.close();
+      }
+    });
+}
+
+type Contents = Extract<Awaited<ReturnType<typeof openContents>>, { root: unknown }>['root'];
+
+async function look(root: Contents, path: string): Promise<RestoredPath> {
+  const entry = await root.stat(path);
+  if (entry?.kind === 'folder') {
+    const entries = await root.list(path);
+    return { kind: 'folder', entries: entries.map(({ name, kind, sizeBytes }) => ({ name, kind, sizeBytes })) };
+  }
+  if (entry?.kind !== 'file') throw nothingThere(path);
+  const content = (await root.read(path, mostBytes)) ?? Buffer.alloc(0);
+  const { sizeBytes } = entry;
+  return { kind: 'file', sizeBytes, content: content.toString('base64'), truncated: sizeBytes > content.length };
+}
+
+export const notFetched = (id: string) =>
+  new VirgaError('NotFound', {
+    detail: `The disks of ${id} are not on this host.`,
+    action: 'Open the backup again: virga backups files.',
+  });
+
+export const nothingThere = (path: string) =>
+  new VirgaError('NotFound', {
+    detail: `There is no file and no folder ${path} in the backup.`,
+    action: 'Look at the folder above it.',
+    field: '/path',
+  });
+
+const unreadable = (why: string) =>
+  new VirgaError('Conflict', {
+    detail: `Files of the backup cannot be read one by one: ${why}.`,
+    action: 'Restore it as a new instance, and copy them from there.',
+  });
