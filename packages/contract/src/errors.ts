@@ -67,7 +67,7 @@ export const errorRegistry = {
     'The network has no free address',
     true,
   ),
-  PoolUnusable: kind(422, 2, 'Unsupported', 'administrator', 'The storage pool cannot be used'),
+  PoolUnusable: kind(422, 2, 'Unsupported', 'caller', 'The storage pool cannot be used'),
   HostIncapable: kind(422, 2, 'Unsupported', 'caller', 'The host cannot give a machine what was asked for'),
   HostSettingRefused: kind(422, 2, 'Unsupported', 'caller', 'The host cannot be set like that'),
   VolatileWriteCache: kind(422, 2, 'Unsupported', 'caller', 'A power cut could take acknowledged data back'),
