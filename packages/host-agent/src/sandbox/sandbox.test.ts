@@ -1,10 +1,13 @@
 // What programs can do that are locked away: read and write their one folder, and nothing else.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { eventually } from '../contract-suite/eventually.ts';
 import { runCommand } from '../run-command.ts';
 import { giveToNobody, makeSandboxFolder, runSandboxed, type SandboxLimits } from './sandbox.ts';
 
@@ -77,6 +80,27 @@ test('memory, time and what it writes have limits', async () => {
   await giveToNobody(target);
   assert.notEqual((await shell('head -c 4000000 /usr/bin/perl >/work/target')).exitCode, 0);
   assert.equal((await readFile(target)).length, usual.fileBytes);
+});
+
+test('it ends with the process that began it, however that ends', async () => {
+  // A time that nobody else sleeps for.
+  const sleeping = ['sleep', '617.25'];
+  const module = JSON.stringify(import.meta.resolve('./sandbox.ts'));
+  const limits = { ...usual, timeoutMs: 600_000 };
+  const run = JSON.stringify({ program: sleeping[0], args: sleeping.slice(1), folder, limits });
+  const script = `import(${module}).then((it) => it.runSandboxed(${run}))`;
+  const child = spawn(process.execPath, ['--conditions=development', '--input-type=module', '-e', script]);
+  const isRunning = () =>
+    readdirSync('/proc').some((pid) => {
+      try {
+        return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8') === `${sleeping.join('\0')}\0`;
+      } catch {
+        return false;
+      }
+    });
+  await eventually('it sleeps', () => isRunning() || undefined);
+  child.kill('SIGKILL');
+  await eventually('it has ended', () => !isRunning() || undefined);
 });
 
 test('where the kernel does not allow it, nothing is run, and that is said', async () => {

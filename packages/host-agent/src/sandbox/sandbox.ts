@@ -40,7 +40,9 @@ const ready = 'virga-sandbox-ready';
 
 /**
  * Takes positional parameters only: nothing of a caller is ever part of the text. The mounts are in a namespace of their own
- * and go with it. Changing the root holds because what runs then has no capability to leave it.
+ * and go with it. Changing the root holds because what runs then has no capability to leave it. The shell stays, as the first
+ * process of the namespace: it is told when whoever began it dies, which one that changes its user no longer is, and its end
+ * is the end of all in there.
  */
 const script = `
 root=$1 work=$2 user=$3
@@ -61,9 +63,13 @@ mount --bind "$work" "$root/work" && mount -o remount,bind,nosuid,nodev,noexec "
 mount -o remount,ro,size=256k,nosuid,nodev,noexec "$root" || exit 1
 cd "$root" || exit 1
 echo ${ready} >&2
-exec chroot "$root" /usr/bin/setpriv --reuid="$user" --regid="$user" --clear-groups --inh-caps=-all --bounding-set=-all \\
+chroot "$root" /usr/bin/setpriv --reuid="$user" --regid="$user" --clear-groups --inh-caps=-all --bounding-set=-all \\
   --no-new-privs -- "$@"
+status=$?
+exit $status
 `;
+/** What a shell says of a program that a signal has ended is more than this. */
+const signalled = 128;
 
 /** @throws HostIncapable the kernel or a missing program does not allow it; nothing has been run */
 export async function runSandboxed(run: SandboxRun): Promise<SandboxResult> {
@@ -129,7 +135,8 @@ function ended(child: ChildProcess, { limits, signal, onOutput }: SandboxRun): P
     });
     child.on('close', (exitCode) => {
       stop();
-      resolve({ exitCode, stdout, stderr, isTimedOut });
+      const isSignalled = exitCode === null || exitCode > signalled;
+      resolve({ exitCode: isSignalled ? null : exitCode, stdout, stderr, isTimedOut });
     });
   });
 }
