@@ -34,6 +34,14 @@ export type SandboxRun = {
 /** How a program ended. */
 export type SandboxResult = { exitCode: number | null; stdout: string; stderr: string; isTimedOut: boolean };
 
+/** All that run as nobody on the host count. */
+const mostProcesses = 4096;
+/**
+ * Of each thread. With the usual 8 MiB, and 128 MiB that the C library reserves for each thread's memory, qemu-img with its up to
+ * 64 threads for slow disks would reach the limit of what it may map without using any of it.
+ */
+const stackBytes = 1024 ** 2;
+
 const keptOutputBytes = 64 * 1024;
 /** Said before the program begins: what ends without it has not been locked away. */
 const ready = 'virga-sandbox-ready';
@@ -81,7 +89,7 @@ export async function runSandboxed(run: SandboxRun): Promise<SandboxResult> {
     signal?.throwIfAborted();
     const bounds = [
       ...[`--as=${limits.memoryBytes}`, `--cpu=${limits.cpuSeconds}`, `--fsize=${limits.fileBytes}`],
-      ...['--core=0', '--nofile=64', '--nproc=256'],
+      ...['--core=0', '--nofile=64', `--nproc=${mostProcesses}`, `--stack=${stackBytes}`],
     ];
     const inside = ['/usr/bin/prlimit', ...bounds, '--', program, ...args];
     const namespaces = ['--mount', '--net', '--ipc', '--uts', '--pid', '--fork', '--kill-child=SIGKILL'];
@@ -91,7 +99,7 @@ export async function runSandboxed(run: SandboxRun): Promise<SandboxResult> {
       cwd: '/',
       detached: true,
       stdio: [run.stdin ?? 'ignore', run.stdout ?? 'pipe', 'pipe'],
-      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' },
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', MALLOC_ARENA_MAX: '2' },
     });
     const result = await ended(child, run);
     const [before, said] = result.stderr.split(`${ready}\n`);
