@@ -205,3 +205,33 @@ test('single files are read from a backup of a disk with a file system, and link
   await agent.endRestore({ id, cloudId });
   await assert.rejects(read('/'), { code: 'NotFound' });
 });
+
+test('a snapshot ends a chain, and a disk of several layers is backed up as the guest sees it', async (t) => {
+  const world = await openWorld(t);
+  const { agent, cloudId } = world.host;
+  const { id: instanceId, uuid, domainName, rootDisk } = world.instance;
+  const snapshot = { id: newId('snapshot'), cloudId, instance: { id: instanceId, uuid, domainName } };
+  await agent.applyInstance(world.instance);
+  await world.write(0, mib, 0x11);
+  await world.backUp();
+  await agent.applySnapshot({ ...snapshot, name: 'before', memory: false, mustExist: false, keepsake: {} });
+  await world.write(mib, mib, 0x22);
+  const layered = await world.backUp();
+  assert.equal(layered.fullReason, 'chain-broken');
+  await world.write(2 * mib, mib, 0x33);
+  const next = await world.backUp();
+  assert.deepEqual([next.fullReason, next.disks[0]?.dataBytes], [null, mib]);
+  assert.ok((await world.restored(next.id)).equals(world.content));
+
+  await agent.applyInstance({ ...world.instance, ...off, generation: 2 });
+  const cold = await world.backUp();
+  assert.ok((await world.restored(cold.id)).equals(world.content));
+  const restore = { id: newId('restore'), cloudId, instance: { id: instanceId, uuid } };
+  const disks = [{ id: rootDisk.id, role: 'root' as const, fetched: rootDisk.id }];
+  await agent.fetchRestore({ ...restore, store, disks: [{ id: rootDisk.id, chain: cold.disks }], hidesBase: true });
+  await assert.rejects(agent.swapDisks({ ...restore, disks }), { code: 'Conflict' }, 'the snapshot would be lost');
+  await agent.deleteSnapshot(snapshot);
+  await agent.swapDisks({ ...restore, disks });
+  assert.ok((await readDisk(await world.rootFile())).equals(world.content));
+  await agent.endRestore(restore);
+});
