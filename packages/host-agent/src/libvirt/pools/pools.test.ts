@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, readlink, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -229,4 +229,55 @@ test('a pool that is not mounted is said to be so, and nothing is made where it 
   await assert.rejects(host.agent.applyVolume(aVolume(made, { pool })), { code: 'PoolUnusable' });
   await assert.rejects(host.agent.applyPool({ ...pool, generation: 2 }), { code: 'PoolUnusable' });
   await host.agent.deletePool(pool);
+});
+
+test('what a crash leaves of a volume or an instance in a pool is found, used and removed', async () => {
+  await using made = new AsyncDisposableStack();
+  const path = await aFolder(made, 64);
+  const pool = aPool(path);
+  const { agent, cloudId, storagePath } = host;
+  await agent.applyPool(pool);
+  made.defer(() => agent.deletePool(pool));
+  const linkOf = (id: string) => join(storagePath, 'volumes', id);
+  const seen = async () => (await agent.listVolumes(cloudId)).map(({ id, intact }) => [id, intact]);
+
+  // It had its name, and no link yet.
+  const volume = aVolume(made, { pool });
+  await agent.applyVolume(volume);
+  await rm(linkOf(volume.id));
+  assert.deepEqual(await seen(), [[volume.id, true]]);
+  assert.equal((await agent.applyVolume({ ...volume, mustExist: true })).intact, true);
+  assert.equal(await readlink(linkOf(volume.id)), join(path, 'volumes', volume.id));
+  await rm(linkOf(volume.id));
+
+  // It had no name yet; and another host has removed one.
+  const [begun, gone] = [newId('volume'), newId('volume')];
+  await mkdir(join(path, 'volumes', `.${begun}.${cloudId}`));
+  await symlink(join(path, 'volumes', gone), linkOf(gone));
+  assert.deepEqual(
+    (await seen()).sort(),
+    [
+      [volume.id, true],
+      [begun, false],
+    ].sort(),
+  );
+  for (const id of [volume.id, begun]) await agent.deleteVolume({ id, cloudId });
+  assert.deepEqual(await readdir(join(path, 'volumes')), []);
+  assert.deepEqual(
+    (await readdir(join(storagePath, 'volumes'))).filter((name) => name.includes(gone)),
+    [],
+  );
+
+  // The link of an instance is there before its folder is.
+  const asked = host.instance(network, imageId);
+  const desired = { ...asked, rootDisk: { ...asked.rootDisk, pool: pool.id } };
+  const link = join(storagePath, 'instances', desired.id);
+  await symlink(join(path, 'instances', desired.id), link);
+  assert.equal((await agent.applyInstance(desired)).state, 'running');
+  assert.deepEqual(await readdir(join(path, 'instances')), [desired.id]);
+  await agent.deleteInstance(desired);
+  await symlink(join(path, 'instances', desired.id), link);
+  await agent.deleteInstance(desired);
+  assert.deepEqual(await readdir(join(storagePath, 'instances')), []);
+  assert.deepEqual(await readdir(join(path, 'instances')), []);
 });

@@ -178,6 +178,14 @@ export async function removeVolume(
   if (isOwn) await rm(movedInFolder(storage, id), { recursive: true, force: true });
 }
 
+/** What a crash has left of a volume that never came to be, wherever it was to lie. */
+export async function removeUnfinished(storage: Storage, id: VolumeId, cloudId: string): Promise<void> {
+  const drivers = await Promise.all((await knownPools(storage)).map((pool) => driverOf(storage, pool.id)));
+  for (const home of new Set([storage.volumesPath, ...drivers.map((driver) => driver.home)])) {
+    await rm(unfinishedPath(home, id, cloudId), { recursive: true, force: true });
+  }
+}
+
 /** What a guest sees of the size; undefined when the disk is missing. */
 export async function readDiskSize(storage: Storage, id: VolumeId): Promise<number | undefined> {
   const driver = await driverOf(storage, (await readVolume(storage, id))?.poolId);

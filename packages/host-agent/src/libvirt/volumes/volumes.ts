@@ -26,6 +26,7 @@ import {
   findInPool,
   observeVolume,
   readVolume,
+  removeUnfinished,
   removeVolume,
   updateRecord,
   volumeFile,
@@ -158,6 +159,7 @@ export function deleteVolume(
       await hook('delete-volume', id);
       await driver.removeDisk(id);
       await removeVolume(storage, driver, id, cloudId);
+      if (present === undefined) await removeUnfinished(storage, id, cloudId);
       if (present?.encrypted) await forgetVolumeSecret(context, id);
     } catch (error) {
       throw storageError(error, storage, 'remove a volume');
