@@ -46,10 +46,12 @@ test('an interrupted copy is gone on with or begun anew, and one that fails for 
   const { host, template } = warm;
   const { agent, cloudId, storagePath } = host;
   const code = (expected: string) => (error: unknown) => error instanceof VirgaError && error.code === expected;
+  const unfinished = [{ id: template.id, cloudId, state: 'unfinished', clones: 0 }];
   for (const step of stepsOfTemplate) {
     warm.failing = { step, error: interrupted };
     await assert.rejects(agent.applyTemplate(template), code('HostUnavailable'));
     await assert.rejects(agent.deleteImage({ id: template.imageId, cloudId }), code('InUse'));
+    assert.deepEqual(await agent.listTemplates(cloudId), unfinished);
     warm.failing = undefined;
   }
   assert.equal((await agent.applyTemplate(template)).state, 'ready');
@@ -106,6 +108,10 @@ test('an interrupted copy is gone on with or begun anew, and one that fails for 
     }
   });
   for (const copy of survivors) await agent.deleteInstance(copy);
+  warm.failing = { step: 'delete-template-files', error: interrupted };
+  await assert.rejects(agent.deleteTemplate(template), code('HostUnavailable'));
+  assert.deepEqual(await agent.listTemplates(cloudId), unfinished);
+  warm.failing = undefined;
   await agent.deleteTemplate(template);
   assert.deepEqual(await readdir(join(storagePath, 'templates')), []);
   assert.deepEqual(await readdir(join(storagePath, 'instances')), []);
