@@ -98,7 +98,11 @@ export const ImageRecipe = Type.Object(
       Type.Array(RecipeCommand, { maxItems: 100, description: 'run in the new system, in this order' }),
     ),
     network: Type.Optional(Type.Boolean({ description: 'commands may use the network; default false' })),
-    sizeMib: Type.Integer({ minimum: 64, maximum: 1_048_576, description: 'of the disk; guests grow it to theirs' }),
+    sizeMib: Type.Integer({
+      minimum: 64,
+      maximum: 1_048_576,
+      description: 'size of the disk in MiB; guests grow it to theirs',
+    }),
     boot: Type.Optional(
       Type.Union([Type.Literal('bios'), Type.Literal('uefi'), Type.Literal('both'), Type.Literal('none')], {
         description: 'what it boots from, default both; none: a disk with files, without kernel and boot loader',
