@@ -103,7 +103,8 @@ function checksumOf({ sha256, sha512 }: { sha256: string | undefined; sha512: st
 }
 
 /** By the name that such lists have. */
-const algorithmOf = (url: string): 'sha256' | 'sha512' => (/512/.test(url.split('/').at(-1) ?? '') ? 'sha512' : 'sha256');
+const algorithmOf = (url: string): 'sha256' | 'sha512' =>
+  /512/.test(url.split('/').at(-1) ?? '') ? 'sha512' : 'sha256';
 
 const notOfAFile = () =>
   new VirgaError('InvalidArgument', {
