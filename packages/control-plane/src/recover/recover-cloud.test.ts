@@ -21,6 +21,7 @@ import { updateInstance } from '../modules/instances/update-instance.ts';
 import { listNetworks } from '../modules/networks/network-operations.ts';
 import { setCpuBaseline } from '../modules/placement/cpu-baseline.ts';
 import { reserveCpus } from '../modules/placement/cpu-pools.ts';
+import { createPool, getPool } from '../modules/pools/pool-operations.ts';
 import { createVolume } from '../modules/volumes/create-volume.ts';
 import { createVolumeType } from '../modules/volumes/volume-type-operations.ts';
 import { openStore, type Store } from '../store/database.ts';
@@ -61,6 +62,22 @@ async function everyRow({ db }: Store) {
       .orderBy('id')
       .execute(),
     volumes: await db.selectFrom('volumes').selectAll().orderBy('id').execute(),
+    pools: await db
+      .selectFrom('pools')
+      .select([
+        'id',
+        'name',
+        'driver',
+        'host_id',
+        'path',
+        'generation',
+        'opened',
+        'overcommit',
+        'is_default',
+        'created_at',
+      ])
+      .where('driver', '!=', 'local')
+      .execute(),
     attachments: await db
       .selectFrom('volume_attachments')
       .select(['volume_id', 'instance_id', 'target', 'read_only', 'limits', 'driver', 'delete_with_instance'])
@@ -127,6 +144,11 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
   await setCpuBaseline(deps, administrator, 'baseline');
   const type = { name: 'odd', vcpus: 3, memoryMib: 777, diskGib: 2, cpuPolicy: 'dedicated' } as const;
   await createInstanceType(deps.db, administrator, type);
+  const fast = { name: 'fast', driver: 'directory', path: '/mnt/fast', overcommit: 2 } as const;
+  const { id: poolId } = await createPool(deps, administrator, fast);
+  await until('the pool is ready', async () => (await getPool(deps.db, operator, poolId)).state === 'ready');
+  const sealed = await createVolume(deps, operator, { name: 'sealed', sizeGib: 1, pool: 'fast', encrypted: true });
+  await cloud.succeeded(sealed.operationId);
   await createVolumeType(deps, administrator, { name: 'quick', format: 'raw', limits: { iops: 500 } });
   await cloud.succeeded(
     (await tuneHost(deps, administrator, hostId, { profile: 'density', overrides: { swappiness: 7 } })).operationId,
@@ -151,7 +173,7 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
   isStopped = true;
 
   const seen = await recover({ dryRun: true });
-  assert.deepEqual(seen.counts, { projects: 1, hosts: 1, networks: 1, images: 1, volumes: 1, instances: 3 });
+  assert.deepEqual(seen.counts, { projects: 1, hosts: 1, networks: 1, images: 1, volumes: 2, instances: 3 });
   const recovered = await recover();
   assert.deepEqual(recovered, seen);
   assert.deepEqual([recovered.cloudId, recovered.leftAlone], [deps.cloudId, []]);

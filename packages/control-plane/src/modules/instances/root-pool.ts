@@ -5,6 +5,7 @@ import type { Tx } from '../../store/database.ts';
 import { usableHosts } from '../pools/pool.ts';
 import { type PoolView, resolvePool } from '../pools/pool-store.ts';
 import { requirePoolRoom } from '../volumes/volume-room.ts';
+import type { InstanceRow } from './instance-store.ts';
 
 const field = '/pool';
 
@@ -46,4 +47,20 @@ export async function chooseRootPool(
   const pool = named ?? (await own.executeTakeFirstOrThrow());
   await requirePoolRoom(tx, pool.id, { addBytes: diskBytes, takenBytes: 0 }, '/diskGib');
   return pool.driver === 'local' ? null : pool.id;
+}
+
+/** @throws StorageFull the disk does not fit in its pool any more */
+export async function requireRootRoom(
+  tx: Tx,
+  {
+    host_id: hostId,
+    root_pool_id: poolId,
+    disk_bytes: before,
+  }: Pick<InstanceRow, 'host_id' | 'root_pool_id' | 'disk_bytes'>,
+  diskBytes: number,
+): Promise<void> {
+  if (diskBytes <= before) return;
+  const own = tx.selectFrom('pools').select('id').where('host_id', '=', hostId).where('driver', '=', 'local');
+  const id = poolId ?? (await own.executeTakeFirstOrThrow()).id;
+  await requirePoolRoom(tx, id, { addBytes: diskBytes - before, takenBytes: 0 }, '/diskGib');
 }

@@ -8,6 +8,7 @@ import { until } from '@virga/testing/until';
 import { deleteImage } from '../images/image-operations.ts';
 import { attachVolume } from '../instances/attach-volume.ts';
 import { deleteInstance, launchInstance } from '../instances/instance-operations.ts';
+import { resizeInstance } from '../instances/resize-instance.ts';
 import { createSnapshot } from '../snapshots/snapshot-operations.ts';
 import { createVolume } from '../volumes/create-volume.ts';
 import { updateVolume } from '../volumes/update-volume.ts';
@@ -182,6 +183,8 @@ test('a root disk lies in the pool that the launch names, on a host that has it,
   assert.equal((await pool(id)).allocatedBytes, instance.diskBytes);
   await until('its size is known', async () => (await pool(id)).capacityBytes === 1024 * gibibyte);
   await assert.rejects(launch('too-large', { diskGib: 2000 }), { code: 'StorageFull', field: '/diskGib' });
+  const grown = resizeInstance(cloud.deps, cloud.operator, instance.id, { diskGib: 2000 });
+  await assert.rejects(grown, { code: 'StorageFull', field: '/diskGib' });
   await assert.rejects(launch('nowhere', { pool: 'none' }), { code: 'NotFound', field: '/pool' });
   await assert.rejects(deletePool(cloud.deps, cloud.administrator, id), { code: 'InUse' });
   await cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, instance.id)).operationId);

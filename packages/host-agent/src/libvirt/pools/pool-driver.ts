@@ -48,6 +48,8 @@ export interface PoolDriver {
   sizeOf(folder: string, id: VolumeId): Promise<number | undefined>;
   /** What it takes from the pool; null: not known. */
   usedBytes(folder: string, id: VolumeId): Promise<number | null>;
+  /** Both of every volume in the pool, in one question; absent where each is asked for by itself. */
+  measureAll?(): Promise<ReadonlyMap<string, { sizeBytes: number; usedBytes: number }>>;
   /** Of one that no guest has. @throws CommandFailed */
   grow(folder: string, disk: PresentDisk, sizeBytes: number, work: DiskWork): Promise<void>;
   /** Overwrites all that is written of it. May be called again. */

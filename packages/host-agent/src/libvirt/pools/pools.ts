@@ -2,7 +2,7 @@
 // see has a mark, by which each of them knows that it is the same.
 import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
-import type { DesiredPool, ObservedPool, PoolKeeping } from '@virga/contract/agent/pools';
+import type { DesiredPool, ObservedPool, PoolAbilities, PoolKeeping } from '@virga/contract/agent/pools';
 import { VirgaError } from '@virga/contract/errors';
 import type { PoolId } from '@virga/contract/ids';
 import { runCommand } from '../../run-command.ts';
@@ -21,12 +21,20 @@ const plainPath = /^[A-Za-z0-9/._-]+$/;
 
 export function poolKeeping(context: AgentContext): PoolKeeping {
   const { storage } = context;
+  /** Of each pool since it was last opened, or seen to be back: to try that out writes to it. */
+  const known = new Map<PoolId, PoolAbilities>();
+  const look = async (pool: DesiredPool) => {
+    const observed = await observe(pool, driverOfPool(storage, pool), known.get(pool.id));
+    if (observed.abilities === null) known.delete(pool.id);
+    else known.set(pool.id, observed.abilities);
+    return observed;
+  };
   return {
     applyPool: (desired) => context.locks.run(desired.id, () => openPool(context, desired)),
     deletePool: (pool) => context.locks.run(pool.id, () => deletePool(context, pool)),
     listPools: async (cloudId) => {
-      const known = (await knownPools(storage)).filter((pool) => pool.cloudId === cloudId);
-      return Promise.all(known.map((pool) => observe(pool, driverOfPool(storage, pool))));
+      const pools = (await knownPools(storage)).filter((pool) => pool.cloudId === cloudId);
+      return Promise.all(pools.map(look));
     },
     storageAbilities: () => ownStorage(storage).abilities(),
   };
@@ -95,10 +103,14 @@ async function deletePool(context: AgentContext, { id, cloudId }: { id: PoolId; 
   await forgetPool(storage, id);
 }
 
-async function observe({ id, cloudId, generation }: DesiredPool, driver: PoolDriver): Promise<ObservedPool> {
+async function observe(
+  { id, cloudId, generation }: DesiredPool,
+  driver: PoolDriver,
+  known?: PoolAbilities,
+): Promise<ObservedPool> {
   try {
     await driver.require();
-    const [space, abilities] = await Promise.all([driver.space(), driver.abilities()]);
+    const [space, abilities] = await Promise.all([driver.space(), known ?? driver.abilities()]);
     return {
       ...{ id, cloudId, generation, failure: null, abilities },
       capacityBytes: space.totalBytes,

@@ -12,6 +12,7 @@ import type { Storage, StorageSpace } from '../storage.ts';
 import { cephSecretUuid } from './ceph-secret.ts';
 import type { DiskWork, NewDisk, PoolDriver, PresentDisk } from './pool-driver.ts';
 
+type RbdUsage = { name: string; snapshot?: string; provisioned_size: number; used_size: number };
 type RbdPlace = Extract<PoolPlace, { driver: 'rbd' }>;
 
 const longestMs = 24 * 3_600_000;
@@ -93,6 +94,15 @@ export class RbdPool implements PoolDriver {
     const text = await this.#rbd(['du', '--format', 'json', this.#image(id)]);
     const { images = [] } = JSON.parse(text) as { images?: { used_size?: number }[] };
     return images.reduce((sum, { used_size: used = 0 }) => sum + used, 0);
+  }
+
+  async measureAll(): Promise<ReadonlyMap<string, { sizeBytes: number; usedBytes: number }>> {
+    const text = await this.#rbd(['du', '--format', 'json', '--pool', this.#place.cephPool]);
+    const { images = [] } = JSON.parse(text) as { images?: RbdUsage[] };
+    const current = images.filter(({ snapshot }) => snapshot === undefined);
+    return new Map(
+      current.map(({ name, provisioned_size: sizeBytes, used_size: usedBytes }) => [name, { sizeBytes, usedBytes }]),
+    );
   }
 
   async grow(_folder: string, { id }: PresentDisk, sizeBytes: number, work: DiskWork): Promise<void> {

@@ -6,7 +6,7 @@ import { existsSync, readlinkSync } from 'node:fs';
 import { mkdir, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { ObservedVolume } from '@virga/contract/agent/volumes';
-import { isId, type VolumeId } from '@virga/contract/ids';
+import { isId, type PoolId, type VolumeId } from '@virga/contract/ids';
 import { flushFolder, writeFileDurably } from '../../durable-file.ts';
 import { type DiskSource, sharedSource } from '../disks/disk-source.ts';
 import { findImage } from '../images/image-store.ts';
@@ -200,12 +200,18 @@ export async function listVolumes(storage: Storage, cloudId: string): Promise<Ob
   const found = new Map<VolumeId, ObservedVolume>();
   const pools = await knownPools(storage);
   const drivers = await Promise.all(pools.map(({ id }) => driverOf(storage, id)));
+  // One that cannot be reached measures nothing: its volumes are lost until it is back.
+  const measures = new Map(
+    await Promise.all(
+      pools.map(async ({ id }, index) => [id, await drivers[index]!.measureAll?.().catch(() => nothing)] as const),
+    ),
+  );
   for (const home of new Set([storage.volumesPath, ...drivers.map((driver) => driver.home)])) {
     // One that is not there now tells of nothing.
     for (const name of await readdir(home).catch(() => [])) {
       if (isId('volume', name)) {
         if (found.has(name)) continue;
-        const volume = await observeAt(storage, join(home, name), name);
+        const volume = await observeAt(storage, join(home, name), name, measures);
         if (volume?.cloudId === cloudId) found.set(name, volume);
         if (volume === undefined) await removeStrayLink(join(home, name));
         continue;
@@ -228,10 +234,23 @@ async function removeStrayLink(link: string): Promise<void> {
 export const observeVolume = (storage: Storage, id: VolumeId): Promise<ObservedVolume | undefined> =>
   observeAt(storage, volumeFolder(storage, id), id);
 
-async function observeAt(storage: Storage, folder: string, id: VolumeId): Promise<ObservedVolume | undefined> {
+type Measures = ReadonlyMap<string, { sizeBytes: number; usedBytes: number }>;
+const nothing: Measures = new Map();
+
+async function observeAt(
+  storage: Storage,
+  folder: string,
+  id: VolumeId,
+  measured: ReadonlyMap<PoolId, Measures | undefined> = new Map(),
+): Promise<ObservedVolume | undefined> {
   const record = await readRecord(folder);
   if (record === undefined) return undefined;
   const { format = 'qcow2', ...known } = record;
+  const ofPool = record.poolId && measured.get(record.poolId);
+  if (ofPool) {
+    const { sizeBytes = record.sizeBytes, usedBytes = null } = ofPool.get(id) ?? {};
+    return { ...known, format, sizeBytes, usedBytes, intact: ofPool.has(id) };
+  }
   const driver = await driverOf(storage, record.poolId).catch(() => undefined);
   const sizeBytes = await driver?.sizeOf(folder, id).catch(() => undefined);
   const intact = sizeBytes !== undefined;
