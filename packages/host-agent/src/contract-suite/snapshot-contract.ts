@@ -5,7 +5,7 @@ import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { type DesiredClone, type DesiredSnapshot, ObservedSnapshot } from '@virga/contract/agent/snapshots';
 import { newId } from '@virga/contract/ids';
 import { type ContractTest, rejectsWith } from './contract-test.ts';
-import { type ContractWorld, stopped } from './contract-world.ts';
+import { type ContractWorld, isInstance, stopped } from './contract-world.ts';
 import { aVolume } from './volume-contract.ts';
 
 const snapshotOf = (
@@ -93,9 +93,12 @@ export function snapshotContract(test: ContractTest): void {
 
   test('a guest goes on from the memory that a snapshot kept', async (world, t) => {
     const desired = await world.launched(t);
+    const events = await world.watch(t);
     const snapshot = snapshotOf(desired, { memory: true });
     const { consistency, memory } = await world.agent.applySnapshot(snapshot);
     assert.deepEqual([consistency, memory], ['memory', true]);
+    // Nobody is told that it was paused, who would think that somebody wants it so.
+    assert.equal(events.seen.some(isInstance(desired.id, { state: 'paused' })), false);
     await world.converge(stopped(desired, 0), 'stopped');
     await rejectsWith('Conflict', world.agent.applySnapshot(snapshotOf(desired, { memory: true })));
     await world.agent.revertSnapshot({ ...snapshot, token: newId('operation') });

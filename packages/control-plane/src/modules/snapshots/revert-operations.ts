@@ -50,7 +50,8 @@ export async function revertSnapshot(
       // Whatever names what is written from then on.
       token: newId('operation'),
       keptId: kept?.id ?? null,
-      starts: isOn && instance.desired === 'running',
+      starts: isOn,
+      paused: instance.desired === 'paused',
     });
     await appendEvent(tx, access, {
       type: 'snapshot.revert-requested',

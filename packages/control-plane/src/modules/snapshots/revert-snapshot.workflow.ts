@@ -22,6 +22,8 @@ type Input = {
   keptId: SnapshotId | null;
   /** It was on, and is to be on again. */
   starts: boolean;
+  /** It stood still. */
+  paused: boolean;
 };
 
 const lookAgainMs = 200;
@@ -89,7 +91,13 @@ async function recordReverted(tx: Tx, { deps, access, input }: StepContext<Input
   const instance = await findInstance(tx, row.instance_id as InstanceId);
   if (instance === undefined || instance.desired === 'deleted') return;
   try {
-    await carryOut(deps, tx, access, instance, await decideStart(deps, tx, access, instance));
+    await carryOut(
+      deps,
+      tx,
+      access,
+      instance,
+      await decideStart(deps, tx, access, instance, { paused: input.paused && !row.memory }),
+    );
   } catch (error) {
     // The room may have been given away meanwhile: it is back, and off.
     if (!(error instanceof VirgaError)) throw error;

@@ -1,9 +1,10 @@
 // Instances as the host has them: domains by what they say of themselves, and folders without a domain. Changes nothing.
 import { access } from 'node:fs/promises';
 import type { ObservedInstance } from '@virga/contract/agent/observed';
-import { domainState } from '@virga/libvirt/api/domain/state-names';
+import { type DomainState, domainState } from '@virga/libvirt/api/domain/state-names';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { AgentContext } from '../agent-context.ts';
+import { isLibvirtError } from '../hypervisor-errors.ts';
 import { lookAt, type OwnDomain, readRecord, readSizes } from './domain-lookup.ts';
 import { type FolderOwner, hasLeftovers, instanceFiles, listFolders } from './instance-folder.ts';
 import { observedState } from './observed-state.ts';
@@ -14,7 +15,7 @@ type Identity = Pick<FolderOwner, 'id' | 'cloudId' | 'domainName' | 'uuid'>;
 export async function observe(context: AgentContext, domain: OwnDomain): Promise<ObservedInstance> {
   const { instanceId: id, cloudId, generation, desired } = domain.record;
   const isAdopted = desired.origin === 'adopted';
-  const { state, reason } = observedState(domain.state);
+  const { state, reason } = observedState(await settledState(context, domain));
   const isHibernated = state === 'stopped' && domain.hasSavedMemory;
   if (state === 'stopped') context.shutdowns.forget(id);
   return {
@@ -31,6 +32,18 @@ export async function observe(context: AgentContext, domain: OwnDomain): Promise
     ...(desired.warm && { warm: true }),
     ...(state !== 'stopped' && { sizes: domain.sizes }),
   };
+}
+
+/** QEMU stands still for a moment at the end of what libvirt does with the memory of a guest, and gives no reason for that. */
+async function settledState({ hypervisor }: AgentContext, { ref, state }: OwnDomain): Promise<DomainState> {
+  if (state.state !== 'paused' || state.reason !== 'unknown') return state;
+  const job = await hypervisor.ask(`look at ${ref.name}`, ({ domains }) =>
+    domains.jobStats(ref).catch((error) => {
+      if (isLibvirtError(error, 'OPERATION_INVALID', 'NO_DOMAIN')) return undefined;
+      throw error;
+    }),
+  );
+  return job === undefined || job.type === 'none' ? state : { state: 'paused', reason: 'snapshot' };
 }
 
 /** An instance that has no domain. */

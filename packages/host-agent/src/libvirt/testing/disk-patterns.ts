@@ -1,7 +1,7 @@
 // What tests write to disks and find on them again: a byte for each block of 64 KiB. Written by the QEMU that runs a guest, as
 // the guest would, or by QEMU's program to a disk that nobody has; read from a copy of all that a disk rests on.
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -40,13 +40,19 @@ export async function writeToFile(file: string, pattern: Pattern, from = 0): Pro
   await run('qemu-io', ['-f', file.endsWith('.raw') ? 'raw' : 'qcow2', ...commands, file]);
 }
 
-/** The first blocks of a disk; -1 where a block is not full of one byte. Also while a guest has it. */
-export async function readPattern(file: string, blocks: number): Promise<number[]> {
+/** Blocks of a disk; -1 where a block is not full of one byte. Also while a guest has it. */
+export async function readPattern(file: string, blocks: number, from = 0): Promise<number[]> {
   const folder = await mkdtemp(join(tmpdir(), 'virga-pattern.'));
   try {
     const copy = join(folder, 'copy');
     await run('qemu-img', ['convert', '-U', '-f', file.endsWith('.raw') ? 'raw' : 'qcow2', '-O', 'raw', file, copy]);
-    const bytes = await readFile(copy);
+    await using raw = await open(copy, 'r');
+    const { buffer: bytes } = await raw.read(
+      Buffer.alloc(blocks * blockBytes),
+      0,
+      blocks * blockBytes,
+      from * blockBytes,
+    );
     return Array.from({ length: blocks }, (_, block) => {
       const part = bytes.subarray(block * blockBytes, (block + 1) * blockBytes);
       return part.every((byte) => byte === part[0]) ? part[0]! : -1;
