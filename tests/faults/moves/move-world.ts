@@ -169,7 +169,11 @@ export class MoveWorld {
     const identity = { token: move.token, volumeId: move.volume.id, cloudId: move.volume.cloudId };
     if (how === 'take back') {
       try {
-        return await this.agent.cancelMove(identity);
+        await this.agent.cancelMove(identity);
+        // It may have come to its end before it was to be cut off.
+        const [seen] = await this.agent.listVolumes(this.host.cloudId);
+        if (seen?.generation === move.volume.generation) this.volume = move.volume;
+        return;
       } catch (error) {
         // The new place counts already.
         if (!(error instanceof VirgaError) || error.code !== 'Conflict') throw error;
