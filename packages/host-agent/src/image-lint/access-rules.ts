@@ -29,8 +29,8 @@ const accountsOf = (shadow: string): Account[] =>
     return hash === undefined ? [] : [{ name, hash }];
   });
 
-/** Locked, or of no password that could be typed. */
-const isLocked = ({ hash }: Account): boolean => hash === 'x' || /^[*!]/.test(hash);
+/** Without a password and without the hash of one: what is locked with its hash can still be guessed by who has a copy. */
+const isLocked = ({ hash }: Account): boolean => hash === 'x' || /^[*!]+$/.test(hash);
 
 const passwords: Rule = {
   id: 'passwords',
