@@ -65,7 +65,8 @@ export async function everyStepOf(
       return { ...tally, instance: isOfItsOwn ? last : instance };
     }
     try {
-      if (await fault.strike(setting, instance)) {
+      const domainName = verb.domainName?.(instance) ?? instance.domainName;
+      if (await fault.strike(setting, { domainName })) {
         tally.faults++;
         tally.steps.push(step);
       }

@@ -26,6 +26,8 @@ export type VerbUnderFault = {
   ask: Ask;
   /** The only steps at which there are faults; default every step that it has. */
   steps?: readonly string[];
+  /** Name of the domain while it is worked on; default what the instance says. */
+  domainName?: (instance: Instance) => string;
   /** What may be true instead when QEMU was killed, and the guest's memory went with it. */
   withoutMemory?: (instance: Instance | undefined) => boolean | Promise<boolean>;
   /** What is true once it has succeeded, by the API and by libvirt. */
