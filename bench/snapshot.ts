@@ -26,7 +26,7 @@ const mebibyte = 1024 ** 2;
 type Fio = { jobs: [{ write: { clat_ns: { max: number }; total_ios: number }; sync: { lat_ns: { max: number } } }] };
 
 async function main(): Promise<void> {
-  const folder = process.env.VIRGA_BENCH_IMAGES ?? `${process.env.HOME}/.cache/virga/images`;
+  const folder = process.env.BENCH_IMAGES ?? '/root/.cache/virga/images';
   const image = readdirSync(folder).find((name) => name.startsWith('bench-'));
   if (image === undefined) throw new Error('the image of benchmarks has not been built: run script/test bench once');
   const libvirt = await startHypervisor();
@@ -62,7 +62,7 @@ async function main(): Promise<void> {
       return run('virsh', ['snapshot-create-as', desired.domainName, 'bench', ...args]);
     };
     const mergeTheirs = async () => {
-      await run('virsh', ['blockcommit', desired.domainName, 'vda', '--active', '--pivot', '--wait']);
+      await run('virsh', ['blockcommit', desired.domainName, 'vda', '--shallow', '--active', '--pivot', '--wait']);
       await run('rm', ['-f', theirs()]);
     };
     const drop = () => agent.deleteSnapshot(taken);

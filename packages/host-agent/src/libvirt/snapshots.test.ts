@@ -158,6 +158,24 @@ test('after a revert the later snapshot is a branch of its own, and either can b
   assert.deepEqual(await layersOf(host, desired), ['root.qcow2']);
 });
 
+test('memory goes on with its disks also when what they were in then has been merged', async (t) => {
+  const host = await open(t);
+  const { agent, outside } = host;
+  const desired = machine(host);
+  await agent.applyInstance(desired);
+  await writeInGuest(outside, desired.domainName, [1, 1]);
+  const [one, two] = [snapshotOf(desired), snapshotOf(desired, { memory: true })];
+  await agent.applySnapshot(one);
+  await agent.applySnapshot(two);
+  await writeInGuest(outside, desired.domainName, [2]);
+  await agent.deleteSnapshot(one);
+  await agent.applyInstance(stopped(desired));
+  await agent.revertSnapshot({ ...two, token: newId('operation') });
+  assert.deepEqual(await contentOf(host, desired, 2), [1, 1]);
+  await writeInGuest(outside, desired.domainName, [3], { from: 1 });
+  assert.deepEqual(await contentOf(host, desired, 2), [1, 3]);
+});
+
 test('the image that disks rest on is never merged into, nor what clones rest on', async (t) => {
   const host = await open(t);
   const { agent, outside, cloudId } = host;

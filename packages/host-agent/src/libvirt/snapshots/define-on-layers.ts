@@ -1,12 +1,13 @@
 // The definition of a domain that is off, with its disks on other files than before; all else in it stays, also what somebody
 // has changed. This is the moment at which a change of disks becomes so.
+import { basename, dirname } from 'node:path';
 import { parseTree, writeTree, type XmlNode } from '../../xml-overlay/xml-tree.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { readDefinition } from '../definitions/remembered-definition.ts';
 import type { ChangedDisk, DiskChange } from '../disks/disk-change.ts';
-import { readTree, sourceOfLayers } from '../disks/disk-layers.ts';
+import { sourceOfLayers } from '../disks/disk-layers.ts';
 import { type DiskSource, sharedSource, sourceElements } from '../disks/disk-source.ts';
-import { layerPath } from '../disks/layer-names.ts';
+import { isLayerName } from '../disks/layer-names.ts';
 import { rootBase } from '../disks/root-base.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
 import { readOwner } from '../instances/instance-folder.ts';
@@ -34,19 +35,19 @@ export async function onLayers(
   before: string,
 ): Promise<string> {
   const { desired, instanceId } = record;
-  const sources: { files: Set<string>; source: DiskSource }[] = [];
+  const sources: { firstFile: string; source: DiskSource }[] = [];
   for (const { id, firstFile, current } of disks) {
     const base =
       id === desired.rootDisk.id
         ? await rootBase(storage, desired, await readOwner(storage, instanceId))
         : baseOf(await volumeSource(storage, id), firstFile);
     const source = sourceOfLayers(firstFile, current, base ? sharedSource(base) : undefined);
-    sources.push({ files: await filesOf(firstFile), source });
+    sources.push({ firstFile, source });
   }
   const place = (node: XmlNode): XmlNode => {
     if (node.name !== 'disk') return { ...node, children: node.children.map(place) };
     const file = node.children.find(({ name }) => name === 'source')?.attributes.file ?? '';
-    const found = sources.find(({ files }) => files.has(file));
+    const found = sources.find(({ firstFile }) => isOf(firstFile, file));
     return found === undefined ? node : withSource(node, found.source);
   };
   const tree = parseTree(before);
@@ -62,12 +63,9 @@ function baseOf(source: DiskSource | undefined, firstFile: string): DiskSource |
   return baseOf(source.base, firstFile);
 }
 
-/** Every file that the disk is known to have. */
-async function filesOf(firstFile: string): Promise<Set<string>> {
-  const { current, snapshots } = await readTree(firstFile);
-  const names = [current, ...Object.values(snapshots)].flat();
-  return new Set(names.map((name) => layerPath(firstFile, name)));
-}
+/** One of its files, also one that has been merged since: the memory of a guest names those of then. */
+const isOf = (firstFile: string, file: string): boolean =>
+  dirname(file) === dirname(firstFile) && isLayerName(basename(file));
 
 function withSource(disk: XmlNode, source: DiskSource): XmlNode {
   const others = disk.children.filter(({ name }) => name !== 'source' && name !== 'backingStore');
