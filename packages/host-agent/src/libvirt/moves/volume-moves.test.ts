@@ -11,6 +11,7 @@ import type { DesiredPool } from '@virga/contract/agent/pools';
 import type { DesiredVolume } from '@virga/contract/agent/volumes';
 import type { VirgaError } from '@virga/contract/errors';
 import { newId } from '@virga/contract/ids';
+import { runCommand } from '../../run-command.ts';
 import { readPattern, writeInGuest, writeToFile } from '../testing/disk-patterns.ts';
 import { openTestHost, type TestHost } from '../testing/test-host.ts';
 
@@ -23,10 +24,15 @@ async function open(t: TestContext): Promise<TestHost> {
   return host;
 }
 
-async function aPool(host: TestHost, t: TestContext): Promise<DesiredPool & { path: string }> {
+/** @param sizeMib puts it on a file system of that size, which knows no direct I/O, as the storage of the host does */
+async function aPool(host: TestHost, t: TestContext, sizeMib?: number): Promise<DesiredPool & { path: string }> {
   const path = await mkdtemp(join(tmpdir(), 'virga-pool-'));
   await chmod(path, 0o711);
-  t.after(() => rm(path, { recursive: true }));
+  if (sizeMib) await runCommand('mount', ['-t', 'tmpfs', '-o', `size=${sizeMib}m,mode=711`, 'tmpfs', path]);
+  t.after(async () => {
+    if (sizeMib) await runCommand('umount', [path]);
+    await rm(path, { recursive: true });
+  });
   const place = { driver: 'directory', path } as const;
   return { id: newId('pool'), cloudId: host.cloudId, generation: 1, name: 'fast', mustExist: false, place, path };
 }
@@ -254,6 +260,35 @@ test('a guest that starts, or goes off, while its volume is copied has it copied
   assert.equal(await agent.switchVolume(move), true);
   await agent.finishMove(identityOf(move));
   assert.deepEqual((await contentOf(host, move.volume)).slice(0, 3), [4, 3, 0]);
+});
+
+test('a pool that becomes full ends the copy, and the guest writes on', async (t) => {
+  const host = await open(t);
+  const { outside } = host;
+  const small = await aPool(host, t, 32);
+  const volume = aVolume(host);
+  const agent = await host.openAgent({
+    hook: async (step) => {
+      if (step === 'move-mirror') await runCommand('fallocate', ['--length', '31M', join(small.path, 'ballast')]);
+    },
+  });
+  await agent.applyVolume(volume);
+  const desired = machine(host, volume);
+  await agent.applyInstance(desired);
+  await writeInGuest(outside, desired.domainName, Array(32).fill(7), device(volume));
+  const move = moveOf(volume, poolOf(small), { holder: desired });
+  await assert.rejects(agent.copyVolume(move), (error: VirgaError) => error.code === 'StorageFull');
+  await writeInGuest(outside, desired.domainName, [8], device(volume));
+  await agent.cancelMove(identityOf(move));
+  assert.deepEqual((await contentOf(host, volume)).slice(0, 2), [8, 7]);
+  await rm(join(small.path, 'ballast'));
+  assert.deepEqual(await foldersOf(host, small), [volume.id]);
+  // With room again it is moved after all.
+  const again = await moved(host, { ...move, token: newId('operation') });
+  await writeInGuest(outside, desired.domainName, [9], { ...device(volume), from: 1 });
+  assert.deepEqual((await contentOf(host, again)).slice(0, 3), [8, 9, 7]);
+  await agent.applyInstance(stopped(desired));
+  await moved(host, moveOf(again, undefined, { holder: desired }));
 });
 
 test('a move that is taken back leaves the guest and the volume as they were', async (t) => {
