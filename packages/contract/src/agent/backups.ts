@@ -102,6 +102,9 @@ export type DesiredRestore = {
 
 export type StoreSnapshot = { id: string; backupId: BackupId | undefined; at: string };
 
+/** Machines that are made to test a backup are no instances of the cloud, and nobody else's either. */
+export const restoreTestCloud = (cloudId: string): string => `restore-test.${cloudId}`;
+
 /** Backups on a host. */
 export interface BackupKeeping {
   /**

@@ -5,6 +5,8 @@ import { rm, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { changeConfig, configFolder, configPath, readConfig } from '@virga/cli/config/config-file';
 import type { HostAgent } from '@virga/contract/agent/agent';
+import { restoreTestCloud } from '@virga/contract/agent/backups';
+import { VirgaError } from '@virga/contract/errors';
 import { templateDomain } from '@virga/control-plane/modules/templates/template';
 import { uuidOf } from '@virga/control-plane/reconcile/uuid-of';
 import { openLibvirtAgent } from '@virga/host-agent/libvirt/libvirt-agent';
@@ -57,6 +59,11 @@ export function purgeHostPhase(folders: Folders): Phase {
           report(`deleting ${domainName}`);
           await agent.deleteInstance({ id, cloudId, uuid: uuidOf(id), domainName, nics: [] });
         }
+        for (const { id, domainName } of await agent.listInstances(restoreTestCloud(cloudId))) {
+          report(`deleting ${domainName}`);
+          const cloud = restoreTestCloud(cloudId);
+          await agent.deleteInstance({ id, cloudId: cloud, uuid: uuidOf(id), domainName, nics: [] });
+        }
         // Disks of copies rest on those of templates, and these on images.
         for (const shell of await agent.listShells(cloudId)) {
           report(`deleting ${shell.domainName}`);
@@ -65,6 +72,15 @@ export function purgeHostPhase(folders: Folders): Phase {
         for (const { id } of await agent.listTemplates(cloudId)) {
           report(`deleting template ${id}`);
           await agent.deleteTemplate({ id, cloudId, uuid: templateDomain(id).uuid });
+        }
+        // Some rest on images, and some lie in folders that the storage is not above.
+        for (const { id, name } of await agent.listVolumes(cloudId)) {
+          report(`deleting volume ${name}`);
+          await agent.deleteVolume({ id, cloudId }).catch(leaveUnreachable);
+        }
+        for (const { id } of await agent.listPools(cloudId)) {
+          report(`deleting pool ${id}`);
+          await agent.deletePool({ id, cloudId }).catch(leaveUnreachable);
         }
         for (const { id } of await agent.listNetworks(cloudId)) {
           report(`deleting network ${id}`);
@@ -78,6 +94,11 @@ export function purgeHostPhase(folders: Folders): Phase {
       });
     },
   };
+}
+
+/** What is not mounted stays as it is. */
+function leaveUnreachable(error: unknown): void {
+  if (!(error instanceof VirgaError) || error.code !== 'PoolUnusable') throw error;
 }
 
 /** The login, and with the last one the key pair that `up` made. What other clouds need stays. */

@@ -2,6 +2,7 @@
 // card and belongs to no project, is started and waited for. It is of a cloud of its own on the host, so that nobody takes it for an
 // instance, and is removed at the end, whatever that is.
 import type { HostAgent } from '@virga/contract/agent/agent';
+import { restoreTestCloud } from '@virga/contract/agent/backups';
 import { type DesiredInstance, instanceDefaults } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import type { BackupId, InstanceId, RestoreId } from '@virga/contract/ids';
@@ -60,9 +61,6 @@ export const verifyBackup = workflow<Input>({
       .execute();
   },
 });
-
-/** Machines of tests are no instances of the cloud, and nobody else's either. */
-export const testCloudId = (cloudId: string): string => `restore-test.${cloudId}`;
 
 async function boot(context: ActContext<Input>): Promise<Outcome> {
   const { deps, input, signal } = context;
@@ -132,7 +130,7 @@ function machineOf(
 }
 
 const identityOf = (cloudId: string, { instanceId }: Input) => ({
-  ...{ id: instanceId, cloudId: testCloudId(cloudId), uuid: uuidOf(instanceId) },
+  ...{ id: instanceId, cloudId: restoreTestCloud(cloudId), uuid: uuidOf(instanceId) },
   domainName: `restore-test-${instanceId}`,
   nics: [],
 });
