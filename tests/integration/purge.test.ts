@@ -1,7 +1,7 @@
 // A cloud is purged from a machine that has more than that: another cloud, and domains and networks of somebody else. What
 // was the cloud's is gone, with guests that are kept to be copied and those that are only being made; the others never notice.
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { tinyGuestDisk } from '@virga/host-agent/contract-suite/tiny-guest';
@@ -79,6 +79,16 @@ async function registerStarter(cloud: WholeCloud): Promise<void> {
   await cloud.done(`images register ${image} --name starter --format qcow2 --warmable --wait`);
 }
 
+/** A pool in a folder that the cloud is not above, with a volume that rests on an image. @returns its path */
+async function lieOutside(cloud: WholeCloud): Promise<string> {
+  const pool = join(process.env.VIRGA_TEST_NAMESPACE!, 'pool');
+  mkdirSync(pool, { mode: 0o711 });
+  await cloud.done(`pools create outside --path ${pool}`);
+  await until('it is ready', async () => (await cloud.json('pools show outside')).state === 'ready');
+  await cloud.done('volumes create rests --image guest --linked --pool outside --wait');
+  return pool;
+}
+
 /** Begins to keep a guest of that type, and answers while it boots. */
 async function beginToKeep(cloud: WholeCloud, type: string): Promise<void> {
   const templates = async () => (await virsh('list', '--name')).filter((name) => name.startsWith('template.'));
@@ -102,6 +112,7 @@ test('a purge takes away one cloud, and leaves another one and what is of somebo
   await until('another copy waits', async () => (await doomed.json('images warm'))[0].waiting === 1, {
     timeoutMs: 60_000,
   });
+  const pool = await lieOutside(doomed);
   await beginToKeep(doomed, 'small');
   assert.match(await purge(doomed), /The cloud is gone/);
 
@@ -110,6 +121,7 @@ test('a purge takes away one cloud, and leaves another one and what is of somebo
   assert.deepEqual((await virsh('net-list', '--all', '--name')).sort(), left.sort());
   assert.ok(left.includes('foreign'));
   assert.equal(existsSync(doomed.folders.state), false);
+  assert.deepEqual([readdirSync(pool), readdirSync(join(pool, 'volumes'))], [['volumes'], []]);
   assert.doesNotMatch(await output('ip', 'route'), /10\.209\./);
   assert.equal((await other.json('show web')).state, 'running');
   assert.match(await other.done('launch more --image guest --type nano --wait'), /^instance more: running/);
