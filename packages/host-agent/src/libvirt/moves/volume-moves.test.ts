@@ -262,6 +262,28 @@ test('a guest that starts, or goes off, while its volume is copied has it copied
   assert.deepEqual((await contentOf(host, move.volume)).slice(0, 3), [4, 3, 0]);
 });
 
+test('a guest that somebody has hibernated meanwhile keeps its volume where its memory knows it', async (t) => {
+  const host = await open(t);
+  const { agent, outside } = host;
+  const fast = await aPool(host, t);
+  const volume = aVolume(host);
+  await agent.applyVolume(volume);
+  const desired = machine(host, volume);
+  await agent.applyInstance(stopped(desired, 1));
+  const move = moveOf(volume, poolOf(fast), { holder: desired });
+  await agent.copyVolume(move);
+  const ref = await outside.domains.lookupByName(desired.domainName);
+  await outside.domains.create(ref);
+  await outside.domains.managedSave(ref);
+  await assert.rejects(agent.switchVolume(move), (error: VirgaError) => error.code === 'Conflict');
+  await assert.rejects(agent.copyVolume(move), (error: VirgaError) => error.code === 'Conflict');
+  await agent.cancelMove(identityOf(move));
+  await outside.domains.create(ref);
+  await writeInGuest(outside, desired.domainName, [4], device(volume));
+  assert.deepEqual((await contentOf(host, volume)).slice(0, 2), [4, 0]);
+  assert.deepEqual(await foldersOf(host, fast), [volume.id]);
+});
+
 test('a pool that becomes full ends the copy, and the guest writes on', async (t) => {
   const host = await open(t);
   const { outside } = host;

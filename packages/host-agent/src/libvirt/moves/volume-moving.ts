@@ -8,7 +8,7 @@ import type { DesiredMove, MoveIdentity, ObservedMove, VolumeMoving } from '@vir
 import { VirgaError } from '@virga/contract/errors';
 import type { VolumeId } from '@virga/contract/ids';
 import { flushFolder } from '../../durable-file.ts';
-import { movedAlready, noSuchMove } from '../../move-conflicts.ts';
+import { isHibernated, movedAlready, noSuchMove } from '../../move-conflicts.ts';
 import { CommandFailed } from '../../run-command.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { hostBootId } from '../host/boot-id.ts';
@@ -70,6 +70,7 @@ async function nextStage(
   const domain = await holderOf(context, move.holder);
   const record = await beginMove(context, move, driver, domain);
   if (record.phase === 'switched') return { kind: 'whole' };
+  if (domain?.hasSavedMemory) throw isHibernated(domain.ref.name);
   if (passphrase !== undefined) await keepVolumeSecret(context, id, passphrase);
   const disk = domain && (await liveDisk(context, domain.ref, id));
   if (domain !== undefined && disk !== undefined) {
@@ -227,6 +228,7 @@ async function letCount(context: AgentContext, record: MoveRecord): Promise<bool
     return true;
   }
   if (domain !== undefined && !isOff(domain)) return false;
+  if (domain?.hasSavedMemory) throw isHibernated(domain.ref.name);
   const isWhole = record.writtenAt !== undefined && record.writtenAt === String(await writtenAt(oldFile(record)));
   if (!isWhole) return false;
   await hook('move-switch', id);
