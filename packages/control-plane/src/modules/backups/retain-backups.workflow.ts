@@ -18,6 +18,10 @@ export const retainBackups = workflow<Input>({
       message: 'putting a long chain together',
       act: mergeLongChain,
       record: (tx, _, made) => (made === undefined ? Promise.resolve() : recordMerged(tx, made.id, made.merged)),
+      undo: async (context) => {
+        const youngest = (await backupsOf(context)).at(0);
+        if (youngest !== undefined) await endMerge(context.deps, youngest.id);
+      },
     }),
     step<Input>({
       message: 'deleting what need not be kept',
