@@ -1,0 +1,192 @@
+// Copies a volume to its new place: by QEMU while a guest writes to it, else by us. A guest that comes on or goes off meanwhile has
+// it begun anew in the other way. What is made here is no volume until the switch.
+import { mkdir, rm } from 'node:fs/promises';
+import type { CallContext } from '@virga/contract/agent/agent';
+import type { DesiredMove } from '@virga/contract/agent/moves';
+import { VirgaError } from '@virga/contract/errors';
+import { flushFolder } from '../../durable-file.ts';
+import { isHibernated } from '../../move-conflicts.ts';
+import { CommandFailed } from '../../run-command.ts';
+import type { AgentContext } from '../agent-context.ts';
+import type { OwnDomain } from '../instances/domain-lookup.ts';
+import { driverOf } from '../pools/drivers.ts';
+import type { PoolDriver } from '../pools/pool-driver.ts';
+import { poolOf } from '../pools/pools.ts';
+import { storageError } from '../storage.ts';
+import { keepVolumeSecret } from '../volumes/volume-secret.ts';
+import { beginMove } from './begin-move.ts';
+import { copyDisk } from './copy-disk.ts';
+import { gaveUp, liveDisk, mirrorPercent, startMirror } from './mirror.ts';
+import { withLocks } from './move-locks.ts';
+import { type MoveRecord, readMove, writeMove } from './move-record.ts';
+import { holderOf, newFile, oldFile, writtenAt } from './settle-move.ts';
+
+const lookAgainMs = 200;
+const folderMode = 0o711;
+const smallestSpaceBytes = 16 * 1024 * 1024;
+
+/** How far a move is: copied; being mirrored by QEMU; or to be copied by us. */
+type Stage =
+  | { kind: 'whole' }
+  | { kind: 'mirrored'; domain: OwnDomain; target: string }
+  | { kind: 'still'; record: MoveRecord; stamp: string };
+
+export async function copyVolume(context: AgentContext, move: DesiredMove, call: CallContext): Promise<void> {
+  const driver = await poolOf(context, move.volume.pool);
+  for (;;) {
+    call.signal?.throwIfAborted();
+    const stage = await withLocks(context, move.holder, move.volume.id, () => nextStage(context, move, driver, call));
+    if (stage.kind === 'whole') return;
+    if (stage.kind === 'mirrored') {
+      if (await followMirror(context, move, stage, driver, call)) return;
+    } else await copyStill(context, move, stage, driver, call);
+  }
+}
+
+async function nextStage(
+  context: AgentContext,
+  move: DesiredMove,
+  driver: PoolDriver,
+  { signal }: CallContext,
+): Promise<Stage> {
+  const { id, passphrase } = move.volume;
+  const domain = await holderOf(context, move.holder);
+  const record = await beginMove(context, move, driver, domain);
+  if (record.phase === 'switched') return { kind: 'whole' };
+  if (domain?.hasSavedMemory) throw isHibernated(domain.ref.name);
+  if (passphrase !== undefined) await keepVolumeSecret(context, id, passphrase);
+  const disk = domain && (await liveDisk(context, domain.ref, id));
+  if (domain !== undefined && disk !== undefined) {
+    if (disk.mirror?.file !== newFile(record)) {
+      await makeDestination(context, move, record, driver, signal);
+      await context.hook('move-mirror', id);
+      const destination = await destinationOf(move, record, driver);
+      const { bandwidthBytesPerSecond } = move;
+      await startMirror(context, domain.ref, disk.target, { destination, bandwidthBytesPerSecond });
+    }
+    return { kind: 'mirrored', domain, target: disk.target };
+  }
+  const stamp = String(await writtenAt(oldFile(record)));
+  if (record.writtenAt === stamp) return { kind: 'whole' };
+  await makeDestination(context, move, record, driver, signal);
+  return { kind: 'still', record, stamp };
+}
+
+/** An empty disk in a folder that is no volume. What an earlier try has made of it goes. */
+async function makeDestination(
+  context: AgentContext,
+  { volume: { preallocation = 'off', passphrase } }: DesiredMove,
+  record: MoveRecord,
+  driver: PoolDriver,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { id, format = 'qcow2', sizeBytes: known } = record.after;
+  const { writtenAt: _, ...begun } = record;
+  await writeMove(context.storage, begun);
+  const sizeBytes = (await (await driverOf(context.storage, record.before.poolId)).sizeOf(record.from, id)) ?? known;
+  await context.hook('move-destination', id);
+  try {
+    await rm(record.to, { recursive: true, force: true });
+    await mkdir(record.to, { recursive: true, mode: folderMode });
+    await driver.makeDisk(record.to, id, { format, sizeBytes, preallocation, passphrase }, { signal });
+    await flushFolder(record.to);
+  } catch (error) {
+    throw await copyError(driver, record, error);
+  }
+}
+
+async function destinationOf({ volume: { passphrase } }: DesiredMove, record: MoveRecord, driver: PoolDriver) {
+  const { id, format = 'qcow2' } = record.after;
+  return driver.source(record.to, { id, format, encrypted: passphrase !== undefined }, undefined);
+}
+
+/** @returns whether it is whole; false: the guest is no longer there */
+async function followMirror(
+  context: AgentContext,
+  { volume: { id } }: DesiredMove,
+  { domain: { ref }, target }: Extract<Stage, { kind: 'mirrored' }>,
+  driver: PoolDriver,
+  { signal, onProgress }: CallContext,
+): Promise<boolean> {
+  for (;;) {
+    const percent = await mirrorPercent(context, ref, target);
+    const disk = await liveDisk(context, ref, id);
+    if (disk === undefined) return false;
+    if (disk.mirror?.isReady) return true;
+    if (percent === undefined && disk.mirror === undefined) {
+      const record = await readMove(context.storage, id);
+      // Somebody else has ended it, or taken it to its end.
+      if (record === undefined || record.phase !== 'copying') return false;
+      await driver.requireSpace(smallestSpaceBytes);
+      throw gaveUp(id, ref.name);
+    }
+    onProgress?.('copying the volume', Math.min(99, percent ?? 0));
+    await context.clock.delay(lookAgainMs, signal);
+  }
+}
+
+/** Ends early when a guest comes on: then it is begun anew with that. */
+async function copyStill(
+  context: AgentContext,
+  move: DesiredMove,
+  { record, stamp }: Extract<Stage, { kind: 'still' }>,
+  driver: PoolDriver,
+  { signal, onProgress }: CallContext,
+): Promise<void> {
+  const { id } = move.volume;
+  const isOn = new AbortController();
+  const ended = new AbortController();
+  const watching = watchForGuest(context, move, isOn, ended.signal);
+  const [from, to] = [
+    { path: oldFile(record), format: record.before.format ?? 'qcow2' },
+    { path: newFile(record), format: record.after.format ?? 'qcow2' },
+  ] as const;
+  const { passphrase, preallocation = 'off' } = move.volume;
+  const isBlank = passphrase === undefined || preallocation === 'off';
+  const { bandwidthBytesPerSecond } = move;
+  try {
+    await context.hook('move-copy', id);
+    await copyDisk(
+      { from, to, passphrase, isBlank, bandwidthBytesPerSecond },
+      { signal: AbortSignal.any([isOn.signal, ...(signal ? [signal] : [])]), onProgress },
+    );
+  } catch (error) {
+    if (isOn.signal.aborted) return;
+    throw await copyError(driver, record, error);
+  } finally {
+    ended.abort();
+    await watching;
+  }
+  await withLocks(context, move.holder, id, async () => {
+    const now = await readMove(context.storage, id);
+    const isAsBefore = String(await writtenAt(oldFile(record))) === stamp;
+    if (now?.token === move.token && now.phase === 'copying' && isAsBefore) {
+      await context.hook('move-copied', id);
+      await writeMove(context.storage, { ...now, writtenAt: stamp });
+    }
+  });
+}
+
+async function watchForGuest(
+  context: AgentContext,
+  { holder, volume }: DesiredMove,
+  isOn: AbortController,
+  ended: AbortSignal,
+): Promise<void> {
+  while (holder !== null && !ended.aborted) {
+    const domain = await holderOf(context, holder).catch(() => undefined);
+    if (domain && (await liveDisk(context, domain.ref, volume.id).catch(() => undefined))) return isOn.abort();
+    await context.clock.delay(lookAgainMs, ended).catch(() => undefined);
+  }
+}
+
+async function copyError(driver: PoolDriver, record: MoveRecord, error: unknown): Promise<unknown> {
+  if (!(error instanceof CommandFailed)) return storageError(error, { path: record.to }, 'copy a volume');
+  // The program says why only in words. When the pool is full, that is why.
+  await driver.requireSpace(smallestSpaceBytes);
+  return new VirgaError('HypervisorRefused', {
+    detail: `The host could not copy the volume ${record.before.id}: ${error.message}.`,
+    action: 'See the log of the host agent. Nothing is lost; move it again.',
+    cause: error,
+  });
+}
