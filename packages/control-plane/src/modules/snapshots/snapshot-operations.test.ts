@@ -129,11 +129,19 @@ test('a snapshot is of volumes too: they cannot go before it, nor can an instanc
   await remove(id);
 });
 
+/** Guests that are thawed by the clock, whatever becomes of the server. */
+const toBeThawed = async () =>
+  (await cloud.deps.db.selectFrom('guest_freezes').select('instance_id').execute()).map((row) => row.instance_id);
+
 test('a snapshot that the host refuses is gone again, and its operation says why', async () => {
   const { id } = await cloud.launch('web');
+  const calm = await take('web');
+  assert.deepEqual(await toBeThawed(), [], 'nothing is left to be thawed of what went well');
+  await drop(calm.id);
   cloud.host().failNext('snapshot-act', 'StorageFull');
   const { snapshot, operationId } = await createSnapshot(cloud.deps, cloud.operator, { instance: 'web' });
   assert.equal((await cloud.failed(operationId)).code, 'StorageFull');
+  assert.deepEqual(await toBeThawed(), [id], 'it may be frozen still');
   await assert.rejects(get(snapshot.id), { code: 'NotFound' });
   assert.deepEqual(await onHost(), []);
   await remove(id);
