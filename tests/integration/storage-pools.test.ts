@@ -69,8 +69,11 @@ test('an instance and an encrypted volume lie in a pool, and start again after l
 
   await step('libvirt forgets its secrets, and the instance starts nevertheless', async () => {
     await virga.done('stop web --wait');
+    const isHost = async (wanted: string) => (await virga.json('hosts list'))[0].state === wanted;
     await hypervisor.kill();
+    await until('the host is seen to be away', () => isHost('unreachable'), { timeoutMs: 60_000 });
     await hypervisor.start();
+    await until('it is back', () => isHost('ready'), { timeoutMs: 60_000 });
     const { id } = await virga.json('volumes show secrets');
     const isKnown = async () => (await virsh('secret-list')).includes(volumeSecretUuid(id));
     assert.equal(await isKnown(), false);
