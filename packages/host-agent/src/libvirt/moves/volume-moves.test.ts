@@ -82,7 +82,7 @@ const identityOf = ({ token, volume: { id, cloudId } }: DesiredMove) => ({ token
 async function moved(host: TestHost, move: DesiredMove): Promise<DesiredVolume> {
   do await host.agent.copyVolume(move);
   while (!(await host.agent.switchVolume(move)));
-  await host.agent.finishMove(identityOf(move));
+  await host.agent.finishMove({ ...identityOf(move), wipe: 'zero' });
   return move.volume;
 }
 
