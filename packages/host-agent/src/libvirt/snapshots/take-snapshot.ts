@@ -198,7 +198,7 @@ function refuseState(domain: OwnDomain, { memory }: DesiredSnapshot): void {
   if (domain.record.desired.warm === undefined) return;
   throw new VirgaError('Conflict', {
     detail: `${name} began as a copy of a running guest, whose memory is shared with the template.`,
-    action: 'Leave the memory out, or stop the instance and start it first.',
+    action: 'Leave the memory out; launch with --warm never to have memory of its own.',
     field: '/memory',
   });
 }
