@@ -119,12 +119,17 @@ async function define({ host, desired, steps }: Work): Promise<void> {
   const { id } = desired;
   const domain = host.domain(id);
   if (domain === undefined) {
+    const wasDefined = host.store.folders.get(id)?.wasDefined;
     steps.undo.add('domain', async () => {
       const made = host.domain(id);
       if (made !== undefined) host.removeDomain(id, made);
+      if (!wasDefined) markDefined(host, id, undefined);
     });
     const record = recordOf(desired, desired.reboot?.token ?? null);
-    await steps.take('define', 60, steps.timings.defineMs, () => host.setDomain(id, { ...freshDomain, record }));
+    await steps.take('define', 60, steps.timings.defineMs, () => {
+      markDefined(host, id, true);
+      host.setDomain(id, { ...freshDomain, record });
+    });
     return;
   }
   if (domain.isDefined && domain.record.generation === desired.generation) return;
@@ -134,6 +139,16 @@ async function define({ host, desired, steps }: Work): Promise<void> {
     const record = recordOf(desired, current.record.rebootToken);
     host.setDomain(id, { ...current, name: nameOf(current), isDefined: true, record, ran: undefined });
   });
+}
+
+/** So that a domain that is made again is told from one that is made. */
+function markDefined(
+  { store: { folders } }: SimulatedHost,
+  id: DesiredInstance['id'],
+  wasDefined: true | undefined,
+): void {
+  const folder = folders.get(id);
+  if (folder !== undefined && folder.wasDefined !== wasDefined) folders.set(id, { ...folder, wasDefined });
 }
 
 const freshDomain: Omit<StoredDomain, 'record'> = {

@@ -42,7 +42,7 @@ export type StoredFolder = {
   diskSizeBytes?: number | undefined;
   hasSeed: boolean;
   /** Its domain has been there. */
-  wasDefined?: true;
+  wasDefined?: true | undefined;
   /** What the serial console printed, the end of it. */
   consoleLog: string;
   /** Its disk is a copy of one that has something to boot. */

@@ -204,7 +204,6 @@ class Agent implements Omit<HostAgent, keyof HostAgentParts | 'close'> {
       const begun = await beginWarm(this.host, desired, steps);
       await convergeInstance({ host: this.host, desired: begun, steps, now: () => this.clock.now() });
       if (writes) forgetChange(this.host, desired.id);
-      rememberDefined(this.host, desired.id);
       const goesOn =
         before !== undefined && before.power !== 'off' && this.host.domain(desired.id)?.boots === before.boots;
       const was = before?.record.desired;
@@ -413,9 +412,4 @@ function notRunning(id: InstanceId): VirgaError {
     detail: `The instance ${id} does not run, so it has no console.`,
     action: 'Start it first.',
   });
-}
-
-function rememberDefined({ store }: SimulatedHost, id: InstanceId): void {
-  const folder = store.folders.get(id);
-  if (folder !== undefined && !folder.wasDefined) store.folders.set(id, { ...folder, wasDefined: true });
 }
