@@ -96,7 +96,9 @@ export const CloneInstance = Type.Object(
   {
     name: Name,
     full: Type.Optional(
-      Type.Boolean({ description: 'a copy of the root disk that needs nothing else; default it rests on the original' }),
+      Type.Boolean({
+        description: 'a copy of the root disk that needs nothing else; default it rests on the original',
+      }),
     ),
     snapshot: Type.Optional(
       Type.String({ minLength: 1, maxLength: 64, description: 'id or name; default of how the instance is now' }),
