@@ -125,11 +125,20 @@ export class CloudUnderFault {
     await until('the server is dead', () => !this.isAlive, { intervalMs: 2 });
   }
 
-  /** Kills the server before the N-th step of its host agent from now on. */
+  /** After a request that failed: whether the server is dead or about to be. Its connections end before it does. */
+  async isDying(): Promise<boolean> {
+    return until('the server is dead', () => !this.isAlive, { timeoutMs: 5_000 }).catch(() => false);
+  }
+
+  /**
+   * Kills the server before the N-th step of its host agent from now on. It may come to a step that was named before while it
+   * is told: then it is dead.
+   */
   async killAtStep(step: number): Promise<void> {
     const armed = this.answer('armed');
+    const died = this.server && once(this.server, 'exit');
     this.tell({ type: 'kill-at-step', step });
-    await armed;
+    await Promise.race([armed, died]);
   }
 
   /**
@@ -171,7 +180,8 @@ export class CloudUnderFault {
   }
 
   private tell(message: ToServer): void {
-    this.server?.send(message);
+    // One that dies meanwhile hears nothing, and its end is seen elsewhere.
+    this.server?.send(message, () => undefined);
   }
 
   private answer<T extends FromServer['type']>(type: T): Promise<Extract<FromServer, { type: T }>> {

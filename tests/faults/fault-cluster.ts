@@ -1,5 +1,6 @@
 // A folder and a PostgreSQL cluster of a test's own, in the namespaces of the run.
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createDatabaseUser, databaseUser, databaseUserExists } from 'virga/server/folders';
 import { startPrivateCluster } from 'virga/server/private-cluster';
@@ -13,7 +14,8 @@ export type FaultCluster = {
 };
 
 export async function openFaultCluster(): Promise<FaultCluster> {
-  const folder = mkdtempSync('/tmp/faults-');
+  // Of a run that is killed nothing stays behind there.
+  const folder = mkdtempSync(join(tmpdir(), 'faults-'));
   chmodSync(folder, 0o711); // the user of the database goes through it
   if (!databaseUserExists()) createDatabaseUser();
   const [dataFolder, runFolder] = [join(folder, 'data'), join(folder, 'run')];

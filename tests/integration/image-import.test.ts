@@ -85,22 +85,24 @@ test('a large file passes through the server without staying in its memory', asy
   await cloud.done(`images import ${at('large.raw')} --name large --wait`);
   const after = memoryMib();
   assert.equal((await cloud.json('images show large')).virtualSizeBytes, 256 * mebibyte);
-  assert.ok(after.now - before.now < 100, `from ${before.now} to ${after.now} MiB, ${after.most} at most`);
+  assert.ok(after.now - before.now < 128, `from ${before.now} to ${after.now} MiB, ${after.most} at most`);
   await cloud.done('images delete large --yes --wait');
 });
 
 test('a download goes on where it was after the server was killed', async () => {
-  const content = randomBytes(8 * mebibyte);
+  // So much that it takes most of a minute at first: it must not be over before the server is killed.
+  const content = randomBytes(32 * mebibyte);
   content.writeUInt16LE(0xaa55, 510);
   writeFileSync(at('disk.raw'), content);
   const url = web.url('disk.raw?slow=1', web.publicAddress);
   await cloud.done(`images import ${url} --name web --format raw`);
-  const [{ id }] = await cloud.json('operations --state running');
+  const { id: resourceId } = await cloud.json('images show web');
+  const { id } = (await cloud.client.listOperations({ query: { resourceId } })).items[0]!;
   const isUnderWay = () =>
     readdirSync(join(cloud.folders.state, 'storage/images')).some((name) => name.endsWith('.staged'));
   await until('it has begun', () => web.asked.length > 0 && isUnderWay());
   await until('some of it is here', async () => {
-    const { message } = await cloud.json(`operations show ${id}`);
+    const { message } = await cloud.client.getOperation({ params: { id }, query: {} });
     return /downloading the image: [1-9]/.test(message);
   });
   await cloud.stopServer('SIGKILL');

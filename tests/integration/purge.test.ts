@@ -94,7 +94,7 @@ async function beginToKeep(cloud: WholeCloud, type: string): Promise<void> {
   const templates = async () => (await virsh('list', '--name')).filter((name) => name.startsWith('template.'));
   assert.deepEqual(await templates(), []);
   await cloud.done(`images warm starter --type ${type}`);
-  await until('its guest boots', async () => (await templates()).length === 1);
+  await until('its guest boots', async () => (await templates()).length === 1, { timeoutMs: 60_000 });
 }
 
 test('a purge takes away one cloud, and leaves another one and what is of somebody else', async () => {
@@ -110,7 +110,7 @@ test('a purge takes away one cloud, and leaves another one and what is of somebo
   await doomed.done('images warm starter --type tiny --pool 1 --wait');
   await doomed.done('launch copy --image starter --type tiny --warm always --wait');
   await until('another copy waits', async () => (await doomed.json('images warm'))[0].waiting === 1, {
-    timeoutMs: 60_000,
+    timeoutMs: 120_000,
   });
   const pool = await lieOutside(doomed);
   await beginToKeep(doomed, 'small');

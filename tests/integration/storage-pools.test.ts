@@ -26,7 +26,7 @@ before(async () => {
 after(async () => {
   await virga?.close();
   await hypervisor?.close();
-  await rm(folder, { recursive: true });
+  if (folder) await rm(folder, { recursive: true });
 });
 
 test('an instance and an encrypted volume lie in a pool, and start again after libvirt has forgotten the key', async (t) => {

@@ -44,9 +44,9 @@ before(async () => {
   await host.agent.applyInstance(world.instance);
 });
 after(async () => {
-  await world.close();
-  await host.close();
-  await hypervisor.close();
+  await world?.close();
+  await host?.close();
+  await hypervisor?.close();
 });
 
 /** @returns what it answered; undefined when it was killed */
@@ -86,7 +86,8 @@ async function backUpThroughKills(step: string): Promise<void> {
   const killed = await callUntilKilled<FinishedBackup>(step, 'makeBackup', desired);
   if (killed === undefined) await endedWithIt();
   const backup = killed ?? (await host.agent.makeBackup(desired));
-  await callUntilKilled('backup-end', 'endBackup', { ...desired, made: true });
+  // Of the first one, which nothing was before, of the next, and of all when there are many.
+  if (isThorough || world.made.length < 2) await callUntilKilled('backup-end', 'endBackup', { ...desired, made: true });
   await host.agent.endBackup({ ...desired, made: true });
   world.made.push({ backup, content: Buffer.from(world.content) });
   const isFull = desired.parent === null || desired.full;
@@ -119,7 +120,7 @@ test('a backup goes on where its process was killed, and is what was on the disk
   assert.ok(content.equals(world.content));
 });
 
-test('a restore in place goes on where its process was killed, and back', async () => {
+test('a restore in place goes on where its process was killed, and back', async (t) => {
   const { agent, cloudId } = host;
   await agent.applyInstance({
     ...world.instance,
@@ -176,7 +177,8 @@ test('a restore in place goes on where its process was killed, and back', async 
   assert.ok(left.length <= kills, `${left.length} are left of ${kills} kills`);
   await agent.removeStoreSnapshots(world.store, left);
   assert.equal((await agent.listStoreSnapshots(world.store)).length, known.length);
-  assert.ok(kills >= asked);
+  t.diagnostic(`${kills} kills`);
+  assert.ok(kills >= (isThorough ? asked : backupSteps.length + all.length), `${kills} kills`);
 });
 
 test('what is recorded of changes outlives a kill of libvirtd', async () => {

@@ -1,6 +1,5 @@
 // What is done to snapshots while the server is killed, each as a request that may be asked for again, and what must hold when
 // all is over.
-import { setTimeout as delay } from 'node:timers/promises';
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId, SnapshotId } from '@virga/contract/ids';
 import { until } from '@virga/testing/until';
@@ -14,7 +13,7 @@ export type Verb = {
   settle(world: DiskWorld, turn: number): Promise<void>;
 };
 
-const patience = { timeoutMs: 60_000, intervalMs: 50 };
+const patience = { timeoutMs: 90_000, intervalMs: 50 };
 
 const nameOf = (turn: number) => `kept-${turn}`;
 
@@ -184,5 +183,4 @@ async function hidden({ setting }: DiskWorld): Promise<number> {
 
 async function ended(world: DiskWorld, id: SnapshotId): Promise<void> {
   await until('it has ended', async () => (await openOf(world, id)) === 0, patience);
-  await delay(0);
 }

@@ -54,13 +54,13 @@ async function underFault(
   step: number,
 ): Promise<boolean> {
   await cloud.killAtStep(step);
-  const asked = verb.ask(world, turn).catch((error) => {
+  const asked = verb.ask(world, turn).catch(async (error) => {
     // It is asked for again, of a server that lives.
-    if (cloud.isAlive) throw error;
+    if (!(await cloud.isDying())) throw error;
   });
   const isOver = asked.then(() => nothingUnderWay(cloud)).then(() => cloud.isAlive);
-  if (await Promise.race([isOver, died(cloud).then(() => false)])) {
-    await cloud.killAtStep(Number.MAX_SAFE_INTEGER);
+  if (await Promise.race([isOver, died(cloud).then(() => false)])) await cloud.killAtStep(Number.MAX_SAFE_INTEGER);
+  if (cloud.isAlive) {
     await verb.settle(world, turn);
     return false;
   }

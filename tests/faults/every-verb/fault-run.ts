@@ -23,6 +23,9 @@ export type Fault = {
   endsServer?: true;
 };
 
+/** On a machine with a lot else to do; what was tried in vain waits longer each time. */
+const patience = { timeoutMs: 90_000 };
+
 export type Tally = {
   faults: number;
   failedThenDone: number;
@@ -119,14 +122,18 @@ async function prepared(setting: LibvirtCloud, verb: VerbUnderFault, last: Insta
 
 /** A host that was away or full a moment ago may be told of as that only now: what is refused for it is asked for again. */
 async function patiently<T>(ask: () => Promise<T>): Promise<T> {
-  const answer = await until('the host takes requests', async () => {
-    try {
-      return { value: await ask() };
-    } catch (error) {
-      if (error instanceof VirgaError && ['HostUnavailable', 'StorageFull'].includes(error.code)) return undefined;
-      return { error };
-    }
-  });
+  const answer = await until(
+    'the host takes requests',
+    async () => {
+      try {
+        return { value: await ask() };
+      } catch (error) {
+        if (error instanceof VirgaError && ['HostUnavailable', 'StorageFull'].includes(error.code)) return undefined;
+        return { error };
+      }
+    },
+    patience,
+  );
   if ('error' in answer) throw answer.error;
   return answer.value;
 }
@@ -148,7 +155,7 @@ const ended = (setting: LibvirtCloud, id: OperationId): Promise<Operation> =>
       const operation = await setting.cloud.client.getOperation({ params: { id }, query: { waitSeconds: 5 } });
       return operation.state === 'succeeded' || operation.state === 'failed' ? operation : undefined;
     },
-    { timeoutMs: 60_000 },
+    patience,
   );
 
 async function find(setting: LibvirtCloud, id: InstanceId): Promise<Instance | undefined> {
@@ -157,11 +164,15 @@ async function find(setting: LibvirtCloud, id: InstanceId): Promise<Instance | u
 
 async function settled(setting: LibvirtCloud, verb: VerbUnderFault, id: InstanceId, fault?: Fault): Promise<void> {
   let seen: Instance | undefined;
-  await until('what was asked for holds', async () => {
-    seen = await find(setting, id);
-    if (fault?.takesMemory && verb.withoutMemory?.(seen)) return true;
-    return verb.holds(seen, setting);
-  }).catch((error) => {
+  await until(
+    'what was asked for holds',
+    async () => {
+      seen = await find(setting, id);
+      if (fault?.takesMemory && verb.withoutMemory?.(seen)) return true;
+      return verb.holds(seen, setting);
+    },
+    patience,
+  ).catch((error) => {
     throw new Error(`it is ${seen?.state} (${seen?.observedState}): ${seen?.stateReason ?? error.message}`);
   });
   await agrees(setting, id);
@@ -172,12 +183,16 @@ async function settled(setting: LibvirtCloud, verb: VerbUnderFault, id: Instance
 /** The API and libvirt say the same of an instance, as soon as nothing is under way. */
 async function agrees(setting: LibvirtCloud, id: InstanceId): Promise<void> {
   let said = '';
-  await until('the API says what libvirt says', async () => {
-    const instance = await find(setting, id);
-    const domain = await domainState(id, instance?.domainName);
-    said = `${instance?.observedState ?? 'nothing'}, libvirt ${domain}`;
-    return (instance?.observedState ?? 'absent') === domain;
-  }).catch(() => {
+  await until(
+    'the API says what libvirt says',
+    async () => {
+      const instance = await find(setting, id);
+      const domain = await domainState(id, instance?.domainName);
+      said = `${instance?.observedState ?? 'nothing'}, libvirt ${domain}`;
+      return (instance?.observedState ?? 'absent') === domain;
+    },
+    patience,
+  ).catch(() => {
     throw new Error(`the API says ${said}`);
   });
 }

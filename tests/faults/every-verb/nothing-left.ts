@@ -43,7 +43,7 @@ export async function nothingLeft({ cloud, folder }: LibvirtCloud, foreignDomain
     difference = different.map(([what, [wanted, found]]) => `${what}: ${found} instead of ${wanted}`).join('; ');
     return difference === '';
   };
-  await until('nothing is left behind', clean, { timeoutMs: 20_000, intervalMs: 100 }).catch((error) => {
+  await until('nothing is left behind', clean, { timeoutMs: 60_000, intervalMs: 100 }).catch((error) => {
     throw new Error(`left behind or lost: ${difference || error.message}`, { cause: error });
   });
 }

@@ -54,7 +54,7 @@ const waiting = (pool: number) =>
       const one = await kept();
       return one?.state === 'ready' && one.waiting === pool && one.pool === pool;
     },
-    { timeoutMs: 60_000 },
+    { timeoutMs: 120_000 },
   );
 
 /** Of launches that a fault had hit: how they had begun in the end. */

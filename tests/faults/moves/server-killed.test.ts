@@ -127,12 +127,9 @@ async function movedUnderFault(
       },
     );
   await until('it has moved, or the server is dead', () => isOver || failure || !cloud.isAlive, patience);
-  if (cloud.isAlive) {
-    if (failure) throw failure;
-    await cloud.killAtStep(Number.MAX_SAFE_INTEGER);
-    return false;
-  }
-  await cloud.died();
+  if (failure && !(await cloud.isDying())) throw failure;
+  if (cloud.isAlive) await cloud.killAtStep(Number.MAX_SAFE_INTEGER);
+  if (cloud.isAlive) return false;
   await cloud.start();
   await ask();
   await until('the volume has moved', isThere, patience);
