@@ -160,10 +160,12 @@ export class SimulatedCloud {
 
   /** Waits until the operation has ended. */
   async ended(id: OperationId): Promise<Operation> {
-    return until(`operation ${id} has ended`, async () => {
+    const look = async () => {
       const operation = await getOperation(this.deps, this.operator, id, 0, new AbortController().signal);
       return operation.finishedAt !== null && operation;
-    });
+    };
+    // There may be hundreds before it, on a machine that has a lot else to do.
+    return until(`operation ${id} has ended`, look, { timeoutMs: 90_000 });
   }
 
   async succeeded(id: OperationId): Promise<Operation> {
@@ -225,6 +227,7 @@ export class SimulatedCloud {
     const { store, deps, life, reconcilers } = this.#server;
     life.end();
     store.pool.end().catch(() => {});
+    refuseWaiting(store.pool);
     await withSessions(this.#database, (sessions) => sessions.query(endOtherSessions));
     await deps.notifications.close();
     // Its timers would keep the process; calls that are frozen never let it end.
@@ -284,6 +287,12 @@ async function startServer(
     };
     return { life, store, deps, agents, reconcilers: startReconcilers(deps) };
   });
+}
+
+/** pg's pool never answers who still waits for a connection when it is ended: nobody would see that the server is gone. */
+function refuseWaiting(pool: Store['pool']): void {
+  const { _pendingQueue: waiting } = pool as unknown as { _pendingQueue: { callback(error: Error): void }[] };
+  for (const { callback } of waiting.splice(0)) callback(new Error('Connection terminated: the server was killed'));
 }
 
 async function withSessions(
