@@ -2,7 +2,7 @@
 // started in about twenty seconds, as processes of the caller, in a folder of its own, on the loopback of the test run's
 // network, and is ended with all its processes. Needs root and Ceph's programs.
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,6 @@ import { promisify } from 'node:util';
 import { until } from './until.ts';
 
 const run = promisify(execFile);
-const address = '127.0.0.1';
 const osdBytes = 4 * 1024 ** 3;
 
 export type MiniCeph = {
@@ -51,8 +50,10 @@ async function start(folder: string, daemons: ChildProcess[], close: () => Promi
   const conf = join(folder, 'ceph.conf');
   const at = (name: string) => join(folder, name);
   const fsid = randomUUID();
+  // Monitors have ports of their own that clients know. Two clusters of one network differ in their address.
+  const address = `127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`;
   for (const name of ['mon', 'mgr', 'osd', 'run', 'log']) await mkdir(at(name));
-  await writeFile(conf, configuration(folder, fsid));
+  await writeFile(conf, configuration(folder, fsid, address));
   const ceph = async (program: string, args: readonly string[]) =>
     (await run(program, ['--conf', conf, ...args], { timeout: 120_000 })).stdout;
   const tool = (...args: string[]) => run('ceph-authtool', args);
@@ -129,7 +130,7 @@ async function start(folder: string, daemons: ChildProcess[], close: () => Promi
   return { monitors: [`${address}:6789`], pool, user, key, run: ceph, close };
 }
 
-const configuration = (folder: string, fsid: string): string => `[global]
+const configuration = (folder: string, fsid: string, address: string): string => `[global]
 fsid = ${fsid}
 mon_host = ${address}
 mon_initial_members = a

@@ -14,9 +14,9 @@ import { openTestHost } from '../testing/test-host.ts';
 const mebibyte = 1024 ** 2;
 const imageMib = 48;
 const kinds: { kind: LoopKind; sizeMib: number; reflink: boolean; octet: number }[] = [
-  { kind: 'ext4', sizeMib: 320, reflink: false, octet: 71 },
-  { kind: 'xfs', sizeMib: 512, reflink: true, octet: 72 },
-  { kind: 'btrfs', sizeMib: 512, reflink: true, octet: 73 },
+  { kind: 'ext4', sizeMib: 320, reflink: false, octet: 76 },
+  { kind: 'xfs', sizeMib: 512, reflink: true, octet: 77 },
+  { kind: 'btrfs', sizeMib: 512, reflink: true, octet: 78 },
 ];
 
 /** A host whose storage is on such a file system, with an image of random bytes. */

@@ -8,7 +8,7 @@ test('no two test files that may run beside each other have networks of the same
   const users = new Map<string, string>();
   for (const path of globSync('**/*.test.ts', { cwd: folder })) {
     const text = readFileSync(join(folder, path), 'utf8');
-    for (const [, octet] of text.matchAll(/(?:openTestHost|WarmHost\.open|openLibvirtHarness)\((\d+)/g)) {
+    for (const [, octet] of text.matchAll(/(?:openTestHost\(|WarmHost\.open\(|openLibvirtHarness\(|\boctet: )(\d+)/g)) {
       assert.equal(users.get(octet!) ?? path, path, `octet ${octet}`);
       users.set(octet!, path);
     }
