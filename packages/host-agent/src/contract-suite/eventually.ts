@@ -5,13 +5,13 @@ const pollMs = 20;
 
 /**
  * Calls `look` until it answers something.
- * @param timeoutMs default 20_000
+ * @param timeoutMs default 60_000
  * @throws Error it took longer
  */
 export async function eventually<T>(
   what: string,
   look: () => T | undefined | Promise<T | undefined>,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

@@ -41,13 +41,16 @@ const keep = () => host.agent.keepCpus(host.cloudId);
 async function threadsOf({ domainName }: DesiredInstance): Promise<{ tid: number; name: string; allowed: string }[]> {
   const pid = Number((await readFile(`/run/libvirt/qemu/${domainName}.pid`, 'utf8')).trim());
   const tids = await readdir(`/proc/${pid}/task`);
-  return Promise.all(
+  const threads = await Promise.all(
     tids.map(async (tid) => {
-      const status = await readFile(`/proc/${pid}/task/${tid}/status`, 'utf8');
+      // QEMU ends threads of its own that have nothing to do.
+      const status = await readFile(`/proc/${pid}/task/${tid}/status`, 'utf8').catch(() => undefined);
+      if (status === undefined) return [];
       const [, name = ''] = /^Name:\t(.*)$/m.exec(status) ?? [];
-      return { tid: Number(tid), name, allowed: /^Cpus_allowed_list:\t(.*)$/m.exec(status)![1]! };
+      return [{ tid: Number(tid), name, allowed: /^Cpus_allowed_list:\t(.*)$/m.exec(status)![1]! }];
     }),
   );
+  return threads.flat();
 }
 
 const taskset = (tid: number, cpu: number) => runCommand('taskset', ['--cpu-list', '--pid', String(cpu), String(tid)]);

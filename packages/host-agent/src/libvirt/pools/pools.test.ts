@@ -109,7 +109,8 @@ test('a guest whose pool is full stands still until there is room there, and wha
   const { freeBytes } = await storageSpace({ path });
   await runCommand('fallocate', ['--length', String(freeBytes), ballast]);
   write();
-  await eventually('it stands still', async () => ((await stateOf(desired))?.state === 'paused' ? true : undefined));
+  const isPaused = async () => ((await stateOf(desired))?.state === 'paused' ? true : undefined);
+  await eventually('it stands still', isPaused);
   assert.equal((await stateOf(desired))?.reason, 'storage-full');
   // A little room is not enough: it would soon stand still again.
   await runCommand('fallocate', ['--punch-hole', '--offset', '0', '--length', String(8 * mebibyte), ballast]);
