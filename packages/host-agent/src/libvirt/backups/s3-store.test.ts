@@ -8,6 +8,8 @@ import { openTestHost } from '../testing/test-host.ts';
 import { BackupWorld } from './testing/backup-world.ts';
 
 const mib = 1024 * 1024;
+/** To start a cluster takes a machine with a lot else to do more than a minute. */
+const busyMs = 300_000;
 
 /** Processes that have it among their arguments or in their environment. */
 async function holdersOf(secret: string): Promise<string[]> {
@@ -24,7 +26,9 @@ async function holdersOf(secret: string): Promise<string[]> {
   return found;
 }
 
-test('a bucket holds backups, which wait when it is away, and its keys are seen by nobody but restic', async (t) => {
+test('a bucket holds backups, which wait when it is away, and its keys are seen by nobody but restic', {
+  timeout: busyMs,
+}, async (t) => {
   if (!(await hasRadosgw())) return t.skip('there is no S3-compatible service here: apt-get install radosgw ceph-osd');
   const s3 = await startMiniS3();
   t.after(() => s3.close());

@@ -17,7 +17,10 @@ const mebibyte = 1024 ** 2;
 let ceph: MiniCeph | undefined;
 let host: TestHost;
 let pool: DesiredPool;
-before(async () => {
+/** On a machine with a lot else to do. */
+const busyMs = 300_000;
+before(startPool, { timeout: busyMs });
+async function startPool() {
   if (!(await hasCeph())) return;
   ceph = await startMiniCeph();
   host = await openTestHost(75);
@@ -30,7 +33,7 @@ before(async () => {
     mustExist: false,
     place: { driver: 'rbd', monitors, cephPool, user, key },
   };
-});
+}
 after(async () => {
   await host?.close();
   await ceph?.close();
