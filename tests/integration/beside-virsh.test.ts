@@ -135,7 +135,7 @@ test('a definition is edited as with virsh, checked by libvirt before, and what 
   await cloud.done('drift box --policy revert');
   await write(/<on_reboot>\w+</, '<on_reboot>destroy<');
   await virsh('define', file);
-  await until('it is taken back', async () => /<on_reboot>restart/.test(await definition()));
+  await until('it is taken back', async () => /<on_reboot>restart/.test(await definition()), withinAMinute);
   await until('it is told', async () => (await cloud.json('drift box')).last.action === 'reverted', withinAMinute);
   await cloud.done('edit box --reset --yes --wait');
   assert.doesNotMatch(await definition(), /i6300esb|coredump-restart/);
