@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { newId } from '@virga/contract/ids';
 import { hasRadosgw, startMiniS3 } from '@virga/testing/mini-radosgw';
 import { openTestHost } from '../testing/test-host.ts';
@@ -47,11 +48,18 @@ test('a bucket holds backups, which wait when it is away, and its keys are seen 
   await host.agent.applyInstance(world.instance);
   await world.write(0, 3 * mib, 0x31);
   const seen = new Set<string>();
-  const watching = setInterval(async () => {
-    for (const line of [...(await holdersOf(secretAccessKey)), ...(await holdersOf(password))]) seen.add(line);
-  }, 50);
-  const full = await world.backUp();
-  clearInterval(watching);
+  let isOver = false;
+  const watch = async () => {
+    while (!isOver) {
+      for (const line of [...(await holdersOf(secretAccessKey)), ...(await holdersOf(password))]) seen.add(line);
+      await sleep(50);
+    }
+  };
+  const watching = watch();
+  const full = await world.backUp().finally(() => {
+    isOver = true;
+  });
+  await watching;
   assert.equal(full.fullReason, 'first');
   const others = [...seen].filter((line) => !/^environ of (setpriv|restic)$/.test(line));
   assert.deepEqual(others, []);
