@@ -37,7 +37,7 @@ const launched = async (name: string) => {
   return cloud.json(`show ${name}`);
 };
 
-/** A running guest as somebody makes one with virsh. */
+/** A running guest as somebody makes one with virsh. Without a serial port it would listen there for ever, and to nothing else. */
 async function foreignGuest(name: string): Promise<string> {
   const disk = join(cloud.folder, `${name}.raw`);
   writeFileSync(disk, tinyGuestDisk({ answersAcpi: true }), { mode: 0o666 });
@@ -47,7 +47,7 @@ async function foreignGuest(name: string): Promise<string> {
     `<domain type='qemu'><name>${name}</name><memory unit='MiB'>96</memory><vcpu>2</vcpu>
       <os><type arch='x86_64' machine='q35'>hvm</type></os><features><acpi/></features>
       <devices><disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='${disk}'/>
-        <target dev='vda' bus='virtio'/></disk></devices></domain>`,
+        <target dev='vda' bus='virtio'/></disk><serial type='null'/></devices></domain>`,
   );
   await virsh('define', xml);
   await virsh('start', name);
