@@ -66,7 +66,7 @@ function threeSteps(kind: string, world: World): Workflow {
   });
 }
 
-const begin = (kind: string) =>
+const begin = (kind: string, name = kind) =>
   store.db
     .transaction()
     .execute((tx) =>
@@ -75,7 +75,7 @@ const begin = (kind: string) =>
         store.system,
         kind,
         { projectId: store.projectId, resourceId: kind, resourceName: kind },
-        { name: kind },
+        { name },
       ),
     );
 
@@ -242,6 +242,27 @@ test('two engines at once never take the same workflow', async () => {
   for (const id of ids) assert.equal((await ended(id)).state, 'succeeded');
   assert.equal(world.acts.length, 10 * stepCount);
   for (const engine of engines) await engine.close();
+});
+
+test('workflows that take long do not hold up short ones', async (t) => {
+  const [long, short] = ['test.long', 'test.short'];
+  const release = Promise.withResolvers<void>();
+  const world: World = { acts: [], onAct: () => release.promise };
+  const slow: Workflow = { ...threeSteps(long, world), isLong: true };
+  const quick = threeSteps(short, { acts: [], onAct: async () => {} });
+  const engine = new WorkflowEngine({
+    ...{ deps: deps(), access: store.system, workflows: [slow, quick], concurrency: 2, isAlone: true },
+  });
+  t.after(async () => {
+    release.resolve();
+    await engine.close();
+  });
+  const waiting = [await begin(long, 'first'), await begin(long, 'second'), await begin(long, 'third')];
+  await engine.start();
+  assert.equal((await ended(await begin(short))).state, 'succeeded');
+  assert.deepEqual(world.acts, ['do 0', 'do 0']);
+  release.resolve();
+  for (const id of waiting) await ended(id);
 });
 
 test('a lease that runs out is taken by another engine', async () => {

@@ -10,6 +10,7 @@ import { runWorkflow, TryAgainLater } from './run-workflow.ts';
 import type { Workflow } from './workflow.ts';
 import {
   giveBack,
+  type KindFilter,
   type LeasedOperation,
   LeaseLost,
   nextLeaseMs,
@@ -21,6 +22,7 @@ export type WorkflowEngineOptions = {
   deps: Deps;
   access: SystemAccess;
   workflows: readonly Workflow[];
+  /** How many run at once, of those that take long and of the others. */
   concurrency?: number;
   leaseMs?: number;
   /** Take at once what earlier engines held, instead of waiting until their leases end. Only for the one active engine. */
@@ -32,7 +34,7 @@ export class WorkflowEngine {
   readonly #workflows: ReadonlyMap<string, Workflow>;
   readonly #owner = randomUUID();
   readonly #ending = new AbortController();
-  readonly #running = new Map<OperationId, Promise<void>>();
+  readonly #running = new Map<OperationId, { kind: string; ended: Promise<void> }>();
   readonly #failures = new Map<OperationId, number>();
   #taking: Promise<void> | undefined;
   #isWokenAgain = false;
@@ -67,27 +69,45 @@ export class WorkflowEngine {
     this.#unsubscribe();
     clearTimeout(this.#timer);
     await this.#taking;
-    await Promise.all(this.#running.values());
+    await Promise.all([...this.#running.values()].map(({ ended }) => ended));
   }
 
   async #take(): Promise<void> {
     const { deps, concurrency, leaseMs } = this.#options;
     try {
-      const room = concurrency - this.#running.size;
-      if (room > 0) {
-        for (const operation of await takeLeases(deps.db, this.#owner, room, leaseMs)) {
-          const run = this.#run(operation).finally(() => {
-            this.#running.delete(operation.id);
-            this.wake();
-          });
-          this.#running.set(operation.id, run);
+      let nextMs = leaseMs;
+      for (const [filter, running] of this.#classes()) {
+        // Who ends makes room, and wakes.
+        if (running >= concurrency) continue;
+        for (const operation of await takeLeases(deps.db, this.#owner, concurrency - running, leaseMs, filter)) {
+          this.#begin(operation);
         }
+        nextMs = Math.min(nextMs, (await nextLeaseMs(deps.db, filter)) ?? leaseMs);
       }
-      this.#wakeAfter((await nextLeaseMs(deps.db)) ?? leaseMs);
+      this.#wakeAfter(nextMs);
     } catch (error) {
       deps.log.warn({ err: error }, 'workflows cannot be read');
       this.#wakeAfter(backOffMs(1));
     }
+  }
+
+  /** What takes long and what does not, one not known among these, with how many of them run. */
+  #classes(): [KindFilter, number][] {
+    const kinds = [...this.#workflows.values()].filter(({ isLong }) => isLong).map(({ kind }) => kind);
+    const running = [...this.#running.values()];
+    const long = running.filter(({ kind }) => kinds.includes(kind)).length;
+    return [
+      [{ op: 'not in', kinds }, running.length - long],
+      [{ op: 'in', kinds }, long],
+    ];
+  }
+
+  #begin(operation: LeasedOperation): void {
+    const ended = this.#run(operation).finally(() => {
+      this.#running.delete(operation.id);
+      this.wake();
+    });
+    this.#running.set(operation.id, { kind: operation.kind, ended });
   }
 
   async #run(operation: LeasedOperation): Promise<void> {

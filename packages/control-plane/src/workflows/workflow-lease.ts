@@ -13,8 +13,21 @@ export class LeaseLost extends Error {}
 
 const fromNow = (ms: number) => sql<Date>`clock_timestamp() + ${ms} * interval '1 millisecond'`;
 
+/** Kinds of workflows: these, or all but these. */
+export type KindFilter = { op: 'in' | 'not in'; kinds: readonly string[] };
+const everyKind: KindFilter = { op: 'not in', kinds: [] };
+
+const isOfKind = ({ op, kinds }: KindFilter) =>
+  op === 'in' ? sql<boolean>`kind = any(${kinds})` : sql<boolean>`kind <> all(${kinds})`;
+
 /** Takes the oldest workflows that nobody works on. What another engine is just taking is skipped. */
-export async function takeLeases(db: Db, owner: string, count: number, leaseMs: number): Promise<LeasedOperation[]> {
+export async function takeLeases(
+  db: Db,
+  owner: string,
+  count: number,
+  leaseMs: number,
+  filter = everyKind,
+): Promise<LeasedOperation[]> {
   return db
     .updateTable('operations')
     .set((column) => ({ lease_owner: owner, lease_until: fromNow(leaseMs), fence: column('fence', '+', 1) }))
@@ -24,6 +37,7 @@ export async function takeLeases(db: Db, owner: string, count: number, leaseMs: 
         .select('id')
         .where('state', 'in', ['queued', 'running'])
         .where('input', 'is not', null)
+        .where(isOfKind(filter))
         .where((where) => where.or([where('lease_until', 'is', null), where('lease_until', '<=', sql<Date>`now()`)]))
         .orderBy('created_at')
         .limit(count)
@@ -80,12 +94,13 @@ export async function takeOverLeases(db: Db): Promise<void> {
 }
 
 /** When the next workflow can be taken, in ms from now; undefined when none waits. */
-export async function nextLeaseMs(db: Db): Promise<number | undefined> {
+export async function nextLeaseMs(db: Db, filter: KindFilter): Promise<number | undefined> {
   const row = await db
     .selectFrom('operations')
     .select(sql<number | null>`extract(epoch from min(lease_until) - now())::float8 * 1000`.as('ms'))
     .where('state', 'in', ['queued', 'running'])
     .where('input', 'is not', null)
+    .where(isOfKind(filter))
     .executeTakeFirst();
   return row?.ms ?? undefined;
 }

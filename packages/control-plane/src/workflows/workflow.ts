@@ -37,6 +37,8 @@ export type Workflow<Input extends Record<string, unknown> = Record<string, unkn
   /** noun.verb, the kind of its operations. */
   kind: string;
   steps: readonly Step<Input>[];
+  /** It moves much data, for minutes or hours. Such ones have places of their own, so that nothing short waits for them. */
+  isLong?: true;
   /** Written with the end of a workflow that failed and has been undone. */
   failed?: (tx: Tx, context: StepContext<Input>, error: VirgaError) => Promise<void>;
 };

@@ -14,6 +14,7 @@ type Found = { sizeBytes: number };
 
 export const checkStore = workflow<Input>({
   kind: checkStoreKind,
+  isLong: true,
   steps: [
     step<Input>({ message: 'removing what belongs to no backup', act: reapSnapshots }),
     step<Input, Found>({

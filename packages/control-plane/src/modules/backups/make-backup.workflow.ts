@@ -21,6 +21,7 @@ const cancelPollMs = 500;
 
 export const makeBackup = workflow<Input>({
   kind: makeBackupKind,
+  isLong: true,
   steps: [
     step<Input, FinishedBackup & { parentId: BackupId | null }>({
       message: 'backing the instance up',

@@ -14,6 +14,7 @@ export type Merged = { disks: StoredDisk[]; before: string[] };
 
 export const mergeBackup = workflow<Input>({
   kind: mergeBackupKind,
+  isLong: true,
   steps: [
     step<Input, Merged | undefined>({
       message: 'putting the backup together',

@@ -12,6 +12,7 @@ export const openMs = 3_600_000;
 
 export const openBackup = workflow<Input>({
   kind: openBackupKind,
+  isLong: true,
   steps: [
     step<Input, HostId>({
       message: 'fetching the root disk',

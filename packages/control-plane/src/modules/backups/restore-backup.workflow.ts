@@ -21,6 +21,7 @@ export const restoreBackupKind = 'backup.restore';
 
 export const restoreBackup = workflow<Input>({
   kind: restoreBackupKind,
+  isLong: true,
   steps: [
     step<Input>({
       message: 'fetching the disks',

@@ -14,6 +14,7 @@ export const restoreInPlaceKind = 'backup.restore-in-place';
 
 export const restoreInPlace = workflow<Input>({
   kind: restoreInPlaceKind,
+  isLong: true,
   steps: [
     step<Input>({
       message: 'fetching the disks',

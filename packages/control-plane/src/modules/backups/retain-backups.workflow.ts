@@ -13,6 +13,7 @@ export const retainBackupsKind = 'backup.retain';
 
 export const retainBackups = workflow<Input>({
   kind: retainBackupsKind,
+  isLong: true,
   steps: [
     step<Input, { id: BackupId; merged: Merged } | undefined>({
       message: 'putting a long chain together',

@@ -31,6 +31,7 @@ type Outcome = Pick<Verification, 'outcome' | 'detail'>;
 
 export const verifyBackup = workflow<Input>({
   kind: verifyBackupKind,
+  isLong: true,
   steps: [
     step<Input>({
       message: 'reading the backup back',

@@ -12,6 +12,7 @@ export const importImageKind = 'image.import';
 
 export const importImage = workflow<Input>({
   kind: importImageKind,
+  isLong: true,
   steps: [
     step<Input, ObservedImage>({
       message: 'copying the image',

@@ -30,6 +30,7 @@ const lookAgainMs = 200;
 
 export const cloneInstanceWorkflow = workflow<Input>({
   kind: cloneInstanceKind,
+  isLong: true,
   steps: [
     step<Input, ObservedSnapshot | undefined>({
       message: 'taking a snapshot of the original',

@@ -11,6 +11,7 @@ type Input = { snapshotId: SnapshotId };
 
 export const deleteSnapshotWorkflow = workflow<Input>({
   kind: deleteSnapshotKind,
+  isLong: true,
   steps: [
     step<Input>({
       message: 'merging what only it needed',

@@ -16,6 +16,7 @@ type Input = MoveInput;
 
 export const moveVolumeWorkflow = workflow<Input>({
   kind: moveVolumeKind,
+  isLong: true,
   steps: [
     step<Input>({ message: 'copying the volume', weight: 9, act: copyAndSwitch, record: recordMoved, undo: takeBack }),
     step<Input>({ message: 'removing it from the old pool', act: finish, record: forget }),

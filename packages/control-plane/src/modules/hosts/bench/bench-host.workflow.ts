@@ -12,6 +12,7 @@ export const benchHostKind = 'host.bench';
 
 export const benchHost = workflow<Input>({
   kind: benchHostKind,
+  isLong: true,
   steps: [
     step<Input>({
       message: 'measuring',

@@ -11,6 +11,7 @@ export const buildImageKind = 'image.build';
 
 export const buildImage = workflow<Input>({
   kind: buildImageKind,
+  isLong: true,
   steps: [
     step<Input, BuiltImage>({
       message: 'making the image',
