@@ -49,6 +49,9 @@ afterEach(async () => {
     cloud.host(index).leaveMemory(null);
     await reserve(index, 2048, 0);
   }
+  await until('the hosts tell that they have memory again', async () =>
+    (await hosts()).every(({ available_memory_mib: mib }) => mib === null || mib >= 4096),
+  );
   const nothing = { vcpuOvercommit: null, memoryOvercommit: null, memoryFloorMib: null, ksmScope: null };
   for (const { id } of await hosts()) await updateHost(cloud.deps, cloud.administrator, id, nothing);
   await cloud.assertNothingLeft();
