@@ -17,6 +17,8 @@ export type HostListener = {
   /** The host cannot be used until it is ready again. */
   unreachable(): void;
   facts(facts: HostFacts): void;
+  /** What it said of itself is written down. */
+  factsRecorded(): void;
   instance(instance: ObservedInstance): void;
   /** Somebody has changed the definition of an instance. */
   drift(id: InstanceId, drift: ObservedDrift): void;
@@ -103,6 +105,7 @@ export class HostWatcher {
       await this.#inTurn(async () => {
         if (this.isReachable) await recordFacts(db, this.#access, this.#host.id, facts, settings, clock.now());
       });
+      this.#listener.factsRecorded();
     } catch (error) {
       if (!(error instanceof VirgaError) || error.code !== 'HostUnavailable') throw error;
       await this.#recordUnreachable(error);

@@ -240,8 +240,8 @@ function actOn(
       instances.gate.open();
       unwaited(onUnreachable());
     },
+    factsRecorded: () => pools.wake(),
     facts: (facts) => {
-      pools.wake();
       instances.hostThreads = facts.cpuThreads;
       if (!isRelieving) {
         isRelieving = true;

@@ -70,6 +70,18 @@ test('the storage of each host is its pool local, whose room is told and which n
   await remove(made.id);
 });
 
+test('the room of a host is known from when the host first tells of itself', async () => {
+  const other = await SimulatedCloud.start({ settings: { factsPeriodMs: 3_600_000 } });
+  try {
+    await until('its room is known', async () => {
+      const { items } = await listPools(other.deps.db, other.operator, { name: 'local' });
+      return (items[0]?.capacityBytes ?? 0) > 0;
+    });
+  } finally {
+    await other.close();
+  }
+});
+
 test('a volume lies in the pool that is named, which stays as long as it is there', async () => {
   const id = await openPool('fast', { hosts: ['host-1'] });
   const { volume: made, operationId } = await create('in-pool', { pool: 'fast', format: 'raw' });
