@@ -1,7 +1,7 @@
 // Many instances at once, on hosts whose work takes time, and a server that is killed again and again meanwhile.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as immediately, setTimeout as sleep } from 'node:timers/promises';
 import type { InstanceId, OperationId } from '@virga/contract/ids';
 import { launchOf, SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { deleteInstance, launchInstance } from '../modules/instances/instance-operations.ts';
@@ -45,6 +45,23 @@ test('a host starts no more guests at once than it has threads', async () => {
     const launched = await Promise.all(names.map((name) => launchInstance(cloud.deps, cloud.operator, launchOf(name))));
     for (const { operationId } of launched) await cloud.succeeded(operationId);
     assert.equal(most, 3);
+  } finally {
+    await cloud.close();
+  }
+});
+
+test('of more requests than there are connections none is left waiting when the server is killed', async () => {
+  const cloud = await SimulatedCloud.start();
+  try {
+    await cloud.prepare();
+    const names = Array.from({ length: 60 }, (_, index) => `web-${index}`);
+    const asked = Promise.allSettled(names.map((name) => launchInstance(cloud.deps, cloud.operator, launchOf(name))));
+    // Until they stand in line.
+    await immediately();
+    await cloud.kill();
+    const refused = (await asked).filter(({ status }) => status === 'rejected');
+    assert.ok(refused.length > 0, 'it was killed in the middle of them');
+    await cloud.startAgain();
   } finally {
     await cloud.close();
   }
