@@ -132,7 +132,7 @@ async function patiently<T>(ask: () => Promise<T>): Promise<T> {
         return { error };
       }
     },
-    patience,
+    { ...patience, intervalMs: 100 },
   );
   if ('error' in answer) throw answer.error;
   return answer.value;
@@ -191,7 +191,8 @@ async function agrees(setting: LibvirtCloud, id: InstanceId): Promise<void> {
       said = `${instance?.observedState ?? 'nothing'}, libvirt ${domain}`;
       return (instance?.observedState ?? 'absent') === domain;
     },
-    patience,
+    // Each look is a process of virsh.
+    { ...patience, intervalMs: 150 },
   ).catch(() => {
     throw new Error(`the API says ${said}`);
   });

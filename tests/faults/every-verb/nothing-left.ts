@@ -31,12 +31,13 @@ export async function nothingLeft({ cloud, folder }: LibvirtCloud, foreignDomain
       cloud.store.db.selectFrom('template_shells').select('instance_id as id').execute(),
     ]);
     const guests = [...instances.items, ...shells];
+    const { domains, leases } = await count();
     const pairs: Record<string, [unknown, unknown]> = {
       instances: [idsOf(guests), idsIn(join(storage, 'instances'))],
       volumes: [idsOf(volumes.items), idsIn(join(storage, 'volumes'))],
       templates: [idsOf(templates), idsIn(join(storage, 'templates'))],
-      domains: [guests.length + foreignDomains, lines(await virsh('list', '--all', '--uuid')).length],
-      leases: [cards, await countLeases()],
+      domains: [guests.length + foreignDomains, domains],
+      leases: [cards, leases],
       vcpus: [Number(counts.promised ?? 0), counts.allocated_vcpus],
     };
     const different = Object.entries(pairs).filter(([, [wanted, found]]) => wanted !== found);
@@ -71,8 +72,10 @@ const lines = (text: string): string[] => text.split('\n').filter((line) => line
 /** The networks of the cloud stay the same. */
 let networks: string[] | undefined;
 
-async function countLeases(): Promise<number> {
+/** By one process of virsh: it is asked again and again. */
+async function count(): Promise<{ domains: number; leases: number }> {
   networks ??= lines(await virsh('net-list', '--all', '--name'));
-  const definitions = await Promise.all(networks.map((name) => virsh('net-dumpxml', name.trim())));
-  return definitions.join('').match(/<host mac=/g)?.length ?? 0;
+  const asked = ['list --all --uuid', ...networks.map((name) => `net-dumpxml ${name.trim()}`)];
+  const text = await virsh(asked.join('; '));
+  return { domains: text.match(/^[0-9a-f-]{36}$/gm)?.length ?? 0, leases: text.match(/<host mac=/g)?.length ?? 0 };
 }
