@@ -9,14 +9,17 @@ import type { DesiredInstance, DesiredNetwork } from '@virga/contract/agent/desi
 import { type ImageId, newId } from '@virga/contract/ids';
 import { tinyGuestDisk } from '../contract-suite/tiny-guest.ts';
 import { runCommand } from '../run-command.ts';
+import type { StepHook } from '../step-hook.ts';
 import { gibibyte, openTestHost, type TestHost } from './testing/test-host.ts';
 
 let host: TestHost;
 let network: DesiredNetwork;
 let imageId: ImageId;
 let all: number[];
+const nothing: StepHook = () => undefined;
+let onStep = nothing;
 before(async () => {
-  host = await openTestHost(171);
+  host = await openTestHost(171, { hook: (step, id) => onStep(step, id) });
   const { agent, cloudId } = host;
   const path = join(host.storagePath, 'tiny.raw');
   await writeFile(path, tinyGuestDisk({ answersAcpi: true }), { mode: 0o644 });
@@ -129,4 +132,18 @@ test('an adopted domain is left alone as long as the host keeps no CPU from anyb
   assert.deepEqual(await keep(), [
     { id: desired.id, changes: [`vCPU 0 could run on CPU ${all[1]} instead of ${others}`] },
   ]);
+});
+
+test('a guest that is started while the CPUs of its host are divided anew runs where it may then', async (t) => {
+  const divide = (dedicated: number[]) =>
+    host.agent.applyCpuPools(host.cloudId, { reserved: [], dedicated, guestModel: null });
+  t.after(() => divide([]));
+  onStep = async (step) => {
+    if (step !== 'start') return;
+    onStep = nothing;
+    await divide([all[0]!]);
+  };
+  const desired = await launched(t);
+  assert.deepEqual(await keep(), []);
+  for (const { name, allowed } of await threadsOf(desired)) assert.equal(allowed, formatCpuList(all.slice(1)), name);
 });

@@ -33,7 +33,7 @@ import { forgetDevices, removeGoneLeases } from './gone-devices.ts';
 import { prepareDisk, prepareFolder, prepareSeed } from './instance-disks.ts';
 import { prepareLeases, startNetworks } from './instance-networks.ts';
 import { requireNetworks, type Survey, surveyInstance } from './instance-survey.ts';
-import { convergeCpu, placeWoken } from './live-cpu.ts';
+import { convergeCpu, placeStarted, placeWoken } from './live-cpu.ts';
 import { convergeDevices } from './live-devices.ts';
 import { convergeSizes } from './live-sizes.ts';
 import { observeNow } from './observed-instance.ts';
@@ -153,6 +153,7 @@ async function converge(
   // Each start is from a fresh definition, so that nothing else decides what runs. Only what has a disk is defined, so a
   // domain without one has lost it.
   const defines = isStale || startsNow;
+  const { pools: before } = await context.cpuPools.read();
   // To prepare takes a while, in which somebody may have changed it: then it is looked at again.
   if (defines && domain && (await findDrift(context, domain, desired.settledDrift))) return 'again';
   const ref = defines ? await define(context, desired, { ...survey, domain }, { image, disc }, undo) : domain.ref;
@@ -167,6 +168,7 @@ async function converge(
     onProgress?.('starting the domain', 50);
     undo.add('start', () => cutOff(context, desired.domainName, ref));
     await withVolumes(context, desired, () => start(context, desired, ref));
+    await placeStarted(context, desired, ref, before);
   } else onProgress?.('looking after power', 50);
   // libvirt writes all its firewall rules anew for a lease, a third of a second in which no domain can start on that
   // network. So it comes after the start: no guest asks for its address that early, and each asks more than once.

@@ -2,6 +2,7 @@
 // restart. Only what differs is done. Nothing is written into the definition, which is made anew when it is next started.
 import { isDeepStrictEqual } from 'node:util';
 import { formatCpuList } from '@virga/contract/agent/cpu-list';
+import type { DesiredCpuPools } from '@virga/contract/agent/cpu-map';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { DomainRef } from '@virga/libvirt/protocol/objects';
@@ -36,6 +37,21 @@ export async function convergeCpu(
   await pinGuest(context, desired, domain.ref, choices);
   await weighGuest(context, desired, domain.ref, choices);
   return moveMemory(context, desired, before, domain.ref);
+}
+
+/**
+ * The CPUs may have been divided anew since its definition was written: who did that has moved the guests that were on, and
+ * this one was not yet.
+ * @param before as they were divided before its definition was written
+ */
+export async function placeStarted(
+  context: AgentContext,
+  desired: DesiredInstance,
+  ref: DomainRef,
+  before: DesiredCpuPools,
+): Promise<void> {
+  const { pools } = await context.cpuPools.read();
+  if (!isDeepStrictEqual(pools, before)) await pinGuest(context, desired, ref, await hostCpuChoices(context));
 }
 
 /** What goes on from saved memory runs where it was saved, and those places may be somebody else's by now. */
