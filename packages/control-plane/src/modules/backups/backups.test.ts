@@ -5,7 +5,10 @@ import type { CreateBackup } from '@virga/contract/rest/backups';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
 import { notify } from '../../store/notifications.ts';
+import { attachVolume } from '../instances/attach-volume.ts';
 import { destroyInstance, getInstance } from '../instances/instance-operations.ts';
+import { createVolume } from '../volumes/create-volume.ts';
+import { listVolumes } from '../volumes/volume-operations.ts';
 import { openBackup, readBackupFile } from './backup-files.ts';
 import { createBackup, deleteBackup, getBackup, listBackups, mergeBackup, verifyBackup } from './backup-operations.ts';
 import { chainOf } from './backup-rows.ts';
@@ -118,6 +121,11 @@ test('a backup waits for a store that is away; one that is given up leaves nothi
 
 test('a backup becomes a new instance, and takes the place of the disks of its own', async () => {
   const instance = await cloud.launch('origin');
+  const { deps, operator } = cloud;
+  await cloud.succeeded(
+    (await createVolume(deps, operator, { name: 'data', sizeGib: 1, instance: 'origin' })).operationId,
+  );
+  await cloud.succeeded((await attachVolume(deps, operator, instance.id, { volume: 'data' })).operationId);
   const backup = await backUp('origin');
   await assert.rejects(restoreBackup(cloud.deps, cloud.operator, backup.id, {}), { code: 'NameTaken' });
   const restored = await restoreBackup(cloud.deps, cloud.operator, backup.id, { name: 'again' });
@@ -126,6 +134,14 @@ test('a backup becomes a new instance, and takes the place of the disks of its o
     const { state } = await getInstance(cloud.deps.db, cloud.operator, restored.instanceId);
     return state === 'running';
   });
+  const names = (await listVolumes(deps.db, operator, {})).items.map(({ name, attachment }) => [
+    name,
+    attachment?.instanceName,
+  ]);
+  assert.deepEqual(names.sort(), [
+    ['data', 'origin'],
+    ['data-restored', 'again'],
+  ]);
   await assert.rejects(restoreBackup(cloud.deps, cloud.operator, backup.id, { inPlace: true }), { code: 'Conflict' });
   await cloud.succeeded((await destroyInstance(cloud.deps, cloud.operator, instance.id)).operationId);
   const inPlace = await restoreBackup(cloud.deps, cloud.operator, backup.id, { inPlace: true });

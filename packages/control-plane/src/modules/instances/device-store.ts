@@ -39,6 +39,8 @@ export type InstanceVolume = Change & {
   limits: DiskLimits | null;
   driver: DiskDriver | null;
   scratch: boolean;
+  /** Its host is still making it, as after a restore. */
+  isPending: boolean;
   deleteWithInstance: boolean;
 };
 
@@ -53,7 +55,8 @@ export const instanceNics = sql<InstanceNic[]>`(
 
 export const instanceVolumes = sql<InstanceVolume[]>`(
   select coalesce(json_agg(json_build_object('id', v.id, 'name', v.name, 'sizeBytes', v.size_bytes, 'target', a.target,
-    'readOnly', a.read_only, 'limits', a.limits, 'driver', a.driver, 'scratch', v.scratch, 'generation', a.generation, 'detaching', a.detaching,
+    'readOnly', a.read_only, 'limits', a.limits, 'driver', a.driver, 'scratch', v.scratch,
+    'isPending', v.converged_generation = 0 and v.failure is null, 'generation', a.generation, 'detaching', a.detaching,
     'deleteWithInstance', a.delete_with_instance) order by a.target), '[]'::json)
   from volume_attachments a join volumes v on v.id = a.volume_id where a.instance_id = instances.id)`;
 
@@ -90,6 +93,10 @@ function stateOf({ generation, detaching }: Change, convergedGeneration: number)
 /** True while the guest is to let go of something. */
 export const hasDetaching = ({ nics, volumes }: Pick<Devices, 'nics' | 'volumes'>): boolean =>
   [...nics, ...volumes].some(({ detaching }) => detaching);
+
+/** Of what it is to have. It cannot start without. */
+export const hasPending = ({ volumes }: Pick<Devices, 'volumes'>): boolean =>
+  volumes.some(({ isPending, detaching }) => isPending && !detaching);
 
 /** The host has said that what was to go is gone: volumes are free, and so are addresses. */
 export async function forgetDetached(

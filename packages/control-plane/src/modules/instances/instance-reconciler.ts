@@ -15,7 +15,7 @@ import type { DesiredState } from '../../store/compute-tables.ts';
 import { storeError } from '../../store/database.ts';
 import { progressOperation } from '../operations/operation-store.ts';
 import { recordDrift } from './definition-drift.ts';
-import { hasDetaching } from './device-store.ts';
+import { hasDetaching, hasPending } from './device-store.ts';
 import { HostSight } from './host-sight.ts';
 import { type Deviation, deviation } from './instance.ts';
 import { forgetFailure, recordApplied, recordDeleted, recordFailed, recordObserved } from './instance-outcome.ts';
@@ -156,6 +156,7 @@ export class InstanceReconciler {
     const waitMs = (row.retry_at?.getTime() ?? 0) - this.#context.deps.clock.now().getTime();
     if (waitMs > 0) return this.#queue.wakeAfter(id, waitMs);
     if (row.desired === 'deleted') await this.#delete(row, signal);
+    else if (hasPending(row)) this.#queue.wakeAfter(id, shortestWaitMs);
     else if (await this.#apply(row, signal)) {
       const seen = this.#sight.get(id);
       if (seen && judge(row, seen) !== 'none') this.wake(id);

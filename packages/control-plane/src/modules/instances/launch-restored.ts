@@ -49,7 +49,8 @@ export async function launchRestored(
   const { operationId } = await insertLaunch(deps, tx, access, plan, undefined, { instanceId, rootDisk: root.disk });
   for (const volume of asked.volumes) {
     const id = newId('volume');
-    await insertVolume(tx, access, { id, hostId, instanceId, ...volume });
+    // What was backed up has an id too, and may still be there.
+    await insertVolume(tx, access, { ...volume, id, hostId, instanceId });
   }
   return operationId;
 }
