@@ -106,6 +106,8 @@ test('a purge takes away one cloud, and leaves another one and what is of somebo
   const lost = networks.filter((name) => name.includes(networkInterfaces[0].networkId));
   assert.equal(lost.length, 1, networks.join(' '));
 
+  // Its disk rests on that of the other, which is listed first.
+  await doomed.done('clone web twin --wait');
   await registerStarter(doomed);
   await doomed.done('images warm starter --type tiny --pool 1 --wait');
   await doomed.done('launch copy --image starter --type tiny --warm always --wait');

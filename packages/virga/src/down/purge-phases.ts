@@ -50,15 +50,11 @@ export function purgeHostPhase(folders: Folders): Phase {
       const cloudId = readCloudId(folders);
       if (cloudId === undefined) return;
       await withAgent(folders, async (agent) => {
-        for (const { id, domainName, adopted } of await agent.listInstances(cloudId)) {
-          if (adopted) {
-            report(`giving ${domainName} back`);
-            await agent.releaseInstance({ id, cloudId });
-            continue;
-          }
-          report(`deleting ${domainName}`);
-          await agent.deleteInstance({ id, cloudId, uuid: uuidOf(id), domainName, nics: [] });
-        }
+        await inTurn(await agent.listInstances(cloudId), async ({ id, domainName, adopted }) => {
+          report(adopted ? `giving ${domainName} back` : `deleting ${domainName}`);
+          if (adopted) await agent.releaseInstance({ id, cloudId });
+          else await agent.deleteInstance({ id, cloudId, uuid: uuidOf(id), domainName, nics: [] });
+        });
         for (const { id, domainName } of await agent.listInstances(restoreTestCloud(cloudId))) {
           report(`deleting ${domainName}`);
           const cloud = restoreTestCloud(cloudId);
@@ -94,6 +90,25 @@ export function purgeHostPhase(folders: Folders): Phase {
       });
     },
   };
+}
+
+/** What others rest on, such as the disks of clones, goes after those. */
+async function inTurn<T>(all: readonly T[], remove: (one: T) => Promise<void>): Promise<void> {
+  for (let left = all; left.length > 0; ) {
+    const kept: T[] = [];
+    let reason: unknown;
+    for (const one of left) {
+      try {
+        await remove(one);
+      } catch (error) {
+        if (!(error instanceof VirgaError) || error.code !== 'InUse') throw error;
+        kept.push(one);
+        reason = error;
+      }
+    }
+    if (kept.length === left.length) throw reason;
+    left = kept;
+  }
 }
 
 /** What is not mounted stays as it is. */
