@@ -11,6 +11,7 @@ import { freeTarget } from './instance-devices.ts';
 import { deleteInstance, destroyInstance, launchInstance, startInstance, stopInstance } from './instance-operations.ts';
 import { limitDisk, limitNetworkInterface } from './limit-operations.ts';
 import { addNetworkInterface, removeNetworkInterface } from './network-interface-operations.ts';
+import { hibernateInstance, resumeInstance, suspendInstance } from './power-operations.ts';
 
 let cloud: SimulatedCloud;
 before(async () => {
@@ -290,13 +291,14 @@ test('what an instance cannot take or give now is refused, with what to do', asy
   await assert.rejects(attach(id, 'wanted'), { code: 'Conflict', action: /virga stop refusing/ } as object);
   await set({ hardware: 'virtio', origin: 'adopted' });
   await assert.rejects(attach(id, 'wanted'), { code: 'Conflict', action: /virsh attach-disk/ } as object);
-  await set({ origin: 'launched', observed_state: 'hibernated' });
+  await set({ origin: 'launched' });
+  await done(await hibernateInstance(deps(), cloud.operator, id));
   await assert.rejects(attach(id, 'wanted'), { code: 'Conflict', action: /virga start refusing/ } as object);
-  await set({ observed_state: 'running' });
+  await done(await startInstance(deps(), cloud.operator, id));
   await done(await attach(id, 'wanted'));
-  await set({ observed_state: 'paused' });
+  await done(await suspendInstance(deps(), cloud.operator, id));
   await assert.rejects(detach(id, volume.id), { code: 'Conflict', action: /virga resume refusing/ } as object);
-  await set({ observed_state: 'running' });
+  await done(await resumeInstance(deps(), cloud.operator, id));
   await assert.rejects(attach(id, 'wanted', { readOnly: true }), { code: 'Conflict', field: '/readOnly' });
   await done(await stopInstance(deps(), cloud.operator, id, { timeoutSeconds: 0 }));
   await remove(id);
