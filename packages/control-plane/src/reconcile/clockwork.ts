@@ -4,23 +4,27 @@
 import { systemAccess } from '../access/system-access.ts';
 import type { Deps } from '../deps.ts';
 import { closeDue, nextClosing } from '../modules/backups/backup-files.ts';
-import { nextBackupRun, runDueBackups } from '../modules/backups/schedule-runner.ts';
+import { runDueBackups } from '../modules/backups/schedule-runner.ts';
+import { nextDueOf, type ScheduleTable } from '../modules/instances/due-schedules.ts';
 import { nextThaw, thawDue } from '../modules/instances/guest-freeze.ts';
 import { expireDue, nextExpiry } from '../modules/instances/instance-expiry.ts';
-import { nextScheduledRun, runDueSchedules } from '../modules/instances/schedule-runner.ts';
-import { nextScheduledSnapshot, takeDueSnapshots } from '../modules/snapshots/snapshot-schedule-runner.ts';
+import { runDueSchedules } from '../modules/instances/schedule-runner.ts';
+import { takeDueSnapshots } from '../modules/snapshots/snapshot-schedule-runner.ts';
+import type { Db } from '../store/database.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 
 /** The longest sleep. The clock of a machine can be set; timers do not notice. */
 const longestSleepMs = 60_000;
 
+const nextOf = (table: ScheduleTable) => (db: Db) => nextDueOf(db, table);
+
 const works = {
   openBackups: { run: closeDue, next: nextClosing, access: systemAccess('backups') },
-  backups: { run: runDueBackups, next: nextBackupRun, access: systemAccess('schedules') },
+  backups: { run: runDueBackups, next: nextOf('backup_schedules'), access: systemAccess('schedules') },
   expiries: { run: expireDue, next: nextExpiry, access: systemAccess('expiry') },
   freezes: { run: thawDue, next: nextThaw, access: systemAccess('guests') },
-  snapshots: { run: takeDueSnapshots, next: nextScheduledSnapshot, access: systemAccess('schedules') },
-  schedules: { run: runDueSchedules, next: nextScheduledRun, access: systemAccess('schedules') },
+  snapshots: { run: takeDueSnapshots, next: nextOf('snapshot_schedules'), access: systemAccess('schedules') },
+  schedules: { run: runDueSchedules, next: nextOf('instance_schedules'), access: systemAccess('schedules') },
 };
 type Work = keyof typeof works;
 const names = Object.keys(works) as Work[];

@@ -14,7 +14,6 @@ export const madeUpForMs = 3_600_000;
  * @throws InvalidArgument the time zone or the line cannot be read, or the line never runs
  */
 export function firstRun(line: CronLine, after: Date): Date {
-  requireTimeZone(line.timeZone);
   const next = readCron(line).nextRun(after);
   if (next) return next;
   throw refused(`The schedule ${JSON.stringify(line.cron)} never runs: there is no such day.`);
@@ -29,7 +28,10 @@ export type DueRun = {
   next: Date | undefined;
 };
 
-/** What is due of a schedule that was to run at `dueAt`. Of several runs that were missed only the latest is made up for. */
+/**
+ * What is due of a schedule that was to run at `dueAt`. Of several runs that were missed only the latest is made up for.
+ * @throws InvalidArgument the time zone or the line cannot be read
+ */
 export function dueRun(line: CronLine, dueAt: Date, now: Date): DueRun {
   const cron = readCron(line);
   const fromMs = Math.max(dueAt.getTime(), now.getTime() - madeUpForMs);
@@ -41,6 +43,8 @@ export function dueRun(line: CronLine, dueAt: Date, now: Date): DueRun {
 }
 
 function readCron({ cron, timeZone }: CronLine): Cron {
+  // Croner finds out only when it is asked for a run.
+  requireTimeZone(timeZone);
   try {
     return new Cron(cron, { mode: '5-part', timezone: timeZone, paused: true });
   } catch (cause) {

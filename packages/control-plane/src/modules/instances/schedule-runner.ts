@@ -1,29 +1,26 @@
-// Runs schedules that are due, on behalf of who made them: what that user may no longer do is refused when it is due. A run
-// and the time of the next one are one transaction, so none happens twice, and what was missed is found at the next start.
+// Runs schedules that are due, on behalf of who made them: what that user may no longer do is refused when it is due.
 import { VirgaError } from '@virga/contract/errors';
-import type { InstanceId, OperationId, ScheduleId } from '@virga/contract/ids';
+import type { OperationId } from '@virga/contract/ids';
 import type { ScheduledAction } from '@virga/contract/rest/instance-schedules';
 import type { Selectable } from 'kysely';
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
-import { type Db, inTransaction, type Tx } from '../../store/database.ts';
+import type { Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
 import { operatorAccessOf } from '../projects/access-of-user.ts';
+import { type DueSchedule, runDue } from './due-schedules.ts';
 import { conditionOf } from './instance.ts';
 import type { InstanceChange, Requester } from './instance-change.ts';
 import { carryOut, decideReboot, decideStart, decideStop, defaultStopSeconds } from './instance-operations.ts';
 import { about } from './instance-outcome.ts';
-import { type DueRun, dueRun } from './instance-schedule.ts';
-import { findInstance, type InstanceRow } from './instance-store.ts';
+import type { InstanceRow } from './instance-store.ts';
 import { transition } from './instance-transition.ts';
 import { decidePower } from './power-operations.ts';
 
 type Context = { deps: Deps; access: SystemAccess };
 type ScheduleRow = Selectable<Database['instance_schedules']>;
 type Decide = (deps: Deps, tx: Tx, access: Requester, row: InstanceRow) => Promise<InstanceChange | OperationId>;
-
-const batchSize = 100;
 
 const decisions: Record<ScheduledAction, Decide> = {
   start: decideStart,
@@ -36,53 +33,18 @@ const decisions: Record<ScheduledAction, Decide> = {
 
 const forceAt = ({ clock }: Deps) => new Date(clock.now().getTime() + defaultStopSeconds * 1000);
 
-export async function nextScheduledRun(db: Db): Promise<Date | undefined> {
-  const row = await db
-    .selectFrom('instance_schedules')
-    .select('next_run_at')
-    .orderBy('next_run_at')
-    .limit(1)
-    .executeTakeFirst();
-  return row?.next_run_at;
-}
-
 /** Runs all that is due by now. */
-export async function runDueSchedules(context: Context, signal: AbortSignal): Promise<void> {
-  const { db, clock } = context.deps;
-  for (;;) {
-    const due = await db
-      .selectFrom('instance_schedules')
-      .select(['id', 'instance_id'])
-      .where('next_run_at', '<=', clock.now())
-      .orderBy('next_run_at')
-      .limit(batchSize)
-      .execute();
-    for (const { id, instance_id } of due) {
-      signal.throwIfAborted();
-      await inTransaction(db, (tx) => runSchedule(context, tx, id, instance_id));
-    }
-    if (due.length < batchSize) return;
-  }
-}
+export const runDueSchedules = (context: Context, signal: AbortSignal): Promise<void> =>
+  runDue(context.deps, 'instance_schedules', signal, (tx, due) => runSchedule(context, tx, due));
 
-async function runSchedule({ deps, access }: Context, tx: Tx, id: ScheduleId, instanceId: InstanceId): Promise<void> {
-  // The instance first, as everywhere: its deletion takes the schedule along.
-  await tx.selectFrom('instances').select('id').where('id', '=', instanceId).forUpdate().execute();
-  const schedule = await tx
-    .selectFrom('instance_schedules')
-    .selectAll()
-    .where('id', '=', id)
-    .forUpdate()
-    .executeTakeFirst();
-  const instance = await findInstance(tx, instanceId);
-  const now = deps.clock.now();
-  if (!schedule || !instance || schedule.next_run_at > now) return;
-  const due = readDue(schedule, now);
-  if (due.next)
-    await tx.updateTable('instance_schedules').set({ next_run_at: due.next }).where('id', '=', id).execute();
-  else await tx.deleteFrom('instance_schedules').where('id', '=', id).execute();
-  if (due.skippedFrom) await tellSkipped({ deps, access }, tx, instance, schedule, due.skippedFrom);
-  if (!due.run || instance.desired === 'deleted') return;
+async function runSchedule(
+  { deps, access }: Context,
+  tx: Tx,
+  { schedule, instance, run, skippedFrom }: DueSchedule<'instance_schedules'>,
+): Promise<void> {
+  const { id } = schedule;
+  if (skippedFrom) await tellSkipped({ deps, access }, tx, instance, schedule, skippedFrom);
+  if (!run || instance.desired === 'deleted') return;
   try {
     const { user_id: userId, user_name: userName } = schedule;
     const creator = await operatorAccessOf(tx, { userId, userName, projectId: instance.project_id, requestId: id });
@@ -97,16 +59,6 @@ async function runSchedule({ deps, access }: Context, tx: Tx, id: ScheduleId, in
       message: `Instance ${instance.name} was to ${schedule.action} by the clock, which was refused: ${error.detail}`,
       data: { schedule: id, code: error.code },
     });
-  }
-}
-
-/** A line that cannot be read any more, as after a time zone was abolished, never runs again. */
-function readDue({ cron, time_zone, next_run_at }: ScheduleRow, now: Date): DueRun {
-  try {
-    return dueRun({ cron, timeZone: time_zone }, next_run_at, now);
-  } catch (error) {
-    if (!(error instanceof VirgaError)) throw error;
-    return { run: undefined, skippedFrom: next_run_at, next: undefined };
   }
 }
 

@@ -54,3 +54,23 @@ test('snapshots are taken by the clock, the latest are kept, and protected ones 
   await deleteSnapshotSchedule(cloud.deps, cloud.operator, id, schedule.id);
   assert.equal((await taken()).length, 3);
 });
+
+test('a schedule that cannot be read any more ends, and holds up no other', async () => {
+  const { id } = await cloud.launch('unreadable');
+  const make = (cron: string) => createSnapshotSchedule(cloud.deps, cloud.operator, id, { cron, keep: 1 });
+  const [broken, sound] = [await make('0 13 * * *'), await make('1 13 * * *')];
+  const zone = { time_zone: 'Nowhere/Abolished' };
+  await cloud.deps.db.updateTable('snapshot_schedules').set(zone).where('id', '=', broken.id).execute();
+  clock.forward(Date.UTC(2026, 2, 2, 13, 2, 1) - clock.now().getTime());
+  await notify(cloud.deps.db, 'due');
+  await until('the other has run', async () =>
+    (await listSnapshots(cloud.deps.db, cloud.operator, { instanceId: id })).items.some(
+      ({ state }) => state === 'available',
+    ),
+  );
+  const { items } = await listSnapshotSchedules(cloud.deps.db, cloud.operator, id, {});
+  assert.deepEqual(
+    items.map((schedule) => schedule.id),
+    [sound.id],
+  );
+});
