@@ -10,7 +10,8 @@ import { type Db, inTransaction, type Tx } from '../../store/database.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
-import { findInstance, type InstanceRow } from '../instances/instance-store.ts';
+import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
+import type { InstanceRow } from '../instances/instance-store.ts';
 import { openOperationsOf } from '../operations/operation-store.ts';
 import { refuseAnyMoving } from '../volumes/volume-refusals.ts';
 import {
@@ -62,33 +63,9 @@ export async function createBackup(
   idempotency?: Idempotency,
 ): Promise<Changed> {
   return onceOnly(deps.db, idempotency, async (tx) => {
-    const row = await resolveInstance(tx, access, instance);
+    const row = await holdInstanceNamed(tx, access, instance);
     const { id: storeId } = await resolveStore(tx, store);
     return beginBackup(tx, access, row, { storeId, full, freezes: freeze, scheduleId: null });
-  });
-}
-
-/** An instance of the project by id or name, held. @throws NotFound */
-export async function resolveInstance(
-  tx: Tx,
-  access: ProjectAccess<'operator'>,
-  idOrName: string,
-): Promise<InstanceRow> {
-  const row = await tx
-    .selectFrom('instances')
-    .select('id')
-    .where('project_id', '=', access.projectId)
-    .where((where) => where.or([where('id', '=', idOrName as InstanceId), where('name', '=', idOrName)]))
-    .orderBy((by) => by('id', '=', idOrName as InstanceId), 'desc')
-    .limit(1)
-    .forUpdate()
-    .executeTakeFirst();
-  const instance = row && (await findInstance(tx, row.id));
-  if (instance) return instance;
-  throw new VirgaError('NotFound', {
-    detail: `There is no instance ${idOrName}.`,
-    action: 'List instances with virga list.',
-    field: '/instance',
   });
 }
 

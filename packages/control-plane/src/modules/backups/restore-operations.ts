@@ -8,7 +8,7 @@ import { appendEvent } from '../../events/event-log.ts';
 import { inTransaction, type Tx } from '../../store/database.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { findInstance } from '../instances/instance-store.ts';
-import { nameTaken } from '../instances/launch-instance.ts';
+import { refuseTakenName } from '../instances/launch-instance.ts';
 import { refuseUnrestorable } from '../instances/launch-restored.ts';
 import { type BackupView, requireAvailable, resourceOf, toBackup } from './backup-rows.ts';
 import { restoreBackupKind } from './restore-backup.workflow.ts';
@@ -49,13 +49,7 @@ async function restoreAsNew(
   const { type = row.machine.type, network = row.machine.networks.at(0) ?? usualNetwork } = body;
   const name = body.name ?? row.instance_name;
   await refuseUnrestorable(tx, access, { type, network });
-  const taken = await tx
-    .selectFrom('instances')
-    .select('id')
-    .where('project_id', '=', access.projectId)
-    .where('name', '=', name)
-    .executeTakeFirst();
-  if (taken) throw nameTaken(name);
+  await refuseTakenName(tx, access, name);
   const instanceId = newId('instance');
   await tellRequested(tx, access, row, `as instance ${name}`);
   const operationId = await startWorkflow(tx, access, restoreBackupKind, resourceOf(row), {

@@ -10,8 +10,8 @@ import { type Db, inTransaction, type Tx } from '../../store/database.ts';
 import { notify } from '../../store/notifications.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import type { Database } from '../../store/schema.ts';
+import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
 import { firstRun } from '../instances/instance-schedule.ts';
-import { resolveInstance } from './backup-operations.ts';
 import { defaultRetention } from './retention.ts';
 import { resolveStore } from './store-rows.ts';
 
@@ -50,7 +50,7 @@ export async function createBackupSchedule(
   const { cron, timeZone = 'UTC', retention = defaultRetention, chainLimit = defaultChainLimit, freeze = true } = body;
   const nextRunAt = firstRun({ cron, timeZone }, deps.clock.now());
   return inTransaction(deps.db, async (tx) => {
-    const instance = await resolveInstance(tx, access, body.instance);
+    const instance = await holdInstanceNamed(tx, access, body.instance);
     const store = await resolveStore(tx, body.store);
     const id = newId('schedule');
     await tx

@@ -204,8 +204,11 @@ export async function insertLaunch(
   return { instance, operationId };
 }
 
-/** The constraint is what decides; this only spares a request that is refused anyway the locks that others wait for. */
-async function refuseTakenName(tx: Tx, access: ProjectAccess<'operator'>, name: string): Promise<void> {
+/**
+ * The constraint is what decides; this only spares a request that is refused anyway the locks that others wait for, and work
+ * that comes before.
+ */
+export async function refuseTakenName(tx: Tx, access: ProjectAccess<'operator'>, name: string): Promise<void> {
   const taken = await tx
     .selectFrom('instances')
     .select('id')

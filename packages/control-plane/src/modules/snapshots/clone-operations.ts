@@ -8,10 +8,11 @@ import { appendEvent } from '../../events/event-log.ts';
 import type { Tx } from '../../store/database.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
-import { nameTaken } from '../instances/launch-instance.ts';
+import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
+import { refuseTakenName } from '../instances/launch-instance.ts';
 import { insertSnapshot } from './snapshot-operations.ts';
 import { holdSnapshot, type SnapshotView } from './snapshot-store.ts';
-import { conflict, holdInstanceNamed, requireSnapshotable } from './snapshot-subject.ts';
+import { conflict, requireSnapshotable } from './snapshot-subject.ts';
 
 export const cloneInstanceKind = 'instance.clone';
 
@@ -62,15 +63,4 @@ async function givenSnapshot(
   }
   if (snapshot.state === 'available') return snapshot;
   throw conflict(`Snapshot ${snapshot.name} is ${snapshot.state}.`, 'Use another one.', field);
-}
-
-/** The constraint decides once the disk is there; this spares the work. */
-async function refuseTakenName(tx: Tx, access: ProjectAccess<'operator'>, name: string): Promise<void> {
-  const taken = await tx
-    .selectFrom('instances')
-    .select('id')
-    .where('project_id', '=', access.projectId)
-    .where('name', '=', name)
-    .executeTakeFirst();
-  if (taken) throw nameTaken(name);
 }

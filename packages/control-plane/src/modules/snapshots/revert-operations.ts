@@ -6,10 +6,11 @@ import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { inTransaction } from '../../store/database.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
+import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
 import type { InstanceRow } from '../instances/instance-store.ts';
 import { type Changed, insertSnapshot } from './snapshot-operations.ts';
 import { holdSnapshot, isBusy, resourceOf, type SnapshotView, toSnapshot } from './snapshot-store.ts';
-import { conflict, holdInstanceNamed, isHibernated, requireOwnDisks } from './snapshot-subject.ts';
+import { conflict, isHibernated, requireOwnDisks } from './snapshot-subject.ts';
 
 export const revertSnapshotKind = 'snapshot.revert';
 

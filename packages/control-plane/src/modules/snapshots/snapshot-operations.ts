@@ -9,6 +9,7 @@ import { brokenConstraint, type Db, inTransaction, type Tx } from '../../store/d
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
+import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
 import type { InstanceRow } from '../instances/instance-store.ts';
 import { openOperationsOf } from '../operations/operation-store.ts';
 import { refuseUnlayered } from '../volumes/refuse-unlayered.ts';
@@ -23,7 +24,7 @@ import {
   snapshotNotFound,
   toSnapshot,
 } from './snapshot-store.ts';
-import { conflict, holdInstanceNamed, requireSnapshotable } from './snapshot-subject.ts';
+import { conflict, requireSnapshotable } from './snapshot-subject.ts';
 
 export const takeSnapshotKind = 'snapshot.create';
 export const deleteSnapshotKind = 'snapshot.delete';

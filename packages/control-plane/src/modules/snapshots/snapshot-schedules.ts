@@ -10,10 +10,11 @@ import { type Db, inTransaction, type Tx } from '../../store/database.ts';
 import { notify } from '../../store/notifications.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import type { Database } from '../../store/schema.ts';
+import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
 import { requireInstance } from '../instances/instance-operations.ts';
 import { about } from '../instances/instance-outcome.ts';
 import { firstRun } from '../instances/instance-schedule.ts';
-import { conflict, holdInstanceNamed, requireOwnDisks } from './snapshot-subject.ts';
+import { conflict, requireOwnDisks } from './snapshot-subject.ts';
 
 const maxSchedules = 20;
 

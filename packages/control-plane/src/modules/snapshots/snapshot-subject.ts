@@ -1,34 +1,7 @@
 // The instance that a snapshot is of, held against other changes, and whether it can have one now. What cannot be is refused
 // before anything is written.
 import { VirgaError } from '@virga/contract/errors';
-import type { InstanceId } from '@virga/contract/ids';
-import type { ProjectAccess } from '../../access/authorizer.ts';
-import type { Tx } from '../../store/database.ts';
-import { requireInstance } from '../instances/instance-operations.ts';
 import type { InstanceRow } from '../instances/instance-store.ts';
-
-/** @throws NotFound */
-export async function holdInstanceNamed(
-  tx: Tx,
-  access: ProjectAccess<'operator'>,
-  idOrName: string,
-): Promise<InstanceRow> {
-  const found = await tx
-    .selectFrom('instances')
-    .select('id')
-    .where('project_id', '=', access.projectId)
-    .where((where) => where.or([where('id', '=', idOrName as InstanceId), where('name', '=', idOrName)]))
-    .orderBy((by) => by('id', '=', idOrName as InstanceId), 'desc')
-    .limit(1)
-    .forUpdate()
-    .executeTakeFirst();
-  if (found) return requireInstance(tx, access, found.id);
-  throw new VirgaError('NotFound', {
-    detail: `There is no instance ${idOrName}.`,
-    action: 'List instances with virga list.',
-    field: '/instance',
-  });
-}
 
 /** @throws Conflict it can have no snapshot, or not now */
 export function requireSnapshotable(row: InstanceRow, { memory }: { memory: boolean }): void {
