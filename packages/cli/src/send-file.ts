@@ -22,7 +22,7 @@ export async function sendFile(
   context: CommandContext,
   path: string,
   body: Omit<UploadImage, 'sizeBytes'>,
-): Promise<{ operationId: OperationId; resource: Image }> {
+): Promise<{ operationId: OperationId; image: Image }> {
   await using file = await openFile(path);
   const { size: sizeBytes } = await file.stat();
   const client = await context.client();
@@ -39,7 +39,7 @@ export async function sendFile(
       task.update(`${formatBytes(bytes)} of ${formatBytes(sizeBytes)}`, Math.floor((bytes / sizeBytes) * 100)),
     );
     task.succeed(formatBytes(sizeBytes));
-    return { operationId: operationId!, resource: image };
+    return { operationId: operationId!, image };
   } catch (error) {
     task.fail('not sent');
     const canGoOn = error instanceof VirgaError && error.kind.retryable;

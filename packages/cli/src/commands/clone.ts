@@ -2,8 +2,7 @@ import type { Instance } from '@virga/contract/rest/instances';
 import { defineCommand } from '../command.ts';
 import { idempotent } from '../idempotent.ts';
 import { findInstance } from '../lookup.ts';
-import { makeChanges } from '../operations/make-changes.ts';
-import { reportChanges } from '../operations/report-changes.ts';
+import { changeOne } from '../operations/change-one.ts';
 import { waitOption } from './shared-options.ts';
 
 type Made = { id: Instance['id'] } & Partial<Instance>;
@@ -47,19 +46,16 @@ export const clone = defineCommand({
       ...(snapshot === undefined ? {} : { snapshot }),
       ...(stopped ? { start: false } : {}),
     };
-    const change = {
-      name,
+    return changeOne(context, 'instance', {
+      ...{ name, wait, requested: 'clone requested' },
       request: async () => {
         const { instanceId, operationId } = await idempotent((request) =>
           client.cloneInstance({ params: { id }, body }, request),
         );
-        return { operationId, resource: { id: instanceId } as Made };
+        return { operationId, instance: { id: instanceId } as Made };
       },
-      afterwards: async ({ id: made }: Made): Promise<Made> => client.getInstance({ params: { id: made } }),
-      done: ({ state }: Made) => state ?? 'cloned',
-    };
-    const outcomes = await makeChanges<Made>(context, [change], wait);
-    const words = { noun: 'instance', requested: 'clone requested', done: change.done };
-    return reportChanges(context, outcomes, words, { waited: wait, many: false });
+      afterwards: ({ id: made }) => client.getInstance({ params: { id: made } }),
+      done: ({ state }) => state ?? 'cloned',
+    });
   },
 });

@@ -1,8 +1,6 @@
-import type { BackupStore } from '@virga/contract/rest/backup-stores';
 import { defineCommand } from '../../command.ts';
 import { findBackupStore } from '../../lookup.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
+import { changeOne } from '../../operations/change-one.ts';
 import { waitOption } from '../shared-options.ts';
 
 export const checkBackupStore = defineCommand({
@@ -28,17 +26,11 @@ export const checkBackupStore = defineCommand({
   async run(context, { args, options }) {
     const client = await context.client();
     const { id, name } = await findBackupStore(client, args.store);
-    const change = {
-      name,
-      request: async () => {
-        const answer = await client.checkBackupStore({ params: { id }, body: { readPercent: options.read } });
-        return { operationId: answer.operationId, resource: answer.store };
-      },
+    return changeOne(context, 'store', {
+      ...{ name, wait: options.wait, requested: 'check requested' },
+      request: () => client.checkBackupStore({ params: { id }, body: { readPercent: options.read } }),
       afterwards: () => client.getBackupStore({ params: { id } }),
-      done: ({ state }: BackupStore) => state,
-    };
-    const outcomes = await makeChanges(context, [change], options.wait);
-    const words = { noun: 'store', requested: 'check requested', done: change.done };
-    return reportChanges(context, outcomes, words, { waited: options.wait, many: false });
+      done: ({ state }) => state,
+    });
   },
 });

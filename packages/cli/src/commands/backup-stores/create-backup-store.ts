@@ -1,10 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { VirgaError } from '@virga/contract/errors';
-import type { BackupStore, CreateBackupStore } from '@virga/contract/rest/backup-stores';
+import type { CreateBackupStore } from '@virga/contract/rest/backup-stores';
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
+import { changeOne } from '../../operations/change-one.ts';
 import { readRate } from '../../rate.ts';
 import { waitOption } from '../shared-options.ts';
 
@@ -70,18 +69,12 @@ export const createBackupStore = defineCommand({
       ...(limit !== undefined && { limitBytesPerSecond: readRate('--limit', limit) }),
     };
     const client = await context.client();
-    const change = {
-      name,
-      request: async () => {
-        const answer = await idempotent((request) => client.createBackupStore({ body }, request));
-        return { operationId: answer.operationId, resource: answer.store };
-      },
-      afterwards: ({ id }: BackupStore) => client.getBackupStore({ params: { id } }),
-      done: ({ state }: BackupStore) => state,
-    };
-    const outcomes = await makeChanges(context, [change], wait);
-    const words = { noun: 'store', requested: 'creation requested', done: change.done };
-    return reportChanges(context, outcomes, words, { waited: wait, many: false });
+    return changeOne(context, 'store', {
+      ...{ name, wait, requested: 'creation requested' },
+      request: () => idempotent((request) => client.createBackupStore({ body }, request)),
+      afterwards: ({ id }) => client.getBackupStore({ params: { id } }),
+      done: ({ state }) => state,
+    });
   },
 });
 

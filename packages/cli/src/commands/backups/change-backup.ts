@@ -3,8 +3,7 @@ import type { Client } from '@virga/contract/client';
 import type { OperationId } from '@virga/contract/ids';
 import type { Backup } from '@virga/contract/rest/backups';
 import type { CommandContext } from '../../context.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
+import { changeOne } from '../../operations/change-one.ts';
 
 export async function changeBackup(
   context: CommandContext,
@@ -19,16 +18,10 @@ export async function changeBackup(
   },
 ): Promise<number> {
   const client = await context.client();
-  const change = {
-    name,
-    request: async () => {
-      const { backup, operationId } = await verb.call(client);
-      return { operationId, resource: backup };
-    },
+  const { requested, done, wait } = verb;
+  return changeOne(context, 'backup', {
+    ...{ name, wait, requested, done },
+    request: () => verb.call(client),
     ...(verb.stays && { afterwards: ({ id }: Backup) => client.getBackup({ params: { id } }) }),
-    done: verb.done,
-  };
-  const outcomes = await makeChanges(context, [change], verb.wait);
-  const words = { noun: 'backup', requested: verb.requested, done: verb.done };
-  return reportChanges(context, outcomes, words, { waited: verb.wait, many: false });
+  });
 }

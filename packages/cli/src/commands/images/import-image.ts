@@ -1,9 +1,8 @@
 import { VirgaError } from '@virga/contract/errors';
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
 import { waitOption } from '../shared-options.ts';
+import { orderImage } from './order-image.ts';
 
 export const importImage = defineCommand({
   meta: {
@@ -75,7 +74,7 @@ export const importImage = defineCommand({
     const client = await context.client();
     const isAddress = /^https?:\/\//i.test(args.from);
     if (!isAddress && options.checksums !== undefined) throw notOfAFile();
-    const request = async () => {
+    const ask = async () => {
       if (!isAddress) {
         const { sendFile } = await import('../../send-file.ts');
         return sendFile(context, args.from, { ...described, ...(checksum && { checksum }) });
@@ -86,14 +85,9 @@ export const importImage = defineCommand({
         ...(checksum && { checksum }),
         ...(list !== undefined && { checksumList: { url: list, algorithm: algorithmOf(list) } }),
       };
-      const answer = await idempotent((sent) => client.importImage({ body: { ...described, source } }, sent));
-      return { operationId: answer.operationId, resource: answer.image };
+      return idempotent((sent) => client.importImage({ body: { ...described, source } }, sent));
     };
-    const done = ({ state }: { state: string }) => state;
-    const afterwards = ({ id }: { id: `ami-${string}` }) => client.getImage({ params: { id } });
-    const outcomes = await makeChanges(context, [{ name, request, afterwards, done }], options.wait);
-    const words = { noun: 'image', requested: 'import requested', done };
-    return reportChanges(context, outcomes, words, { waited: options.wait, many: false });
+    return orderImage(context, name, options.wait, ask, 'import requested');
   },
 });
 

@@ -1,8 +1,7 @@
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
 import { waitOption } from '../shared-options.ts';
+import { orderImage } from './order-image.ts';
 
 export const pullImage = defineCommand({
   meta: {
@@ -39,18 +38,7 @@ export const pullImage = defineCommand({
       ...(name !== undefined && { name }),
       ...(visibility && { visibility }),
     };
-    const request = async () => {
-      const answer = await idempotent((sent) => client.importImage({ body }, sent));
-      return { operationId: answer.operationId, resource: answer.image };
-    };
-    const done = ({ state }: { state: string }) => state;
-    const afterwards = ({ id }: { id: `ami-${string}` }) => client.getImage({ params: { id } });
-    const outcomes = await makeChanges(
-      context,
-      [{ name: name ?? args.image, request, afterwards, done }],
-      options.wait,
-    );
-    const words = { noun: 'image', requested: 'import requested', done };
-    return reportChanges(context, outcomes, words, { waited: options.wait, many: false });
+    const ask = () => idempotent((sent) => client.importImage({ body }, sent));
+    return orderImage(context, name ?? args.image, options.wait, ask, 'import requested');
   },
 });

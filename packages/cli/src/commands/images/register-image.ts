@@ -2,9 +2,8 @@ import { resolve } from 'node:path';
 import { VirgaError } from '@virga/contract/errors';
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
 import { waitOption } from '../shared-options.ts';
+import { orderImage } from './order-image.ts';
 
 export const registerImage = defineCommand({
   meta: {
@@ -73,18 +72,8 @@ export const registerImage = defineCommand({
       ...(options.warmable ? { warmable: true } : {}),
       ...(minimumMemory === undefined ? {} : { minimumMemoryMib: minimumMemory }),
     };
-    const change = {
-      name,
-      request: async () => {
-        const answer = await idempotent((request) => client.registerImage({ body }, request));
-        return { operationId: answer.operationId, resource: answer.image };
-      },
-      afterwards: ({ id }: { id: `ami-${string}` }) => client.getImage({ params: { id } }),
-      done: ({ state }: { state: string }) => state,
-    };
-    const outcomes = await makeChanges(context, [change], options.wait);
-    const words = { noun: 'image', requested: 'import requested', done: change.done };
-    return reportChanges(context, outcomes, words, { waited: options.wait, many: false });
+    const ask = () => idempotent((request) => client.registerImage({ body }, request));
+    return orderImage(context, name, options.wait, ask, 'import requested');
   },
 });
 

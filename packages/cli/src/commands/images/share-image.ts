@@ -1,7 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { findImage } from '../../lookup.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
+import { changeOne } from '../../operations/change-one.ts';
 import { waitOption } from '../shared-options.ts';
 
 export const shareImage = defineCommand({
@@ -26,13 +25,10 @@ export const shareImage = defineCommand({
     const client = await context.client();
     const { id, name } = await findImage(client, args.image);
     const visibility = options.stop ? ('private' as const) : ('public' as const);
-    const request = async () => {
-      const answer = await client.updateImage({ params: { id }, body: { visibility } });
-      return { operationId: answer.operationId, resource: answer.image };
-    };
-    const done = () => visibility;
-    const outcomes = await makeChanges(context, [{ name, request, done }], options.wait);
-    const words = { noun: 'image', requested: `${visibility} from now on`, done };
-    return reportChanges(context, outcomes, words, { waited: options.wait, many: false });
+    return changeOne(context, 'image', {
+      ...{ name, wait: options.wait, requested: `${visibility} from now on` },
+      request: () => client.updateImage({ params: { id }, body: { visibility } }),
+      done: () => visibility,
+    });
   },
 });

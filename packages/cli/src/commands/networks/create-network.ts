@@ -1,7 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
+import { changeOne } from '../../operations/change-one.ts';
 import { waitOption } from '../shared-options.ts';
 
 export const createNetwork = defineCommand({
@@ -29,17 +28,11 @@ export const createNetwork = defineCommand({
     const client = await context.client();
     const { cidr, visibility } = options;
     const body = { name: args.name, cidr, ...(visibility === undefined ? {} : { visibility }) };
-    const change = {
-      name: args.name,
-      request: async () => {
-        const answer = await idempotent((request) => client.createNetwork({ body }, request));
-        return { operationId: answer.operationId, resource: answer.network };
-      },
-      afterwards: ({ id }: { id: `net-${string}` }) => client.getNetwork({ params: { id } }),
-      done: ({ state }: { state: string }) => state,
-    };
-    const outcomes = await makeChanges(context, [change], options.wait);
-    const words = { noun: 'network', requested: 'creation requested', done: change.done };
-    return reportChanges(context, outcomes, words, { waited: options.wait, many: false });
+    return changeOne(context, 'network', {
+      ...{ name: args.name, wait: options.wait, requested: 'creation requested' },
+      request: () => idempotent((request) => client.createNetwork({ body }, request)),
+      afterwards: ({ id }) => client.getNetwork({ params: { id } }),
+      done: ({ state }) => state,
+    });
   },
 });

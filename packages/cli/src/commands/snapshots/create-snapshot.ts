@@ -1,8 +1,6 @@
-import type { Snapshot } from '@virga/contract/rest/snapshots';
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
+import { changeOne } from '../../operations/change-one.ts';
 import { waitOption } from '../shared-options.ts';
 import { keeps } from './snapshot-view.ts';
 
@@ -37,17 +35,11 @@ export const createSnapshot = defineCommand({
       ...(memory ? { memory } : {}),
       ...(protect ? { protected: true } : {}),
     };
-    const change = {
-      name: name ?? args.instance,
-      request: async () => {
-        const answer = await idempotent((request) => client.createSnapshot({ body }, request));
-        return { operationId: answer.operationId, resource: answer.snapshot };
-      },
-      afterwards: ({ id }: Snapshot) => client.getSnapshot({ params: { id } }),
-      done: (snapshot: Snapshot) => `${snapshot.name} keeps ${keeps(snapshot)}`,
-    };
-    const outcomes = await makeChanges(context, [change], wait);
-    const words = { noun: 'snapshot', requested: 'requested', done: change.done };
-    return reportChanges(context, outcomes, words, { waited: wait, many: false });
+    return changeOne(context, 'snapshot', {
+      ...{ name: name ?? args.instance, wait, requested: 'requested' },
+      request: () => idempotent((request) => client.createSnapshot({ body }, request)),
+      afterwards: ({ id }) => client.getSnapshot({ params: { id } }),
+      done: (snapshot) => `${snapshot.name} keeps ${keeps(snapshot)}`,
+    });
   },
 });

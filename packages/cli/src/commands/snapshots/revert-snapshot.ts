@@ -1,7 +1,6 @@
 import { defineCommand } from '../../command.ts';
 import { findSnapshot } from '../../lookup.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
+import { changeOne } from '../../operations/change-one.ts';
 import { confirmDestruction } from '../../prompts.ts';
 import { waitOption, yesOption } from '../shared-options.ts';
 
@@ -33,16 +32,10 @@ export const revertSnapshot = defineCommand({
       await confirmDestruction(context, question, yes);
     }
     const body = { ...(restart ? { restart } : {}), ...(keepCurrent ? { keepCurrent } : {}) };
-    const change = {
-      name: snapshot.name,
-      request: async () => {
-        const answer = await client.revertSnapshot({ params: { id: snapshot.id }, body });
-        return { operationId: answer.operationId, resource: answer.snapshot };
-      },
+    return changeOne(context, 'snapshot', {
+      ...{ name: snapshot.name, wait, requested: 'revert requested' },
+      request: () => client.revertSnapshot({ params: { id: snapshot.id }, body }),
       done: () => `${snapshot.instanceName} is as it has kept it`,
-    };
-    const outcomes = await makeChanges(context, [change], wait);
-    const words = { noun: 'snapshot', requested: 'revert requested', done: change.done };
-    return reportChanges(context, outcomes, words, { waited: wait, many: false });
+    });
   },
 });

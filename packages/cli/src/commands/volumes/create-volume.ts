@@ -1,8 +1,6 @@
-import type { Volume } from '@virga/contract/rest/volumes';
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
+import { changeOne } from '../../operations/change-one.ts';
 import { readSize } from '../../size.ts';
 import { waitOption } from '../shared-options.ts';
 import { formatOption, preallocationOption } from './volume-options.ts';
@@ -65,17 +63,11 @@ export const createVolume = defineCommand({
       ...(host === undefined ? {} : { host }),
       ...(scratch ? { scratch } : {}),
     };
-    const change = {
-      name,
-      request: async () => {
-        const answer = await idempotent((request) => client.createVolume({ body }, request));
-        return { operationId: answer.operationId, resource: answer.volume };
-      },
-      afterwards: ({ id }: Volume) => client.getVolume({ params: { id } }),
-      done: ({ state }: Volume) => state,
-    };
-    const outcomes = await makeChanges(context, [change], wait);
-    const words = { noun: 'volume', requested: 'creation requested', done: change.done };
-    return reportChanges(context, outcomes, words, { waited: wait, many: false });
+    return changeOne(context, 'volume', {
+      ...{ name, wait, requested: 'creation requested' },
+      request: () => idempotent((request) => client.createVolume({ body }, request)),
+      afterwards: ({ id }) => client.getVolume({ params: { id } }),
+      done: ({ state }) => state,
+    });
   },
 });

@@ -1,9 +1,7 @@
-import type { Volume } from '@virga/contract/rest/volumes';
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
 import { findVolume } from '../../lookup.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
+import { changeOne } from '../../operations/change-one.ts';
 import { readRate } from '../../rate.ts';
 import { waitOption } from '../shared-options.ts';
 import { formatOption } from './volume-options.ts';
@@ -42,18 +40,12 @@ export const moveVolume = defineCommand({
       ...(wipe && { wipe }),
     };
     const { id, name } = await findVolume(client, args.volume);
-    const change = {
-      name,
-      request: async () => {
-        const answer = await idempotent((request) => client.moveVolume({ params: { id }, body }, request));
-        return { operationId: answer.operationId, resource: answer.volume };
-      },
+    return changeOne(context, 'volume', {
+      ...{ name, wait, requested: 'move requested' },
+      request: () => idempotent((request) => client.moveVolume({ params: { id }, body }, request)),
       afterwards: () => client.getVolume({ params: { id } }),
-      done: ({ poolName }: Volume) => `lies in ${poolName}`,
-    };
-    const outcomes = await makeChanges<Volume>(context, [change], wait);
-    const words = { noun: 'volume', requested: 'move requested', done: change.done };
-    return reportChanges(context, outcomes, words, { waited: wait, many: false });
+      done: ({ poolName }) => `lies in ${poolName}`,
+    });
   },
 });
 
@@ -69,16 +61,10 @@ export const cancelVolumeMove = defineCommand({
   async run(context, { args }) {
     const client = await context.client();
     const { id, name } = await findVolume(client, args.volume);
-    const change = {
-      name,
-      request: async () => {
-        const answer = await client.cancelVolumeMove({ params: { id } });
-        return { operationId: answer.operationId, resource: answer.volume };
-      },
+    return changeOne(context, 'volume', {
+      ...{ name, wait: false, requested: 'move cancelled' },
+      request: () => client.cancelVolumeMove({ params: { id } }),
       done: () => 'move cancelled',
-    };
-    const outcomes = await makeChanges<Volume>(context, [change], false);
-    const words = { noun: 'volume', requested: 'move cancelled', done: change.done };
-    return reportChanges(context, outcomes, words, { waited: false, many: false });
+    });
   },
 });

@@ -1,8 +1,6 @@
-import type { Volume } from '@virga/contract/rest/volumes';
 import { defineCommand } from '../../command.ts';
 import { findVolume } from '../../lookup.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
+import { changeOne } from '../../operations/change-one.ts';
 import { formatBytes } from '../../output/format.ts';
 import { readSize } from '../../size.ts';
 import { waitOption } from '../shared-options.ts';
@@ -24,17 +22,11 @@ export const resizeVolume = defineCommand({
     const client = await context.client();
     const sizeGib = readSize('--size', size, 'GiB');
     const { id, name } = await findVolume(client, args.volume);
-    const change = {
-      name,
-      request: async () => {
-        const answer = await client.resizeVolume({ params: { id }, body: { sizeGib } });
-        return { operationId: answer.operationId, resource: answer.volume };
-      },
+    return changeOne(context, 'volume', {
+      ...{ name, wait, requested: 'growth requested' },
+      request: () => client.resizeVolume({ params: { id }, body: { sizeGib } }),
       afterwards: () => client.getVolume({ params: { id } }),
-      done: ({ sizeBytes }: Volume) => `has ${formatBytes(sizeBytes)}`,
-    };
-    const outcomes = await makeChanges<Volume>(context, [change], wait);
-    const words = { noun: 'volume', requested: 'growth requested', done: change.done };
-    return reportChanges(context, outcomes, words, { waited: wait, many: false });
+      done: ({ sizeBytes }) => `has ${formatBytes(sizeBytes)}`,
+    });
   },
 });

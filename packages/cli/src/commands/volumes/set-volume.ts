@@ -1,10 +1,9 @@
 import { VirgaError } from '@virga/contract/errors';
-import type { UpdateVolume, Volume } from '@virga/contract/rest/volumes';
+import type { UpdateVolume } from '@virga/contract/rest/volumes';
 import { defineCommand } from '../../command.ts';
 import type { CommandContext } from '../../context.ts';
 import { findVolume } from '../../lookup.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
+import { changeOne } from '../../operations/change-one.ts';
 
 export const setVolume = defineCommand({
   meta: { path: 'volumes set', summary: 'Protect a volume from being deleted, or no longer', section: 'Resources' },
@@ -44,19 +43,9 @@ async function updateOne(
 ): Promise<number> {
   const client = await context.client();
   const { id, name } = await findVolume(client, nameOrId);
-  const change = {
-    name,
-    request: async () => {
-      const answer = await client.updateVolume({ params: { id }, body });
-      return { operationId: answer.operationId, resource: answer.volume };
-    },
+  return changeOne(context, 'volume', {
+    ...{ name, wait: false, requested },
+    request: () => client.updateVolume({ params: { id }, body }),
     done: () => requested,
-  };
-  const outcomes = await makeChanges<Volume>(context, [change], false);
-  return reportChanges(
-    context,
-    outcomes,
-    { noun: 'volume', requested, done: change.done },
-    { waited: false, many: false },
-  );
+  });
 }
