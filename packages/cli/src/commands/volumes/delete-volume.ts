@@ -1,9 +1,6 @@
 import { defineCommand } from '../../command.ts';
-import { eachBounded } from '../../each-bounded.ts';
 import { findVolume } from '../../lookup.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
-import { confirmDestruction } from '../../prompts.ts';
+import { deleteNamed } from '../delete-named.ts';
 import { waitOption, yesOption } from '../shared-options.ts';
 
 export const deleteVolume = defineCommand({
@@ -26,21 +23,10 @@ export const deleteVolume = defineCommand({
     { command: 'virga volumes delete data', explains: 'asks first' },
     { command: 'virga volumes delete data --wipe --yes --wait', explains: 'overwritten before' },
   ],
-  async run(context, { args, options }) {
-    const client = await context.client();
-    const volumes = await eachBounded([...new Set(args.volumes)], 8, (name) => findVolume(client, name));
-    const names = volumes.map(({ name }) => name).join(', ');
-    await confirmDestruction(context, `Delete volume ${names} with all that is in it?`, options.yes);
-    const changes = volumes.map(({ id, name }) => ({
-      name,
-      request: async () => {
-        const answer = await client.deleteVolume({ params: { id }, query: options.wipe ? { wipe: true } : {} });
-        return { operationId: answer.operationId, resource: answer.volume };
-      },
-      done: () => 'deleted',
-    }));
-    const outcomes = await makeChanges(context, changes, options.wait);
-    const words = { noun: 'volume', requested: 'deletion requested', done: () => 'deleted' };
-    return reportChanges(context, outcomes, words, { waited: options.wait, many: true });
-  },
+  run: (context, { args, options }) =>
+    deleteNamed(context, 'volume', args.volumes, options, {
+      find: findVolume,
+      question: (names) => `Delete volume ${names} with all that is in it?`,
+      call: (client, id) => client.deleteVolume({ params: { id }, query: options.wipe ? { wipe: true } : {} }),
+    }),
 });
