@@ -102,9 +102,9 @@ export async function runSandboxed(run: SandboxRun): Promise<SandboxResult> {
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', MALLOC_ARENA_MAX: '2' },
     });
     const result = await ended(child, run);
+    signal?.throwIfAborted();
     const [before, said] = result.stderr.split(`${ready}\n`);
     if (said === undefined && !result.isTimedOut) throw incapable(before?.trim().split('\n').at(-1) ?? '');
-    signal?.throwIfAborted();
     return { ...result, stderr: said ?? '' };
   } finally {
     await rm(root, { recursive: true, force: true });
