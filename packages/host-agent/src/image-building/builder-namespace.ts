@@ -24,6 +24,7 @@ export type BuilderOptions = {
 /** @throws CommandFailed with the last lines of what it said */
 export async function runAsBuilder(args: readonly string[], options: BuilderOptions = {}): Promise<void> {
   const { network = false, env, timeoutMs = 60_000, signal, onLine } = options;
+  signal?.throwIfAborted();
   const child = spawn(
     'unshare',
     [
