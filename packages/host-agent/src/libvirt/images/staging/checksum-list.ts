@@ -101,12 +101,16 @@ async function fetchSmall(url: string, largestBytes: number, { source, resolve, 
   const chunks: Buffer[] = [];
   try {
     const response = await askWeb({ url, networks: source.networks, signal, resolve });
-    requireContent(response);
-    let bytes = 0;
-    for await (const chunk of response.body as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes > largestBytes) throw unavailable(`${url} is larger than a list of checksums`);
-      chunks.push(chunk);
+    try {
+      requireContent(response);
+      let bytes = 0;
+      for await (const chunk of response.body as AsyncIterable<Buffer>) {
+        bytes += chunk.length;
+        if (bytes > largestBytes) throw unavailable(`${url} is larger than a list of checksums`);
+        chunks.push(chunk);
+      }
+    } finally {
+      response.body.destroy();
     }
   } catch (error) {
     signal?.throwIfAborted();
