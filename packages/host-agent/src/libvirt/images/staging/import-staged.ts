@@ -1,6 +1,6 @@
 // Brings an image in that is not a file of the host: fetched as a whole, compared with its checksum, taken apart, converted, and
 // settled like any other. What is refused leaves nothing. What was only cut off stays, and the next call goes on with it.
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { DesiredImage } from '@virga/contract/agent/desired';
@@ -161,8 +161,6 @@ async function takeIn(
   await rename(path, join(unfinished, imageFile));
   const filled = join(unfinished, imageFile);
   const sha256 = (await digestsOf(filled, ['sha256'], { signal })).get('sha256')!;
-  await using settled = await open(filled, 'r');
-  await settled.datasync();
   const verification = { ...verified, format: disk.cameAs };
   const { virtualSizeBytes } = disk;
   return settleImage(
