@@ -36,46 +36,47 @@ const cardSettings: Rule = {
   async look(guest) {
     const { generated, bound } = await settingsOf(guest);
     if (generated.length + bound.length === 0) return fine('No setting of a card names its address.');
+    const boundPaths = bound.map(({ path }) => path);
     return {
       verdict: 'warning',
       seen: [
         ...(generated.length > 0 ? [`${naming(generated)}: made by cloud-init for the machine that this was.`] : []),
-        ...(bound.length > 0 ? [`${naming(bound)}: written for one card.`] : []),
+        ...(bound.length > 0 ? [`${naming(boundPaths)}: written for one card.`] : []),
       ].join(' '),
       repair: {
         says: 'Removes what cloud-init made, which it makes again, and the settings that fit one card alone.',
         async act() {
           for (const path of generated) await guest.root.remove(path);
-          for (const path of bound) await unbind(guest, path);
-          return `Removed what was of one card in ${naming([...generated, ...bound])}.`;
+          for (const setting of bound) await unbind(guest, setting);
+          return `Removed what was of one card in ${naming([...generated, ...boundPaths])}.`;
         },
       },
     };
   },
 };
 
-async function settingsOf(guest: GuestFiles): Promise<{ generated: string[]; bound: string[] }> {
+/** A file, and which of its lines are of one card alone. */
+type Bound = { path: string; lines: RegExp };
+
+async function settingsOf(guest: GuestFiles): Promise<{ generated: string[]; bound: Bound[] }> {
   const generated: string[] = [];
-  const bound: string[] = [];
+  const bound: Bound[] = [];
   for (const { folder, names, lines } of places) {
     for (const { path, kind } of await guest.named(folder, names)) {
       if (kind !== 'file') continue;
       const text = (await guest.text(path)) ?? '';
       if (/cloud-init/.test(path) || /generated (from information|by cloud-init)|Created by cloud-init/i.test(text)) {
         generated.push(path);
-      } else if (text.split('\n').some((line) => lines.test(line))) bound.push(path);
+      } else if (text.split('\n').some((line) => lines.test(line))) bound.push({ path, lines });
     }
   }
   return { generated, bound };
 }
 
 /** A file that is about one card goes; of one that is about more, the lines that name it. */
-async function unbind(guest: GuestFiles, path: string): Promise<void> {
+async function unbind(guest: GuestFiles, { path, lines }: Bound): Promise<void> {
   const isWhole = /\.(network|yaml)$|system-connections/.test(path);
   if (isWhole) return guest.root.remove(path);
-  const { lines } = places.find(
-    ({ folder, names }) => path.startsWith(`${folder}/`) && names.test(path.slice(folder.length + 1)),
-  )!;
   const text = (await guest.text(path)) ?? '';
   const kept = text.split('\n').filter((line) => !lines.test(line));
   await rewrite(guest.root, path, kept.join('\n'));

@@ -5,7 +5,7 @@ import { fine, naming, pathsOf, type Rule, removal } from './rule.ts';
 const megabytes = (found: readonly Found[]): string =>
   `${(found.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) / 1e6).toFixed(1)} MB`;
 /** Files that stay, so that whoever writes to them finds them with the rights that they have. */
-const isKept = ({ path }: Found): boolean =>
+const isKept = (path: string): boolean =>
   !/(\.[0-9]+|\.gz|\.xz|\.zst|\.old|-[0-9]{8})$|^\/var\/log\/(journal|installer)\//.test(path);
 
 const logs: Rule = {
@@ -21,8 +21,8 @@ const logs: Rule = {
       repair: {
         says: 'Empties them, and removes older ones and the journal.',
         async act() {
-          for (const { path, mode, uid, gid, ...file } of found) {
-            if (isKept({ path, mode, uid, gid, ...file })) await guest.root.write(path, '', { mode, uid, gid });
+          for (const { path, mode, uid, gid } of found) {
+            if (isKept(path)) await guest.root.write(path, '', { mode, uid, gid });
             else await guest.root.remove(path);
           }
           for (const { path, kind } of await guest.named('/var/log/journal', /^[0-9a-f]{32}$/)) {
