@@ -12,6 +12,7 @@ import type {
 import { packagesOf } from '@virga/contract/agent/image-recipe';
 import { VirgaError } from '@virga/contract/errors';
 import type { ImageId, InstanceId } from '@virga/contract/ids';
+import { diskElsewhere, imageTaken, instanceHibernated, instanceRuns, noDomainOf } from '../build-conflicts.ts';
 import type { CallSteps, Calls } from './call-steps.ts';
 import { requireSpace } from './host-rules.ts';
 import type { SimulatedHost } from './simulated-host.ts';
@@ -38,7 +39,7 @@ async function build(host: SimulatedHost, order: ImageOrder, steps: CallSteps): 
   const { images } = host.store;
   const present = images.get(id);
   if (present !== undefined) {
-    if (present.cloudId !== cloudId) throw notOurs(id);
+    if (present.cloudId !== cloudId) throw imageTaken(id);
     return { image: toObservedImage(present), path: pathOf(id), record: records(host).get(id) ?? unreadable() };
   }
   const bytes = sizeOf(host, order);
@@ -105,25 +106,11 @@ function requireImage(host: SimulatedHost, cloudId: string, id: ImageId) {
 function requireOff(host: SimulatedHost, cloudId: string, id: InstanceId): number {
   const domain = host.domain(id);
   const folder = host.store.folders.get(id);
-  if (domain?.record.cloudId !== cloudId) {
-    throw new VirgaError('NotFound', {
-      detail: `There is no domain of ${id} on the host.`,
-      action: 'Look at virga show.',
-    });
-  }
-  const { name, rootDisk } = domain.record.desired;
-  if (domain.power !== 'off' || domain.savedMemory !== undefined) {
-    throw new VirgaError('Conflict', {
-      detail: `Instance ${name} ${domain.power === 'off' ? 'is hibernated: its disk is not whole without its memory' : 'runs'}.`,
-      action: `Stop it first, and start it again afterwards: virga stop ${name} --wait.`,
-    });
-  }
-  if (domain.record.desired.origin === 'adopted') {
-    throw new VirgaError('Conflict', {
-      detail: `The root disk of ${name} is not a file of this cloud: it was adopted, or somebody has changed its definition.`,
-      action: 'Register its file: virga images register.',
-    });
-  }
+  if (domain?.record.cloudId !== cloudId) throw noDomainOf(id);
+  const { name, rootDisk, origin } = domain.record.desired;
+  if (domain.power !== 'off') throw instanceRuns(name);
+  if (domain.savedMemory !== undefined) throw instanceHibernated(name);
+  if (origin === 'adopted') throw diskElsewhere(name);
   return folder?.diskSizeBytes ?? rootDisk.sizeBytes;
 }
 
@@ -160,10 +147,4 @@ const cannotSeal = () =>
   new VirgaError('ImageUnusable', {
     detail: 'The image file cannot be sealed: no file system was found on the disk.',
     action: 'Make the image without sealing it.',
-  });
-
-const notOurs = (id: ImageId) =>
-  new VirgaError('Conflict', {
-    detail: `The image ${id} on the host belongs to another cloud.`,
-    action: 'Make it under another id.',
   });

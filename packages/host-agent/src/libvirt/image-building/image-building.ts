@@ -11,7 +11,7 @@ import type {
   LintReport,
   LintTarget,
 } from '@virga/contract/agent/image-building';
-import { VirgaError } from '@virga/contract/errors';
+import { imageTaken } from '../../build-conflicts.ts';
 import { openContents } from '../../disk-contents/open-contents.ts';
 import { type DiskFile, openRawDisk } from '../../disk-contents/raw-disk.ts';
 import { writeFileDurably } from '../../durable-file.ts';
@@ -41,7 +41,7 @@ function buildImage(context: AgentContext, order: ImageOrder, call: CallContext)
   return locks.run(id, async () => {
     const present = await findImage(storage, id);
     if (present !== undefined) {
-      if (present.cloudId !== cloudId) throw notOurs(id);
+      if (present.cloudId !== cloudId) throw imageTaken(id);
       const record = JSON.parse(await readFile(join(imageFolder(storage, id), buildFile), 'utf8')) as BuildRecord;
       return { image: observed(present), path: present.path, record };
     }
@@ -79,14 +79,17 @@ async function lintImage(
     target.kind === 'image'
       ? { kind: 'image' as const, imageId: target.id }
       : { kind: 'instance' as const, instanceId: target.id };
-  return withStillDisk(context, { cloudId, from }, async (file) => {
-    const folder = await lintFolder(context, target.id);
-    try {
-      return await lintFile(file, folder, signal);
-    } finally {
-      await rm(folder, { recursive: true, force: true });
-    }
-  });
+  return withStillDisk(context, { cloudId, from }, (file) =>
+    // Several may look into an image at the same time, and have one folder.
+    context.locks.run(`lint ${target.id}`, async () => {
+      const folder = await lintFolder(context, target.id);
+      try {
+        return await lintFile(file, folder, signal);
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    }),
+  );
 }
 
 async function lintFile(file: DiskFile, folder: string, signal: AbortSignal | undefined): Promise<LintReport> {
@@ -98,16 +101,10 @@ async function lintFile(file: DiskFile, folder: string, signal: AbortSignal | un
   }
 }
 
-/** One for each process and target: looking leaves nothing behind, and what a crash left the next look removes. */
+/** One for each target: looking leaves nothing behind, and what a crash left the next look removes. */
 async function lintFolder({ storage }: AgentContext, id: string): Promise<string> {
   const folder = join(storage.path, `.lint-${id}`);
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { mode: folderMode });
   return folder;
 }
-
-const notOurs = (id: string) =>
-  new VirgaError('Conflict', {
-    detail: `The image ${id} on the host belongs to another cloud.`,
-    action: 'Make it under another id.',
-  });
