@@ -1,5 +1,6 @@
 // Makes an image of a disk that is there: flattened into one file, and sealed on the way when that was asked for. The disk itself
 // is only read: what sealing changes is written to a layer above it.
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { BuildRecord, ImageOrder, LintReport } from '@virga/contract/agent/image-building';
@@ -39,33 +40,22 @@ async function look(order: Order, source: DiskFile, { signal }: CallContext): Pr
     await runCommand('qemu-img', args, { signal, package: 'qemu-utils' });
   }
   const disk = await openRawDisk(order.seal ? layer : source, { folder, writable: order.seal, signal });
-  let sealed: string[] = [];
-  let report: LintReport;
-  let whole: DiskFile | undefined;
   try {
     const opened = await openContents(disk);
-    if (order.seal) {
-      if ('why' in opened) throw unusable(`cannot be sealed: ${opened.why}`, 'Make the image without sealing it.');
-      sealed = await seal(opened);
-      whole = { path: join(folder, 'sealed.raw'), format: 'raw' };
-      await copyUsed(disk, opened.layout, whole.path, await disk.sizeBytes());
-    }
-    report = await lint(opened);
-  } catch (error) {
+    if (!order.seal) return { file: source, sealed: [], report: await lint(opened) };
+    if ('why' in opened) throw unusable(`cannot be sealed: ${opened.why}`, 'Make the image without sealing it.');
+    const sealed = await seal(opened);
+    const whole = { path: join(folder, 'sealed.raw'), format: 'raw' as const };
+    await copyUsed(disk, opened.layout, whole.path, await disk.sizeBytes());
+    return { file: whole, sealed, report: await lint(opened) };
+  } finally {
     await disk.close();
-    throw error;
   }
-  const file = await disk.close();
-  return { file: whole ?? file, sealed, report };
 }
 
 /** What was needed on the way; the image stays. */
 async function cleanUp(folder: string): Promise<void> {
-  await runCommand('rm', [
-    '-rf',
-    join(folder, 'layer.qcow2'),
-    join(folder, 'disk.raw'),
-    join(folder, 'sealed.raw'),
-    join(folder, 'contents'),
-  ]);
+  for (const name of ['layer.qcow2', 'disk.raw', 'sealed.raw', 'contents']) {
+    await rm(join(folder, name), { recursive: true, force: true });
+  }
 }
