@@ -235,3 +235,17 @@ test('a snapshot ends a chain, and a disk of several layers is backed up as the 
   assert.ok((await readDisk(await world.rootFile())).equals(world.content));
   await agent.endRestore(restore);
 });
+
+test('a disk of a backup takes the place of none that is encrypted or raw', async () => {
+  const { agent, cloudId } = host;
+  const { id: instanceId, uuid } = host.instance(host.network(), newId('image'));
+  for (const form of [{ passphrase: 'of this volume' }, { format: 'raw' as const }]) {
+    const id = newId('volume');
+    const volume = { id, cloudId, generation: 1, name: 'data', sizeBytes: mib, mustExist: false, keepsake: {} };
+    await agent.applyVolume({ ...volume, ...form });
+    const disks = [{ id, role: 'data' as const, fetched: id }];
+    const restore = { id: newId('restore'), cloudId, instance: { id: instanceId, uuid }, disks };
+    await assert.rejects(agent.swapDisks(restore), { code: 'Conflict', detail: /cannot be replaced/ });
+    await agent.deleteVolume({ id, cloudId });
+  }
+});

@@ -1,8 +1,8 @@
 // Puts restored disks in the place of those that an instance has, and back. Owns the order of the renames, so that at every moment
 // each disk is in one place or the other, and a call that was cut short is gone on with. What rests on a disk that is replaced, such
-// as a snapshot, would be lost: then nothing is done.
-import { rename } from 'node:fs/promises';
-import { join } from 'node:path';
+// as a snapshot, would be lost, and a disk that is kept in another form would not be one any more: then nothing is done.
+import { rename, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { RestoreSwap } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
 import { flushFolder } from '../../durable-file.ts';
@@ -12,7 +12,7 @@ import { readLayers } from '../disks/disk-layers.ts';
 import { lookAt } from '../instances/domain-lookup.ts';
 import { instanceFiles } from '../instances/instance-folder.ts';
 import { isOff } from '../instances/power.ts';
-import { volumeFile } from '../volumes/volume-folder.ts';
+import { readVolume, volumeFile } from '../volumes/volume-folder.ts';
 import { dropCheckpoints } from './checkpoints.ts';
 import { exists } from './fetch-disk.ts';
 import { fetchedDisk, replacedDisk } from './restore-folder.ts';
@@ -23,7 +23,10 @@ export function swapDisks(context: AgentContext, restore: RestoreSwap): Promise<
   const { storage, hook } = context;
   return context.locks.run(restore.instance.id, async () => {
     await requireOff(context, restore);
-    for (const disk of restore.disks) await refuseSnapshots(context, restore, disk);
+    for (const disk of restore.disks) {
+      await refuseOtherForm(context, restore, disk);
+      await refuseSnapshots(context, restore, disk);
+    }
     for (const disk of restore.disks) {
       const place = placeOf(context, restore, disk);
       const fetched = fetchedDisk(storage, restore.id, disk.fetched);
@@ -97,6 +100,30 @@ async function requireOff(context: AgentContext, { instance, cloudId }: RestoreS
   throw new VirgaError('Conflict', {
     detail: `${domain.ref.name} is on, or its memory is saved: its disks cannot be replaced.`,
     action: 'Stop it first, or restore the backup as a new instance.',
+  });
+}
+
+/** What is fetched is a plain qcow2, and takes a place by being renamed. */
+async function refuseOtherForm(
+  context: AgentContext,
+  restore: RestoreSwap,
+  disk: RestoreSwap['disks'][number],
+): Promise<void> {
+  const { storage } = context;
+  const volume = disk.role === 'data' ? await readVolume(storage, disk.id) : undefined;
+  const [backups, own] = await Promise.all([
+    stat(storage.backupsPath),
+    stat(dirname(placeOf(context, restore, disk))).catch(() => undefined),
+  ]);
+  const why = volume?.encrypted
+    ? 'is encrypted, and what is fetched is not'
+    : volume?.format === 'raw'
+      ? 'is raw, and what is fetched is qcow2'
+      : own !== undefined && own.dev !== backups.dev && 'lies on another file system than what is fetched';
+  if (!why) return;
+  throw new VirgaError('Conflict', {
+    detail: `The disk ${disk.id} ${why}: it cannot be replaced.`,
+    action: 'Restore the backup as a new instance.',
   });
 }
 
