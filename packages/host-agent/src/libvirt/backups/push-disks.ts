@@ -9,8 +9,8 @@ import type { Connection } from '@virga/libvirt/connection/connect';
 import { LibvirtError } from '@virga/libvirt/errors';
 import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import type { AgentContext } from '../agent-context.ts';
-import { guestAccess } from '../guest/guest-access.ts';
 import { isLibvirtError, tolerate } from '../hypervisor-errors.ts';
+import { whileFrozen } from '../snapshots/freeze.ts';
 import { requireSpace } from '../storage.ts';
 import { childAt, childrenOf, parseXml } from '../xml.ts';
 import type { BackedUpDisk, DomainDisks } from './backed-up-disks.ts';
@@ -101,21 +101,17 @@ async function begin(
 ): Promise<Omit<Pushed, 'fullReason'>> {
   const { id, instance, freezes } = desired;
   await context.hook('backup-read', id);
-  const guest = guestAccess(context);
-  // Who has frozen it before lets it go on, too.
-  const freeze = freezes ? await guest.guestFreeze(instance.id).catch(() => undefined) : undefined;
-  const isOurs = freeze !== undefined && freeze.fileSystems > 0;
-  try {
+  const work = async () => {
     const checkpoint = checkpointXml(checkpointName(id), pushed, others);
     await domains.backupBegin(ref, backupXml(pushed, others), {
       ...(checkpoint !== undefined && { checkpointXml: checkpoint }),
     });
     await context.hook('backup-begun', id);
-  } finally {
-    if (isOurs) await guest.guestThaw(instance.id).catch((err) => context.log.warn({ err }, 'a guest was not thawed'));
-  }
+  };
+  const frozen = freezes && (await whileFrozen(context, instance.id, work));
+  if (!freezes) await work();
   return {
-    frozen: freeze !== undefined,
+    frozen,
     takenAt: new Date(context.clock.now()).toISOString(),
     disks: disks.map(({ id: diskId, role, target }, at) => ({
       ...{ id: diskId, role, target },

@@ -1,8 +1,8 @@
-// The file systems of a guest, still for the moment of a snapshot. A guest without an agent, or whose agent does not answer
+// The file systems of a guest, still for the moment of a snapshot or a backup. A guest without an agent, or whose agent does not answer
 // in time, is not waited for. Lets them go on whatever happens; who calls sees to it also after a crash of this process.
 import type { InstanceId } from '@virga/contract/ids';
 import type { AgentContext } from '../agent-context.ts';
-import { askGuest } from '../guest/guest-agent.ts';
+import { askGuest, isFrozen } from '../guest/guest-agent.ts';
 
 /** @returns whether they were frozen, by us or by somebody else before */
 export async function whileFrozen(context: AgentContext, id: InstanceId, work: () => Promise<void>): Promise<boolean> {
@@ -17,7 +17,7 @@ export async function whileFrozen(context: AgentContext, id: InstanceId, work: (
 
 async function freeze(context: AgentContext, id: InstanceId): Promise<'by-us' | 'before' | 'no'> {
   try {
-    if ((await askGuest(context, id, { execute: 'guest-fsfreeze-status' })) === 'frozen') return 'before';
+    if (await isFrozen((command) => askGuest(context, id, command))) return 'before';
   } catch {
     return 'no';
   }
@@ -26,7 +26,7 @@ async function freeze(context: AgentContext, id: InstanceId): Promise<'by-us' | 
     await askGuest(context, id, { execute: 'guest-fsfreeze-freeze' });
     return 'by-us';
   } catch (error) {
-    context.log.info({ err: error, instance: id }, 'the file systems of a guest could not be frozen for a snapshot');
+    context.log.info({ err: error, instance: id }, 'the file systems of a guest could not be frozen');
     // It may have frozen some of them.
     await thaw(context, id);
     return 'no';
@@ -35,6 +35,6 @@ async function freeze(context: AgentContext, id: InstanceId): Promise<'by-us' | 
 
 async function thaw(context: AgentContext, id: InstanceId): Promise<void> {
   await askGuest(context, id, { execute: 'guest-fsfreeze-thaw' }).catch((error) =>
-    context.log.warn({ err: error, instance: id }, 'a guest could not be thawed after a snapshot'),
+    context.log.warn({ err: error, instance: id }, 'a guest could not be thawed'),
   );
 }
