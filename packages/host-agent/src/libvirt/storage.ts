@@ -5,6 +5,7 @@ import { constants } from 'node:fs';
 import { mkdir, open, rm, statfs } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { VirgaError } from '@virga/contract/errors';
+import { CommandFailed } from '../run-command.ts';
 
 export type Storage = {
   path: string;
@@ -107,6 +108,41 @@ export function storageError(error: unknown, storage: Pick<Storage, 'path'>, wha
     default:
       return error;
   }
+}
+
+/** What has to be there for a new disk, which takes some hundred KiB: a storage with less is full. */
+export const smallestSpaceBytes = 16 * 1024 * 1024;
+
+/** Where a disk lies: a pool, or the storage itself. */
+type DiskPlace = { home: string; requireSpace(neededBytes: number): Promise<void> };
+
+export const placeOf = (storage: Storage): DiskPlace => ({
+  home: storage.path,
+  requireSpace: (neededBytes) => requireSpace(storage, neededBytes),
+});
+
+/**
+ * What went wrong with a disk, as an error of the registry; others pass through. A program says why only in words: when the
+ * place is full, that is why.
+ * @param what what the host could not do
+ */
+export async function diskError(
+  error: unknown,
+  place: DiskPlace,
+  what: string,
+  action = 'See the log of the host agent.',
+): Promise<unknown> {
+  if (!(error instanceof CommandFailed)) return storageError(error, { path: place.home }, what);
+  try {
+    await place.requireSpace(smallestSpaceBytes);
+  } catch (isFull) {
+    return isFull;
+  }
+  return new VirgaError('HypervisorRefused', {
+    detail: `The host could not ${what}: ${error.message}.`,
+    action,
+    cause: error,
+  });
 }
 
 export function storageFull(

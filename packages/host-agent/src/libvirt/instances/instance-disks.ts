@@ -4,22 +4,25 @@ import { access, rm } from 'node:fs/promises';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import { partialPath } from '../../durable-file.ts';
-import { CommandFailed } from '../../run-command.ts';
 import type { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { takeFetchedDisk } from '../backups/restore-folder.ts';
 import { rootBase } from '../disks/root-base.ts';
 import { instancesHome } from '../pools/instances-home.ts';
-import { requireSpace, storageError } from '../storage.ts';
+import { diskError, placeOf, requireSpace, smallestSpaceBytes } from '../storage.ts';
 import { growDiskFile } from './disk-growth.ts';
 import type { InstanceFiles } from './domain-xml.ts';
-import { createFolder, type FolderOwner, instanceFiles, removeFolder, rewriteOwner } from './instance-folder.ts';
+import {
+  claimedOwner,
+  createFolder,
+  type FolderOwner,
+  instanceFiles,
+  removeFolder,
+  rewriteOwner,
+} from './instance-folder.ts';
 import type { Survey } from './instance-survey.ts';
 import { type BaseImage, makeDisk } from './root-disk.ts';
 import { createSeed } from './seed-image.ts';
-
-/** An overlay and a seed take some hundred KiB when new. A host with less than this is full. */
-const smallestSpaceBytes = 16 * 1024 * 1024;
 
 /**
  * Makes sure that the folder of an instance is there, and that nobody deletes its image from now on.
@@ -50,10 +53,9 @@ export function prepareFolder(
   });
 }
 
-/** What was made from a snapshot becomes an instance. A copy rests on it no longer. */
+/** What was made from a snapshot becomes an instance. */
 async function claimClone({ storage, hook }: AgentContext, owner: FolderOwner): Promise<FolderOwner> {
-  const { clone, clonedFrom, ...own } = owner;
-  const claimed: FolderOwner = { ...own, ...(clone === 'full' ? { copied: true } : clonedFrom && { clonedFrom }) };
+  const claimed = claimedOwner(owner);
   await hook('claim-clone', owner.id);
   await rewriteOwner(storage, claimed);
   return claimed;
@@ -120,18 +122,11 @@ async function removeFile(path: InstanceFiles[keyof InstanceFiles]): Promise<voi
 }
 
 /** Runs work on the storage; what goes wrong there becomes an error of the registry. */
-async function named(context: AgentContext, what: string, work: () => Promise<void>): Promise<void> {
+async function named({ storage }: AgentContext, what: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();
   } catch (error) {
-    if (!(error instanceof CommandFailed)) throw storageError(error, context.storage, what);
-    // The program says why only in words. When the storage is full, that is why.
-    await requireSpace(context.storage, smallestSpaceBytes);
-    throw new VirgaError('HypervisorRefused', {
-      detail: `The host could not ${what}: ${error.message}.`,
-      action: 'See the log of the host agent.',
-      cause: error,
-    });
+    throw await diskError(error, placeOf(storage), what);
   }
 }
 

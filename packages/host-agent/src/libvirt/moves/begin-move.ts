@@ -16,12 +16,11 @@ import { isOff } from '../instances/power.ts';
 import { DirectoryPool } from '../pools/directory-pool.ts';
 import { driverOf } from '../pools/drivers.ts';
 import type { PoolDriver } from '../pools/pool-driver.ts';
+import { smallestSpaceBytes } from '../storage.ts';
 import { findAnywhere, movedInFolder, volumeFile, volumeFolder } from '../volumes/volume-folder.ts';
 import { recordOfVolume, type VolumeRecord } from '../volumes/volume-record.ts';
 import { type MoveRecord, writeMove } from './move-record.ts';
 import { settleMove } from './settle-move.ts';
-
-const smallestSpaceBytes = 16 * 1024 * 1024;
 
 /** The move as it stands, begun if it has not been. @throws as `copyVolume` says */
 export async function beginMove(

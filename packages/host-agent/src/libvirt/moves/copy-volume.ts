@@ -3,16 +3,14 @@
 import { mkdir, rm } from 'node:fs/promises';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { DesiredMove } from '@virga/contract/agent/moves';
-import { VirgaError } from '@virga/contract/errors';
 import { flushFolder } from '../../durable-file.ts';
 import { isHibernated } from '../../move-conflicts.ts';
-import { CommandFailed } from '../../run-command.ts';
 import type { AgentContext } from '../agent-context.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
 import { driverOf } from '../pools/drivers.ts';
 import type { PoolDriver } from '../pools/pool-driver.ts';
 import { poolOf } from '../pools/pools.ts';
-import { storageError } from '../storage.ts';
+import { diskError, smallestSpaceBytes } from '../storage.ts';
 import { keepVolumeSecret } from '../volumes/volume-secret.ts';
 import { beginMove } from './begin-move.ts';
 import { copyDisk } from './copy-disk.ts';
@@ -23,7 +21,6 @@ import { holderOf, newFile, oldFile, writtenAt } from './settle-move.ts';
 
 const lookAgainMs = 200;
 const folderMode = 0o711;
-const smallestSpaceBytes = 16 * 1024 * 1024;
 
 /** How far a move is: copied; being mirrored by QEMU; or to be copied by us. */
 type Stage =
@@ -180,13 +177,10 @@ async function watchForGuest(
   }
 }
 
-async function copyError(driver: PoolDriver, record: MoveRecord, error: unknown): Promise<unknown> {
-  if (!(error instanceof CommandFailed)) return storageError(error, { path: record.to }, 'copy a volume');
-  // The program says why only in words. When the pool is full, that is why.
-  await driver.requireSpace(smallestSpaceBytes);
-  return new VirgaError('HypervisorRefused', {
-    detail: `The host could not copy the volume ${record.before.id}: ${error.message}.`,
-    action: 'See the log of the host agent. Nothing is lost; move it again.',
-    cause: error,
-  });
-}
+const copyError = (driver: PoolDriver, { before }: MoveRecord, error: unknown): Promise<unknown> =>
+  diskError(
+    error,
+    driver,
+    `copy the volume ${before.id}`,
+    'See the log of the host agent. Nothing is lost; move it again.',
+  );

@@ -3,16 +3,14 @@
 import { basename, dirname } from 'node:path';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { SnapshotToDelete } from '@virga/contract/agent/snapshots';
-import { VirgaError } from '@virga/contract/errors';
 import { type InstanceId, isId, type SnapshotId } from '@virga/contract/ids';
-import { CommandFailed } from '../../run-command.ts';
 import { hasClones } from '../../snapshot-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { dropCheckpoints } from '../backups/checkpoints.ts';
 import { readTree, writeTree } from '../disks/disk-layers.ts';
 import { compactDisk, type MergedDisk } from '../disks/merge-layers.ts';
 import { readRecord } from '../instances/domain-lookup.ts';
-import { type Storage, storageError } from '../storage.ts';
+import { diskError, placeOf, type Storage } from '../storage.ts';
 import { allClones } from './observed-snapshot.ts';
 import { findSubject, settleDisks } from './snapshot-domain.ts';
 import { readSnapshot, removeSnapshot, type SnapshotRecord, snapshotsOf } from './snapshot-record.ts';
@@ -41,7 +39,7 @@ export function deleteSnapshot(context: AgentContext, asked: SnapshotToDelete, c
       await hook('snapshot-end', id);
       await removeSnapshot(storage, instance.id, id);
     } catch (error) {
-      throw deleteError(error, context);
+      throw await deleteError(error, context);
     }
   });
 }
@@ -110,11 +108,10 @@ async function refuseInUse(storage: Storage, { id, name }: SnapshotRecord): Prom
   if (clones.length > 0) throw hasClones(name, clones);
 }
 
-function deleteError(error: unknown, { storage }: AgentContext): unknown {
-  if (!(error instanceof CommandFailed)) return storageError(error, storage, 'delete a snapshot');
-  return new VirgaError('HypervisorRefused', {
-    detail: `The host could not merge the files of a disk: ${error.message}.`,
-    action: 'Nothing is lost: mend what it says, and delete the snapshot again.',
-    cause: error,
-  });
-}
+const deleteError = (error: unknown, { storage }: AgentContext): Promise<unknown> =>
+  diskError(
+    error,
+    placeOf(storage),
+    'merge the files of a disk',
+    'Nothing is lost: mend what it says, and delete the snapshot again.',
+  );

@@ -4,18 +4,15 @@
 import { access, rm } from 'node:fs/promises';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { DesiredClone } from '@virga/contract/agent/snapshots';
-import { VirgaError } from '@virga/contract/errors';
 import { finishFile, partialPath } from '../../durable-file.ts';
-import { CommandFailed } from '../../run-command.ts';
 import { instanceTaken } from '../../snapshot-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { convertDisk } from '../disks/convert-disk.ts';
 import { snapshotBase } from '../disks/root-base.ts';
 import { createFolder, type FolderOwner, instanceFiles, readOwner } from '../instances/instance-folder.ts';
 import { makeDisk } from '../instances/root-disk.ts';
-import { requireSpace, storageError } from '../storage.ts';
+import { diskError, placeOf, requireSpace, smallestSpaceBytes } from '../storage.ts';
 
-const smallestSpaceBytes = 16 * 1024 * 1024;
 const diskMode = 0o600;
 
 export function makeClone(context: AgentContext, clone: DesiredClone, call: CallContext): Promise<void> {
@@ -43,7 +40,7 @@ export function makeClone(context: AgentContext, clone: DesiredClone, call: Call
       await context.hook('clone-name', clone.id);
       await finishFile(rootDisk, diskMode);
     } catch (error) {
-      throw cloneError(error, context);
+      throw await diskError(error, placeOf(context.storage), 'clone a disk');
     }
   });
 }
@@ -63,15 +60,6 @@ async function claimFolder(
   // A copy rests on nothing once it is there; until then its source must stay too.
   const imageId = kind === 'linked' ? ((await readOwner(storage, clonedFrom.instanceId))?.imageId ?? null) : null;
   await createFolder(storage, { id, cloudId, uuid, domainName, imageId, clone: kind, clonedFrom });
-}
-
-function cloneError(error: unknown, { storage }: AgentContext): unknown {
-  if (!(error instanceof CommandFailed)) return storageError(error, storage, 'clone a disk');
-  return new VirgaError('HypervisorRefused', {
-    detail: `The host could not clone a disk: ${error.message}.`,
-    action: 'See the log of the host agent.',
-    cause: error,
-  });
 }
 
 const exists = (path: string): Promise<boolean> =>

@@ -5,7 +5,6 @@ import type { CallContext } from '@virga/contract/agent/agent';
 import type { DesiredSnapshot, ObservedSnapshot, SnapshotConsistency } from '@virga/contract/agent/snapshots';
 import { VirgaError } from '@virga/contract/errors';
 import type { VolumeId } from '@virga/contract/ids';
-import { CommandFailed } from '../../run-command.ts';
 import { hasNoMemory, isHibernated, snapshotGone } from '../../snapshot-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { dropCheckpoints } from '../backups/checkpoints.ts';
@@ -17,7 +16,7 @@ import { layerFor, layerPath } from '../disks/layer-names.ts';
 import { isInterruption } from '../hypervisor-errors.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
 import { isOff } from '../instances/power.ts';
-import { requireSpace, storageError } from '../storage.ts';
+import { diskError, placeOf, requireSpace, smallestSpaceBytes } from '../storage.ts';
 import { volumeSource } from '../volumes/volume-folder.ts';
 import { withVolumes } from '../volumes/volumes.ts';
 import { element, textElement } from '../xml.ts';
@@ -27,7 +26,6 @@ import { observeSnapshot } from './observed-snapshot.ts';
 import { requireDisks, settledDomain } from './snapshot-domain.ts';
 import { makeSnapshotFolder, memoryPath, readSnapshot, type SnapshotRecord } from './snapshot-record.ts';
 
-const smallestSpaceBytes = 16 * 1024 * 1024;
 const bytesPerMib = 1024 * 1024;
 
 export function takeSnapshot(
@@ -82,7 +80,7 @@ async function take(
     else change.snapshot.consistency = await takeLive(context, desired, domain, disks, change);
   } catch (error) {
     if (!isInterruption(error)) await settleFailed(context, domain, change);
-    throw snapshotError(error, context);
+    throw await diskError(error, placeOf(context.storage), 'prepare a snapshot');
   }
   await hook('snapshot-taken', desired.id);
   await finishChange(context, instanceId, change);
@@ -200,14 +198,5 @@ function refuseState(domain: OwnDomain, { memory }: DesiredSnapshot): void {
     detail: `${name} began as a copy of a running guest, whose memory is shared with the template.`,
     action: 'Leave the memory out; launch with --warm never to have memory of its own.',
     field: '/memory',
-  });
-}
-
-function snapshotError(error: unknown, { storage }: AgentContext): unknown {
-  if (!(error instanceof CommandFailed)) return storageError(error, storage, 'take a snapshot');
-  return new VirgaError('HypervisorRefused', {
-    detail: `The host could not prepare a snapshot: ${error.message}.`,
-    action: 'See the log of the host agent.',
-    cause: error,
   });
 }

@@ -8,7 +8,6 @@ import { VirgaError } from '@virga/contract/errors';
 import type { VolumeId } from '@virga/contract/ids';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { DomainRef } from '@virga/libvirt/protocol/objects';
-import { CommandFailed } from '../../run-command.ts';
 import { volumeNotOurs, volumeOvertaken } from '../../volume-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { takeFetchedDisk } from '../backups/restore-folder.ts';
@@ -18,7 +17,7 @@ import { settleMove } from '../moves/settle-move.ts';
 import { driverOf } from '../pools/drivers.ts';
 import type { NewDisk, PoolDriver } from '../pools/pool-driver.ts';
 import { poolOf, requirePool } from '../pools/pools.ts';
-import { storageError } from '../storage.ts';
+import { diskError, smallestSpaceBytes, storageError } from '../storage.ts';
 import { childAt, childrenOf, parseXml } from '../xml.ts';
 import {
   createVolume,
@@ -34,9 +33,6 @@ import {
 } from './volume-folder.ts';
 import { recordOfVolume, type VolumeRecord } from './volume-record.ts';
 import { forgetVolumeSecret, hasVolumeSecret, keepVolumeSecret } from './volume-secret.ts';
-
-/** An empty disk takes some hundred KiB. A host with less than this is full. */
-const smallestSpaceBytes = 16 * 1024 * 1024;
 
 export function applyVolume(context: AgentContext, desired: DesiredVolume, call: CallContext): Promise<ObservedVolume> {
   const { storage } = context;
@@ -67,7 +63,7 @@ export function applyVolume(context: AgentContext, desired: DesiredVolume, call:
         }
         if (passphrase !== undefined) await keepVolumeSecret(context, id, passphrase);
       } catch (error) {
-        throw await volumeError(driver, error, 'make a volume');
+        throw await diskError(error, driver, 'make a volume');
       }
       return (await observeVolume(storage, id))!;
     }),
@@ -226,17 +222,6 @@ function targetOf(xml: string, id: VolumeId): string {
     return file.includes(`/${id}/`) || name.endsWith(`/${id}`);
   });
   return childAt(disk, 'target')?.attributes.dev ?? '';
-}
-
-async function volumeError(driver: PoolDriver, error: unknown, what: string): Promise<unknown> {
-  if (!(error instanceof CommandFailed)) return storageError(error, { path: driver.home }, what);
-  // The program says why only in words. When the storage is full, that is why.
-  await driver.requireSpace(smallestSpaceBytes);
-  return new VirgaError('HypervisorRefused', {
-    detail: `The host could not ${what}: ${error.message}.`,
-    action: 'See the log of the host agent.',
-    cause: error,
-  });
 }
 
 function volumeGone(id: VolumeId, path: string): VirgaError {

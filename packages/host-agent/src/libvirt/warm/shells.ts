@@ -18,7 +18,7 @@ import { undefine } from '../instances/domain-definition.ts';
 import { findByUuid } from '../instances/domain-lookup.ts';
 import { createFolder, instanceFiles, readOwner, removeFolder } from '../instances/instance-folder.ts';
 import { makeDisk } from '../instances/root-disk.ts';
-import { requireSpace, storageError } from '../storage.ts';
+import { requireSpace, smallestSpaceBytes, storageError } from '../storage.ts';
 import { makeBlankSeed } from './blank-seed.ts';
 import { loadState } from './memory-stream.ts';
 import { readShellRecord, type ShellRecord, shellElement, writeShellRecord } from './shell-record.ts';
@@ -26,8 +26,6 @@ import { machineOf, machineXml, shapeOf } from './template-shape.ts';
 import { hasMemory, readTemplate, templateDisk, templateFiles, templateMissing } from './template-store.ts';
 
 export type FoundShell = { ref: DomainRef; record: ShellRecord };
-
-const smallestSpaceBytes = 16 * 1024 * 1024;
 
 export function applyShell(context: AgentContext, desired: DesiredShell, call: CallContext): Promise<ObservedShell> {
   return context.locks.run(desired.id, async () => {
