@@ -10,6 +10,7 @@ import type {
 } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
 import { type BackupId, newId, type RestoreId, type VolumeId } from '@virga/contract/ids';
+import { nothingThere } from '../backup-conflicts.ts';
 import type { Calls } from './call-steps.ts';
 import type { StoredDomain } from './host-records.ts';
 import type { SimulatedHost } from './simulated-host.ts';
@@ -259,12 +260,6 @@ const notFetched = (id: RestoreId) =>
   new VirgaError('NotFound', {
     detail: `The disks of ${id} are not on this host.`,
     action: 'Restore the backup again.',
-  });
-const nothingThere = (path: string) =>
-  new VirgaError('NotFound', {
-    detail: `There is no file and no folder ${path} in the backup.`,
-    action: 'Look at the folder above it.',
-    field: '/path',
   });
 const lost = (snapshotId: string) =>
   new VirgaError('BackupUnusable', {

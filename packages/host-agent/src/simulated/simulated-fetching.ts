@@ -7,6 +7,7 @@ import type { ImageFetching } from '@virga/contract/agent/image-fetching';
 import type { DownloadSource, ImageVerification, UploadSource } from '@virga/contract/agent/image-source';
 import { VirgaError } from '@virga/contract/errors';
 import type { ImageId } from '@virga/contract/ids';
+import { moreThanSaid, otherPlace } from '../image-conflicts.ts';
 import type { ImageBytes } from '../image-formats/image-bytes.ts';
 import { inspectImage } from '../image-formats/inspect-image.ts';
 import { findDisk } from '../image-formats/ova.ts';
@@ -42,12 +43,12 @@ export function simulatedFetching(host: SimulatedHost, calls: Calls): ImageFetch
         const upload = uploads(host).get(id) ?? { cloudId, chunks: [], bytes: 0 };
         if (offsetBytes !== upload.bytes) {
           content.destroy();
-          throw elsewhere(upload.bytes);
+          throw otherPlace(upload.bytes);
         }
         requireSpace(host, sizeBytes - offsetBytes);
         uploads(host).set(id, upload);
         for await (const chunk of content as AsyncIterable<Buffer>) {
-          if (upload.bytes + chunk.length > sizeBytes) throw tooMuch(sizeBytes);
+          if (upload.bytes + chunk.length > sizeBytes) throw moreThanSaid(sizeBytes);
           upload.chunks.push(chunk);
           upload.bytes += chunk.length;
         }
@@ -157,16 +158,3 @@ const part = (
   at: (at, lengthBytes, what) => bytes.at(BigInt(offsetBytes) + BigInt(at), lengthBytes, what),
   upTo: (at, lengthBytes) => bytes.upTo(offsetBytes + at, Math.min(lengthBytes, sizeBytes - at)),
 });
-
-const elsewhere = (haveBytes: number) =>
-  new VirgaError('Conflict', {
-    detail: `${haveBytes} bytes of the image are here, so the next part begins there.`,
-    action: 'Ask how much is there, and go on from that place.',
-    field: '/offsetBytes',
-  });
-
-const tooMuch = (sizeBytes: number) =>
-  new VirgaError('PayloadTooLarge', {
-    detail: `The image was said to have ${sizeBytes} bytes, and more has been sent.`,
-    action: 'Delete the image, and import it again.',
-  });

@@ -2,6 +2,7 @@
 // Changes nothing. One look at a disk at a time.
 import type { BackupKeeping, RestoredPath } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
+import { nothingThere } from '../../backup-conflicts.ts';
 import { openContents } from '../../disk-contents/open-contents.ts';
 import { openRawDisk } from '../../disk-contents/raw-disk.ts';
 import type { AgentContext } from '../agent-context.ts';
@@ -49,13 +50,6 @@ export const notFetched = (id: string) =>
   new VirgaError('NotFound', {
     detail: `The disks of ${id} are not on this host.`,
     action: 'Open the backup again: virga backups files.',
-  });
-
-export const nothingThere = (path: string) =>
-  new VirgaError('NotFound', {
-    detail: `There is no file and no folder ${path} in the backup.`,
-    action: 'Look at the folder above it.',
-    field: '/path',
   });
 
 const unreadable = (why: string) =>

@@ -3,7 +3,7 @@
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { ImagePart } from '@virga/contract/agent/image-fetching';
-import { VirgaError } from '@virga/contract/errors';
+import { moreThanSaid, otherPlace } from '../../../image-conflicts.ts';
 import type { AgentContext } from '../../agent-context.ts';
 import { requireSpace, storageError } from '../../storage.ts';
 import { type Owner, StagedFile } from './staged-file.ts';
@@ -21,7 +21,7 @@ export function receiveImage(
     try {
       await staged.open();
       const haveBytes = await staged.sizeBytes();
-      if (offsetBytes !== haveBytes) throw elsewhere(haveBytes);
+      if (offsetBytes !== haveBytes) throw otherPlace(haveBytes);
       await requireSpace(storage, sizeBytes - haveBytes + reserveBytes);
       return await append(staged.path, content, { haveBytes, sizeBytes, signal });
     } catch (error) {
@@ -42,7 +42,7 @@ async function append(
   try {
     for await (const chunk of content as AsyncIterable<Buffer>) {
       signal?.throwIfAborted();
-      if (bytes + chunk.length > sizeBytes) throw tooMuch(sizeBytes);
+      if (bytes + chunk.length > sizeBytes) throw moreThanSaid(sizeBytes);
       await file.write(chunk);
       bytes += chunk.length;
     }
@@ -57,16 +57,3 @@ export async function receivedBytes({ storage }: AgentContext, owner: Owner): Pr
   const staged = new StagedFile(storage, owner);
   return (await staged.read()) ? staged.sizeBytes() : 0;
 }
-
-const elsewhere = (haveBytes: number) =>
-  new VirgaError('Conflict', {
-    detail: `${haveBytes} bytes of the image are here, so the next part begins there.`,
-    action: 'Ask how much is there, and go on from that place.',
-    field: '/offsetBytes',
-  });
-
-const tooMuch = (sizeBytes: number) =>
-  new VirgaError('PayloadTooLarge', {
-    detail: `The image was said to have ${sizeBytes} bytes, and more has been sent.`,
-    action: 'Delete the image, and import it again.',
-  });
