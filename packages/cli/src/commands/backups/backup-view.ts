@@ -1,8 +1,8 @@
 // How backups are shown to people.
 import type { Backup, BackupSchedule, Retention } from '@virga/contract/rest/backups';
-import { formatUntil } from '../../moment.ts';
 import { formatAge, formatBytes, stateStyle } from '../../output/format.ts';
 import type { Column } from '../../output/table.ts';
+import { formatNextRun } from '../by-the-clock.ts';
 
 const kindOf = ({ state, fullReason }: Backup): string =>
   state === 'pending' ? '-' : fullReason === null ? 'incremental' : 'full';
@@ -64,6 +64,6 @@ export const scheduleColumns = (nowMs: number): Column<BackupSchedule>[] => [
   { header: 'TIME ZONE', value: (item) => item.timeZone },
   { header: 'STORE', value: (item) => item.storeName },
   { header: 'KEEPS', value: (item) => describeRetention(item.retention) },
-  { header: 'NEXT', value: (item) => `${item.nextRunAt} (in ${formatUntil(item.nextRunAt, nowMs)})` },
+  { header: 'NEXT', value: (item) => formatNextRun(item, nowMs) },
   { header: 'BY', value: (item) => item.createdBy },
 ];

@@ -1,7 +1,7 @@
 import type { Retention } from '@virga/contract/rest/backups';
 import { defineCommand } from '../../command.ts';
 import { findInstance } from '../../lookup.ts';
-import { formatUntil } from '../../moment.ts';
+import { formatNextRun, timeZoneHere } from '../by-the-clock.ts';
 import { describeRetention } from './backup-view.ts';
 
 const keep = (what: string) =>
@@ -54,13 +54,13 @@ export const scheduleBackups = defineCommand({
     const schedule = await client.createBackupSchedule({
       body: {
         ...{ instance: id, cron: options.cron, chainLimit: options.chain },
-        timeZone: options.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
+        timeZone: options.timeZone ?? timeZoneHere(),
         ...(options.store !== undefined && { store: options.store }),
         ...(Object.keys(retention).length > 0 && { retention }),
         ...(options.noFreeze && { freeze: false }),
       },
     });
-    const next = `${schedule.nextRunAt} (in ${formatUntil(schedule.nextRunAt, context.nowMs())})`;
+    const next = formatNextRun(schedule, context.nowMs());
     const line = `instance ${name}: backed up next at ${next}; keeps ${describeRetention(schedule.retention)}`;
     await context.print.result(schedule, [line], [schedule.id]);
     return 0;

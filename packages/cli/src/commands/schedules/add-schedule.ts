@@ -1,7 +1,7 @@
 import { ScheduledAction } from '@virga/contract/rest/instance-schedules';
 import { defineCommand } from '../../command.ts';
 import { findInstance } from '../../lookup.ts';
-import { formatUntil } from '../../moment.ts';
+import { formatNextRun, timeZoneHere } from '../by-the-clock.ts';
 
 const actions = ScheduledAction.anyOf.map((action) => action.const);
 
@@ -29,10 +29,10 @@ export const addSchedule = defineCommand({
   async run(context, { args, options }) {
     const client = await context.client();
     const { id, name } = await findInstance(client, args.instance);
-    const timeZone = options.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+    const timeZone = options.timeZone ?? timeZoneHere();
     const body = { action: args.action as ScheduledAction, cron: args.cron, timeZone };
     const schedule = await client.createSchedule({ params: { id }, body });
-    const next = `${schedule.nextRunAt} (in ${formatUntil(schedule.nextRunAt, context.nowMs())})`;
+    const next = formatNextRun(schedule, context.nowMs());
     await context.print.result(schedule, [`instance ${name}: ${schedule.action} next at ${next}`], [schedule.id]);
     return 0;
   },

@@ -1,7 +1,6 @@
-import { VirgaError } from '@virga/contract/errors';
-import { isId } from '@virga/contract/ids';
 import { defineCommand } from '../../command.ts';
 import { findInstance } from '../../lookup.ts';
+import { readScheduleId } from '../by-the-clock.ts';
 
 export const removeSchedule = defineCommand({
   meta: { path: 'schedule remove', summary: 'Take a schedule from an instance', section: 'Instances' },
@@ -14,13 +13,7 @@ export const removeSchedule = defineCommand({
   async run(context, { args }) {
     const client = await context.client();
     const { id, name } = await findInstance(client, args.instance);
-    const { schedule } = args;
-    if (!isId('schedule', schedule)) {
-      throw new VirgaError('NotFound', {
-        detail: `${schedule} is not the id of a schedule.`,
-        action: `virga schedule list ${name} shows what there is.`,
-      });
-    }
+    const schedule = readScheduleId(args.schedule, `virga schedule list ${name}`);
     await client.deleteSchedule({ params: { id, scheduleId: schedule } });
     await context.print.result({ id: schedule, removed: true }, [`schedule ${schedule}: removed`], [schedule]);
     return 0;

@@ -1,7 +1,7 @@
 import { maxKept } from '@virga/contract/rest/snapshots';
 import { defineCommand } from '../../command.ts';
 import { findInstance } from '../../lookup.ts';
-import { formatUntil } from '../../moment.ts';
+import { formatNextRun, timeZoneHere } from '../by-the-clock.ts';
 
 export const scheduleSnapshots = defineCommand({
   meta: {
@@ -25,10 +25,10 @@ export const scheduleSnapshots = defineCommand({
   async run(context, { args, options: { cron, keep, memory, ...options } }) {
     const client = await context.client();
     const { id, name } = await findInstance(client, args.instance);
-    const timeZone = options.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+    const timeZone = options.timeZone ?? timeZoneHere();
     const body = { cron, keep, timeZone, ...(memory ? { memory } : {}) };
     const schedule = await client.createSnapshotSchedule({ params: { id }, body });
-    const next = `${schedule.nextRunAt} (in ${formatUntil(schedule.nextRunAt, context.nowMs())})`;
+    const next = formatNextRun(schedule, context.nowMs());
     const line = `instance ${name}: the next snapshot at ${next}, ${schedule.keep} are kept`;
     await context.print.result(schedule, [line], [schedule.id]);
     return 0;

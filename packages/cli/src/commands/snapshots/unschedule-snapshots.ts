@@ -1,7 +1,6 @@
-import { VirgaError } from '@virga/contract/errors';
-import { isId } from '@virga/contract/ids';
 import { defineCommand } from '../../command.ts';
 import { findInstance } from '../../lookup.ts';
+import { readScheduleId } from '../by-the-clock.ts';
 
 export const unscheduleSnapshots = defineCommand({
   meta: {
@@ -18,13 +17,7 @@ export const unscheduleSnapshots = defineCommand({
   async run(context, { args }) {
     const client = await context.client();
     const { id, name } = await findInstance(client, args.instance);
-    const { schedule } = args;
-    if (!isId('schedule', schedule)) {
-      throw new VirgaError('NotFound', {
-        detail: `${schedule} is not the id of a schedule.`,
-        action: `virga snapshots schedules ${name} shows what there is.`,
-      });
-    }
+    const schedule = readScheduleId(args.schedule, `virga snapshots schedules ${name}`);
     await client.deleteSnapshotSchedule({ params: { id, scheduleId: schedule } });
     await context.print.result({ id: schedule, removed: true }, [`schedule ${schedule}: removed`], [schedule]);
     return 0;
