@@ -16,6 +16,13 @@ export const waitForGuestOption = {
 
 export const yesOption = { type: 'flag', summary: 'do not ask before deleting' } as const satisfies FlagOption;
 
+export const visibilityOption = {
+  type: 'text',
+  value: 'WHO',
+  choices: ['private', 'public'],
+  summary: 'the project only, or every project',
+} as const satisfies TextOption;
+
 export const tailOption = {
   type: 'integer',
   value: 'BYTES',

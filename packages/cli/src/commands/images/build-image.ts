@@ -1,7 +1,7 @@
 import { VirgaError } from '@virga/contract/errors';
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
-import { waitOption } from '../shared-options.ts';
+import { visibilityOption, waitOption } from '../shared-options.ts';
 import { orderImage } from './order-image.ts';
 import { readRecipe } from './recipe-file.ts';
 
@@ -20,12 +20,7 @@ export const buildImage = defineCommand({
   options: {
     name: { type: 'text', value: 'NAME', summary: 'what to call it; default the name in the recipe' },
     host: { type: 'text', value: 'HOST', summary: 'where to build it; default the only one', complete: 'host' },
-    visibility: {
-      type: 'text',
-      value: 'WHO',
-      choices: ['private', 'public'],
-      summary: 'the project only, or every project',
-    },
+    visibility: visibilityOption,
     wait: waitOption,
   },
   examples: [

@@ -2,6 +2,7 @@ import { VirgaError } from '@virga/contract/errors';
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
 import { waitOption } from '../shared-options.ts';
+import { guestOptions, kindOption, readGuestOptions, visibilityForAdmins } from './image-options.ts';
 import { orderImage } from './order-image.ts';
 
 export const importImage = defineCommand({
@@ -18,13 +19,7 @@ export const importImage = defineCommand({
   args: { from: { summary: 'a file, or an address that begins with https:// or http://', complete: 'file' } },
   options: {
     name: { type: 'text', value: 'NAME', summary: 'what to call it', required: true },
-    kind: {
-      type: 'text',
-      value: 'KIND',
-      choices: ['disk', 'iso'],
-      default: 'disk',
-      summary: 'a disk to clone, or an ISO image for CD-ROM drives',
-    },
+    kind: kindOption,
     format: {
       type: 'text',
       value: 'FORMAT',
@@ -35,20 +30,8 @@ export const importImage = defineCommand({
     sha256: { type: 'text', value: 'HEX', summary: 'checksum that it has to have' },
     sha512: { type: 'text', value: 'HEX', summary: 'another one, of an address' },
     checksums: { type: 'text', value: 'URL', summary: 'a list such as SHA256SUMS or SHA512SUMS that it has to be in' },
-    visibility: {
-      type: 'text',
-      value: 'WHO',
-      choices: ['private', 'public'],
-      summary: 'the project only, or every project, which needs the cloud role admin',
-    },
-    loginUser: { type: 'text', value: 'NAME', summary: 'who to log in as over SSH' },
-    minimumMemory: {
-      type: 'integer',
-      value: 'MIB',
-      summary: 'memory without which it does not boot',
-      minimum: 0,
-      maximum: 16_777_216,
-    },
+    visibility: visibilityForAdmins,
+    ...guestOptions,
     wait: waitOption,
   },
   examples: [
@@ -63,13 +46,12 @@ export const importImage = defineCommand({
     { command: 'virga images import ./installer.iso --name installer --kind iso', explains: 'for virga launch --iso' },
   ],
   async run(context, { args, options }) {
-    const { name, kind, format, visibility, loginUser, minimumMemory } = options;
+    const { name, kind, format, visibility } = options;
     const checksum = checksumOf(options);
     const described = {
       ...{ name, kind, format },
       ...(visibility && { visibility }),
-      ...(loginUser !== undefined && { defaultUser: loginUser }),
-      ...(minimumMemory !== undefined && { minimumMemoryMib: minimumMemory }),
+      ...readGuestOptions(options),
     };
     const client = await context.client();
     const isAddress = /^https?:\/\//i.test(args.from);

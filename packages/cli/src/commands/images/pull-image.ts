@@ -1,6 +1,7 @@
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
 import { waitOption } from '../shared-options.ts';
+import { visibilityForAdmins } from './image-options.ts';
 import { orderImage } from './order-image.ts';
 
 export const pullImage = defineCommand({
@@ -21,12 +22,7 @@ export const pullImage = defineCommand({
       choices: ['amd64', 'arm64'],
       summary: 'for these machines; default those of the hosts',
     },
-    visibility: {
-      type: 'text',
-      value: 'WHO',
-      choices: ['private', 'public'],
-      summary: 'the project only, or every project, which needs the cloud role admin',
-    },
+    visibility: visibilityForAdmins,
     wait: waitOption,
   },
   examples: [{ command: 'virga images pull debian-12 --wait', explains: 'then: virga launch web --image debian-12' }],

@@ -2,7 +2,8 @@ import { resolve } from 'node:path';
 import { VirgaError } from '@virga/contract/errors';
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
-import { waitOption } from '../shared-options.ts';
+import { visibilityOption, waitOption } from '../shared-options.ts';
+import { guestOptions, kindOption, readGuestOptions } from './image-options.ts';
 import { orderImage } from './order-image.ts';
 
 export const registerImage = defineCommand({
@@ -17,33 +18,15 @@ export const registerImage = defineCommand({
   args: { path: { summary: 'file on the host; a relative path starts here', complete: 'file' } },
   options: {
     name: { type: 'text', value: 'NAME', summary: 'what to call it', required: true },
-    kind: {
-      type: 'text',
-      value: 'KIND',
-      choices: ['disk', 'iso'],
-      default: 'disk',
-      summary: 'a disk to clone, or an ISO image for CD-ROM drives',
-    },
+    kind: kindOption,
     format: {
       type: 'text',
       value: 'FORMAT',
       choices: ['qcow2', 'raw'],
       summary: 'format of the file; an ISO image is raw',
     },
-    visibility: {
-      type: 'text',
-      value: 'WHO',
-      choices: ['private', 'public'],
-      summary: 'the project only, or every project',
-    },
-    loginUser: { type: 'text', value: 'NAME', summary: 'who to log in as over SSH' },
-    minimumMemory: {
-      type: 'integer',
-      value: 'MIB',
-      summary: 'memory without which it does not boot',
-      minimum: 0,
-      maximum: 16_777_216,
-    },
+    visibility: visibilityOption,
+    ...guestOptions,
     warmable: { type: 'flag', summary: 'its guests can be copied while they run: see virga images warm' },
     wait: waitOption,
   },
@@ -59,7 +42,7 @@ export const registerImage = defineCommand({
   ],
   async run(context, { args, options }) {
     const client = await context.client();
-    const { name, kind, visibility, loginUser, minimumMemory } = options;
+    const { name, kind, visibility } = options;
     const format = options.format ?? (kind === 'iso' ? 'raw' : undefined);
     if (format === undefined) throw formatMissing();
     const body = {
@@ -68,9 +51,8 @@ export const registerImage = defineCommand({
       format,
       path: resolve(args.path),
       ...(visibility === undefined ? {} : { visibility }),
-      ...(loginUser === undefined ? {} : { defaultUser: loginUser }),
       ...(options.warmable ? { warmable: true } : {}),
-      ...(minimumMemory === undefined ? {} : { minimumMemoryMib: minimumMemory }),
+      ...readGuestOptions(options),
     };
     const ask = () => idempotent((request) => client.registerImage({ body }, request));
     return orderImage(context, name, options.wait, ask, 'import requested');

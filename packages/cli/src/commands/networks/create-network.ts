@@ -1,7 +1,7 @@
 import { defineCommand } from '../../command.ts';
 import { idempotent } from '../../idempotent.ts';
 import { changeOne } from '../../operations/change-one.ts';
-import { waitOption } from '../shared-options.ts';
+import { visibilityOption, waitOption } from '../shared-options.ts';
 
 export const createNetwork = defineCommand({
   meta: {
@@ -13,12 +13,7 @@ export const createNetwork = defineCommand({
   args: { name: { summary: 'lower-case letters, digits and hyphens' } },
   options: {
     cidr: { type: 'text', value: 'RANGE', summary: 'IPv4 range, such as 10.77.0.0/24', required: true },
-    visibility: {
-      type: 'text',
-      value: 'WHO',
-      choices: ['private', 'public'],
-      summary: 'the project only, or every project',
-    },
+    visibility: visibilityOption,
     wait: waitOption,
   },
   examples: [
