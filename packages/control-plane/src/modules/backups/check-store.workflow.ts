@@ -4,6 +4,7 @@ import { VirgaError } from '@virga/contract/errors';
 import type { BackupStoreId } from '@virga/contract/ids';
 import type { ActContext } from '../../workflows/workflow.ts';
 import { step, workflow } from '../../workflows/workflow.ts';
+import { snapshotsOf } from './backup-rows.ts';
 import { accessOf, agentFor, requireStore } from './store-rows.ts';
 
 type Input = { storeId: BackupStoreId; readPercent: number };
@@ -57,12 +58,7 @@ async function reapSnapshots({ deps, input, signal }: ActContext<Input>): Promis
     const snapshots = await agent.listStoreSnapshots(accessOf(deps, row), { signal });
     const backups = await deps.db.selectFrom('backups').selectAll().where('store_id', '=', row.id).execute();
     const pending = new Set<string>(backups.filter(({ state }) => state !== 'available').map(({ id }) => id));
-    const known = new Set(
-      backups.flatMap(({ settings_snapshot_id: settings, disks }) => [
-        settings,
-        ...disks.map(({ snapshotId }) => snapshotId),
-      ]),
-    );
+    const known = new Set(backups.flatMap(snapshotsOf));
     const left = snapshots.filter(({ id, backupId }) => !known.has(id) && !pending.has(backupId ?? ''));
     if (left.length === 0) return;
     await agent.removeStoreSnapshots(
