@@ -114,7 +114,7 @@ export interface BackupKeeping {
   openBackupStore(store: BackupStoreAccess, context?: CallContext): Promise<{ created: boolean }>;
   /**
    * Makes a backup of an instance, which goes on meanwhile. Goes on after a crash with what it had. Where the store cannot be
-   * reached, what was read of the disks is kept for the next call.
+   * reached, what was read of the disks is kept for the next call. Progress is told once the guest is frozen no more.
    * @throws NotFound no such instance | StorageFull no room for what is read | BackupStoreUnavailable | Conflict another backup of
    *   it, or a snapshot, is under way | HostUnavailable
    */

@@ -18,6 +18,7 @@ export const makeBackupKind = 'backup.create';
 /** For so long a store may be away. */
 const patienceMs = 24 * 3_600_000;
 const cancelPollMs = 500;
+const frozenAtMostMs = 60_000;
 
 export const makeBackup = workflow<Input>({
   kind: makeBackupKind,
@@ -85,18 +86,27 @@ async function make(
     .orderBy('store_id')
     .orderBy('taken_at', 'desc')
     .execute();
-  const volumes = await deps.db.selectFrom('volumes').select('id').where('scratch', '=', true).execute();
-  const { id, uuid, domain_name: domainName } = instance;
-  const guard = row.freezes ? await guardFreeze(deps, id) : null;
+  const { id, uuid, domain_name: domainName, volumes } = instance;
+  const guard = row.freezes ? await guardFreeze(deps, id, frozenAtMostMs) : null;
+  let goesOn = false;
   try {
     const made = await deps.agents.agentOf(instance.host_id).makeBackup(
       {
         ...{ id: row.id, cloudId: deps.cloudId, store: accessOf(deps, store), instance: { id, uuid, domainName } },
         parent: parent === undefined ? null : { id: parent.id, disks: parent.disks },
-        ...{ full: row.full_asked, freezes: row.freezes, leavesOut: volumes.map((volume) => volume.id) },
+        ...{ full: row.full_asked, freezes: row.freezes },
+        leavesOut: volumes.filter(({ scratch }) => scratch).map((volume) => volume.id),
         kept: recorded.map((backup) => backup.id),
       },
-      { signal, onProgress },
+      {
+        signal,
+        onProgress: (message, percent) => {
+          // The disks are read for long after that moment.
+          if (!goesOn) void endFreezeGuard(deps, id, guard).catch(() => undefined);
+          goesOn = true;
+          onProgress(message, percent);
+        },
+      },
     );
     return { ...made, parentId: parent?.id ?? null };
   } catch (error) {

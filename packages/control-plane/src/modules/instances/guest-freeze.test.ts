@@ -5,7 +5,7 @@ import { SettableClock } from '@virga/testing/settable-clock';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
 import { notify } from '../../store/notifications.ts';
-import { freezeGuest, frozenUntil, thawGuest } from './guest-freeze.ts';
+import { endFreezeGuard, freezeGuest, frozenUntil, guardFreeze, thawGuest } from './guest-freeze.ts';
 import { executeInGuest, getGuest } from './instance-guest.ts';
 import { destroyInstance } from './instance-operations.ts';
 
@@ -93,5 +93,16 @@ test('nothing is written down for a guest without an agent', async () => {
   const id = (await cloud.launch('mute')).id;
   cloud.host().muteGuestAgent(true, id);
   await assert.rejects(freeze(id), { name: 'GuestUnavailable' });
+  assert.equal(await frozenUntil(cloud.deps.db, id), undefined);
+});
+
+test('what guards the moment of a snapshot ends with it, also when the guest was asked to go on meanwhile and has no agent', async () => {
+  const id = (await cloud.launch('guarded')).id;
+  cloud.host().muteGuestAgent(true, id);
+  const guard = await guardFreeze(cloud.deps, id, 10_000);
+  assert.equal(await guardFreeze(cloud.deps, id, 10_000), null, 'whoever was there before says until when');
+  await pass(10_000);
+  await until('it was asked', async () => (await count(id, 'instance.guest-thaw-failed')) === 1);
+  await endFreezeGuard(cloud.deps, id, guard);
   assert.equal(await frozenUntil(cloud.deps.db, id), undefined);
 });

@@ -85,24 +85,24 @@ export async function thawGuest(
  * Lets a guest go on in time that a host is about to freeze for a moment, also when nobody tells of its end.
  * @returns what ends that; null: somebody has frozen it already, and says when it goes on
  */
-export async function guardFreeze(deps: Deps, id: InstanceId): Promise<Date | null> {
-  const until = new Date(deps.clock.now().getTime() + defaultFreezeSeconds * 1000);
+export async function guardFreeze(deps: Deps, id: InstanceId, atMostMs: number): Promise<Date | null> {
+  const until = new Date(deps.clock.now().getTime() + atMostMs);
   return inTransaction(deps.db, async (tx) => {
     const inserted = await tx
       .insertInto('guest_freezes')
       .values({ instance_id: id, frozen_until: until, thaw_at: until, failures: 0 })
-      .onConflict((conflict) => conflict.doNothing())
+      .onConflict((conflict) => conflict.column('instance_id').doNothing())
       .returning('instance_id')
       .executeTakeFirst();
-    await notify(tx, 'due');
+    if (inserted) await notify(tx, 'due');
     return inserted ? until : null;
   });
 }
 
-/** The host has let the guest go on. */
+/** The host has let the guest go on. When it is next tried to thaw it may have changed meanwhile; until when it is frozen has not. */
 export async function endFreezeGuard({ db }: Deps, id: InstanceId, until: Date | null): Promise<void> {
   if (until === null) return;
-  await db.deleteFrom('guest_freezes').where('instance_id', '=', id).where('thaw_at', '=', until).execute();
+  await db.deleteFrom('guest_freezes').where('instance_id', '=', id).where('frozen_until', '=', until).execute();
 }
 
 /** When there is next something to thaw. */

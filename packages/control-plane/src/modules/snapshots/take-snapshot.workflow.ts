@@ -4,11 +4,13 @@ import type { ObservedSnapshot } from '@virga/contract/agent/snapshots';
 import type { SnapshotId } from '@virga/contract/ids';
 import type { Tx } from '../../store/database.ts';
 import { type ActContext, type StepContext, step, workflow } from '../../workflows/workflow.ts';
+import { endFreezeGuard, guardFreeze } from '../instances/guest-freeze.ts';
 import { beginDeletion, takeSnapshotKind } from './snapshot-operations.ts';
 import { desiredSnapshotOf, findSnapshot, instanceOf, selectSnapshots, snapshotNotFound } from './snapshot-store.ts';
-import { thawedInAnyCase } from './thaw-guard.ts';
 
 type Input = { snapshotId: SnapshotId };
+
+const frozenAtMostMs = 30_000;
 
 export const takeSnapshotWorkflow = workflow<Input>({
   kind: takeSnapshotKind,
@@ -32,7 +34,12 @@ export async function takeOnHost({ deps, input, signal, onProgress }: ActContext
   if (row === undefined) throw snapshotNotFound(input.snapshotId);
   const desired = desiredSnapshotOf(row, deps.cloudId);
   const agent = deps.agents.agentOf(row.host_id);
-  return thawedInAnyCase(deps, row.instance_id, () => agent.applySnapshot(desired, { signal, onProgress }));
+  // With its memory a guest is not frozen, and stands still for longer.
+  const guard = row.memory ? null : await guardFreeze(deps, row.instance_id, frozenAtMostMs);
+  const taken = await agent.applySnapshot(desired, { signal, onProgress });
+  // After a failure the guest may be frozen still.
+  await endFreezeGuard(deps, row.instance_id, guard);
+  return taken;
 }
 
 export async function recordTaken(
