@@ -117,7 +117,7 @@ for name in vmlinuz initrd.img; do
   }
 done
 mkdir -p "$root/boot/grub"
-cat >"$root/boot/grub/grub.cfg"
+printf '%s' "$configuration" >"$root/boot/grub/grub.cfg"
 [ -s "$root/etc/fstab" ] && ! grep -q UNCONFIGURED "$root/etc/fstab" ||
   echo 'LABEL=root / ext4 defaults,discard,errors=remount-ro 0 1' >"$root/etc/fstab"
 touch --no-dereference --date="@$2" "$root" "$root/boot" "$root/boot/grub" "$root/boot/grub/grub.cfg" "$root/vmlinuz" "$root/initrd.img" \\
@@ -134,17 +134,7 @@ else
 fi
 boot
 `;
-  const bytes = Buffer.from(configuration).toString('base64');
-  const write = [
-    'sh',
-    '-c',
-    `echo ${bytes} | base64 -d | sh -c "$3" sh "$1" "$2"`,
-    'sh',
-    root,
-    String(epochSeconds),
-    script,
-  ];
-  await runAsBuilder(write, { signal });
+  await runAsBuilder(['sh', '-c', script, 'sh', root, String(epochSeconds)], { env: { configuration }, signal });
 }
 
 const grubModules = ['part_gpt', 'ext2', 'search', 'search_label', 'configfile', 'normal', 'test', 'boot'];
