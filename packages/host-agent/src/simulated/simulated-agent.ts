@@ -148,7 +148,7 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
     loadControls(host, options.clock ?? systemClock),
     simulatedWarm(host, agent.calls),
     simulatedMoving(host, agent.calls, agent.locks),
-    simulatedSnapshots(host, agent.calls, agent.locks, () => (options.clock ?? systemClock).now()),
+    simulatedSnapshots(host, agent.calls, agent.locks),
     outsideControls(host, timings.guestShutdownMs),
     guestControls(host),
     controls,

@@ -8,6 +8,7 @@ import type {
 } from '@virga/contract/agent/snapshots';
 import type { InstanceId } from '@virga/contract/ids';
 import type { KeyedLock } from '../keyed-lock.ts';
+import { claimedOwner } from '../libvirt/instances/instance-folder.ts';
 import { beingMoved } from '../move-conflicts.ts';
 import {
   domainMissing,
@@ -31,12 +32,7 @@ const bytesPerMib = 1024 * 1024;
 
 type Subject = Pick<SnapshotToDelete, 'cloudId' | 'instance'>;
 
-export function simulatedSnapshots(
-  host: SimulatedHost,
-  calls: Calls,
-  locks: KeyedLock,
-  now: () => number,
-): SnapshotKeeping {
+export function simulatedSnapshots(host: SimulatedHost, calls: Calls, locks: KeyedLock): SnapshotKeeping {
   const { snapshots, folders } = host.store;
   const act = <T>(
     method: string,
@@ -62,7 +58,7 @@ export function simulatedSnapshots(
         );
         await steps.take('snapshot-act', 40, 0, () => {
           const consistency = consistencyOf(requireOwn(host, desired), desired.memory);
-          const takenAt = new Date(now()).toISOString();
+          const takenAt = new Date(calls.now()).toISOString();
           const disks = disksOf(host, domain);
           snapshots.set(desired.id, { ...asked, instanceId: instance.id, takenAt, consistency, disks });
         });
@@ -154,9 +150,7 @@ export function removeSnapshotsOf(host: SimulatedHost, id: InstanceId): void {
 export function claimClone(host: SimulatedHost, id: InstanceId): void {
   const folder = host.store.folders.get(id);
   if (folder?.owner.clone === undefined) return;
-  const { clone, clonedFrom, ...own } = folder.owner;
-  const owner = { ...own, ...(clone === 'full' ? { copied: true as const } : clonedFrom && { clonedFrom }) };
-  host.store.folders.set(id, { ...folder, owner });
+  host.store.folders.set(id, { ...folder, owner: claimedOwner(folder.owner) });
 }
 
 function requireOwn(host: SimulatedHost, { cloudId, instance }: Subject): StoredDomain {

@@ -28,6 +28,11 @@ export type FolderOwner = Pick<DesiredInstance, 'id' | 'cloudId' | 'uuid' | 'dom
   released?: true;
 };
 
+/** Whose the folder is of what was made from a snapshot, once that is an instance. A copy rests on it no longer. */
+export function claimedOwner({ clone, clonedFrom, ...own }: FolderOwner): FolderOwner {
+  return { ...own, ...(clone === 'full' ? { copied: true } : clonedFrom && { clonedFrom }) };
+}
+
 const ownerFile = 'owner.json';
 const folderMode = 0o711;
 const ownerMode = 0o644;
