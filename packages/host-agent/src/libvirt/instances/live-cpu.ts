@@ -6,7 +6,7 @@ import type { DesiredCpuPools } from '@virga/contract/agent/cpu-map';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { DomainRef } from '@virga/libvirt/protocol/objects';
-import { kindOf, pidOf, sampleThreads } from '../../guest-threads/guest-threads.ts';
+import { kindOf, pidOf, threadPlaces } from '../../guest-threads/guest-threads.ts';
 import { hasNodeMemory, memoryStays, pendingMemoryNotes } from '../../pending-memory.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { type HostCpuChoices, isSame, isUndivided, type Pins, pinsOf } from '../host/cpu-division.ts';
@@ -108,7 +108,7 @@ export async function pinGuest(
  */
 export async function moveStragglers({ system }: AgentContext, ref: DomainRef, { emulator }: Pins): Promise<void> {
   const pid = await pidOf(system, ref.name);
-  const threads = pid === undefined ? [] : await sampleThreads(system, pid);
+  const threads = pid === undefined ? [] : await threadPlaces(system, pid);
   for (const { tid, name, allowedCpus } of threads) {
     if (kindOf(name).kind !== 'emulator' || isSame(allowedCpus, emulator)) continue;
     try {
