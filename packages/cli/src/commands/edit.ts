@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import type { Client } from '@virga/contract/client';
 import { VirgaError } from '@virga/contract/errors';
 import type { Instance } from '@virga/contract/rest/instances';
 import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
+import { readGivenFile } from '../given-file.ts';
 import { findInstance } from '../lookup.ts';
 import { makeChanges } from '../operations/make-changes.ts';
 import { reportChanges } from '../operations/report-changes.ts';
@@ -49,7 +49,7 @@ export const edit = defineCommand({
       ? await planned(client, instance, { changes: [] })
       : options.file === undefined
         ? await editedByHand(context, client, instance)
-        : await planned(client, instance, { xml: await readDefinition(options.file) });
+        : await planned(client, instance, { xml: await readGivenFile(options.file) });
     if (edited === undefined || edited.diff === '') {
       context.print.note('Nothing was changed.');
       return 0;
@@ -107,16 +107,4 @@ async function send(
   const outcomes = await makeChanges<Instance>(context, [change], wait);
   const words = { noun: 'instance', requested: 'definition changed', done: describe };
   return reportChanges(context, outcomes, words, { waited: wait, many: false });
-}
-
-async function readDefinition(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new VirgaError('InvalidArgument', {
-      detail: `The file ${path} cannot be read (${(cause as NodeJS.ErrnoException).code}).`,
-      action: 'Give the path of a file that you may read.',
-      cause,
-    });
-  }
 }

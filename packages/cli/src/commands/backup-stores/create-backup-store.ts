@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { VirgaError } from '@virga/contract/errors';
 import type { CreateBackupStore } from '@virga/contract/rest/backup-stores';
 import { defineCommand } from '../../command.ts';
+import { readGivenFile } from '../../given-file.ts';
 import { idempotent } from '../../idempotent.ts';
 import { changeOne } from '../../operations/change-one.ts';
 import { readRate } from '../../rate.ts';
@@ -103,13 +103,5 @@ async function readS3(options: {
 }
 
 async function readLines(path: string): Promise<string[]> {
-  try {
-    return (await readFile(path, 'utf8')).split('\n').map((line) => line.trim());
-  } catch (error) {
-    throw new VirgaError('InvalidArgument', {
-      detail: `The file ${path} cannot be read (${(error as NodeJS.ErrnoException).code}).`,
-      action: 'Give the path of a file that you may read.',
-      cause: error,
-    });
-  }
+  return (await readGivenFile(path)).split('\n').map((line) => line.trim());
 }

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { VirgaError } from '@virga/contract/errors';
 import { defineCommand } from '../../command.ts';
+import { readGivenFile } from '../../given-file.ts';
 import { findInstance } from '../../lookup.ts';
 
 export const addGuestKey = defineCommand({
@@ -32,13 +32,8 @@ export const addGuestKey = defineCommand({
 
 /** @throws InvalidKeyPair it is a private key | InvalidArgument it cannot be read, or is empty; nothing was sent */
 async function readPublicKeys(path: string): Promise<string[]> {
-  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    throw new VirgaError('InvalidArgument', {
-      detail: `The key file ${path} cannot be read (${cause.code}).`,
-      action: 'Give the path of a public key, such as ~/.ssh/id_ed25519.pub.',
-      cause,
-    });
-  });
+  const action = 'Give the path of a public key, such as ~/.ssh/id_ed25519.pub.';
+  const text = await readGivenFile(path, { what: 'key file', action });
   if (text.includes('PRIVATE KEY')) {
     throw new VirgaError('InvalidKeyPair', {
       detail: `${path} is a private key; it was not sent.`,
@@ -52,6 +47,6 @@ async function readPublicKeys(path: string): Promise<string[]> {
   if (keys.length > 0) return keys;
   throw new VirgaError('InvalidArgument', {
     detail: `There is no key in ${path}.`,
-    action: 'Give the path of a public key, such as ~/.ssh/id_ed25519.pub.',
+    action,
   });
 }

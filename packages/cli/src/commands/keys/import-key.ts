@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { VirgaError } from '@virga/contract/errors';
 import { defineCommand } from '../../command.ts';
+import { readGivenFile } from '../../given-file.ts';
 import { idempotent } from '../../idempotent.ts';
 import { exists, rememberIdentity } from '../../ssh/identities.ts';
 
@@ -37,16 +37,8 @@ export const importKey = defineCommand({
 
 /** @throws InvalidKeyPair it is a private key | InvalidArgument it cannot be read; nothing was sent */
 async function readPublicKey(path: string): Promise<string> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new VirgaError('InvalidArgument', {
-      detail: `The key file ${path} cannot be read (${(cause as NodeJS.ErrnoException).code}).`,
-      action: 'Give the path of a public key, such as ~/.ssh/id_ed25519.pub.',
-      cause,
-    });
-  }
+  const action = 'Give the path of a public key, such as ~/.ssh/id_ed25519.pub.';
+  const text = await readGivenFile(path, { what: 'key file', action });
   if (text.includes('PRIVATE KEY')) {
     throw new VirgaError('InvalidKeyPair', {
       detail: `${path} is a private key; it was not sent.`,

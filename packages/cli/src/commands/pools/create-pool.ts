@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { VirgaError } from '@virga/contract/errors';
 import type { CreatePool, Pool } from '@virga/contract/rest/pools';
 import { defineCommand } from '../../command.ts';
+import { readGivenFile } from '../../given-file.ts';
 import { idempotent } from '../../idempotent.ts';
 import { poolOptions, readPoolOptions } from './pool-options.ts';
 import { poolRows } from './pool-view.ts';
@@ -79,12 +79,8 @@ async function readCeph(options: {
       action: 'Give --ceph-monitor, --ceph-pool, --ceph-user and --ceph-key-file.',
     });
   }
-  const text = await readFile(cephKeyFile, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw new VirgaError('InvalidArgument', {
-      detail: `The file ${cephKeyFile} cannot be read (${error.code}).`,
-      action: 'Give the path of a keyring, or of a file with the key alone.',
-    });
-  });
+  const action = 'Give the path of a keyring, or of a file with the key alone.';
+  const text = await readGivenFile(cephKeyFile, { action });
   // A keyring has it in a line of its own.
   const key = /^\s*key\s*=\s*(\S+)/m.exec(text)?.[1] ?? text.trim();
   return { monitors, pool, user, key };
