@@ -110,6 +110,9 @@ export function storageError(error: unknown, storage: Pick<Storage, 'path'>, wha
   }
 }
 
+/** Left free for what else the host does. */
+export const reserveBytes = 64 * 1024 * 1024;
+
 /** What has to be there for a new disk, which takes some hundred KiB: a storage with less is full. */
 export const smallestSpaceBytes = 16 * 1024 * 1024;
 

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import type { BackupKeeping, BackupSettings } from '@virga/contract/agent/backups';
 import type { AgentContext } from '../agent-context.ts';
-import { requireSpace, storageError } from '../storage.ts';
+import { requireSpace, reserveBytes, storageError } from '../storage.ts';
 import { backupFolder, readState, removeReadDisks, writeState } from './backup-folder.ts';
 import { chainBytes, fetchDisk } from './fetch-disk.ts';
 import { endBackup, makeBackup } from './make-backup.ts';
@@ -13,8 +13,6 @@ import { readRestoredPath } from './restored-path.ts';
 import { storeDisk } from './store-disk.ts';
 import { storeKeeping, tagsOf } from './store-keeping.ts';
 import { swapDisks, swapDisksBack } from './swap-disks.ts';
-
-const reserveBytes = 64 * 1024 * 1024;
 
 export function backupKeeping(context: AgentContext): BackupKeeping {
   const { storage } = context;

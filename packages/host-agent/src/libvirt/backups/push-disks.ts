@@ -11,15 +11,13 @@ import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import type { AgentContext } from '../agent-context.ts';
 import { isLibvirtError, tolerate } from '../hypervisor-errors.ts';
 import { whileFrozen } from '../snapshots/freeze.ts';
-import { requireSpace } from '../storage.ts';
+import { requireSpace, reserveBytes } from '../storage.ts';
 import { childAt, childrenOf, parseXml } from '../xml.ts';
 import type { BackedUpDisk, DomainDisks } from './backed-up-disks.ts';
 import { backupFolder, type ReadDisk } from './backup-folder.ts';
 import { backupXml, checkpointXml, type PushedDisk } from './backup-xml.ts';
 import { checkpointName, dropCheckpoints, listCheckpoints, removeCheckpoint } from './checkpoints.ts';
 
-/** Left free for what else the host does meanwhile. */
-const reserveBytes = 64 * 1024 * 1024;
 /** While there is that little, the guest might have to wait for room; better the backup is given up. */
 const bytesPerBlock = 512;
 

@@ -7,10 +7,8 @@ import type { DiskFile } from '../../disk-contents/raw-disk.ts';
 import { runCommand } from '../../run-command.ts';
 import { convertDisk } from '../disks/convert-disk.ts';
 import { checkHeader } from '../images/image-check.ts';
-import { requireSpace, type Storage } from '../storage.ts';
+import { requireSpace, reserveBytes, type Storage } from '../storage.ts';
 
-/** Left free for what else the host does. */
-const reserveBytes = 64 * 1024 * 1024;
 const measureMs = 600_000;
 const chunkBytes = 4 * 1024 * 1024;
 

@@ -10,7 +10,7 @@ import type { ObservedImage } from '@virga/contract/agent/observed';
 import { VirgaError } from '@virga/contract/errors';
 import { writeFileDurably } from '../../durable-file.ts';
 import type { AgentContext } from '../agent-context.ts';
-import { requireSpace, type Storage, storageError } from '../storage.ts';
+import { requireSpace, reserveBytes, type Storage, storageError } from '../storage.ts';
 import { copyImage, SourceShrank } from './copy-image.ts';
 import { checkHeader, unusable } from './image-check.ts';
 import {
@@ -27,8 +27,6 @@ import { imageMode, settleImage } from './settle-image.ts';
 import { importStaged } from './staging/import-staged.ts';
 
 const folderMode = 0o711;
-/** Left free for what else the host does. */
-const reserveBytes = 64 * 1024 * 1024;
 const blockBytes = 512;
 /** The copy is most of the work; the check of the whole is the rest. */
 const copyShare = 90;

@@ -17,7 +17,7 @@ import { isInterruption, isLibvirtError, tolerate } from '../hypervisor-errors.t
 import { requireStoredImage, type StoredImage } from '../images/image-store.ts';
 import { findByUuid } from '../instances/domain-lookup.ts';
 import { makeDisk } from '../instances/root-disk.ts';
-import { requireSpace, type Storage, storageError } from '../storage.ts';
+import { requireSpace, reserveBytes, type Storage, storageError } from '../storage.ts';
 import { makeBlankSeed } from './blank-seed.ts';
 import { prepareToBeCopied } from './fork-identity.ts';
 import { saveState } from './memory-stream.ts';
@@ -39,8 +39,6 @@ import {
 
 const mebibyte = 1024 ** 2;
 const folderMode = 0o711;
-/** Left free for what else the host does. */
-const reserveBytes = 64 * mebibyte;
 
 export function applyTemplate(
   context: AgentContext,

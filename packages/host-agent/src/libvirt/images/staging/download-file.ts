@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DownloadSource } from '@virga/contract/agent/image-source';
 import { refuseImage } from '../../../image-formats/refusal.ts';
-import { requireSpace, type Storage } from '../../storage.ts';
+import { requireSpace, reserveBytes, type Storage } from '../../storage.ts';
 import type { StagedFile, StagedRecord } from './staged-file.ts';
 import { askWeb, BrokenOff, type Resolve, unavailable, type WebResponse } from './web-request.ts';
 
@@ -21,7 +21,6 @@ export type Download = {
 
 const mostFailures = 8;
 const longestPauseMs = 30_000;
-const reserveBytes = 64 * 1024 * 1024;
 
 /** @throws ImageSourceUnavailable | ImageUnusable it is too large | StorageFull */
 export async function downloadFile(download: Download): Promise<void> {

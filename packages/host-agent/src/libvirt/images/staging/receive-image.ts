@@ -5,10 +5,8 @@ import type { Readable } from 'node:stream';
 import type { ImagePart } from '@virga/contract/agent/image-fetching';
 import { moreThanSaid, otherPlace } from '../../../image-conflicts.ts';
 import type { AgentContext } from '../../agent-context.ts';
-import { requireSpace, storageError } from '../../storage.ts';
+import { requireSpace, reserveBytes, storageError } from '../../storage.ts';
 import { type Owner, StagedFile } from './staged-file.ts';
-
-const reserveBytes = 64 * 1024 * 1024;
 
 export function receiveImage(
   { storage, locks }: AgentContext,

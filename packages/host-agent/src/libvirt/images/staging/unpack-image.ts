@@ -11,7 +11,7 @@ import { findDisk } from '../../../image-formats/ova.ts';
 import { fetchAgain, refuseImage } from '../../../image-formats/refusal.ts';
 import type { Compression } from '../../../image-formats/signatures.ts';
 import { makeSandboxFolder, runSandboxed } from '../../../sandbox/sandbox.ts';
-import { type Storage, storageFull, storageSpace } from '../../storage.ts';
+import { reserveBytes, type Storage, storageFull, storageSpace } from '../../storage.ts';
 
 export type Unpacking = {
   folder: string;
@@ -23,7 +23,6 @@ export type Unpacking = {
 export type Unpacked = Extract<Inspected, { kind: 'disk' }> & { path: string; cameAs: ImageFormat };
 
 const mebibyte = 1024 ** 2;
-export const reserveBytes = 64 * mebibyte;
 const memoryBytes = 512 * mebibyte;
 const copyBytes = 4 * mebibyte;
 const programs: Record<Compression, { program: string; args: string[]; package: string }> = {
