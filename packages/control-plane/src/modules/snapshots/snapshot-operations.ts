@@ -65,8 +65,6 @@ export async function createSnapshot(
     return await onceOnly(deps.db, idempotency, async (tx) => {
       const instance = await holdInstanceNamed(tx, access, idOrName);
       requireSnapshotable(instance, { memory });
-      await refuseAnyMoving(tx, instance.volumes);
-      await refuseUnlayered(tx, instance.volumes);
       const row = await insertSnapshot(deps, tx, access, instance, { name, memory, is_protected: isProtected });
       const operationId = await startWorkflow(tx, access, takeSnapshotKind, resourceOf(row), { snapshotId: row.id });
       return { snapshot: toSnapshot(row), operationId };
@@ -77,6 +75,7 @@ export async function createSnapshot(
   }
 }
 
+/** Writes down that one is to be taken, whoever wants it. @throws Conflict none can be put on a volume of the instance now */
 export async function insertSnapshot(
   { clock }: Pick<Deps, 'clock'>,
   tx: Tx,
@@ -89,6 +88,8 @@ export async function insertSnapshot(
     schedule_id?: ScheduleId;
   },
 ): Promise<SnapshotView> {
+  await refuseAnyMoving(tx, instance.volumes);
+  await refuseUnlayered(tx, instance.volumes);
   const id = newId('snapshot');
   const { name = given.purpose === 'clone' ? id : await freeName(tx, instance, clock.now()), ...columns } = given;
   await tx

@@ -8,6 +8,7 @@ import { until } from '@virga/testing/until';
 import { attachVolume, detachVolume } from '../instances/attach-volume.ts';
 import { hibernateInstance } from '../instances/power-operations.ts';
 import { createPool, deletePool, getPool } from '../pools/pool-operations.ts';
+import { cloneInstance } from '../snapshots/clone-operations.ts';
 import { createSnapshot } from '../snapshots/snapshot-operations.ts';
 import { createVolume } from './create-volume.ts';
 import { cancelVolumeMove, moveVolume } from './move-volume.ts';
@@ -147,6 +148,7 @@ test('while a volume of an instance moves it has no snapshot, no hibernation and
   const refused = { code: 'Conflict', message: /being moved to the pool fast/ };
   await assert.rejects(hibernateInstance(cloud.deps, cloud.operator, instance.id), refused);
   await assert.rejects(createSnapshot(cloud.deps, cloud.operator, { instance: 'busy' }), refused);
+  await assert.rejects(cloneInstance(cloud.deps, cloud.operator, instance.id, { name: 'busy-too' }), refused);
   await assert.rejects(detachVolume(cloud.deps, cloud.operator, instance.id, volume.id), refused);
   await cancelVolumeMove(cloud.deps, cloud.operator, volume.id);
   host.stopFailing();
