@@ -37,9 +37,14 @@ export const readBackupFiles = defineCommand({
     const { id } = backup;
     if (!opened && backup.openUntil === null) {
       const { operationId } = await client.openBackup({ params: { id } });
-      const task = context.progress().task(id, { passing: true });
-      await followOperation(client, operationId, { signal: context.interrupt(), onChange: task.update });
-      task.succeed('open');
+      const progress = context.progress();
+      const task = progress.task(id, { passing: true });
+      try {
+        await followOperation(client, operationId, { signal: context.interrupt(), onChange: task.update });
+        task.succeed('open');
+      } finally {
+        progress.close();
+      }
     }
     const found = await client.readBackupFile({ params: { id }, query: { path } });
     if (found.kind === 'folder') {
