@@ -8,9 +8,20 @@ const memoryFolder = '/dev/shm';
 
 /** @param work gets a path that can be read as long as it runs */
 export async function withSecretFile<T>(secret: string, work: (path: string) => Promise<T>): Promise<T> {
-  await using file = await namelessFile();
-  await file.writeFile(secret);
+  await using file = await openSecret(secret);
   return await work(`/proc/${process.pid}/fd/${file.fd}`);
+}
+
+/** To hand to a program as one of its open files. Who calls it closes it. */
+export async function openSecret(secret: string): Promise<FileHandle> {
+  const file = await namelessFile();
+  try {
+    await file.writeFile(secret);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
 }
 
 async function namelessFile(): Promise<FileHandle> {

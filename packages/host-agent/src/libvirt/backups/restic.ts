@@ -2,17 +2,16 @@
 // called. Its secrets are in no file and in no arguments: the password is in memory that only its process is handed, the keys of
 // S3 are in its environment. Fails with BackupStoreUnavailable: restic says only in words what is wrong, and nobody matches on it.
 import { once } from 'node:events';
-import { access, type FileHandle, mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import type { BackupStoreAccess } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
 import { CommandFailed } from '../../run-command.ts';
+import { openSecret } from '../../secret-file.ts';
 import { type OwnedProcess, startOwned } from './owned-process.ts';
 
-/** Memory of the machine, as a file system. */
-const memoryFolder = '/dev/shm';
 /** As restic is told which open file has the password: the one after the three that every program has. */
 const passwordPath = '/proc/self/fd/3';
 const hostName = 'virga';
@@ -33,9 +32,14 @@ export async function startRestic(
   args: readonly string[],
   { signal, input = false }: Options = {},
 ): Promise<Restic> {
-  const password = await nameless(store.password);
-  const folder = store.place.kind === 's3' && store.place.ca !== null ? await certificateFolder(store.place.ca) : null;
+  const password = await openSecret(store.password);
+  let folder: string | null = null;
+  const clear = async () => {
+    await password.close();
+    if (folder !== null) await rm(folder, { recursive: true, force: true });
+  };
   try {
+    if (store.place.kind === 's3' && store.place.ca !== null) folder = await certificateFolder(store.place.ca);
     const process = startOwned('restic', [...globalArgs(store, cachePath, folder), ...args], {
       stdio: [input ? 'pipe' : 'ignore', 'pipe', 'pipe', password.fd],
       env: { HOME: cachePath, RESTIC_PROGRESS_FPS: '0.5', ...s3Environment(store) },
@@ -46,14 +50,11 @@ export async function startRestic(
       .catch((error) => {
         throw error instanceof CommandFailed ? unavailable(store, error) : error;
       })
-      .finally(async () => {
-        await password.close();
-        if (folder !== null) await rm(folder, { recursive: true, force: true });
-      });
+      .finally(clear);
     ended.catch(() => undefined);
     return { process, ended };
   } catch (error) {
-    await password.close();
+    await clear();
     throw error;
   }
 }
@@ -174,21 +175,6 @@ function globalArgs({ place, limitBytesPerSecond }: BackupStoreAccess, cachePath
 
 const s3Environment = ({ s3Keys }: BackupStoreAccess): Record<string, string> =>
   s3Keys === undefined ? {} : { AWS_ACCESS_KEY_ID: s3Keys.accessKeyId, AWS_SECRET_ACCESS_KEY: s3Keys.secretAccessKey };
-
-/** A file in memory that has no name any more: only who is handed it can read it. */
-async function nameless(content: string): Promise<FileHandle> {
-  const folder = await mkdtemp(join(await memory(), 'virga-'));
-  const file = await open(join(folder, 'p'), 'wx+', 0o400);
-  await rm(folder, { recursive: true });
-  await file.writeFile(content);
-  return file;
-}
-
-const memory = (): Promise<string> =>
-  access(memoryFolder).then(
-    () => memoryFolder,
-    () => tmpdir(),
-  );
 
 async function certificateFolder(ca: string): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'virga-ca-'));
