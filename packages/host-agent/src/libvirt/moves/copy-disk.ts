@@ -3,8 +3,7 @@
 import { open } from 'node:fs/promises';
 import type { CallContext } from '@virga/contract/agent/agent';
 import { withSecretFile } from '../../secret-file.ts';
-import { startOwned } from '../backups/owned-process.ts';
-import { percentOf } from '../disks/convert-disk.ts';
+import { runConvert } from '../disks/convert-disk.ts';
 
 export type CopiedDisk = { path: string; format: 'qcow2' | 'raw' };
 
@@ -19,20 +18,22 @@ export type DiskCopy = {
 };
 
 const keyId = 'key';
+const message = 'copying the volume';
 
 /** @throws CommandFailed */
 export async function copyDisk(copy: DiskCopy, call: CallContext): Promise<void> {
   const { from, to, passphrase, isBlank, bandwidthBytesPerSecond: rate } = copy;
-  const how = ['-p', '-U', '-W', '-n', ...(isBlank ? ['--target-is-zero'] : []), ...(rate ? ['-r', String(rate)] : [])];
+  const how = ['-U', '-W', '-n', ...(isBlank ? ['--target-is-zero'] : []), ...(rate ? ['-r', String(rate)] : [])];
   if (passphrase === undefined) {
-    await convert([...how, '-f', from.format, '-O', to.format, from.path, to.path], call);
+    await runConvert([...how, '-f', from.format, '-O', to.format, from.path, to.path], message, call);
   } else {
     await withSecretFile(passphrase, (path) =>
-      convert(
+      runConvert(
         [
           ...['--object', `secret,id=${keyId},file=${path}`],
           ...[...how, '--image-opts', '--target-image-opts', opened(from), opened(to)],
         ],
+        message,
         call,
       ),
     );
@@ -44,13 +45,3 @@ export async function copyDisk(copy: DiskCopy, call: CallContext): Promise<void>
 
 const opened = ({ path, format }: CopiedDisk): string =>
   `driver=${format},file.filename=${path.replaceAll(',', ',,')},encrypt.key-secret=${keyId}`;
-
-async function convert(args: readonly string[], { signal, onProgress }: CallContext): Promise<void> {
-  const stdio = ['ignore', 'pipe', 'pipe'] as const;
-  const child = startOwned('qemu-img', ['convert', ...args], { stdio: [...stdio], signal, package: 'qemu-utils' });
-  child.stdout?.on('data', (bytes: Buffer) => {
-    const last = [...bytes.toString().matchAll(percentOf)].at(-1);
-    if (last) onProgress?.('copying the volume', Number(last[1]));
-  });
-  await child.ended;
-}
