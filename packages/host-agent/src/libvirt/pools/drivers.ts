@@ -2,7 +2,7 @@
 import type { DesiredPool } from '@virga/contract/agent/pools';
 import { VirgaError } from '@virga/contract/errors';
 import type { PoolId } from '@virga/contract/ids';
-import type { Storage } from '../storage.ts';
+import { probeDirectIo, type Storage } from '../storage.ts';
 import { DirectoryPool, ownStorage } from './directory-pool.ts';
 import type { PoolDriver } from './pool-driver.ts';
 import { readPool } from './pool-record.ts';
@@ -27,8 +27,5 @@ export async function driverOf(storage: Storage, poolId: PoolId | undefined): Pr
 /** Whether files of a pool can be opened past the page cache; one that is not there says so when it is needed. */
 export async function canDirectIo(storage: Storage, poolId: PoolId): Promise<boolean> {
   const driver = await driverOf(storage, poolId);
-  return driver.abilities().then(
-    ({ directIo }) => directIo,
-    () => false,
-  );
+  return driver instanceof DirectoryPool && probeDirectIo({ path: driver.path }).catch(() => false);
 }
