@@ -10,9 +10,10 @@ import {
   rememberDefinition,
   rememberedDefinition,
 } from '../definitions/remembered-definition.ts';
-import { type DiskSource, sourceElements } from '../disks/disk-source.ts';
+import type { DiskSource } from '../disks/disk-source.ts';
 import { deviceAlias } from '../instances/device-xml.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
+import { withSource } from '../snapshots/define-on-layers.ts';
 import { volumeSource } from '../volumes/volume-folder.ts';
 import type { MoveRecord } from './move-record.ts';
 import { holderOf, settleMove } from './settle-move.ts';
@@ -64,17 +65,7 @@ function isOn(domain: XmlNode, id: MoveRecord['after']['id'], { path, format }: 
 }
 
 function putOn(domain: XmlNode, id: MoveRecord['after']['id'], source: DiskSource): XmlNode {
-  const put = (disk: XmlNode): XmlNode => {
-    if (!isDiskOf(disk, id)) return disk;
-    const fresh = sourceElements(source).map((text) => parseTree(text));
-    const children = disk.children.flatMap((child) => {
-      if (child.name === 'source') return fresh;
-      if (child.name === 'backingStore') return [];
-      if (child.name !== 'driver') return [child];
-      return [{ ...child, attributes: { ...child.attributes, type: source.format } }];
-    });
-    return { ...disk, children };
-  };
+  const put = (disk: XmlNode): XmlNode => (isDiskOf(disk, id) ? withSource(disk, source) : disk);
   const children = domain.children.map((child) =>
     child.name === 'devices' ? { ...child, children: child.children.map(put) } : child,
   );

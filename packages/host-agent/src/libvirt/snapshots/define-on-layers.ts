@@ -67,7 +67,8 @@ function baseOf(source: DiskSource | undefined, firstFile: string): DiskSource |
 const isOf = (firstFile: string, file: string): boolean =>
   dirname(file) === dirname(firstFile) && isLayerName(basename(file));
 
-function withSource(disk: XmlNode, source: DiskSource): XmlNode {
+/** The disk with that as what it is, and all else as it was. */
+export function withSource(disk: XmlNode, source: DiskSource): XmlNode {
   const others = disk.children.filter(({ name }) => name !== 'source' && name !== 'backingStore');
   const [driver, ...rest] = others.toSorted(
     (one, other) => Number(other.name === 'driver') - Number(one.name === 'driver'),
