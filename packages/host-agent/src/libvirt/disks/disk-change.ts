@@ -80,7 +80,11 @@ export async function settleChange(context: AgentContext, id: InstanceId, ref: D
 }
 
 /** A snapshot is of all disks or of none, and so is a definition. Without a domain, files that are all there may have been used. */
-async function hasHappened(context: AgentContext, ref: DomainRef | undefined, { disks }: DiskChange): Promise<boolean> {
+export async function hasHappened(
+  context: AgentContext,
+  ref: DomainRef | undefined,
+  { disks }: DiskChange,
+): Promise<boolean> {
   const paths = disks.map(({ firstFile, added }) => layerPath(firstFile, added));
   if (ref !== undefined) {
     const xml = await currentXml(context, ref);

@@ -8,7 +8,14 @@ import type { VolumeId } from '@virga/contract/ids';
 import { hasNoMemory, isHibernated, snapshotGone } from '../../snapshot-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { dropCheckpoints } from '../backups/checkpoints.ts';
-import { abandonChange, beginChange, currentXml, type DiskChange, finishChange } from '../disks/disk-change.ts';
+import {
+  abandonChange,
+  beginChange,
+  currentXml,
+  type DiskChange,
+  finishChange,
+  hasHappened,
+} from '../disks/disk-change.ts';
 import { type DiskLayers, readTree } from '../disks/disk-layers.ts';
 import type { DomainDisk } from '../disks/domain-disks.ts';
 import { makeLayer, virtualSizeOf } from '../disks/layer-file.ts';
@@ -183,9 +190,7 @@ function snapshotXml(
 
 /** libvirt says that it failed: all the same it is what the domain has that counts. */
 async function settleFailed(context: AgentContext, { ref, record }: OwnDomain, change: Take): Promise<void> {
-  const xml = await currentXml(context, ref);
-  const has = change.disks.some(({ firstFile, added }) => xml.includes(`'${layerPath(firstFile, added)}'`));
-  if (!has) await abandonChange(context, record.instanceId, change);
+  if (!(await hasHappened(context, ref, change))) await abandonChange(context, record.instanceId, change);
 }
 
 function refuseState(domain: OwnDomain, { memory }: DesiredSnapshot): void {
