@@ -1,10 +1,10 @@
 // The disks of a domain that are ours, as its XML has them: the root disk and volumes, each with the file that the guest
 // writes to now. What others have plugged in is not among them, nor what the guest cannot write to.
-import { access } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { isId, type VolumeId } from '@virga/contract/ids';
 import { folderPath, instanceFiles } from '../instances/instance-folder.ts';
+import { firstFileOf } from '../pools/directory-pool.ts';
 import type { Storage } from '../storage.ts';
 import { childAt, childrenOf, parseXml, type XmlElement } from '../xml.ts';
 import { isLayerName } from './layer-names.ts';
@@ -48,7 +48,7 @@ export async function findDisks(
     if (!isId('volume', volumeId)) continue;
     const why = whyUnfit(disk, file);
     if (why !== undefined || file === undefined) found.unfit.push({ id: volumeId, why: why ?? '' });
-    else found.disks.push({ id: volumeId, firstFile: await firstFileIn(dirname(file)), file, ...shape });
+    else found.disks.push({ id: volumeId, firstFile: await firstFileOf(dirname(file)), file, ...shape });
   }
   return found;
 }
@@ -68,12 +68,4 @@ function filesBelow(disk: XmlElement): string[] {
     if (file !== undefined) files.push(file);
   }
   return files;
-}
-
-async function firstFileIn(folder: string): Promise<string> {
-  const raw = join(folder, 'disk.raw');
-  return access(raw).then(
-    () => raw,
-    () => join(folder, 'disk.qcow2'),
-  );
 }

@@ -14,7 +14,7 @@ import { lookAt, type OwnDomain } from '../instances/domain-lookup.ts';
 import { instanceFiles } from '../instances/instance-folder.ts';
 import { isOff } from '../instances/power.ts';
 import { defineOnLayers } from '../snapshots/define-on-layers.ts';
-import { volumeFolder } from '../volumes/volume-folder.ts';
+import { volumeFile } from '../volumes/volume-folder.ts';
 import { formatOfFile, readTree, writeTree } from './disk-layers.ts';
 import { type DomainDisk, findDisks } from './domain-disks.ts';
 import { isLayerName, layerPath } from './layer-names.ts';
@@ -225,12 +225,11 @@ async function endMerge(firstFile: string, { from }: Merge): Promise<void> {
 export async function finishPivots(context: AgentContext, domain: OwnDomain): Promise<void> {
   const { storage } = context;
   const { desired, instanceId } = domain.record;
-  const folders = desired.volumes.map(({ id }) => volumeFolder(storage, id));
-  const candidates = [
+  const firstFiles = [
     instanceFiles(storage, instanceId).rootDisk,
-    ...folders.flatMap((folder) => [join(folder, 'disk.qcow2'), join(folder, 'disk.raw')]),
+    ...desired.volumes.map(({ id }) => volumeFile(storage, id)),
   ];
-  for (const firstFile of candidates) {
+  for (const firstFile of firstFiles) {
     const merge = await readMerge(firstFile);
     if (merge === undefined || (await readTree(firstFile)).current.at(-1) !== merge.from) continue;
     const found = await diskOf(context, domain, firstFile);

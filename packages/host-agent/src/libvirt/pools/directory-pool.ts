@@ -18,7 +18,7 @@ import { growFile, isOpenToWrite, makeDiskFile, reflink } from './disk-files.ts'
 import type { DiskWork, NewDisk, PoolDriver, PresentDisk } from './pool-driver.ts';
 import { wipeFile } from './wipe-file.ts';
 
-export const volumesFolder = 'volumes';
+const volumesFolder = 'volumes';
 const markFile = '.virga-pool.json';
 const markMode = 0o644;
 const folderMode = 0o711;
@@ -31,7 +31,7 @@ const sizeEnd = 32;
 /** The disk file of a volume, in its folder. */
 export const diskFileOf = (format: PresentDisk['format']): string => (format === 'raw' ? 'disk.raw' : 'disk.qcow2');
 
-export type Mark = Pick<DesiredPool, 'id' | 'cloudId'>;
+type Mark = Pick<DesiredPool, 'id' | 'cloudId'>;
 
 export class DirectoryPool implements PoolDriver {
   readonly home: string;
@@ -160,7 +160,7 @@ export const unusable = (detail: string, action: string, cause?: unknown): Virga
   new VirgaError('PoolUnusable', { detail, action, cause });
 
 /** Which of the files a volume was made as. */
-async function firstFileOf(folder: string): Promise<string> {
+export async function firstFileOf(folder: string): Promise<string> {
   const raw = join(folder, diskFileOf('raw'));
   return stat(raw).then(
     () => raw,
