@@ -3,7 +3,7 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FinishedBackup, FullReason, StoredDisk } from '@virga/contract/agent/backups';
-import { type BackupId, type InstanceId, isId, type RestoreId, type VolumeId } from '@virga/contract/ids';
+import type { BackupId, InstanceId, RestoreId, VolumeId } from '@virga/contract/ids';
 import { writeFileDurably } from '../../durable-file.ts';
 import type { Storage } from '../storage.ts';
 import type { DiskFile } from './open-disk.ts';
@@ -71,13 +71,4 @@ export async function removeReadDisks(storage: Storage, id: BackupId): Promise<v
 export async function removeBackupFolder(storage: Storage, id: BackupId): Promise<void> {
   await removeReadDisks(storage, id);
   await rm(backupFolder(storage, id), { recursive: true, force: true });
-}
-
-/** Of a cloud. */
-export async function listBackupFolders(storage: Storage, cloudId: string): Promise<BackupId[]> {
-  const found: BackupId[] = [];
-  for (const name of await readdir(storage.backupsPath)) {
-    if (isId('backup', name) && (await readState(storage, name))?.cloudId === cloudId) found.push(name);
-  }
-  return found;
 }

@@ -186,15 +186,6 @@ export async function removeUnfinished(storage: Storage, id: VolumeId, cloudId: 
   }
 }
 
-/** What a guest sees of the size; undefined when the disk is missing. */
-export async function readDiskSize(storage: Storage, id: VolumeId): Promise<number | undefined> {
-  const driver = await driverOf(storage, (await readVolume(storage, id))?.poolId);
-  return driver.sizeOf(volumeFolder(storage, id), id);
-}
-
-export const hasVolumeDisk = async (storage: Storage, id: VolumeId): Promise<boolean> =>
-  (await readDiskSize(storage, id)) !== undefined;
-
 /** Volumes of a cloud, also those of which a crash left only the beginning. */
 export async function listVolumes(storage: Storage, cloudId: string): Promise<ObservedVolume[]> {
   const found = new Map<VolumeId, ObservedVolume>();
