@@ -4,15 +4,20 @@ import { type BackupId, newId } from '@virga/contract/ids';
 import type { CreateBackup } from '@virga/contract/rest/backups';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
+import { systemAccess } from '../../access/system-access.ts';
+import { inTransaction } from '../../store/database.ts';
 import { notify } from '../../store/notifications.ts';
+import { startWorkflow } from '../../workflows/workflow.ts';
 import { attachVolume } from '../instances/attach-volume.ts';
 import { destroyInstance, getInstance } from '../instances/instance-operations.ts';
+import { createOperation, endOperation } from '../operations/operation-store.ts';
 import { createVolume } from '../volumes/create-volume.ts';
 import { listVolumes } from '../volumes/volume-operations.ts';
 import { openBackup, readBackupFile } from './backup-files.ts';
 import { createBackup, deleteBackup, getBackup, listBackups, mergeBackup, verifyBackup } from './backup-operations.ts';
 import { chainOf } from './backup-rows.ts';
 import { restoreBackup } from './restore-operations.ts';
+import { retainBackupsKind } from './retain-backups.workflow.ts';
 import { createBackupSchedule, deleteBackupSchedule, listBackupSchedules } from './schedule-operations.ts';
 import {
   checkBackupStore,
@@ -232,6 +237,34 @@ test('by the clock backups are made, chains begin anew, and what need not be kep
   assert.ok(chain.length <= 2, `${chain.length} rest on each other`);
   await deleteBackupSchedule(cloud.deps, cloud.operator, schedule.id);
   assert.equal((await mine()).length, left.length, 'its backups stay');
+});
+
+test('what somebody works with just now stays for as long, whatever its schedule says', async () => {
+  const { id: instanceId } = await cloud.launch('worked-with');
+  const schedule = await createBackupSchedule(cloud.deps, cloud.operator, {
+    ...{ instance: 'worked-with', cron: '0 0 1 1 *', retention: { last: 1 } },
+  });
+  const made = [await backUp('worked-with', { full: true }), await backUp('worked-with', { full: true })];
+  const ids = made.map(({ id }) => id);
+  await cloud.deps.db.updateTable('backups').set({ schedule_id: schedule.id }).where('id', 'in', ids).execute();
+  const resource = { projectId: cloud.operator.projectId, resourceId: ids[0]!, resourceName: 'worked-with' };
+  const access = systemAccess('schedules');
+  const work = await inTransaction(cloud.deps.db, (tx) =>
+    createOperation(tx, access, { kind: 'backup.verify', ...resource }),
+  );
+  const left = async () => {
+    const input = { scheduleId: schedule.id };
+    const about = { ...resource, resourceId: instanceId };
+    await cloud.succeeded(
+      await inTransaction(cloud.deps.db, (tx) => startWorkflow(tx, access, retainBackupsKind, about, input)),
+    );
+    const { items } = await listBackups(cloud.deps.db, cloud.operator, { instance: 'worked-with' });
+    return items.map(({ id }) => id).sort();
+  };
+  assert.deepEqual(await left(), ids.toSorted());
+  await inTransaction(cloud.deps.db, (tx) => endOperation(tx, access, work, {}, cloud.deps.clock.now()));
+  assert.deepEqual(await left(), [ids[1]]);
+  await deleteBackupSchedule(cloud.deps, cloud.operator, schedule.id);
 });
 
 test('a store is forgotten when nothing is in it', async () => {

@@ -34,7 +34,7 @@ export const retainBackups = workflow<Input>({
         if (schedule === undefined || youngest === undefined) return;
         await endMerge(deps, youngest.id);
         const all = backups.map((row) => ({ id: row.id, takenAt: row.taken_at!, parentId: row.parent_id }));
-        // What rests on it, and was made by hand, keeps it.
+        // What rests on it, and was made by hand, keeps it; and so does who restores or tests it just now.
         const needed = await neededByOthers(context);
         const expendable = expendableBackups(all, schedule.retention).filter((id) => !needed.has(id));
         if (expendable.length === 0) return;
@@ -74,7 +74,7 @@ async function mergeLongChain(context: ActContext<Input>): Promise<{ id: BackupI
   return merged && { id: youngest.id, merged };
 }
 
-/** Backups that others than those of this schedule rest on, at whatever distance. */
+/** Backups that are being worked with, or that others than those of this schedule rest on, at whatever distance. */
 async function neededByOthers(context: ActContext<Input>): Promise<Set<BackupId>> {
   const { deps, input } = context;
   const own = (await backupsOf(context)).map(({ id }) => id);
@@ -85,6 +85,12 @@ async function neededByOthers(context: ActContext<Input>): Promise<Set<BackupId>
     .where((where) => where.or([where('schedule_id', 'is', null), where('schedule_id', '!=', input.scheduleId)]))
     .where('parent_id', 'in', own)
     .execute();
-  const chains = await Promise.all(others.map(({ id }) => chainOf(deps.db, id)));
+  const inUse = await deps.db
+    .selectFrom('operations')
+    .select('resource_id as id')
+    .where('resource_id', 'in', own)
+    .where('state', 'in', ['queued', 'running'])
+    .execute();
+  const chains = await Promise.all([...others, ...inUse].map(({ id }) => chainOf(deps.db, id as BackupId)));
   return new Set(chains.flat().map(({ id }) => id));
 }
