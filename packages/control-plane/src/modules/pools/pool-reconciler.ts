@@ -1,6 +1,7 @@
 // Opens pools on one host, forgets those that are to go, and writes down how much room there is in each. Takes no input: it is
 // woken by commits, by the host, and by time, and reads the rows again each time. A pool that a host cannot use says why; one
 // that becomes low on space is told of once.
+import { isDeepStrictEqual } from 'node:util';
 import type { ObservedPool } from '@virga/contract/agent/pools';
 import { VirgaError } from '@virga/contract/errors';
 import type { PoolId } from '@virga/contract/ids';
@@ -148,15 +149,19 @@ export class PoolReconciler {
         .executeTakeFirst();
       // One that was never opened says itself why, when it is.
       if (!link || link.converged_generation === 0) return;
-      await tx
-        .updateTable('pool_hosts')
-        .set({
-          failure: failure && JSON.stringify({ code: 'PoolUnusable', ...failure }),
-          ...(abilities && { abilities: JSON.stringify(abilities) }),
-        })
-        .where('pool_id', '=', id)
-        .where('host_id', '=', this.#host.id)
-        .execute();
+      const told = { failure: failure && { code: 'PoolUnusable', ...failure }, abilities: abilities ?? link.abilities };
+      // It is looked at all the time, and hardly ever other than before.
+      if (!isDeepStrictEqual(told, { failure: link.failure, abilities: link.abilities })) {
+        await tx
+          .updateTable('pool_hosts')
+          .set({
+            failure: told.failure && JSON.stringify(told.failure),
+            abilities: told.abilities && JSON.stringify(told.abilities),
+          })
+          .where('pool_id', '=', id)
+          .where('host_id', '=', this.#host.id)
+          .execute();
+      }
       if ((link.failure === null) !== (failure === null)) {
         const what = failure
           ? `cannot be used on host ${this.#host.name}: ${failure.detail}`
@@ -166,6 +171,7 @@ export class PoolReconciler {
       if (failure) return;
       const seen = { ...row, capacity_bytes: capacityBytes, free_bytes: freeBytes };
       const low = isLow(seen, row.is_low);
+      if (isDeepStrictEqual({ ...seen, is_low: low }, row)) return;
       await tx
         .updateTable('pools')
         .set({ capacity_bytes: capacityBytes, free_bytes: freeBytes, is_low: low })
