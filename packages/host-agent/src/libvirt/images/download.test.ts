@@ -266,3 +266,13 @@ test('an image with another checksum, or a list that somebody else has signed or
     await nothingIsLeft();
   }
 });
+
+test('a list of checksums may take no longer than an image', async () => {
+  const checksumList = { url: web.url('content?slow=1&list=1'), algorithm: 'sha256' as const };
+  const image = desired({ checksumList, limits: { ...limits, maximumSeconds: 2 } });
+  await assert.rejects(host.agent.importImage(image), {
+    code: 'ImageSourceUnavailable',
+    detail: /takes longer than 2 s/,
+  } as object);
+  await nothingIsLeft();
+});

@@ -10,7 +10,7 @@ import { requireContent } from './download-file.ts';
 import { askWeb, type Resolve, unavailable } from './web-request.ts';
 
 type Looking = {
-  source: Pick<DownloadSource, 'url' | 'networks'>;
+  source: Pick<DownloadSource, 'url' | 'limits' | 'networks'>;
   /** Where gpgv may be locked away with the files. */
   folder: string;
   resolve?: Resolve | undefined;
@@ -98,9 +98,12 @@ async function signedText(
 }
 
 async function fetchSmall(url: string, largestBytes: number, { source, resolve, signal }: Looking): Promise<Buffer> {
+  const { maximumSeconds } = source.limits;
+  const deadline = AbortSignal.timeout(maximumSeconds * 1000);
+  const either = signal ? AbortSignal.any([signal, deadline]) : deadline;
   const chunks: Buffer[] = [];
   try {
-    const response = await askWeb({ url, networks: source.networks, signal, resolve });
+    const response = await askWeb({ url, networks: source.networks, signal: either, resolve });
     try {
       requireContent(response);
       let bytes = 0;
@@ -114,6 +117,7 @@ async function fetchSmall(url: string, largestBytes: number, { source, resolve, 
     }
   } catch (error) {
     signal?.throwIfAborted();
+    if (deadline.aborted) throw unavailable(`${url} takes longer than ${maximumSeconds} s`, error);
     throw error instanceof VirgaError
       ? error
       : unavailable(`${url} cannot be read: ${(error as Error).message}`, error);
