@@ -4,7 +4,6 @@
 //
 // usage: script/node --conditions=development bench/snapshot.ts [TURNS, default 3]
 import { execFile } from 'node:child_process';
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -21,21 +20,19 @@ const turns = Number(process.argv[2] ?? 3);
 const seconds = 12;
 /** From the start of the writer to the act. */
 const untilActMs = 5_000;
-const mebibyte = 1024 ** 2;
 
 type Fio = { jobs: [{ write: { clat_ns: { max: number }; total_ios: number }; sync: { lat_ns: { max: number } } }] };
 
 async function main(): Promise<void> {
-  const folder = process.env.BENCH_IMAGES ?? '/root/.cache/virga/images';
-  const image = readdirSync(folder).find((name) => name.startsWith('bench-'));
-  if (image === undefined) throw new Error('the image of benchmarks has not been built: run script/test bench once');
+  const image = process.env.VIRGA_TEST_BENCH_IMAGE;
+  if (!image) throw new Error('VIRGA_TEST_BENCH_IMAGE names no image: run this with script/bench snapshot.');
   const libvirt = await startHypervisor();
   const host = await openTestHost(251);
   const hypervisor = new Hypervisor({ socketPath: '/run/libvirt/libvirt-sock' });
   try {
     const { agent, cloudId, outside } = host;
     const imageId = newId('image');
-    const source = { kind: 'file' as const, path: join(folder, image) };
+    const source = { kind: 'file' as const, path: image };
     await agent.importImage({ id: imageId, cloudId, generation: 1, source, format: 'qcow2' });
     const base = host.instance(host.network(), imageId, { nics: [], memoryMib: 256, maxMemoryMib: 256 });
     const desired = { ...base, rootDisk: { ...base.rootDisk, sizeBytes: gibibyte } };
@@ -123,6 +120,6 @@ async function main(): Promise<void> {
 
 /** What a deletion has to merge. */
 const fill = (guest: BenchGuest): Promise<string> =>
-  guest.run(`dd if=/dev/urandom of=/filled.dat bs=1M count=64 conv=fsync 2>/dev/null`, (64 * mebibyte) / mebibyte);
+  guest.run('dd if=/dev/urandom of=/filled.dat bs=1M count=64 conv=fsync 2>/dev/null');
 
 if (inNamespaces(import.meta.filename)) await main();
