@@ -1,6 +1,6 @@
-// How long a volume takes that begins as a full copy of an image, by the size of the image: on XFS, which shares the blocks of
-// a copy until they are written, and on ext4, which copies them; beside a linked clone there. Each image has the same content
-// a GiB. File systems are made in sparse files on loop devices.
+// How long a volume takes that begins as a full copy of an image, by the size of the image: on XFS and Btrfs, which share the
+// blocks of a copy until they are written, and on ext4, which copies them; beside a linked clone there. Each image has the same
+// content a GiB. File systems are made in sparse files on loop devices.
 //
 // usage: script/node --conditions=development bench/full-clone.ts [TURNS, default 5]
 import { execFile } from 'node:child_process';
