@@ -18,7 +18,7 @@ import { requireSpace } from './host-rules.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 type Upload = { cloudId: string; chunks: Buffer[]; bytes: number };
-export type FetchedFile = {
+type FetchedFile = {
   virtualSizeBytes: number;
   fileSizeBytes: number;
   sha256: string;
@@ -34,7 +34,7 @@ const uploads = (host: SimulatedHost): Map<ImageId, Upload> => {
 };
 
 /** What is at an address on a simulated web. */
-export const webFile = (url: string): Buffer => Buffer.alloc(1024 ** 2, `${url}\n`);
+const webFile = (url: string): Buffer => Buffer.alloc(1024 ** 2, `${url}\n`);
 
 export function simulatedFetching(host: SimulatedHost, calls: Calls): ImageFetching {
   return {

@@ -1,5 +1,4 @@
 // All that is on a simulated host of any cloud.
-
 import type { Inventory } from '@virga/contract/agent/inventory';
 import { foundPool } from '@virga/contract/agent/pools';
 import type { SimulatedHost } from './simulated-host.ts';

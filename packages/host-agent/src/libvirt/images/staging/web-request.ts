@@ -10,7 +10,7 @@ import { type NetworkRules, refusalOf } from './reachable-address.ts';
 
 /** Every address of a name. */
 export type Resolve = (hostName: string) => Promise<string[]>;
-export const systemResolve: Resolve = async (hostName) =>
+const systemResolve: Resolve = async (hostName) =>
   (await lookup(hostName, { all: true, verbatim: true })).map(({ address }) => address);
 
 export type WebRequest = {
