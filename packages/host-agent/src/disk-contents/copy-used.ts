@@ -2,19 +2,19 @@
 // read in the copy. Owns which parts are copied how; made of what is used, the copy is also smaller.
 import { chmod, truncate, writeFile } from 'node:fs/promises';
 import type { DiskLayout } from './disk-layout.ts';
+import { extFileSystems } from './ext-contents.ts';
 import type { RawDisk } from './raw-disk.ts';
 
 const everybody = 0o666;
 /** Disks may be large, and storage slow. */
 const timeoutMs = 3_600_000;
-const readable = ['ext2', 'ext3', 'ext4'];
 
 /** @param to a raw file that is made; its folder can be crossed by everybody */
 export async function copyUsed(disk: RawDisk, { parts }: DiskLayout, to: string, sizeBytes: number): Promise<void> {
   await writeFile(to, '');
   await chmod(to, everybody);
   const kept = parts
-    .filter(({ fileSystem }) => fileSystem !== null && readable.includes(fileSystem))
+    .filter(({ fileSystem }) => fileSystem !== null && extFileSystems.includes(fileSystem))
     .map(({ offsetBytes, sizeBytes: size }) => ({ from: offsetBytes, until: offsetBytes + (size ?? sizeBytes) }))
     .sort((one, other) => one.from - other.from);
   for (const { from } of kept) {

@@ -7,6 +7,8 @@ import { CommandFailed } from '../run-command.ts';
 import type { DiskContents, Entry, EntryKind, NewFile } from './disk-contents.ts';
 import type { RawDisk } from './raw-disk.ts';
 
+/** File systems that can be read. */
+export const extFileSystems: readonly string[] = ['ext2', 'ext3', 'ext4'];
 const rootInode = 2;
 const mostLinks = 40;
 /** Deeper than any folder of an honest guest; a folder that is in itself has no end. */

@@ -2,7 +2,7 @@
 // cannot.
 import type { DiskContents } from './disk-contents.ts';
 import { type DiskLayout, readLayout } from './disk-layout.ts';
-import { ExtContents } from './ext-contents.ts';
+import { ExtContents, extFileSystems } from './ext-contents.ts';
 import type { RawDisk } from './raw-disk.ts';
 
 export type OpenContents = {
@@ -14,8 +14,6 @@ export type OpenContents = {
 };
 export type Unreadable = { layout: DiskLayout; why: string };
 
-const readable = ['ext2', 'ext3', 'ext4'];
-
 export async function openContents(
   disk: RawDisk,
   options: { epochSeconds?: number | undefined } = {},
@@ -23,7 +21,7 @@ export async function openContents(
   const layout = await readLayout(disk);
   const opened: ExtContents[] = [];
   for (const { fileSystem, offsetBytes } of layout.parts) {
-    if (fileSystem === null || !readable.includes(fileSystem)) continue;
+    if (fileSystem === null || !extFileSystems.includes(fileSystem)) continue;
     opened.push(new ExtContents(disk, { fileSystem, offsetBytes, ...options }));
   }
   let root: ExtContents | undefined;
@@ -47,8 +45,8 @@ async function isRoot(contents: DiskContents): Promise<boolean> {
 function whyNot({ parts }: DiskLayout): string {
   const found = parts.map(({ fileSystem }) => fileSystem).filter((name) => name !== null);
   if (found.length === 0) return 'no file system was found on the disk';
-  if (found.some((name) => readable.includes(name))) {
+  if (found.some((name) => extFileSystems.includes(name))) {
     return `none of its file systems (${found.join(', ')}) is the root of a Linux`;
   }
-  return `its file systems are ${found.join(', ')}, and only ${readable.join(', ')} can be looked into`;
+  return `its file systems are ${found.join(', ')}, and only ${extFileSystems.join(', ')} can be looked into`;
 }
