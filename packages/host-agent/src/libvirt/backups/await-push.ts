@@ -39,11 +39,12 @@ export async function awaitPush(
   });
 }
 
-const hasBackup = ({ domains }: Connection, ref: DomainRef): Promise<boolean> =>
+/** A backup of it is under way, ours or somebody else's. */
+export const hasBackup = ({ domains }: Connection, ref: DomainRef): Promise<boolean> =>
   domains.backupXml(ref).then(
     () => true,
     (error) => {
-      if (isLibvirtError(error, 'NO_DOMAIN_BACKUP', 'OPERATION_INVALID')) return false;
+      if (isLibvirtError(error, 'NO_DOMAIN_BACKUP', 'OPERATION_INVALID', 'NO_DOMAIN')) return false;
       throw error;
     },
   );

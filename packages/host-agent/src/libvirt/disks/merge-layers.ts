@@ -10,9 +10,10 @@ import { writeFileDurably } from '../../durable-file.ts';
 import { runCommand } from '../../run-command.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
-import { lookAt, type OwnDomain } from '../instances/domain-lookup.ts';
+import type { OwnDomain } from '../instances/domain-lookup.ts';
 import { instanceFiles } from '../instances/instance-folder.ts';
 import { isOff } from '../instances/power.ts';
+import { holderOf } from '../moves/settle-move.ts';
 import { defineOnLayers } from '../snapshots/define-on-layers.ts';
 import { volumeFile } from '../volumes/volume-folder.ts';
 import { formatOfFile, readTree, writeTree } from './disk-layers.ts';
@@ -55,7 +56,7 @@ async function beginMerge(
   { firstFile, holder, pinned }: MergedDisk,
   call: CallContext,
 ): Promise<'done' | 'merged' | LiveMerge> {
-  const domain = holder && (await lookAtHolder(context, holder.uuid));
+  const domain = await holderOf(context, holder ?? null);
   if (domain !== undefined) await finishPivots(context, domain);
   const tree = await readTree(firstFile);
   const merge = (await readMerge(firstFile)) ?? nextMerge(tree, pinned);
@@ -128,7 +129,7 @@ async function followJob(
     await context.clock.delay(lookAgainMs, signal);
   }
   await context.locks.run(holder!.id, async () => {
-    const now = await lookAtHolder(context, holder!.uuid);
+    const now = await holderOf(context, holder!);
     const found = now && !isOff(now) ? await diskOf(context, now, firstFile) : undefined;
     if (now === undefined || found === undefined) return;
     const from = layerPath(firstFile, merge.from);
@@ -257,11 +258,6 @@ async function diskOf(
     domains.xml(ref, inDefinition ? { inactive: true } : {}),
   );
   return (await findDisks(storage, record.desired, xml)).disks.find((disk) => disk.firstFile === firstFile);
-}
-
-async function lookAtHolder(context: AgentContext, uuid: string): Promise<OwnDomain | undefined> {
-  const domain = await context.hypervisor.ask('look at who has a disk', (connection) => lookAt(connection, uuid));
-  return domain?.record === undefined ? undefined : (domain as OwnDomain);
 }
 
 async function readMerge(firstFile: string): Promise<Merge | undefined> {

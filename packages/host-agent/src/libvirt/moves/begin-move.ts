@@ -7,9 +7,9 @@ import { VirgaError } from '@virga/contract/errors';
 import { beingBackedUp, beingMoved, hasSnapshots, isHibernated, noRbdMoves, samePool } from '../../move-conflicts.ts';
 import { volumeNotOurs, volumeOvertaken } from '../../volume-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
+import { hasBackup } from '../backups/await-push.ts';
 import { dropCheckpoints } from '../backups/checkpoints.ts';
 import { readTree } from '../disks/disk-layers.ts';
-import { isLibvirtError } from '../hypervisor-errors.ts';
 import { findImage } from '../images/image-store.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
 import { isOff } from '../instances/power.ts';
@@ -81,17 +81,8 @@ async function neededBytes(
   return Math.min(before.sizeBytes, used + below);
 }
 
-async function isBackedUp({ hypervisor }: AgentContext, { ref }: OwnDomain): Promise<boolean> {
-  return hypervisor.ask(`look for a backup of ${ref.name}`, async ({ domains }) => {
-    try {
-      await domains.backupXml(ref);
-      return true;
-    } catch (error) {
-      if (isLibvirtError(error, 'NO_DOMAIN_BACKUP', 'OPERATION_INVALID', 'NO_DOMAIN')) return false;
-      throw error;
-    }
-  });
-}
+const isBackedUp = ({ hypervisor }: AgentContext, { ref }: OwnDomain): Promise<boolean> =>
+  hypervisor.ask(`look for a backup of ${ref.name}`, (connection) => hasBackup(connection, ref));
 
 const notThere = (id: string) =>
   new VirgaError('NotFound', {
