@@ -10,7 +10,7 @@ import { dropCheckpoints } from '../backups/checkpoints.ts';
 import { readTree, writeTree } from '../disks/disk-layers.ts';
 import { compactDisk, type MergedDisk } from '../disks/merge-layers.ts';
 import { readRecord } from '../instances/domain-lookup.ts';
-import { diskError, placeOf, type Storage } from '../storage.ts';
+import { diskError, placeOf } from '../storage.ts';
 import { allClones } from './observed-snapshot.ts';
 import { findSubject, settleDisks } from './snapshot-domain.ts';
 import { readSnapshot, removeSnapshot, type SnapshotRecord, snapshotsOf } from './snapshot-record.ts';
@@ -25,7 +25,7 @@ export function deleteSnapshot(context: AgentContext, asked: SnapshotToDelete, c
         await settleDisks(context, instance.id, domain);
         const record = await readSnapshot(storage, instance.id, id);
         if (record === undefined || record.cloudId !== cloudId) return undefined;
-        await refuseInUse(storage, record);
+        refuseInUse(record, await allClones(storage));
         // What a backup has recorded is in the files that are merged.
         if (domain !== undefined) await dropCheckpoints(context, domain.ref);
         await hook('snapshot-forget', id);
@@ -49,9 +49,10 @@ export async function refuseClones(
   { storage }: AgentContext,
   { id, cloudId }: { id: InstanceId; cloudId: string },
 ): Promise<void> {
-  for (const snapshot of await snapshotsOf(storage, id)) {
-    if (snapshot.cloudId === cloudId) await refuseInUse(storage, snapshot);
-  }
+  const snapshots = (await snapshotsOf(storage, id)).filter((snapshot) => snapshot.cloudId === cloudId);
+  if (snapshots.length === 0) return;
+  const clones = await allClones(storage);
+  for (const snapshot of snapshots) refuseInUse(snapshot, clones);
 }
 
 /** Before an instance goes with its files: its volumes, which stay, keep nothing for its snapshots. */
@@ -103,8 +104,8 @@ function holderOf({ hypervisor }: AgentContext, folder: string): Promise<{ id: I
   });
 }
 
-async function refuseInUse(storage: Storage, { id, name }: SnapshotRecord): Promise<void> {
-  const clones = (await allClones(storage)).get(id) ?? [];
+function refuseInUse({ id, name }: SnapshotRecord, all: Awaited<ReturnType<typeof allClones>>): void {
+  const clones = all.get(id) ?? [];
   if (clones.length > 0) throw hasClones(name, clones);
 }
 
