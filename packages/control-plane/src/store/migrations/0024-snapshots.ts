@@ -39,6 +39,7 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     );
     create index snapshots_page on snapshots (project_id, created_at, id);
     create index snapshots_instance on snapshots (instance_id);
+    create index snapshots_for_clones on snapshots (id) where purpose = 'clone';
     create index snapshots_schedule on snapshots (schedule_id, created_at) where schedule_id is not null;
 
     create table linked_clones (

@@ -72,6 +72,9 @@ export async function up(db: Kysely<unknown>): Promise<void> {
     create index backups_page on backups (project_id, created_at, id);
     create index backups_of_instance on backups (instance_id, store_id, created_at);
     create index backups_parent on backups (parent_id);
+    create index backups_store on backups (store_id);
+    create index backups_schedule on backups (schedule_id) where schedule_id is not null;
+    create index backups_open on backups (opened_until) where opened_until is not null;
 
     -- A disk that was fetched from a backup store, which becomes this one when it is first made.
     alter table instances add column root_disk_restored jsonb;
