@@ -16,8 +16,11 @@ export async function prepareCloud(cloud: CloudUnderFault, imagePath: string): P
 }
 
 /** The first one waits for all that a host looks at before it reports for the first time, which a busy machine draws out. */
-export async function succeeded({ client }: CloudUnderFault, id: OperationId): Promise<void> {
-  const patience = { timeoutMs: 120_000 };
+export async function succeeded(
+  { client }: CloudUnderFault,
+  id: OperationId,
+  patience = { timeoutMs: 120_000 },
+): Promise<void> {
   await until(
     `operation ${id} has ended`,
     async () => {

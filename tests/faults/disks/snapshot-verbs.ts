@@ -54,11 +54,14 @@ function take(memory: boolean): Verb {
 /** Of all that there are, another one each time. */
 const chosen = (world: DiskWorld, turn: number): SnapshotId => [...world.kept.keys()][turn % world.kept.size]!;
 
+/** How often each was gone back to. */
+const reverts = new Map<SnapshotId, number>();
+
 const revert: Verb = {
   name: 'a revert',
   async ask(world, turn) {
     const id = chosen(world, turn);
-    if ((await operationsOf(world, id, 'snapshot.revert')) > done(world, id)) return;
+    if ((await operationsOf(world, id, 'snapshot.revert')) > (reverts.get(id) ?? 0)) return;
     await world.setting.cloud.client.revertSnapshot({ params: { id }, body: { restart: true } });
   },
   async settle(world, turn) {
@@ -73,9 +76,6 @@ const revert: Verb = {
     );
   },
 };
-
-const reverts = new Map<SnapshotId, number>();
-const done = (_world: DiskWorld, id: SnapshotId): number => reverts.get(id) ?? 0;
 
 const remove: Verb = {
   name: 'a deletion',

@@ -3,7 +3,7 @@
 // back, and whether the guest is started before that or after. VIRGA_TEST_MOVE_KILLS=200 says how often at least.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { type Casualty, MoveWorld } from './move-world.ts';
+import { type Casualty, identityOf, MoveWorld } from './move-world.ts';
 
 const ends = ['move-owner', 'move-name', 'move-old-owner', 'move-define', 'move-remember', 'move-remove', 'move-end'];
 const whileOn = [
@@ -47,8 +47,7 @@ test('a move of what a running guest writes to is cut off before each of its ste
         step,
         async (agent) => {
           await agent.copyVolume(move);
-          if (await agent.switchVolume(move))
-            await agent.finishMove({ token: move.token, volumeId: move.volume.id, cloudId: move.volume.cloudId });
+          if (await agent.switchVolume(move)) await agent.finishMove(identityOf(move));
         },
         who,
       ),
@@ -74,7 +73,7 @@ test('a move of what a guest has that is off is cut off before each of its steps
       async (agent) => {
         await agent.copyVolume(move);
         assert.equal(await agent.switchVolume(move), true);
-        await agent.finishMove({ token: move.token, volumeId: move.volume.id, cloudId: move.volume.cloudId });
+        await agent.finishMove(identityOf(move));
       },
       who,
     );
@@ -95,8 +94,7 @@ test('the taking back of a move is cut off before each of its steps', async (t) 
   await each(takingBack, async (step, who, turn) => {
     const move = world.nextMove();
     await world.whileWriting(() => world.agent.copyVolume(move));
-    const identity = { token: move.token, volumeId: move.volume.id, cloudId: move.volume.cloudId };
-    if (await world.cutOffAt(step, (agent) => agent.cancelMove(identity), who)) kills++;
+    if (await world.cutOffAt(step, (agent) => agent.cancelMove(identityOf(move)), who)) kills++;
     if (turn % 2 === 0) await world.apply('running');
     await world.settle(move, 'take back');
     await world.apply('running');

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HostAgent } from '@virga/contract/agent/agent';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
-import type { DesiredMove } from '@virga/contract/agent/moves';
+import type { DesiredMove, MoveIdentity } from '@virga/contract/agent/moves';
 import type { DesiredPool } from '@virga/contract/agent/pools';
 import type { DesiredVolume } from '@virga/contract/agent/volumes';
 import { VirgaError } from '@virga/contract/errors';
@@ -166,10 +166,9 @@ export class MoveWorld {
 
   /** Goes on with a move, or takes it back; whichever can be. */
   async settle(move: DesiredMove, how: 'go on' | 'take back'): Promise<void> {
-    const identity = { token: move.token, volumeId: move.volume.id, cloudId: move.volume.cloudId };
     if (how === 'take back') {
       try {
-        await this.agent.cancelMove(identity);
+        await this.agent.cancelMove(identityOf(move));
         // It may have come to its end before it was to be cut off.
         const [seen] = await this.agent.listVolumes(this.host.cloudId);
         if (seen?.generation === move.volume.generation) this.volume = move.volume;
@@ -188,7 +187,7 @@ export class MoveWorld {
     if (!(await isThere())) {
       do await this.agent.copyVolume(move);
       while (!(await this.agent.switchVolume(move)));
-      await this.agent.finishMove(identity);
+      await this.agent.finishMove(identityOf(move));
     }
     this.volume = move.volume;
   }
@@ -229,6 +228,13 @@ export class MoveWorld {
     return { files: [...files.values()], others: [...others, ...moves] };
   }
 }
+
+/** What is said of a move that has begun. */
+export const identityOf = ({ token, volume }: DesiredMove): MoveIdentity => ({
+  token,
+  volumeId: volume.id,
+  cloudId: volume.cloudId,
+});
 
 async function isRealFolder(path: string): Promise<boolean> {
   const entries = await readdir(join(path, '..'), { withFileTypes: true });

@@ -11,6 +11,7 @@ import { readPattern, writeInGuest } from '@virga/host-agent/libvirt/testing/dis
 import { connect } from '@virga/libvirt/connection/connect';
 import { until } from '@virga/testing/until';
 import { type LibvirtCloud, launchOne, openLibvirtCloud, virsh } from '../libvirt-cloud.ts';
+import { succeeded } from '../prepare-cloud.ts';
 
 const wantedKills = Number(process.env.VIRGA_TEST_MOVE_KILLS ?? 4);
 /** Without that many to do, not every step is tried. */
@@ -48,8 +49,10 @@ test('every move ends where it was to, with all that the guest wrote, however of
     assert.deepEqual(await placesOf(setting, volume), [target], what);
   }
   const { client } = cloud;
-  await ended(setting, (await client.deleteInstance({ params: { id: instance.id }, query: {} })).operationId);
-  await ended(setting, (await client.deleteVolume({ params: { id: volume.id }, query: {} })).operationId);
+  const instanceGoes = await client.deleteInstance({ params: { id: instance.id }, query: {} });
+  await succeeded(cloud, instanceGoes.operationId, patience);
+  const volumeGoes = await client.deleteVolume({ params: { id: volume.id }, query: {} });
+  await succeeded(cloud, volumeGoes.operationId, patience);
   assert.deepEqual(await placesOf(setting, volume), []);
   assert.deepEqual(await readdir(join(setting.folder, 'storage', 'moves')), []);
   t.diagnostic(`${kills} kills, 0 lost, 0 left behind`);
@@ -68,28 +71,13 @@ async function makePools({ cloud, folder }: LibvirtCloud): Promise<void> {
   }
 }
 
-async function attached(setting: LibvirtCloud, { id }: Instance): Promise<Volume> {
-  const { client } = setting.cloud;
+async function attached({ cloud }: LibvirtCloud, { id }: Instance): Promise<Volume> {
+  const { client } = cloud;
   const { volume, operationId } = await client.createVolume({ body: { name: 'data', sizeGib: 1, instance: id } });
-  await ended(setting, operationId);
+  await succeeded(cloud, operationId, patience);
   const attach = await client.attachVolume({ params: { id }, body: { volume: volume.id } });
-  await ended(setting, attach.operationId);
+  await succeeded(cloud, attach.operationId, patience);
   return volume;
-}
-
-async function ended(
-  { cloud }: LibvirtCloud,
-  id: Awaited<ReturnType<typeof cloud.client.listOperations>>['items'][number]['id'],
-) {
-  const operation = await until(
-    `the operation ${id} has ended`,
-    async () => {
-      const found = await cloud.client.getOperation({ params: { id }, query: {} });
-      return found.finishedAt === null ? undefined : found;
-    },
-    patience,
-  );
-  assert.equal(operation.state, 'succeeded', JSON.stringify(operation.error));
 }
 
 /** @returns false when it was over before that step came */
