@@ -13,6 +13,7 @@ const channels = [
   'templates',
   'hosts',
   'imports',
+  'backups',
   'tunings',
   'keepsakes',
   'operations',

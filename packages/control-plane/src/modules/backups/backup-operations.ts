@@ -7,6 +7,7 @@ import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { type Db, inTransaction, type Tx } from '../../store/database.ts';
+import { notify } from '../../store/notifications.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
@@ -163,6 +164,7 @@ export async function deleteBackup(deps: Deps, access: ProjectAccess<'operator'>
     });
     if (row.state === 'pending' && open) {
       await tx.updateTable('backups').set({ cancelled: true }).where('id', '=', id).execute();
+      await notify(tx, 'backups', id);
       return { backup: toBackup(row), operationId: open };
     }
     if (open) throw busy(id);

@@ -5,6 +5,7 @@ import { VirgaError } from '@virga/contract/errors';
 import type { BackupId } from '@virga/contract/ids';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
+import { type Cancellation, untilCancelled } from '../../workflows/until-cancelled.ts';
 import { type ActContext, startWorkflow, step, workflow } from '../../workflows/workflow.ts';
 import { endFreezeGuard, guardFreeze } from '../instances/guest-freeze.ts';
 import { findInstance } from '../instances/instance-store.ts';
@@ -17,7 +18,6 @@ export const makeBackupKind = 'backup.create';
 
 /** For so long a store may be away. */
 const patienceMs = 24 * 3_600_000;
-const cancelPollMs = 500;
 const frozenAtMostMs = 60_000;
 
 export const makeBackup = workflow<Input>({
@@ -26,7 +26,7 @@ export const makeBackup = workflow<Input>({
   steps: [
     step<Input, FinishedBackup & { parentId: BackupId | null }>({
       message: 'backing the instance up',
-      act: (context) => untilCancelled(context, (signal) => make(context, signal)),
+      act: (context) => untilCancelled(context, givingUp(context), (signal) => make(context, signal)),
       record: async (tx, { access, input }, made) => {
         const { fullReason, takenAt, frozen, disks, addedBytes, settingsSnapshotId, parentId } = made;
         await tx
@@ -67,6 +67,11 @@ const reasons = {
   'chain-broken': 'what had changed since the one before is not known any more',
   'disks-changed': 'the instance has other disks than before, or of another size',
 };
+
+const givingUp = ({ deps, input: { backupId } }: ActContext<Input>): Cancellation => ({
+  ...{ channel: 'backups', id: backupId, error: givenUp },
+  isCancelled: async () => (await findBackup(deps.db, backupId))?.cancelled ?? false,
+});
 
 async function make(
   { deps, input, onProgress }: ActContext<Input>,
@@ -123,26 +128,6 @@ async function make(
   }
 }
 
-/** Lets work go on until somebody has asked for its end. */
-async function untilCancelled<T>(
-  { deps, input, signal }: ActContext<Input>,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const cancel = new AbortController();
-  const look = async () => {
-    const row = await findBackup(deps.db, input.backupId);
-    if (row?.cancelled) cancel.abort(givenUp());
-  };
-  await look();
-  cancel.signal.throwIfAborted();
-  const timer = setInterval(() => void look().catch(() => undefined), cancelPollMs);
-  try {
-    return await work(AbortSignal.any([signal, cancel.signal]));
-  } finally {
-    clearInterval(timer);
-  }
-}
-
 async function end(deps: Deps, backupId: BackupId, made: boolean): Promise<void> {
   const row = await requireRow(deps, backupId);
   const instance = await findInstance(deps.db, row.instance_id);
@@ -164,5 +149,5 @@ const gone = ({ instance_name: name }: BackupRow) =>
     action: 'Nothing: what there was before is still there. See virga backups list.',
   });
 
-const givenUp = () =>
-  new VirgaError('Conflict', { detail: 'The backup was given up.', action: 'Nothing: it was asked for.' });
+const givenUp = (cause: unknown) =>
+  new VirgaError('Conflict', { detail: 'The backup was given up.', action: 'Nothing: it was asked for.', cause });

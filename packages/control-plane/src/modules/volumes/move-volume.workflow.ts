@@ -6,6 +6,7 @@ import { VirgaError } from '@virga/contract/errors';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import type { Tx } from '../../store/database.ts';
+import { untilCancelled } from '../../workflows/until-cancelled.ts';
 import { type ActContext, type StepContext, step, workflow } from '../../workflows/workflow.ts';
 import { desiredPoolOf } from '../pools/pool.ts';
 import { type MoveInput, moveVolumeKind } from './move-volume.ts';
@@ -27,35 +28,28 @@ export const moveVolumeWorkflow = workflow<Input>({
 async function copyAndSwitch(context: ActContext<Input>): Promise<void> {
   const { deps, input, signal, onProgress } = context;
   const agent = deps.agents.agentOf(input.hostId);
-  const cancelling = new AbortController();
-  const look = async () => {
+  const isCancelled = async () => {
     const row = await deps.db
       .selectFrom('volume_moves')
       .select('is_cancelled')
       .where('token', '=', input.token)
       .executeTakeFirst();
-    if (row?.is_cancelled) cancelling.abort(cancelled());
+    return row?.is_cancelled ?? false;
   };
-  const unsubscribe = [
-    deps.notifications.subscribe('volumes', (id) => void (id === input.volumeId && look().catch(() => {}))),
-    deps.notifications.onReconnected(() => void look().catch(() => {})),
-  ];
-  try {
-    await look();
-    for (let isSwitched = false; !isSwitched; ) {
-      cancelling.signal.throwIfAborted();
-      const move = await moveOf(deps, input);
-      await agent.copyVolume(move, { signal: AbortSignal.any([signal, cancelling.signal]), onProgress });
-      await beginSwitch(deps, input);
-      isSwitched = await agent.switchVolume(move, { signal });
-      if (!isSwitched) await setSwitching(deps, input, false);
-    }
-  } catch (error) {
-    if (signal.aborted || !cancelling.signal.aborted) throw error;
-    throw cancelled(error);
-  } finally {
-    for (const stop of unsubscribe) stop();
-  }
+  await untilCancelled(
+    context,
+    { channel: 'volumes', id: input.volumeId, isCancelled, error: cancelled },
+    async (wanted) => {
+      for (let isSwitched = false; !isSwitched; ) {
+        wanted.throwIfAborted();
+        const move = await moveOf(deps, input);
+        await agent.copyVolume(move, { signal: wanted, onProgress });
+        await beginSwitch(deps, input);
+        isSwitched = await agent.switchVolume(move, { signal });
+        if (!isSwitched) await setSwitching(deps, input, false);
+      }
+    },
+  );
 }
 
 /** From here on it is not cancelled any more. @throws Conflict it has been */
