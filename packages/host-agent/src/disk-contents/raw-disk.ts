@@ -3,10 +3,11 @@
 // converted. Owns that daemon. Fails with HostUnavailable or CommandFailed.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, chmod, mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { VirgaError } from '@virga/contract/errors';
+import { exists } from '../exists.ts';
 import { CommandFailed, runCommand } from '../run-command.ts';
 import { runAsNobody, type SandboxOptions } from './sandbox.ts';
 
@@ -159,9 +160,3 @@ async function leave(scratch: string, file: DiskFile): Promise<DiskFile> {
 }
 
 const sizeOf = async (path: string): Promise<number> => (await stat(path)).size;
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

@@ -1,5 +1,4 @@
 // Which parts of a disk file have anything in them, as qemu-img tells. Pure but for asking it.
-
 import type { DiskFile } from './open-disk.ts';
 import { startOwned } from './owned-process.ts';
 

@@ -1,11 +1,12 @@
 // Fetches a disk from a store: the full content first, then what has changed, in order. Each is compared with the checksum that was
 // written down when it was stored. Owns the file from nothing to named; one that is there is whole.
 import { createHash } from 'node:crypto';
-import { access, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { BackupStoreAccess, DiskChain } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
 import { finishFile, partialPath } from '../../durable-file.ts';
+import { exists } from '../../exists.ts';
 import { runCommand } from '../../run-command.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { readStream, StreamBroken, zeroRange } from './disk-stream.ts';
@@ -85,9 +86,3 @@ const unusable = (snapshotId: string, why: string, cause?: unknown) =>
     action: 'Restore another backup, and make a full one into another store.',
     cause,
   });
-
-export const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

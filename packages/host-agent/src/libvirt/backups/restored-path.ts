@@ -5,9 +5,9 @@ import { VirgaError } from '@virga/contract/errors';
 import { nothingThere } from '../../backup-conflicts.ts';
 import { openContents } from '../../disk-contents/open-contents.ts';
 import { openRawDisk } from '../../disk-contents/raw-disk.ts';
+import { exists } from '../../exists.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { backupFolder } from './backup-folder.ts';
-import { exists } from './fetch-disk.ts';
 import { fetchedDisk } from './restore-folder.ts';
 
 const mostBytes = 4 * 1024 * 1024;

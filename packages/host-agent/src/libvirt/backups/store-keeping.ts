@@ -1,10 +1,10 @@
 // A store as a whole: made, looked through, cleaned, checked. Owns no file of the host but restic's memory of stores. A lock that
 // a killed restic left is removed before each work; one of a restic that runs stays, and is waited for.
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BackupKeeping, BackupStoreAccess } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
 import { type BackupId, isId } from '@virga/contract/ids';
+import { exists } from '../../exists.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { listSnapshots, runRestic } from './restic.ts';
 
@@ -104,9 +104,3 @@ function backupIdOf(tags: readonly string[] = []): BackupId | undefined {
   const id = tags.find((tag) => tag.startsWith(backupTag))?.slice(backupTag.length) ?? '';
   return isId('backup', id) ? id : undefined;
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

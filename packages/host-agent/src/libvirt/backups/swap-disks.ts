@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import type { RestoreSwap } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
 import { flushFolder } from '../../durable-file.ts';
+import { exists } from '../../exists.ts';
 import { runCommand } from '../../run-command.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { readLayers } from '../disks/disk-layers.ts';
@@ -14,7 +15,6 @@ import { instanceFiles } from '../instances/instance-folder.ts';
 import { isOff } from '../instances/power.ts';
 import { readVolume, volumeFile } from '../volumes/volume-folder.ts';
 import { dropCheckpoints } from './checkpoints.ts';
-import { exists } from './fetch-disk.ts';
 import { fetchedDisk, replacedDisk } from './restore-folder.ts';
 
 type ImageInfo = { 'virtual-size': number; 'backing-filename'?: string; 'backing-filename-format'?: string };

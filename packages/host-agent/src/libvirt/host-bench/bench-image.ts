@@ -1,9 +1,10 @@
 // The image of the guests that hosts are measured with: built from its recipe when it is first needed, and kept by the key of
 // that. Appears whole or not at all.
-import { access, chmod, constants, copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, constants, copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CallContext } from '@virga/contract/agent/call-context';
 import { VirgaError } from '@virga/contract/errors';
+import { exists } from '../../exists.ts';
 import { CommandFailed } from '../../run-command.ts';
 import type { AgentContext } from '../agent-context.ts';
 
@@ -36,7 +37,7 @@ export async function benchImage(
   try {
     const key = (await system.run(image.recipe, ['--print-key'], { signal })).trim();
     const path = join(folder, `${key}.qcow2`);
-    if (await isThere(path)) return path;
+    if (await exists(path)) return path;
     onProgress?.('building the image to measure with, once', 0);
     const partial = `${path}.new`;
     await system.run(image.recipe, [partial], { signal, timeoutMs: buildTimeoutMs });
@@ -56,9 +57,3 @@ export async function benchImage(
     });
   }
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

@@ -1,7 +1,8 @@
 // Takes away what comparisons have made on a host, whether they ended or were killed. Owns nothing else: a domain or network of
 // another name stays. Settings come first, because they need no hypervisor and bear on every guest.
-import { access, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { Connection } from '@virga/libvirt/connection/connect';
+import { exists } from '../../exists.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
 import type { BenchHolder } from './bench-holder.ts';
@@ -42,9 +43,3 @@ async function ifThere(removal: Promise<void>): Promise<void> {
     if (!isLibvirtError(error, 'NO_DOMAIN', 'NO_NETWORK', 'OPERATION_INVALID')) throw error;
   });
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

@@ -1,5 +1,5 @@
 // What this host decides about every guest's domain. Looked at when a domain is defined; owns nothing.
-import { access } from 'node:fs/promises';
+import { exists } from '../../exists.ts';
 import type { AgentContext } from '../agent-context.ts';
 import type { HostChoices } from '../instances/domain-host.ts';
 import { hostArchitecture } from './architecture.ts';
@@ -14,9 +14,3 @@ export async function hostChoices(context: AgentContext): Promise<HostChoices> {
   ]);
   return { arch: hostArchitecture(), acceleration: mode, vhostNet, directIo, cpus };
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

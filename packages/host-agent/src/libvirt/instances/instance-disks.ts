@@ -1,9 +1,10 @@
 // The files that an instance starts from: folder, root disk, seed. Makes what is missing and leaves what is there alone;
 // two of them at a time, since each waits for a program. Registers how to take back what it makes.
-import { access, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
 import { partialPath } from '../../durable-file.ts';
+import { exists } from '../../exists.ts';
 import type { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { takeFetchedDisk } from '../backups/restore-folder.ts';
@@ -129,12 +130,6 @@ async function named({ storage }: AgentContext, what: string, work: () => Promis
     throw await diskError(error, placeOf(storage), what);
   }
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
 
 const diskGone = ({ domainName }: DesiredInstance, path: string) =>
   new VirgaError('HypervisorRefused', {

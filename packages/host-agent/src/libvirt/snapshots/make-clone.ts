@@ -1,10 +1,11 @@
 // The root disk of a new instance, from a snapshot of another one: a file that rests on what the snapshot keeps, or a copy.
 // Makes the folder with its owner first, so that nobody deletes what it rests on; a folder of a clone that is not yet an
 // instance is told of to nobody, and becomes one with the first applyInstance.
-import { access, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { DesiredClone } from '@virga/contract/agent/snapshots';
 import { finishFile, partialPath } from '../../durable-file.ts';
+import { exists } from '../../exists.ts';
 import { instanceTaken } from '../../snapshot-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { convertDisk } from '../disks/convert-disk.ts';
@@ -61,9 +62,3 @@ async function claimFolder(
   const imageId = kind === 'linked' ? ((await readOwner(storage, clonedFrom.instanceId))?.imageId ?? null) : null;
   await createFolder(storage, { id, cloudId, uuid, domainName, imageId, clone: kind, clonedFrom });
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

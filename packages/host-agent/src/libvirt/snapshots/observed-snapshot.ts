@@ -1,7 +1,8 @@
 // Snapshots as a host tells of them. Reads only.
-import { access, readdir, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import type { ObservedSnapshot } from '@virga/contract/agent/snapshots';
 import { type InstanceId, isId, type SnapshotId } from '@virga/contract/ids';
+import { exists } from '../../exists.ts';
 import { readTree } from '../disks/disk-layers.ts';
 import { layerPath } from '../disks/layer-names.ts';
 import { readOwner } from '../instances/instance-folder.ts';
@@ -33,7 +34,7 @@ export async function observeSnapshot(
     disks: disks.map(({ id: diskId, sizeBytes }) => ({ id: diskId, sizeBytes })),
     usedBytes: (await Promise.all(own.map(allocatedBytes))).reduce((sum, bytes) => sum + bytes, 0),
     clones: (clones ?? (await allClones(storage))).get(id) ?? [],
-    intact: !files.includes(undefined) && (await Promise.all(all.map(isThere))).every(Boolean),
+    intact: !files.includes(undefined) && (await Promise.all(all.map(exists))).every(Boolean),
   };
 }
 
@@ -62,10 +63,4 @@ const allocatedBytes = (path: string): Promise<number> =>
   stat(path).then(
     ({ blocks }) => blocks * blockBytes,
     () => 0,
-  );
-
-const isThere = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
   );
