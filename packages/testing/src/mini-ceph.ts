@@ -166,10 +166,10 @@ mon_osd_down_out_interval = 0
 setuser_match_path =
 `;
 
-async function endDaemon(daemon: ChildProcess): Promise<void> {
+/** A cluster that is thrown away need not end in order. */
+export async function endDaemon(daemon: ChildProcess): Promise<void> {
   if (daemon.exitCode !== null || daemon.signalCode !== null) return;
   const ended = new Promise((resolve) => daemon.once('exit', resolve));
-  // A cluster that is thrown away need not end in order.
   daemon.kill('SIGKILL');
   await ended;
 }

@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { startMiniCeph } from './mini-ceph.ts';
+import { endDaemon, startMiniCeph } from './mini-ceph.ts';
 import { until } from './until.ts';
 
 const run = promisify(execFile);
@@ -31,10 +31,7 @@ export async function startMiniS3(): Promise<MiniS3> {
   const ceph = await startMiniCeph();
   let daemon: ChildProcess | undefined;
   const stop = async () => {
-    if (daemon === undefined || daemon.exitCode !== null || daemon.signalCode !== null) return;
-    const ended = new Promise((resolve) => daemon!.once('exit', resolve));
-    daemon.kill('SIGKILL');
-    await ended;
+    if (daemon) await endDaemon(daemon);
   };
   const close = async () => {
     await stop();
