@@ -5,7 +5,7 @@ import type { Backup, BackupSchedule } from '@virga/contract/rest/backups';
 const createdAt = '2026-03-01T12:00:00.000Z';
 const operationId = 'op-00000000000000001' as const;
 
-export const aBackupStore = (fields: Partial<BackupStore> = {}): BackupStore => ({
+const aBackupStore = (): BackupStore => ({
   id: 'bks-00000000000000001',
   name: 'main',
   place: { kind: 'directory', path: '/mnt/backup' },
@@ -17,7 +17,6 @@ export const aBackupStore = (fields: Partial<BackupStore> = {}): BackupStore => 
   sizeBytes: 42_949_672_960,
   checkedAt: '2026-03-01T13:00:00.000Z',
   createdAt,
-  ...fields,
 });
 
 export const aBackup = (fields: Partial<Backup> = {}): Backup => ({
@@ -50,7 +49,7 @@ const aFolder = () => ({
   entries: [{ name: 'hostname', kind: 'file' as const, sizeBytes: 4 }],
 });
 
-export const aBackupSchedule = (fields: Partial<BackupSchedule> = {}): BackupSchedule => ({
+const aBackupSchedule = (): BackupSchedule => ({
   id: 'sched-00000000000000001',
   instanceId: 'i-00000000000000001',
   storeId: 'bks-00000000000000001',
@@ -62,7 +61,6 @@ export const aBackupSchedule = (fields: Partial<BackupSchedule> = {}): BackupSch
   nextRunAt: '2026-03-02T03:00:00.000Z',
   createdBy: 'admin',
   createdAt,
-  ...fields,
 });
 
 const change = () => ({ backup: aBackup(), operationId });

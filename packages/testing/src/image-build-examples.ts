@@ -18,7 +18,7 @@ const aFinding = (fields: Partial<LintFinding> = {}): LintFinding => ({
   ...fields,
 });
 
-export const aLintReport = (fields: Partial<LintReport> = {}): LintReport => ({
+const aLintReport = (fields: Partial<LintReport> = {}): LintReport => ({
   system: 'Debian GNU/Linux 12 (bookworm)',
   fileSystem: 'ext4',
   findings: [
@@ -42,7 +42,7 @@ export const aLintReport = (fields: Partial<LintReport> = {}): LintReport => ({
   ...fields,
 });
 
-export const anImageBuild = (fields: Partial<ImageBuild> = {}): ImageBuild => ({
+const anImageBuild = (): ImageBuild => ({
   imageId: anImage().id,
   hostId: 'host-00000000000000001',
   from: { kind: 'recipe', recipe: { base: { distribution: 'debian', suite: 'bookworm' }, sizeMib: 2048 } },
@@ -56,7 +56,6 @@ export const anImageBuild = (fields: Partial<ImageBuild> = {}): ImageBuild => ({
     sealed: ['Emptied 4 files below /var/log.'],
     report: aLintReport({ findings: [aFinding()] }),
   },
-  ...fields,
 });
 
 export const buildAnswers = {

@@ -5,7 +5,7 @@ import { anImage } from './contract-examples.ts';
 const operationId = 'op-00000000000000001' as const;
 const changed = { image: anImage(), operationId } as const;
 
-export const aCatalogImage = (fields: Partial<CatalogImage> = {}): CatalogImage => ({
+const aCatalogImage = (): CatalogImage => ({
   name: 'debian-12',
   title: 'Debian 12 (bookworm)',
   version: '12',
@@ -17,7 +17,6 @@ export const aCatalogImage = (fields: Partial<CatalogImage> = {}): CatalogImage 
   minimumMemoryMib: 512,
   origin: 'built-in',
   hasKey: false,
-  ...fields,
 });
 
 const anUpload = (fields: Partial<ImageUpload> = {}): ImageUpload => ({

@@ -62,7 +62,7 @@ export const aPool = (fields: Partial<Pool> = {}): Pool => ({
   ...fields,
 });
 
-export const aVolumeType = (): VolumeType => ({ name: 'gold', pool: 'fast', limits: { iops: 5000 }, encrypted: true });
+const aVolumeType = (): VolumeType => ({ name: 'gold', pool: 'fast', limits: { iops: 5000 }, encrypted: true });
 
 /** Of every route of pools and volume types. */
 export const poolAnswers = {

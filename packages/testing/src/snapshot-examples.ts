@@ -5,7 +5,7 @@ const createdAt = '2026-03-01T12:00:00.000Z';
 const instanceId = 'i-00000000000000001';
 const operationId = 'op-00000000000000001';
 
-export const aSnapshot = (fields: Partial<Snapshot> = {}): Snapshot => ({
+const aSnapshot = (fields: Partial<Snapshot> = {}): Snapshot => ({
   id: 'snap-00000000000000001',
   projectId: 'proj-00000000000000001',
   name: 'before',
@@ -24,7 +24,7 @@ export const aSnapshot = (fields: Partial<Snapshot> = {}): Snapshot => ({
   ...fields,
 });
 
-export const aSnapshotSchedule = (fields: Partial<SnapshotSchedule> = {}): SnapshotSchedule => ({
+const aSnapshotSchedule = (): SnapshotSchedule => ({
   id: 'sched-00000000000000002',
   instanceId,
   instanceName: 'web',
@@ -35,7 +35,6 @@ export const aSnapshotSchedule = (fields: Partial<SnapshotSchedule> = {}): Snaps
   nextRunAt: '2026-03-01T15:00:00.000Z',
   createdBy: 'admin',
   createdAt,
-  ...fields,
 });
 
 const changed = { snapshot: aSnapshot(), operationId } as const;
