@@ -5,14 +5,15 @@ import type { Image, ImageKind } from '@virga/contract/rest/images';
 import type { CloudAccess, ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
-import { brokenConstraint, type Db, inTransaction, type Tx } from '../../store/database.ts';
+import { type Db, inTransaction, type Tx } from '../../store/database.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { openOperationsOf } from '../operations/operation-store.ts';
 import { deleteImageKind } from './delete-image.workflow.ts';
-import { type ImageRow, imageNotFound, toImage, visibleImages } from './image-store.ts';
+import { about, type ImageRow, imageNotFound, named, resourceOf, toImage, visibleImages } from './image-store.ts';
 import { importImageKind } from './import-image.workflow.ts';
+import { usualUser } from './new-import.ts';
 
 type Changed = { image: Image; operationId: OperationId };
 type NewImage = {
@@ -26,7 +27,6 @@ type NewImage = {
   warmable?: boolean | undefined;
 };
 
-const usualUser = 'root';
 const onlyGeneration = 1;
 
 export async function listImages(
@@ -72,8 +72,8 @@ export async function registerImage(
       action: 'Name one with --project or the header virga-project.',
     });
   }
-  try {
-    return await onceOnly(deps.db, idempotency, async (tx) => {
+  return named(body.name, () =>
+    onceOnly(deps.db, idempotency, async (tx) => {
       const row = await tx
         .insertInto('images')
         .values({
@@ -102,15 +102,8 @@ export async function registerImage(
       });
       const operationId = await startWorkflow(tx, access, importImageKind, resourceOf(row), { imageId: row.id });
       return { image: toImage(row), operationId };
-    });
-  } catch (error) {
-    if (brokenConstraint(error) !== 'images_name_taken') throw error;
-    throw new VirgaError('NameTaken', {
-      detail: `An image named ${body.name} exists.`,
-      action: 'Choose another name, or delete that one.',
-      field: '/name',
-    });
-  }
+    }),
+  );
 }
 
 /**
@@ -223,10 +216,3 @@ async function refuseWhileReleased(tx: Tx, row: ImageRow): Promise<void> {
     action: 'Undefine that domain with virsh and remove its files, or adopt it and delete it.',
   });
 }
-
-const resourceOf = (row: ImageRow) => ({
-  projectId: row.project_id,
-  resourceId: row.id,
-  resourceName: row.name,
-});
-const about = (row: ImageRow, type: string) => ({ type, ...resourceOf(row) });

@@ -4,7 +4,7 @@ import type { ImageId } from '@virga/contract/ids';
 import type { Image, ImageOrigin } from '@virga/contract/rest/images';
 import type { Selectable } from 'kysely';
 import type { ProjectAccess } from '../../access/authorizer.ts';
-import type { Db, Tx } from '../../store/database.ts';
+import { brokenConstraint, type Db, type Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
 
 export type ImageRow = Selectable<Database['images']>;
@@ -97,3 +97,24 @@ function originOf({ source, verification }: ImageRow): ImageOrigin | null {
   if (source.kind === 'file') return null;
   return { url: source.kind === 'download' ? source.url : null, verification };
 }
+
+/** Inserts an image of that name. @throws NameTaken */
+export async function named<T>(name: string, insert: () => Promise<T>): Promise<T> {
+  try {
+    return await insert();
+  } catch (error) {
+    if (brokenConstraint(error) !== 'images_name_taken') throw error;
+    throw new VirgaError('NameTaken', {
+      detail: `An image named ${name} exists.`,
+      action: 'Choose another name, or delete that one.',
+      field: '/name',
+    });
+  }
+}
+
+export const resourceOf = (row: ImageRow) => ({
+  projectId: row.project_id,
+  resourceId: row.id,
+  resourceName: row.name,
+});
+export const about = (row: ImageRow, type: string) => ({ type, ...resourceOf(row) });

@@ -11,18 +11,15 @@ import { inTransaction } from '../../store/database.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { findInCatalog, readCatalog } from './catalog/catalog.ts';
-import { toImage } from './image-store.ts';
+import { about, named, resourceOf, toImage } from './image-store.ts';
 import {
-  about,
   chooseHost,
   described,
   insertImport,
   type NewImport,
-  named,
   type Operator,
   requireMayShare,
   requireOwn,
-  resourceOf,
   startImport,
   usualUser,
 } from './new-import.ts';

@@ -5,10 +5,10 @@ import type { ImportImage } from '@virga/contract/rest/image-import';
 import type { ImageKind } from '@virga/contract/rest/images';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import { appendEvent } from '../../events/event-log.ts';
-import { brokenConstraint, type Tx } from '../../store/database.ts';
+import type { Tx } from '../../store/database.ts';
 import type { StoredImageSource } from '../../store/image-tables.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
-import { type ImageRow, imageNotFound } from './image-store.ts';
+import { about, type ImageRow, imageNotFound, resourceOf } from './image-store.ts';
 import { importImageKind } from './import-image.workflow.ts';
 
 export type Operator = ProjectAccess<'operator'>;
@@ -88,24 +88,3 @@ export async function requireOwn(tx: Tx, access: Operator, id: ImageId): Promise
   if (row?.project_id !== access.projectId) throw imageNotFound(id);
   return row;
 }
-
-/** @throws NameTaken */
-export async function named<T>(name: string, insert: () => Promise<T>): Promise<T> {
-  try {
-    return await insert();
-  } catch (error) {
-    if (brokenConstraint(error) !== 'images_name_taken') throw error;
-    throw new VirgaError('NameTaken', {
-      detail: `An image named ${name} exists.`,
-      action: 'Choose another name, or delete that one.',
-      field: '/name',
-    });
-  }
-}
-
-export const resourceOf = (row: ImageRow) => ({
-  projectId: row.project_id,
-  resourceId: row.id,
-  resourceName: row.name,
-});
-export const about = (row: ImageRow, type: string) => ({ type, ...resourceOf(row) });

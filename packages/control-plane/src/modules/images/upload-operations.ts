@@ -11,13 +11,11 @@ import { notify } from '../../store/notifications.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { deleteImageKind } from './delete-image.workflow.ts';
-import { type ImageRow, imageNotFound, toImage } from './image-store.ts';
+import { about, type ImageRow, imageNotFound, named, toImage } from './image-store.ts';
 import {
-  about,
   chooseHost,
   described,
   insertImport,
-  named,
   type Operator,
   requireOwn,
   startImport,

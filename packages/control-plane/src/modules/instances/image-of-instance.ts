@@ -18,7 +18,7 @@ export async function createImageOf(
   { name, seal = false }: { name: string; seal?: boolean | undefined },
   idempotency?: Idempotency,
 ): Promise<ImageOrdered> {
-  return orderImage(deps, access, idempotency, async (tx) => {
+  return orderImage(deps, access, name, idempotency, async (tx) => {
     const row = await requireInstance(tx, access, id);
     requireOff(row);
     const image =
@@ -26,7 +26,7 @@ export async function createImageOf(
         ? undefined
         : await tx.selectFrom('images').selectAll().where('id', '=', row.image_id).executeTakeFirst();
     return {
-      ...{ projectId: access.projectId, name, visibility: 'private', seal, hostId: row.host_id },
+      ...{ projectId: access.projectId, visibility: 'private', seal, hostId: row.host_id },
       from: { kind: 'instance', instanceId: id },
       told: `of the disk of instance ${row.name}${seal ? ', sealed' : ''}`,
       ...{ defaultUser: image?.default_user ?? 'root', minimumMemoryMib: image?.minimum_memory_mib ?? 0 },

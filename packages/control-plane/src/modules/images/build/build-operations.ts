@@ -10,12 +10,12 @@ import type { CloudAccess, ProjectAccess, WriteAccess } from '../../../access/au
 import type { RegisteredHost } from '../../../agents/agent-registry.ts';
 import type { Deps } from '../../../deps.ts';
 import { appendEvent } from '../../../events/event-log.ts';
-import { brokenConstraint, type Db, type Tx } from '../../../store/database.ts';
+import type { Db, Tx } from '../../../store/database.ts';
 import { type Idempotency, onceOnly } from '../../../store/once-only.ts';
 import { startWorkflow } from '../../../workflows/workflow.ts';
 import { resolveHost } from '../../hosts/resolve-host.ts';
 import { getImage } from '../image-operations.ts';
-import { type ImageRow, toImage } from '../image-store.ts';
+import { about, type ImageRow, named, resourceOf, toImage } from '../image-store.ts';
 import { buildImageKind } from './build-image.workflow.ts';
 import { checkRecipe } from './recipe-rules.ts';
 
@@ -43,8 +43,8 @@ export async function buildImage(
     });
   }
   checkRecipe(recipe);
-  return orderImage(deps, access, idempotency, async (tx) => ({
-    ...{ projectId, name, visibility, seal: recipe.seal ?? true },
+  return orderImage(deps, access, name, idempotency, async (tx) => ({
+    ...{ projectId, visibility, seal: recipe.seal ?? true },
     hostId: (await resolveHost(tx, host)).id,
     from: { kind: 'recipe', recipe },
     told: `of a recipe for ${recipe.base.distribution} ${recipe.base.suite}`,
@@ -67,8 +67,8 @@ export async function sealImage(
 ): Promise<ImageOrdered> {
   const image = await requireDisk(deps, access, id);
   const host = await hostWith(deps, id);
-  return orderImage(deps, access, idempotency, async () => ({
-    ...{ projectId: access.projectId, name, visibility: 'private', seal: true, hostId: host.id },
+  return orderImage(deps, access, name, idempotency, async () => ({
+    ...{ projectId: access.projectId, visibility: 'private', seal: true, hostId: host.id },
     from: { kind: 'image', imageId: id },
     told: `of image ${image.name}, sealed`,
     ...{ defaultUser: image.defaultUser, minimumMemoryMib: image.minimumMemoryMib, warmable: image.warmable },
@@ -126,7 +126,6 @@ async function hostWith(deps: Deps, id: ImageId): Promise<RegisteredHost> {
 
 export type NewOrder = {
   projectId: ProjectId;
-  name: string;
   visibility: ImageRow['visibility'];
   hostId: HostId;
   from: BuildSource;
@@ -142,14 +141,13 @@ export type NewOrder = {
 export async function orderImage(
   deps: Deps,
   access: WriteAccess,
+  name: string,
   idempotency: Idempotency | undefined,
   plan: (tx: Tx) => Promise<NewOrder>,
 ): Promise<ImageOrdered> {
-  let name = '';
-  try {
-    return await onceOnly(deps.db, idempotency, async (tx) => {
+  return named(name, () =>
+    onceOnly(deps.db, idempotency, async (tx) => {
       const order = await plan(tx);
-      name = order.name;
       const row = await tx
         .insertInto('images')
         .values({
@@ -169,21 +167,13 @@ export async function orderImage(
           made_from: JSON.stringify(order.from),
         })
         .execute();
-      const resource = { projectId: row.project_id, resourceId: row.id, resourceName: row.name };
       await appendEvent(tx, access, {
-        ...{ type: 'image.build-requested', ...resource },
+        ...about(row, 'image.build-requested'),
         message: `Image ${row.name} is to be made ${order.told}.`,
         data: { kind: order.from.kind, seal: order.seal, host: order.hostId },
       });
-      const operationId = await startWorkflow(tx, access, buildImageKind, resource, { imageId: row.id });
+      const operationId = await startWorkflow(tx, access, buildImageKind, resourceOf(row), { imageId: row.id });
       return { image: toImage(row), operationId };
-    });
-  } catch (error) {
-    if (brokenConstraint(error) !== 'images_name_taken') throw error;
-    throw new VirgaError('NameTaken', {
-      detail: `An image named ${name} exists.`,
-      action: 'Choose another name, or delete that one.',
-      field: '/name',
-    });
-  }
+    }),
+  );
 }
