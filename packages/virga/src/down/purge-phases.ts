@@ -50,15 +50,12 @@ export function purgeHostPhase(folders: Folders): Phase {
       const cloudId = readCloudId(folders);
       if (cloudId === undefined) return;
       await withAgent(folders, async (agent) => {
-        await inTurn(await agent.listInstances(cloudId), async ({ id, domainName, adopted }) => {
-          report(adopted ? `giving ${domainName} back` : `deleting ${domainName}`);
-          if (adopted) await agent.releaseInstance({ id, cloudId });
-          else await agent.deleteInstance({ id, cloudId, uuid: uuidOf(id), domainName, nics: [] });
-        });
-        for (const { id, domainName } of await agent.listInstances(restoreTestCloud(cloudId))) {
-          report(`deleting ${domainName}`);
-          const cloud = restoreTestCloud(cloudId);
-          await agent.deleteInstance({ id, cloudId: cloud, uuid: uuidOf(id), domainName, nics: [] });
+        for (const cloud of [cloudId, restoreTestCloud(cloudId)]) {
+          await inTurn(await agent.listInstances(cloud), async ({ id, domainName, adopted }) => {
+            report(adopted ? `giving ${domainName} back` : `deleting ${domainName}`);
+            if (adopted) await agent.releaseInstance({ id, cloudId: cloud });
+            else await agent.deleteInstance({ id, cloudId: cloud, uuid: uuidOf(id), domainName, nics: [] });
+          });
         }
         // Disks of copies rest on those of templates, and these on images.
         for (const shell of await agent.listShells(cloudId)) {
