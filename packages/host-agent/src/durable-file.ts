@@ -1,6 +1,6 @@
 // Files that are either whole or not there, also after a power cut: written under a temporary name, flushed, renamed. The
 // temporary name is derived from the final one, so what a crash leaves behind is found and overwritten.
-import { open, rename, rm } from 'node:fs/promises';
+import { open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { KeyedLock } from './keyed-lock.ts';
 
@@ -27,6 +27,16 @@ async function writeWhole(path: string, content: string | Uint8Array, mode: numb
     await file.close();
   }
   await rename(partial, path);
+}
+
+/** What was written as JSON; undefined: there is no such file. */
+export async function readJsonFile<T>(path: string): Promise<T | undefined> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as T;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** Gives a file that was made at `partialPath(path)` its name, with these rights. */

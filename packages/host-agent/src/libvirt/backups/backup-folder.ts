@@ -1,10 +1,10 @@
 // What a host keeps of a backup that is under way: a folder with what has been read of the disks, and how far it is. Owns
 // `backups/`. The folder says whose it is before anything else is in it, so what a crash leaves can be told and removed.
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FinishedBackup, FullReason, StoredDisk } from '@virga/contract/agent/backups';
 import type { BackupId, InstanceId, RestoreId, VolumeId } from '@virga/contract/ids';
-import { writeFileDurably } from '../../durable-file.ts';
+import { readJsonFile, writeFileDurably } from '../../durable-file.ts';
 import type { Storage } from '../storage.ts';
 import type { DiskFile } from './open-disk.ts';
 
@@ -45,14 +45,8 @@ const stateFile = 'state.json';
 
 export const backupFolder = ({ backupsPath }: Storage, id: BackupId | RestoreId): string => join(backupsPath, id);
 
-export async function readState(storage: Storage, id: BackupId): Promise<BackupState | undefined> {
-  try {
-    return JSON.parse(await readFile(join(backupFolder(storage, id), stateFile), 'utf8')) as BackupState;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
+export const readState = (storage: Storage, id: BackupId): Promise<BackupState | undefined> =>
+  readJsonFile(join(backupFolder(storage, id), stateFile));
 
 export async function writeState(storage: Storage, id: BackupId, state: BackupState): Promise<void> {
   const folder = backupFolder(storage, id);

@@ -1,11 +1,11 @@
 // A change of the files that an instance has its disks on, which cannot happen at once everywhere: libvirt knows them, and so
 // do our lists. What is going to be is written down first. Whoever comes next, also after a crash at any moment, looks at
 // which file the domain has and makes our lists so: all of the change has happened, or none.
-import { access, readFile, rm } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { InstanceId, SnapshotId, VolumeId } from '@virga/contract/ids';
 import type { DomainRef } from '@virga/libvirt/protocol/objects';
-import { flushFolder, writeFileDurably } from '../../durable-file.ts';
+import { flushFolder, readJsonFile, writeFileDurably } from '../../durable-file.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { folderPath } from '../instances/instance-folder.ts';
 import { removeSnapshot, type SnapshotRecord, writeSnapshot } from '../snapshots/snapshot-record.ts';
@@ -39,7 +39,7 @@ export async function beginChange(storage: Storage, id: InstanceId, change: Disk
 
 /** Token of the revert that was done last. */
 export const lastRevert = async (storage: Storage, id: InstanceId): Promise<string | undefined> =>
-  (await readJson<{ token: string }>(revertedPath(storage, id)))?.token;
+  (await readJsonFile<{ token: string }>(revertedPath(storage, id)))?.token;
 
 /** The domain has the new files: makes our lists say so. May be done twice. */
 export async function finishChange(context: AgentContext, id: InstanceId, change: DiskChange): Promise<void> {
@@ -72,7 +72,7 @@ export async function abandonChange(context: AgentContext, id: InstanceId, chang
  * @param ref its domain; undefined when it has none
  */
 export async function settleChange(context: AgentContext, id: InstanceId, ref: DomainRef | undefined): Promise<void> {
-  const change = await readJson<DiskChange>(changePath(context.storage, id));
+  const change = await readJsonFile<DiskChange>(changePath(context.storage, id));
   if (change === undefined) return;
   await context.hook('settle-disks', id);
   if (await hasHappened(context, ref, change)) await finishChange(context, id, change);
@@ -99,12 +99,3 @@ export async function hasHappened(
 /** Of the running domain; of one that is off, its definition. */
 export const currentXml = ({ hypervisor }: AgentContext, ref: DomainRef): Promise<string> =>
   hypervisor.ask(`look at the disks of ${ref.name}`, ({ domains }) => domains.xml(ref));
-
-async function readJson<T>(path: string): Promise<T | undefined> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as T;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}

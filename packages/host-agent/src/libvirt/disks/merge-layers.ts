@@ -1,12 +1,12 @@
 // Merges files of a disk that nothing needs by themselves any more, while a guest runs on them or not. Both ends are always
 // named: without a base QEMU would merge into the image that others share. What is being merged is written down beside the
 // disk; whoever comes next, also after a crash, goes on with it. Until our lists change, what is merged away is still whole.
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { CallContext } from '@virga/contract/agent/agent';
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId } from '@virga/contract/ids';
-import { writeFileDurably } from '../../durable-file.ts';
+import { readJsonFile, writeFileDurably } from '../../durable-file.ts';
 import { runCommand } from '../../run-command.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
@@ -260,14 +260,7 @@ async function diskOf(
   return (await findDisks(storage, record.desired, xml)).disks.find((disk) => disk.firstFile === firstFile);
 }
 
-async function readMerge(firstFile: string): Promise<Merge | undefined> {
-  try {
-    return JSON.parse(await readFile(mergePath(firstFile), 'utf8')) as Merge;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
+const readMerge = (firstFile: string): Promise<Merge | undefined> => readJsonFile(mergePath(firstFile));
 
 const notThere = ({ ref }: OwnDomain, firstFile: string) =>
   new VirgaError('Conflict', {

@@ -1,9 +1,9 @@
 // What is written down of a move, a file for each volume that is being moved, from before its new place exists until its old
 // one is gone. Owns `moves/` of the storage. It decides which place counts when nothing else can tell.
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type InstanceId, isId, type VolumeId } from '@virga/contract/ids';
-import { flushFolder, writeFileDurably } from '../../durable-file.ts';
+import { flushFolder, readJsonFile, writeFileDurably } from '../../durable-file.ts';
 import type { Storage } from '../storage.ts';
 import type { VolumeRecord } from '../volumes/volume-record.ts';
 
@@ -33,14 +33,8 @@ const suffix = '.json';
 const folderOf = (storage: Storage): string => join(storage.path, 'moves');
 const pathOf = (storage: Storage, id: VolumeId): string => join(folderOf(storage), `${id}${suffix}`);
 
-export async function readMove(storage: Storage, id: VolumeId): Promise<MoveRecord | undefined> {
-  try {
-    return JSON.parse(await readFile(pathOf(storage, id), 'utf8')) as MoveRecord;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
+export const readMove = (storage: Storage, id: VolumeId): Promise<MoveRecord | undefined> =>
+  readJsonFile(pathOf(storage, id));
 
 export async function writeMove(storage: Storage, record: MoveRecord): Promise<void> {
   await mkdir(folderOf(storage), { recursive: true, mode: folderMode });

@@ -1,24 +1,18 @@
 // What this host was told of pools, a file each, so that it finds their volumes by itself. Owns `pools/`. A file may hold a
 // key, and is root's alone.
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredPool } from '@virga/contract/agent/pools';
 import { isId, type PoolId } from '@virga/contract/ids';
-import { flushFolder, writeFileDurably } from '../../durable-file.ts';
+import { flushFolder, readJsonFile, writeFileDurably } from '../../durable-file.ts';
 import type { Storage } from '../storage.ts';
 
 const mode = 0o600;
 const suffix = '.json';
 const pathOf = (storage: Storage, id: PoolId): string => join(storage.poolsPath, `${id}${suffix}`);
 
-export async function readPool(storage: Storage, id: PoolId): Promise<DesiredPool | undefined> {
-  try {
-    return JSON.parse(await readFile(pathOf(storage, id), 'utf8')) as DesiredPool;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-}
+export const readPool = (storage: Storage, id: PoolId): Promise<DesiredPool | undefined> =>
+  readJsonFile(pathOf(storage, id));
 
 export async function writePool(storage: Storage, pool: DesiredPool): Promise<void> {
   await writeFileDurably(pathOf(storage, pool.id), `${JSON.stringify(pool)}\n`, mode);
