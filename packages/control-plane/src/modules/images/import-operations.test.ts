@@ -95,6 +95,14 @@ test('an address with a password in it is refused at once', async () => {
     code: 'InvalidArgument',
     field: '/source/url',
   });
+  const url = 'https://images.example/x';
+  const secret = 'https://ada:secret@images.example/SHA256SUMS';
+  const list = { url: secret, algorithm: 'sha256' as const };
+  await assert.rejects(byAddress({ source: { url, checksumList: list } }), { field: '/source/checksumList/url' });
+  const signature = { url: secret, fingerprint: 'A'.repeat(40) };
+  await assert.rejects(byAddress({ source: { url, checksumList: { ...list, url, signature } } }), {
+    field: '/source/checksumList/signature/url',
+  });
 });
 
 test('a server that is killed while a host fetches an image goes on with it', async () => {

@@ -106,20 +106,26 @@ async function wantedImport(deps: Deps, access: Operator, body: ImportImage): Pr
       field: '/name',
     });
   }
-  const url = URL.parse(source.url);
-  if (url === null || url.username !== '' || url.password !== '') {
-    throw new VirgaError('InvalidArgument', {
-      detail:
-        url === null ? 'The address is malformed.' : 'The address has a password in it, which would be kept and shown.',
-      action: 'Give an address that begins with https:// or http:// and needs no password.',
-      field: '/source/url',
-    });
-  }
+  const url = plainAddress(source.url, '/source/url');
   const { checksum, checksumList } = source;
+  if (checksumList) plainAddress(checksumList.url, '/source/checksumList/url');
+  if (checksumList?.signature?.url) plainAddress(checksumList.signature.url, '/source/checksumList/signature/url');
   const format: StatedFormat = body.format ?? 'detect';
   const sums = { ...(checksum && { checksum }), ...(checksumList && { checksumList }) };
-  const stored = { kind: 'download' as const, url: url.href, format, ...sums };
+  const stored = { kind: 'download' as const, url, format, ...sums };
   return { ...described(access, body, usualUser), name: body.name, source: stored };
+}
+
+/** @throws InvalidArgument it is malformed, or has a password in it */
+function plainAddress(address: string, field: string): string {
+  const url = URL.parse(address);
+  if (url !== null && url.username === '' && url.password === '') return url.href;
+  throw new VirgaError('InvalidArgument', {
+    detail:
+      url === null ? 'The address is malformed.' : 'The address has a password in it, which would be kept and shown.',
+    action: 'Give an address that begins with https:// or http:// and needs no password.',
+    field,
+  });
 }
 
 /** Of the hosts there are. */
