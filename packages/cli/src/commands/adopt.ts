@@ -1,8 +1,6 @@
-import type { Instance } from '@virga/contract/rest/instances';
 import { defineCommand } from '../command.ts';
 import { idempotent } from '../idempotent.ts';
-import { makeChanges } from '../operations/make-changes.ts';
-import { reportChanges } from '../operations/report-changes.ts';
+import { changeOne } from '../operations/change-one.ts';
 import { describe, settled } from './instance-change.ts';
 import { waitOption } from './shared-options.ts';
 
@@ -33,17 +31,11 @@ export const adopt = defineCommand({
       ...(host === undefined ? {} : { host }),
       ...(name === undefined ? {} : { name }),
     };
-    const change = {
-      name: name ?? args.domain,
-      request: async () => {
-        const answer = await idempotent((request) => client.adoptInstance({ body }, request));
-        return { operationId: answer.operationId, resource: answer.instance };
-      },
+    return changeOne(context, 'instance', {
+      ...{ name: name ?? args.domain, wait: options.wait, requested: 'adoption requested' },
+      request: () => idempotent((request) => client.adoptInstance({ body }, request)),
       afterwards: settled(context, client, false),
       done: describe,
-    };
-    const outcomes = await makeChanges<Instance>(context, [change], options.wait);
-    const words = { noun: 'instance', requested: 'adoption requested', done: describe };
-    return reportChanges(context, outcomes, words, { waited: options.wait, many: false });
+    });
   },
 });

@@ -5,8 +5,7 @@ import { defineCommand } from '../command.ts';
 import type { CommandContext } from '../context.ts';
 import { readGivenFile } from '../given-file.ts';
 import { findInstance } from '../lookup.ts';
-import { makeChanges } from '../operations/make-changes.ts';
-import { reportChanges } from '../operations/report-changes.ts';
+import { changeOne } from '../operations/change-one.ts';
 import { confirm } from '../prompts.ts';
 import { describe } from './instance-change.ts';
 import { waitOption } from './shared-options.ts';
@@ -92,19 +91,16 @@ async function send(
   body: Edit,
   { restart, wait }: { restart: boolean; wait: boolean },
 ): Promise<number> {
-  const change = {
-    name: instance.name,
+  return changeOne(context, 'instance', {
+    ...{ name: instance.name, wait, requested: 'definition changed' },
     request: async () => {
       const answer = await client.setOverlay(
         { params: { id: instance.id }, body: { ...body, ...(restart && { restart }) } },
         { ifMatch: instance.generation },
       );
-      return { operationId: answer.operationId!, resource: instance };
+      return { operationId: answer.operationId!, instance };
     },
-    afterwards: ({ id }: Instance) => client.getInstance({ params: { id } }),
+    afterwards: ({ id }) => client.getInstance({ params: { id } }),
     done: describe,
-  };
-  const outcomes = await makeChanges<Instance>(context, [change], wait);
-  const words = { noun: 'instance', requested: 'definition changed', done: describe };
-  return reportChanges(context, outcomes, words, { waited: wait, many: false });
+  });
 }

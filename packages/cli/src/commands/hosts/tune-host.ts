@@ -1,10 +1,9 @@
 import type { Client } from '@virga/contract/client';
 import { VirgaError } from '@virga/contract/errors';
-import type { TunedHost, TuneHost } from '@virga/contract/rest/host-tuning';
+import type { TuneHost } from '@virga/contract/rest/host-tuning';
 import type { Host } from '@virga/contract/rest/hosts';
 import { defineCommand } from '../../command.ts';
-import { makeChanges } from '../../operations/make-changes.ts';
-import { reportChanges } from '../../operations/report-changes.ts';
+import { changeOne } from '../../operations/change-one.ts';
 import { waitOption } from '../shared-options.ts';
 import { chosenHosts } from './chosen-hosts.ts';
 import { knobHelp, mergedOverrides, readOverrides } from './tuning-knobs.ts';
@@ -68,19 +67,12 @@ export const tuneHost = defineCommand({
       await context.print.result(plan, planLines(plan, host.name), []);
       return 0;
     }
-    const change = {
-      name: host.name,
-      request: async () => {
-        const answer =
-          wanted === null ? await client.untuneHost({ params }) : await client.tuneHost({ params, body: wanted });
-        return { operationId: answer.operationId, resource: answer.tuning };
-      },
-      afterwards: async (): Promise<TunedHost> => (await client.getHostTuning({ params })).tuning,
+    return changeOne(context, 'tuning', {
+      ...{ name: host.name, wait: options.wait, requested: wanted === null ? 'undo requested' : 'requested' },
+      request: () => (wanted === null ? client.untuneHost({ params }) : client.tuneHost({ params, body: wanted })),
+      afterwards: async () => (await client.getHostTuning({ params })).tuning,
       done: stateText,
-    };
-    const outcomes = await makeChanges(context, [change], options.wait);
-    const words = { noun: 'tuning', requested: wanted === null ? 'undo requested' : 'requested', done: stateText };
-    return reportChanges(context, outcomes, words, { waited: options.wait, many: false });
+    });
   },
 });
 
