@@ -6,7 +6,7 @@ import type { Pool } from '@virga/contract/rest/pools';
 import { sql } from 'kysely';
 import type { Db, Tx } from '../../store/database.ts';
 import { notify } from '../../store/notifications.ts';
-import { type PoolHostView, type PoolRow, poolState } from './pool.ts';
+import { isUsable, type PoolHostView, type PoolRow, poolState } from './pool.ts';
 
 export type PoolView = PoolRow & { hosts: PoolHostView[]; storage_path: string | null };
 
@@ -111,12 +111,12 @@ export function toPool(row: PoolView, allocated: number): Pool {
     ceph: row.ceph,
     state,
     stateReason: state !== 'ready' && failed ? `${failed.detail} ${failed.action}` : null,
-    hosts: row.hosts.map(({ hostId, hostName, hostState, convergedGeneration, failure, abilities }) => ({
-      hostId,
-      hostName,
-      isReady: hostState === 'ready' && convergedGeneration > 0 && failure === null,
-      reason: failure && `${failure.detail} ${failure.action}`,
-      abilities,
+    hosts: row.hosts.map((host) => ({
+      hostId: host.hostId,
+      hostName: host.hostName,
+      isReady: isUsable(host),
+      reason: host.failure && `${host.failure.detail} ${host.failure.action}`,
+      abilities: host.abilities,
     })),
     capacityBytes: row.capacity_bytes,
     freeBytes: row.free_bytes,

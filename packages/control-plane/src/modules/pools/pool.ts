@@ -20,21 +20,18 @@ export type PoolHostView = {
 /** An alarm ends a little above the space at which it is raised, so that it does not come and go. */
 const hysteresisPercent = 2;
 
-export function poolState(
-  { desired, generation }: Pick<PoolRow, 'desired' | 'generation'>,
-  hosts: readonly PoolHostView[],
-): Pool['state'] {
+export function poolState({ desired }: Pick<PoolRow, 'desired'>, hosts: readonly PoolHostView[]): Pool['state'] {
   if (desired === 'deleted') return 'deleting';
-  if (hosts.some((host) => isReady(host, generation))) return 'ready';
+  if (hosts.some(isOpen)) return 'ready';
   return hosts.some(({ failure }) => failure !== null) ? 'unavailable' : 'pending';
 }
 
 /** A change that its host has yet to hear of does not end that a pool is used. */
-const isReady = ({ convergedGeneration, failure }: PoolHostView, _generation: number): boolean =>
-  convergedGeneration > 0 && failure === null;
+const isOpen = ({ convergedGeneration, failure }: PoolHostView): boolean => convergedGeneration > 0 && failure === null;
 
-export const usableHosts = (hosts: readonly PoolHostView[]): PoolHostView[] =>
-  hosts.filter((host) => isReady(host, 0) && host.hostState === 'ready');
+export const isUsable = (host: PoolHostView): boolean => isOpen(host) && host.hostState === 'ready';
+
+export const usableHosts = (hosts: readonly PoolHostView[]): PoolHostView[] => hosts.filter(isUsable);
 
 /** @param wasLow as it was before */
 export function isLow(
