@@ -80,7 +80,7 @@ export async function chainOf(db: Db | Tx, id: BackupId): Promise<BackupRow[]> {
 }
 
 /** What a disk is put together of. @throws BackupUnusable a part of it is missing */
-export function diskChain(chain: readonly BackupRow[], diskId: VolumeId): StoredDisk[] {
+function diskChain(chain: readonly BackupRow[], diskId: VolumeId): StoredDisk[] {
   const disks = chain.flatMap(({ disks: of }) => of.find(({ id }) => id === diskId) ?? []);
   const first = disks.findLastIndex(({ full }) => full);
   const used = disks.slice(Math.max(0, first));

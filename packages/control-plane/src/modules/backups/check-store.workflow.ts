@@ -17,19 +17,17 @@ export const checkStore = workflow<Input>({
   kind: checkStoreKind,
   isLong: true,
   steps: [
-    step<Input>({ message: 'removing what belongs to no backup', act: reapSnapshots }),
+    step<Input>({
+      message: 'removing what belongs to no backup',
+      act: (context) => reapSnapshots(context).catch(failNow),
+    }),
     step<Input, Found>({
       message: 'checking the backup store',
       act: async ({ deps, input, signal }) => {
-        const row = await requireStore(deps.db, input.storeId);
-        try {
-          const { readPercent } = input;
-          return await agentFor(deps, row).checkBackupStore(accessOf(deps, row), { readPercent }, { signal });
-        } catch (error) {
-          // Nobody asks for a check to be told later.
-          if (!(error instanceof VirgaError) || error.code !== 'BackupStoreUnavailable') throw error;
-          throw new VirgaError('OperationFailed', { detail: error.detail, action: error.action, cause: error });
-        }
+        const { storeId, readPercent } = input;
+        const row = await requireStore(deps.db, storeId);
+        const check = agentFor(deps, row).checkBackupStore(accessOf(deps, row), { readPercent }, { signal });
+        return check.catch(failNow);
       },
       record: async (tx, { deps, input }, { sizeBytes }) => {
         await tx
@@ -53,22 +51,23 @@ export const checkStore = workflow<Input>({
 async function reapSnapshots({ deps, input, signal }: ActContext<Input>): Promise<void> {
   const row = await requireStore(deps.db, input.storeId);
   const agent = agentFor(deps, row);
-  try {
-    // First what is there, then what is known: what comes between the two is not taken for a leftover.
-    const snapshots = await agent.listStoreSnapshots(accessOf(deps, row), { signal });
-    const backups = await deps.db.selectFrom('backups').selectAll().where('store_id', '=', row.id).execute();
-    const pending = new Set<string>(backups.filter(({ state }) => state !== 'available').map(({ id }) => id));
-    const known = new Set(backups.flatMap(snapshotsOf));
-    const left = snapshots.filter(({ id, backupId }) => !known.has(id) && !pending.has(backupId ?? ''));
-    if (left.length === 0) return;
-    await agent.removeStoreSnapshots(
-      accessOf(deps, row),
-      left.map(({ id }) => id),
-      { signal },
-    );
-    deps.log.info({ store: row.name, snapshots: left.length }, 'removed what belongs to no backup');
-  } catch (error) {
-    if (!(error instanceof VirgaError) || error.code !== 'BackupStoreUnavailable') throw error;
-    throw new VirgaError('OperationFailed', { detail: error.detail, action: error.action, cause: error });
-  }
+  // First what is there, then what is known: what comes between the two is not taken for a leftover.
+  const snapshots = await agent.listStoreSnapshots(accessOf(deps, row), { signal });
+  const backups = await deps.db.selectFrom('backups').selectAll().where('store_id', '=', row.id).execute();
+  const pending = new Set<string>(backups.filter(({ state }) => state !== 'available').map(({ id }) => id));
+  const known = new Set(backups.flatMap(snapshotsOf));
+  const left = snapshots.filter(({ id, backupId }) => !known.has(id) && !pending.has(backupId ?? ''));
+  if (left.length === 0) return;
+  await agent.removeStoreSnapshots(
+    accessOf(deps, row),
+    left.map(({ id }) => id),
+    { signal },
+  );
+  deps.log.info({ store: row.name, snapshots: left.length }, 'removed what belongs to no backup');
+}
+
+/** Nobody asks for a check to be told later. */
+function failNow(error: unknown): never {
+  if (!(error instanceof VirgaError) || error.code !== 'BackupStoreUnavailable') throw error;
+  throw new VirgaError('OperationFailed', { detail: error.detail, action: error.action, cause: error });
 }

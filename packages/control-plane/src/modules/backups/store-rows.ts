@@ -75,7 +75,7 @@ export function agentFor({ agents }: Pick<Deps, 'agents'>, { host_id }: StoreRow
   });
 }
 
-export const storeNotFound = (idOrName: string | undefined) =>
+const storeNotFound = (idOrName: string | undefined) =>
   new VirgaError('NotFound', {
     detail: idOrName === undefined ? 'There is no backup store.' : `There is no backup store ${idOrName}.`,
     action: 'List them with virga backup-stores list, or make one: virga backup-stores create.',
