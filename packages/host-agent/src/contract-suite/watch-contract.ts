@@ -57,6 +57,14 @@ export function watchContract(test: ContractTest): void {
     t.after(() => stop.abort());
     await eventually('the first event', () => seen[0]);
     const ours = await world.watch(t);
+    const generation = (await world.observedNetwork())?.generation ?? 0;
+    try {
+      await world.harness.virsh.networkDestroy(world.network);
+      await world.harness.virsh.networkUndefine(world.network);
+      await ours.next('the end of a network', ({ type }) => type === 'network-changed');
+    } finally {
+      await world.agent.applyNetwork({ ...world.network, generation });
+    }
     const desired = await world.launched(t);
     await ours.next('the launch', isInstance(desired.id, { state: 'running' }));
     stop.abort();

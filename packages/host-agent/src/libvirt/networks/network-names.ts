@@ -16,11 +16,11 @@ export type FoundNetwork = {
 
 export class NetworkNames {
   private readonly refs = new Map<NetworkId, NetworkRef>();
-  private readonly ids = new Map<string, NetworkId>();
+  private readonly records = new Map<string, NetworkDescription['record']>();
 
-  /** The id of a network that was seen before, by its UUID; also when it is gone meanwhile. */
-  idOf(uuid: string): NetworkId | undefined {
-    return this.ids.get(uuid);
+  /** What a network said of itself that was seen before, by its UUID; also when it is gone meanwhile. */
+  recordOf(uuid: string): NetworkDescription['record'] | undefined {
+    return this.records.get(uuid);
   }
 
   /** The network as it is now; undefined when the host has none with that id. */
@@ -50,7 +50,7 @@ export class NetworkNames {
       const description = readNetworkXml(defined);
       if (description === undefined) return undefined;
       this.refs.set(description.record.id, ref);
-      this.ids.set(ref.uuid, description.record.id);
+      this.records.set(ref.uuid, description.record);
       return { ref, defined: description, running: isActive ? readNetworkXml(current) : undefined };
     } catch (error) {
       if (isLibvirtError(error, 'NO_NETWORK')) return undefined;

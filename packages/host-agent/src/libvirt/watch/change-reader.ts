@@ -98,9 +98,8 @@ export class ChangeReader {
   private async lookAtNetwork(ref: NetworkRef): Promise<void> {
     const { networkNames } = this.context;
     const found = await networkNames.describe(this.connection, ref);
-    const isOurs = found === undefined || found.defined.record.cloudId === this.cloudId;
-    const id = found?.defined.record.id ?? networkNames.idOf(ref.uuid);
-    if (isOurs && id !== undefined) this.tell({ type: 'network-changed', id });
+    const record = found?.defined.record ?? networkNames.recordOf(ref.uuid);
+    if (record?.cloudId === this.cloudId) this.tell({ type: 'network-changed', id: record.id });
   }
 
   private tell(event: AgentEvent): void {
