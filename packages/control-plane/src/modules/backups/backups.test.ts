@@ -11,6 +11,7 @@ import { startWorkflow } from '../../workflows/workflow.ts';
 import { attachVolume } from '../instances/attach-volume.ts';
 import { destroyInstance, getInstance } from '../instances/instance-operations.ts';
 import { createOperation, endOperation } from '../operations/operation-store.ts';
+import { createSnapshot, deleteSnapshot } from '../snapshots/snapshot-operations.ts';
 import { createVolume } from '../volumes/create-volume.ts';
 import { listVolumes } from '../volumes/volume-operations.ts';
 import { openBackup, readBackupFile } from './backup-files.ts';
@@ -149,6 +150,15 @@ test('a backup becomes a new instance, and takes the place of the disks of its o
   ]);
   await assert.rejects(restoreBackup(cloud.deps, cloud.operator, backup.id, { inPlace: true }), { code: 'Conflict' });
   await cloud.succeeded((await destroyInstance(cloud.deps, cloud.operator, instance.id)).operationId);
+  const { snapshot, operationId: taking } = await createSnapshot(deps, operator, { instance: 'origin' });
+  await cloud.succeeded(taking);
+  const rests = { code: 'Conflict', message: /has snapshots, such as/ };
+  await assert.rejects(
+    restoreBackup(deps, operator, backup.id, { inPlace: true }),
+    rests,
+    'before anything is fetched',
+  );
+  await cloud.succeeded((await deleteSnapshot(deps, operator, snapshot.id)).operationId);
   const inPlace = await restoreBackup(cloud.deps, cloud.operator, backup.id, { inPlace: true });
   await cloud.succeeded(inPlace.operationId);
   assert.equal(inPlace.instanceId, instance.id);

@@ -8,8 +8,10 @@ import { appendEvent } from '../../events/event-log.ts';
 import { inTransaction, type Tx } from '../../store/database.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { findInstance } from '../instances/instance-store.ts';
+import { refuseSnapshots } from '../instances/kept-snapshots.ts';
 import { refuseTakenName } from '../instances/launch-instance.ts';
 import { refuseUnrestorable } from '../instances/launch-restored.ts';
+import { refuseAnyMoving } from '../volumes/volume-refusals.ts';
 import { type BackupView, requireAvailable, resourceOf, toBackup } from './backup-rows.ts';
 import { restoreBackupKind } from './restore-backup.workflow.ts';
 import { restoreInPlaceKind } from './restore-in-place.workflow.ts';
@@ -93,6 +95,8 @@ async function restoreInPlace(
       action: 'Attach it again, or restore the backup as a new instance.',
     });
   }
+  await refuseSnapshots(tx, instance, 'its disks cannot be replaced');
+  await refuseAnyMoving(tx, instance.volumes);
   await tellRequested(tx, access, row, 'in place');
   const input = { backupId: row.id, restoreId: newId('restore') };
   const operationId = await startWorkflow(tx, access, restoreInPlaceKind, resourceOf(row), input);

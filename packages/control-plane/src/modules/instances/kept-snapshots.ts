@@ -29,12 +29,16 @@ export async function refuseKept(tx: Tx, { id, name }: Pick<InstanceRow, 'id' | 
   });
 }
 
-/** @throws Conflict it has snapshots: who looks after the domain then would not know of them */
-export async function refuseSnapshots(tx: Tx, { id, name }: Pick<InstanceRow, 'id' | 'name'>): Promise<void> {
+/** @param impossible such as "it cannot be released" @throws Conflict it has snapshots */
+export async function refuseSnapshots(
+  tx: Tx,
+  { id, name }: Pick<InstanceRow, 'id' | 'name'>,
+  impossible: string,
+): Promise<void> {
   const [one] = await snapshotsOf(tx, id).execute();
   if (one === undefined) return;
   throw new VirgaError('Conflict', {
-    detail: `Instance ${name} has snapshots, such as ${one.name}, so it cannot be released.`,
+    detail: `Instance ${name} has snapshots, such as ${one.name}, so ${impossible}.`,
     action: `Delete them first: virga snapshots list --instance ${name}`,
   });
 }

@@ -32,7 +32,8 @@ export async function releaseInstance(
       const names = row.volumes.map(({ name }) => name).join(', ');
       throw refused(row.name, `has volumes attached (${names})`, 'Detach them first: virga detach INSTANCE VOLUME.');
     }
-    await refuseSnapshots(tx, row);
+    // Who looks after the domain then would not know of them.
+    await refuseSnapshots(tx, row, 'it cannot be released');
     return { kind: 'instance.release', set: { desired: 'deleted', released: true } };
   });
 }
