@@ -73,7 +73,13 @@ async function prints(text: string): Promise<void> {
   console.destroy();
 }
 
-const destroy = ({ domainName }: DesiredInstance) => output('virsh', '-c', 'qemu:///system', 'destroy', domainName);
+/** Of a libvirtd that is not yet done with finding its guests again, virsh is told that the guest it ended was not running. */
+async function destroy({ domainName }: DesiredInstance): Promise<void> {
+  const virsh = (verb: string) => output('virsh', '-c', 'qemu:///system', verb, domainName);
+  await virsh('destroy').catch(async (error) => {
+    if ((await virsh('domstate')).trim() !== 'shut off') throw error;
+  });
+}
 
 async function restartGuest(): Promise<void> {
   await destroy(desired);
