@@ -1,5 +1,5 @@
 // The server is killed at steps of taking, going back to and deleting snapshots, and of making clones, on a real host whose guest
-// writes: every disk holds what was written to it, and no file is left. SNAPSHOT_KILLS says how many kills it is to be at
+// writes: every disk holds what was written to it, and no file is left. VIRGA_TEST_SNAPSHOT_KILLS says how many kills it is to be at
 // least; all steps of all verbs are gone through again and again then.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -8,7 +8,7 @@ import { type LibvirtCloud, launchOne, openLibvirtCloud } from '../libvirt-cloud
 import { DiskWorld } from './disk-world.ts';
 import { snapshotVerbs, type Verb } from './snapshot-verbs.ts';
 
-const wantedKills = Number(process.env.SNAPSHOT_KILLS ?? 8);
+const wantedKills = Number(process.env.VIRGA_TEST_SNAPSHOT_KILLS ?? 8);
 /** Without that many to do, not every step is tried. */
 const stride = wantedKills > 50 ? 1 : 9;
 
