@@ -35,8 +35,11 @@ test('a host starts no more guests at once than it has threads', async () => {
     const apply = host.applyInstance.bind(host);
     let running = 0;
     let most = 0;
+    const full = Promise.withResolvers<void>();
     host.applyInstance = async (...call) => {
       most = Math.max(most, ++running);
+      if (running === 3) full.resolve();
+      await full.promise;
       return apply(...call).finally(() => {
         running -= 1;
       });

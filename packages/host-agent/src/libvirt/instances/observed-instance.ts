@@ -37,13 +37,16 @@ export async function observe(context: AgentContext, domain: OwnDomain): Promise
 /** QEMU stands still for a moment at the end of what libvirt does with the memory of a guest, and gives no reason for that. */
 async function settledState({ hypervisor }: AgentContext, { ref, state }: OwnDomain): Promise<DomainState> {
   if (state.state !== 'paused' || state.reason !== 'unknown') return state;
-  const job = await hypervisor.ask(`look at ${ref.name}`, ({ domains }) =>
-    domains.jobStats(ref).catch((error) => {
-      if (isLibvirtError(error, 'OPERATION_INVALID', 'NO_DOMAIN')) return undefined;
+  return hypervisor.ask(`look at ${ref.name}`, async ({ domains }) => {
+    try {
+      const { type } = await domains.jobStats(ref);
+      // What has ended since has let the guest go on.
+      return type === 'none' ? await domains.state(ref) : { state: 'paused', reason: 'snapshot' };
+    } catch (error) {
+      if (isLibvirtError(error, 'OPERATION_INVALID', 'NO_DOMAIN')) return state;
       throw error;
-    }),
-  );
-  return job === undefined || job.type === 'none' ? state : { state: 'paused', reason: 'snapshot' };
+    }
+  });
 }
 
 /** An instance that has no domain. */
