@@ -17,10 +17,10 @@ export const samePool = ({ name }: Named) =>
     field: '/pool',
   });
 
-export const noRbdMoves = ({ name }: Named) =>
+export const sameCephPool = ({ name }: Named) =>
   new VirgaError('InvalidArgument', {
-    detail: `Volume ${name} cannot be moved to or from a Ceph pool.`,
-    action: 'Create a volume there, and copy the data in a guest.',
+    detail: `Volume ${name} cannot be moved to another cluster of Ceph into a pool of the same name: it could not be told from the old one.`,
+    action: 'Move it by way of a pool that is a folder.',
     field: '/pool',
   });
 

@@ -9,8 +9,8 @@ import {
   hasSnapshots,
   isHibernated,
   movedAlready,
-  noRbdMoves,
   noSuchMove,
+  sameCephPool,
   samePool,
 } from '../move-conflicts.ts';
 import { volumeNotOurs, volumeOvertaken } from '../volume-conflicts.ts';
@@ -94,7 +94,7 @@ async function begin(host: SimulatedHost, move: DesiredMove, steps: CallSteps): 
   if (before.generation >= volume.generation) throw volumeOvertaken(before.generation, volume);
   if (before.poolId === volume.pool?.id) throw samePool(before);
   const old = before.poolId && host.store.pools.get(before.poolId);
-  if (volume.pool?.place.driver === 'rbd' || (old && old.place.driver === 'rbd')) throw noRbdMoves(before);
+  if (old && cephPoolOf(old) !== undefined && cephPoolOf(old) === cephPoolOf(volume.pool)) throw sameCephPool(before);
   if (volume.pool) openSimulatedPool(host, volume.pool);
   const holder = holderOf(host, move);
   if (holder?.savedMemory !== undefined) throw isHibernated(nameOf(holder));
@@ -119,6 +119,9 @@ const holderOf = (host: SimulatedHost, { holder }: DesiredMove): StoredDomain | 
 
 const lifeOf = (domain: StoredDomain | undefined): string =>
   domain === undefined || domain.power === 'off' ? 'off' : `on ${domain.boots}`;
+
+const cephPoolOf = (pool: DesiredMove['volume']['pool']): string | undefined =>
+  pool?.place.driver === 'rbd' ? pool.place.cephPool : undefined;
 
 const notThere = (id: string) =>
   new VirgaError('NotFound', { detail: `The volume ${id} is not on this host.`, action: 'Bring its storage back.' });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { newId, type VolumeId } from '@virga/contract/ids';
+import type { CreatePool } from '@virga/contract/rest/pools';
 import type { CreateVolume, Volume } from '@virga/contract/rest/volumes';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
@@ -30,12 +31,13 @@ before(async () => {
 });
 after(() => cloud.close());
 
-async function aPool(name: string, host: string) {
-  const pool = await createPool(cloud.deps, cloud.administrator, {
-    ...{ name, driver: 'directory', path: `/srv/${name}`, hosts: [host] },
-  });
+const aPool = (name: string, host: string) =>
+  openPool({ name, driver: 'directory', path: `/srv/${name}`, hosts: [host] });
+
+async function openPool(asked: CreatePool) {
+  const pool = await createPool(cloud.deps, cloud.administrator, asked);
   await until(
-    `pool ${name} is ready`,
+    `pool ${asked.name} is ready`,
     async () => (await getPool(cloud.deps.db, cloud.operator, pool.id)).state === 'ready',
   );
   return pool;
@@ -74,6 +76,20 @@ test('a volume goes to another pool of its host, with its operation, and is as i
   await cloud.succeeded((await move(before.id, 'local', { wipe: true })).operationId);
   assert.equal((await get(before.id)).poolName, 'local');
   await cloud.succeeded((await deleteVolume(cloud.deps, cloud.operator, before.id)).operationId);
+});
+
+test('a volume goes into a Ceph pool, where it is raw and takes what is written, and home again', async () => {
+  const ceph = { monitors: ['10.0.0.1'], pool: 'moves', user: 'virga', key: Buffer.alloc(28).toString('base64') };
+  await openPool({ name: 'ceph', driver: 'rbd', ceph, hosts: ['host-1'] });
+  const before = await aVolume('wide', { preallocation: 'metadata' });
+  await assert.rejects(move(before.id, 'ceph', { format: 'qcow2' }), { code: 'InvalidArgument', field: '/format' });
+  await cloud.succeeded((await move(before.id, 'ceph')).operationId);
+  const { poolName, format } = await get(before.id);
+  assert.deepEqual([poolName, format], ['ceph', 'raw']);
+  await cloud.succeeded((await move(before.id, 'local', { format: 'qcow2', wipe: true })).operationId);
+  const { poolId, generation, ...now } = await get(before.id);
+  assert.deepEqual({ ...now, poolId: before.poolId, generation: before.generation }, before);
+  assert.equal((await onHost(before.id))?.poolId, undefined);
 });
 
 test('what a linked clone rests on is copied too, and it rests on nothing afterwards', async () => {

@@ -42,9 +42,11 @@ export async function moveVolume(
     refuseChanged(row, ifMatch);
     await refuseHindrances(tx, row);
     const pool = await targetPool(tx, row, body.pool);
-    const format = body.format ?? row.format;
-    const { preallocation } = row;
-    refuseImpossibleShape({ format, preallocation, encrypted: row.passphrase_sealed !== null });
+    const isCeph = pool.driver === 'rbd';
+    const format = body.format ?? (isCeph ? 'raw' : row.format);
+    // Ceph takes what is written; back in a folder it is as it was made.
+    const preallocation = isCeph ? 'off' : row.preallocation;
+    refuseImpossibleShape({ format, preallocation, encrypted: row.passphrase_sealed !== null, driver: pool.driver });
     const takesAll = preallocation === 'falloc' || preallocation === 'full';
     const takenBytes = takesAll ? row.size_bytes : (row.used_bytes ?? 0);
     await requirePoolRoom(tx, pool.id, { addBytes: row.size_bytes, takenBytes }, '/pool');
@@ -101,13 +103,6 @@ async function targetPool(tx: Tx, row: VolumeView, idOrName: string): Promise<Po
     throw new VirgaError('InvalidArgument', {
       detail: `Volume ${row.name} lies in the pool ${pool!.name} already.`,
       action: 'Name another pool: virga pools.',
-      field,
-    });
-  }
-  if (pool!.driver === 'rbd' || row.pool_driver === 'rbd') {
-    throw new VirgaError('InvalidArgument', {
-      detail: `Volume ${row.name} cannot be moved to or from a Ceph pool.`,
-      action: 'Create a volume there, and copy the data in a guest.',
       field,
     });
   }

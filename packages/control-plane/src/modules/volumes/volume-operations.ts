@@ -115,7 +115,6 @@ export async function deleteVolume(
     if (row.desired !== 'deleted') refuseMoving(row);
     if (row.delete_protection && row.desired !== 'deleted') throw isProtected(row);
     await refuseInSnapshots(tx, row);
-    if (wipe && row.pool_driver === 'rbd') throw cannotBeWiped(row);
     const [open] = await openOperationsOf(tx, id);
     if (row.desired === 'deleted' && open) return { volume: toVolume(row), operationId: open };
     await overtakeOperations(tx, access, id, 'volume.delete', deps.clock.now());
@@ -146,11 +145,4 @@ const wouldShrink = ({ name, size_bytes: sizeBytes }: VolumeView) =>
     detail: `Volume ${name} has ${sizeBytes / bytesPerGib} GiB, and a volume only grows.`,
     action: 'Create a smaller one, and copy the data in a guest.',
     field: '/sizeGib',
-  });
-
-const cannotBeWiped = ({ name, pool_name: pool }: VolumeView) =>
-  new VirgaError('InvalidArgument', {
-    detail: `Volume ${name} lies in the Ceph pool ${pool}, where nothing is overwritten in place.`,
-    action: 'Delete it without --wipe.',
-    field: '/wipe',
   });

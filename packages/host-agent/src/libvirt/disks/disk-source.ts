@@ -26,6 +26,14 @@ export type RbdAccess = {
   secretUuid: string;
 };
 
+/** What tells one disk from another: of Ceph the same name may stand for images of two clusters. */
+export const diskName = ({ path, rbd }: Pick<DiskSource, 'path' | 'rbd'>): string =>
+  rbd === undefined ? path : [path, ...rbd.monitors.map(({ host }) => host)].join(' ');
+
+/** The same of a `<source>`. */
+export const diskNameOf = ({ file, name }: Record<string, string>, hosts: readonly (string | undefined)[]): string =>
+  file ?? [name, ...hosts].join(' ');
+
 /** Of `<disk>` and `<backingStore>`. */
 export const diskType = ({ rbd }: DiskSource): 'file' | 'network' => (rbd === undefined ? 'file' : 'network');
 

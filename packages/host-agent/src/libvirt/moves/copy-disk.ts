@@ -4,12 +4,12 @@ import { open } from 'node:fs/promises';
 import type { CallContext } from '@virga/contract/agent/agent';
 import { withSecretFile } from '../../secret-file.ts';
 import { runConvert } from '../disks/convert-disk.ts';
-
-export type CopiedDisk = { path: string; format: 'qcow2' | 'raw' };
+import { keyId } from '../pools/pool-driver.ts';
+import type { MovePlace } from './move-places.ts';
 
 export type DiskCopy = {
-  from: CopiedDisk;
-  to: CopiedDisk;
+  from: MovePlace;
+  to: MovePlace;
   /** Of both. */
   passphrase?: string | undefined;
   /** Nothing but zeroes is read from the new one. */
@@ -17,31 +17,20 @@ export type DiskCopy = {
   bandwidthBytesPerSecond?: number | undefined;
 };
 
-const keyId = 'key';
-const message = 'copying the volume';
-
 /** @throws CommandFailed */
 export async function copyDisk(copy: DiskCopy, call: CallContext): Promise<void> {
   const { from, to, passphrase, isBlank, bandwidthBytesPerSecond: rate } = copy;
   const how = ['-U', '-W', '-n', ...(isBlank ? ['--target-is-zero'] : []), ...(rate ? ['-r', String(rate)] : [])];
-  if (passphrase === undefined) {
-    await runConvert([...how, '-f', from.format, '-O', to.format, from.path, to.path], message, call);
-  } else {
-    await withSecretFile(passphrase, (path) =>
-      runConvert(
-        [
-          ...['--object', `secret,id=${keyId},file=${path}`],
-          ...[...how, '--image-opts', '--target-image-opts', opened(from), opened(to)],
-        ],
-        message,
-        call,
+  const convert = (key: readonly string[]) =>
+    from.withImage((source) =>
+      to.withImage((target) =>
+        runConvert([...key, ...how, '--image-opts', '--target-image-opts', source, target], 'copying the volume', call),
       ),
     );
-  }
+  if (passphrase === undefined) await convert([]);
+  else await withSecretFile(passphrase, (path) => convert(['--object', `secret,id=${keyId},file=${path}`]));
+  if (!to.isFile) return;
   // The program leaves that to the kernel.
-  await using file = await open(to.path, 'r+');
+  await using file = await open(to.name, 'r+');
   await file.datasync();
 }
-
-const opened = ({ path, format }: CopiedDisk): string =>
-  `driver=${format},file.filename=${path.replaceAll(',', ',,')},encrypt.key-secret=${keyId}`;

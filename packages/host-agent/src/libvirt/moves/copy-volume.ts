@@ -9,15 +9,16 @@ import type { AgentContext } from '../agent-context.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
 import { driverOf } from '../pools/drivers.ts';
 import type { PoolDriver } from '../pools/pool-driver.ts';
-import { poolOf } from '../pools/pools.ts';
+import { poolOf, requirePool } from '../pools/pools.ts';
 import { diskError, smallestSpaceBytes } from '../storage.ts';
 import { keepVolumeSecret } from '../volumes/volume-secret.ts';
 import { beginMove } from './begin-move.ts';
 import { copyDisk } from './copy-disk.ts';
 import { gaveUp, liveDisk, mirrorPercent, startMirror } from './mirror.ts';
 import { withLocks } from './move-locks.ts';
+import { newPlace, oldPlace } from './move-places.ts';
 import { type MoveRecord, readMove, writeMove } from './move-record.ts';
-import { holderOf, newFile, oldFile, writtenAt } from './settle-move.ts';
+import { holderOf } from './settle-move.ts';
 
 const lookAgainMs = 200;
 const folderMode = 0o711;
@@ -26,7 +27,7 @@ const folderMode = 0o711;
 type Stage =
   | { kind: 'whole' }
   | { kind: 'mirrored'; domain: OwnDomain; target: string }
-  | { kind: 'still'; record: MoveRecord; stamp: string };
+  | { kind: 'still'; record: MoveRecord; mark: string };
 
 export async function copyVolume(context: AgentContext, move: DesiredMove, call: CallContext): Promise<void> {
   const driver = await poolOf(context, move.volume.pool);
@@ -54,19 +55,22 @@ async function nextStage(
   if (passphrase !== undefined) await keepVolumeSecret(context, id, passphrase);
   const disk = domain && (await liveDisk(context, domain.ref, id));
   if (domain !== undefined && disk !== undefined) {
-    if (disk.mirror?.file !== newFile(record)) {
+    if (disk.mirror?.name !== (await newPlace(context.storage, record)).name) {
       await makeDestination(context, move, record, driver, signal);
       await context.hook('move-mirror', id);
+      // libvirt may have forgotten the key of it.
+      if (record.after.poolId) await requirePool(context, record.after.poolId);
       const destination = await destinationOf(move, record, driver);
       const { bandwidthBytesPerSecond } = move;
       await startMirror(context, domain.ref, disk.target, { destination, bandwidthBytesPerSecond });
     }
     return { kind: 'mirrored', domain, target: disk.target };
   }
-  const stamp = String(await writtenAt(oldFile(record)));
-  if (record.writtenAt === stamp) return { kind: 'whole' };
+  const old = await oldPlace(context.storage, record);
+  if (record.copied !== undefined && (await old.isAsMarked(record.copied))) return { kind: 'whole' };
   await makeDestination(context, move, record, driver, signal);
-  return { kind: 'still', record, stamp };
+  await context.hook('move-mark', id);
+  return { kind: 'still', record, mark: await old.mark() };
 }
 
 /** An empty disk in a folder that is no volume. What an earlier try has made of it goes. */
@@ -78,11 +82,12 @@ async function makeDestination(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { id, format = 'qcow2', sizeBytes: known } = record.after;
-  const { writtenAt: _, ...begun } = record;
+  const { copied: _, ...begun } = record;
   await writeMove(context.storage, begun);
   const sizeBytes = (await (await driverOf(context.storage, record.before.poolId)).sizeOf(record.from, id)) ?? known;
   await context.hook('move-destination', id);
   try {
+    await driver.removeDisk(id);
     await rm(record.to, { recursive: true, force: true });
     await mkdir(record.to, { recursive: true, mode: folderMode });
     await driver.makeDisk(record.to, id, { format, sizeBytes, preallocation, passphrase }, { signal });
@@ -126,7 +131,7 @@ async function followMirror(
 async function copyStill(
   context: AgentContext,
   move: DesiredMove,
-  { record, stamp }: Extract<Stage, { kind: 'still' }>,
+  { record, mark }: Extract<Stage, { kind: 'still' }>,
   driver: PoolDriver,
   { signal, onProgress }: CallContext,
 ): Promise<void> {
@@ -134,10 +139,7 @@ async function copyStill(
   const isOn = new AbortController();
   const ended = new AbortController();
   const watching = watchForGuest(context, move, isOn, ended.signal);
-  const [from, to] = [
-    { path: oldFile(record), format: record.before.format ?? 'qcow2' },
-    { path: newFile(record), format: record.after.format ?? 'qcow2' },
-  ] as const;
+  const [from, to] = await Promise.all([oldPlace(context.storage, record), newPlace(context.storage, record)]);
   const { passphrase, preallocation = 'off' } = move.volume;
   const isBlank = passphrase === undefined || preallocation === 'off';
   const { bandwidthBytesPerSecond } = move;
@@ -156,11 +158,9 @@ async function copyStill(
   }
   await withLocks(context, move.holder, id, async () => {
     const now = await readMove(context.storage, id);
-    const isAsBefore = String(await writtenAt(oldFile(record))) === stamp;
-    if (now?.token === move.token && now.phase === 'copying' && isAsBefore) {
-      await context.hook('move-copied', id);
-      await writeMove(context.storage, { ...now, writtenAt: stamp });
-    }
+    if (now?.token !== move.token || now.phase !== 'copying' || !(await from.isAsMarked(mark))) return;
+    await context.hook('move-copied', id);
+    await writeMove(context.storage, { ...now, copied: mark });
   });
 }
 

@@ -10,7 +10,7 @@ import {
   rememberDefinition,
   rememberedDefinition,
 } from '../definitions/remembered-definition.ts';
-import type { DiskSource } from '../disks/disk-source.ts';
+import { type DiskSource, diskName, diskNameOf } from '../disks/disk-source.ts';
 import { deviceAlias } from '../instances/device-xml.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
 import { withSource } from '../snapshots/define-on-layers.ts';
@@ -58,10 +58,13 @@ const isDiskOf = (node: XmlNode, id: MoveRecord['after']['id']): boolean =>
   node.name === 'disk' && childOf(node, 'alias')?.attributes.name === deviceAlias(id);
 
 /** Also true of a definition without that disk. */
-function isOn(domain: XmlNode, id: MoveRecord['after']['id'], { path, format }: DiskSource): boolean {
+function isOn(domain: XmlNode, id: MoveRecord['after']['id'], wanted: DiskSource): boolean {
   const disk = childOf(domain, 'devices')?.children.find((node) => isDiskOf(node, id));
   if (disk === undefined) return true;
-  return childOf(disk, 'source')?.attributes.file === path && childOf(disk, 'driver')?.attributes.type === format;
+  const source = childOf(disk, 'source');
+  const hosts = (source?.children ?? []).filter(({ name }) => name === 'host').map(({ attributes }) => attributes.name);
+  const name = source && diskNameOf(source.attributes, hosts);
+  return name === diskName(wanted) && childOf(disk, 'driver')?.attributes.type === wanted.format;
 }
 
 function putOn(domain: XmlNode, id: MoveRecord['after']['id'], source: DiskSource): XmlNode {

@@ -21,8 +21,8 @@ export type MoveRecord = {
    * is seen on the domain. `switched`: the new one counts.
    */
   phase: 'copying' | 'pivoting' | 'switched';
-  /** Of a copy that was made without a guest and is whole: when the old place had been written to last. */
-  writtenAt?: string | undefined;
+  /** Of a copy that was made without a guest and is whole: the mark of what was in the old place. */
+  copied?: string | undefined;
   /** Of the host, when it was `pivoting`. */
   bootId?: string | undefined;
 };

@@ -1,15 +1,17 @@
 // The disk of a volume that is being moved, as the XML of a domain has it: where the guest writes, and where else at the same
 // time. Pure.
 import type { VolumeId } from '@virga/contract/ids';
+import { diskNameOf } from '../disks/disk-source.ts';
 import { deviceAlias } from '../instances/device-xml.ts';
 import { childAt, childrenOf, parseXml, type XmlElement } from '../xml.ts';
 
 export type MovedDisk = {
   /** Such as vdc. */
   target: string;
-  file: string | undefined;
+  /** Of its disk: see {@link diskNameOf}. */
+  name: string | undefined;
   /** What is written goes there too; ready: all else has been copied. */
-  mirror: { file: string | undefined; isReady: boolean } | undefined;
+  mirror: { name: string | undefined; isReady: boolean } | undefined;
 };
 
 export function movedDisk(xml: string, id: VolumeId): MovedDisk | undefined {
@@ -18,12 +20,18 @@ export function movedDisk(xml: string, id: VolumeId): MovedDisk | undefined {
   if (disk === undefined) return undefined;
   return {
     target: childAt(disk, 'target')?.attributes.dev ?? '',
-    file: childAt(disk, 'source')?.attributes.file,
+    name: nameIn(disk),
     mirror: mirrorOf(childAt(disk, 'mirror')),
   };
 }
 
 function mirrorOf(mirror: XmlElement | undefined): MovedDisk['mirror'] {
   if (mirror === undefined) return undefined;
-  return { file: childAt(mirror, 'source')?.attributes.file, isReady: mirror.attributes.ready === 'yes' };
+  return { name: nameIn(mirror), isReady: mirror.attributes.ready === 'yes' };
+}
+
+function nameIn(disk: XmlElement): string | undefined {
+  const source = childAt(disk, 'source');
+  const hosts = childrenOf(source, 'host').map(({ attributes }) => attributes.name);
+  return source && diskNameOf(source.attributes, hosts);
 }

@@ -1,20 +1,20 @@
 // Which place of a volume counts, and that all else follows from it: called before anything is made of a volume that may be
 // half moved, also after a crash of the agent, libvirt, QEMU or the host. The caller holds the lock of the volume.
-import { lstat, mkdir, rename, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { lstat, mkdir, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { VolumeId } from '@virga/contract/ids';
 import { flushFolder } from '../../durable-file.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { hostBootId } from '../host/boot-id.ts';
 import { lookAt, type OwnDomain } from '../instances/domain-lookup.ts';
 import { isOff } from '../instances/power.ts';
-import { diskFileOf } from '../pools/directory-pool.ts';
 import { forgetOwner, movedInFolder, pointTo, volumeName, writeRecord } from '../volumes/volume-folder.ts';
+import { newPlace, oldPlace } from './move-places.ts';
 import { type MoveRecord, readMove, writeMove } from './move-record.ts';
 import { movedDisk } from './moved-disk.ts';
 
-export const oldFile = ({ before, from }: MoveRecord): string => join(from, diskFileOf(before.format ?? 'qcow2'));
-export const newFile = ({ after, to }: MoveRecord): string => join(to, diskFileOf(after.format ?? 'qcow2'));
+/** Times of files are those of the kernel's last tick; Ceph's are exact. */
+const tickNs = 20_000_000n;
 
 /** @returns the move that is under way, with the places as they count */
 export async function settleMove(context: AgentContext, id: VolumeId): Promise<MoveRecord | undefined> {
@@ -48,8 +48,8 @@ export async function placeAnew(context: AgentContext, record: MoveRecord): Prom
 }
 
 /** Where the old place is once the new one counts: what had the name of the volume itself has made room for the link. */
-export const oldFolder = ({ storage }: Pick<AgentContext, 'storage'>, { before, from }: MoveRecord): string =>
-  from === volumeName(storage, before.id) ? movedInFolder(storage, before.id) : from;
+export const oldFolder = ({ storage }: Pick<AgentContext, 'storage'>, { before, from, to }: MoveRecord): string =>
+  from === volumeName(storage, before.id) ? movedInFolder(storage, before.id, to) : from;
 
 /** The domain of the instance that has the volume; undefined when there is none. */
 export async function holderOf(context: AgentContext, holder: MoveRecord['holder']): Promise<OwnDomain | undefined> {
@@ -63,24 +63,16 @@ export async function holderOf(context: AgentContext, holder: MoveRecord['holder
 /** Whether QEMU has let the new place count, of a move in which it was asked to. */
 async function hasPivoted(context: AgentContext, record: MoveRecord): Promise<boolean> {
   const domain = await holderOf(context, record.holder);
+  const [old, fresh] = await Promise.all([oldPlace(context.storage, record), newPlace(context.storage, record)]);
   if (domain !== undefined) {
     const xml = await context.hypervisor.ask(`look at ${domain.ref.name}`, ({ domains }) => domains.xml(domain.ref));
-    if (movedDisk(xml, record.before.id)?.file === newFile(record)) return true;
+    if (movedDisk(xml, record.before.id)?.name === fresh.name) return true;
     if (!isOff(domain)) return false;
   }
   // The guest has died meanwhile. Until QEMU pivots both places are written, and afterwards only the new one. After a loss of
   // power that says nothing: what the guest had flushed, only the old one is sure to have.
   if (record.bootId !== hostBootId()) return false;
-  const [old, fresh] = await Promise.all([writtenAt(oldFile(record)), writtenAt(newFile(record))]);
-  return fresh !== undefined && (old === undefined || fresh >= old);
-}
-
-/** In nanoseconds; undefined: there is no such file. */
-export async function writtenAt(path: string): Promise<bigint | undefined> {
-  try {
-    return (await stat(path, { bigint: true })).mtimeNs;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
+  const [oldTime, freshTime] = await Promise.all([old.writtenAt(), fresh.writtenAt()]);
+  if (freshTime === undefined || oldTime === undefined) return freshTime !== undefined;
+  return freshTime + (old.isFile === fresh.isFile ? 0n : tickNs) >= oldTime;
 }

@@ -7,8 +7,9 @@ import { isOff } from '../instances/power.ts';
 import { liveDisk, pivot } from './mirror.ts';
 import { defineAnew } from './move-definition.ts';
 import { forGood, withLocks } from './move-locks.ts';
+import { newPlace, oldPlace } from './move-places.ts';
 import { type MoveRecord, writeMove } from './move-record.ts';
-import { holderOf, newFile, oldFile, settleMove, writtenAt } from './settle-move.ts';
+import { holderOf, settleMove } from './settle-move.ts';
 
 export async function switchVolume(context: AgentContext, move: DesiredMove): Promise<boolean> {
   const { id } = move.volume;
@@ -31,8 +32,11 @@ async function letCount(context: AgentContext, record: MoveRecord): Promise<bool
   const { id } = record.before;
   const domain = await holderOf(context, record.holder);
   const disk = domain && (await liveDisk(context, domain.ref, id));
+  const [old, fresh] = await Promise.all([oldPlace(storage, record), newPlace(storage, record)]);
   if (domain !== undefined && disk !== undefined) {
-    if (disk.mirror?.file !== newFile(record) || !disk.mirror.isReady) return false;
+    if (disk.mirror?.name !== fresh.name || !disk.mirror.isReady) return false;
+    await hook('move-mark', id);
+    await Promise.all([old.mark(), fresh.mark()]);
     await hook('move-pivot', id);
     await writeMove(storage, { ...record, phase: 'pivoting', bootId: hostBootId() });
     await hook('move-pivoting', id);
@@ -42,8 +46,7 @@ async function letCount(context: AgentContext, record: MoveRecord): Promise<bool
   }
   if (domain !== undefined && !isOff(domain)) return false;
   if (domain?.hasSavedMemory) throw isHibernated(domain.ref.name);
-  const isWhole = record.writtenAt !== undefined && record.writtenAt === String(await writtenAt(oldFile(record)));
-  if (!isWhole) return false;
+  if (record.copied === undefined || !(await old.isAsMarked(record.copied))) return false;
   await hook('move-switch', id);
   await writeMove(storage, { ...record, phase: 'switched' });
   return true;

@@ -55,9 +55,11 @@ async function finishMove(
         await wipeIfThere(old, folder, id, { signal, onProgress: told });
       }
       await hook('move-remove', id);
+      await old.removeDisk(id);
       await rm(folder, { recursive: true, force: true });
       await flushFolder(dirname(folder));
       await hook('move-end', id);
+      await (await driverOf(storage, record.after.poolId)).forgetMark(id);
       await forgetMove(storage, id);
     });
   });
@@ -83,6 +85,9 @@ async function cancelMove(context: AgentContext, { token, volumeId: id, cloudId 
     await hook('move-abort', id);
     if (domain !== undefined) await abortMirror(context, domain.ref, id);
     await hook('move-forget', id);
+    const [old, fresh] = [await driverOf(storage, record.before.poolId), await driverOf(storage, record.after.poolId)];
+    await old.forgetMark(id);
+    await fresh.removeDisk(id);
     await rm(record.to, { recursive: true, force: true });
     await forgetMove(storage, id);
   });

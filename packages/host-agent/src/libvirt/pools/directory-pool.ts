@@ -14,8 +14,8 @@ import type { DiskSource } from '../disks/disk-source.ts';
 import { virtualSizeOf } from '../disks/layer-file.ts';
 import { probeDirectIo, requireSpace, type Storage, type StorageSpace, storageSpace } from '../storage.ts';
 import { volumeSecretUuid } from '../volumes/volume-secret.ts';
-import { growFile, isOpenToWrite, makeDiskFile, reflink } from './disk-files.ts';
-import type { DiskWork, NewDisk, PoolDriver, PresentDisk } from './pool-driver.ts';
+import { escaped, growFile, isOpenToWrite, makeDiskFile, reflink } from './disk-files.ts';
+import { type DiskWork, keyId, type NewDisk, type PoolDriver, type PresentDisk } from './pool-driver.ts';
 import { wipeFile } from './wipe-file.ts';
 
 const volumesFolder = 'volumes';
@@ -143,6 +143,34 @@ export class DirectoryPool implements PoolDriver {
     const source = await layeredSource(join(folder, diskFileOf(disk.format)), base, encryption);
     // Of its own storage the host knows it, and need not try it out each time.
     return this.#mark === undefined ? source : { ...source, directIo: await probeDirectIo({ path: this.path }) };
+  }
+
+  nameOf(folder: string, { format }: PresentDisk): string {
+    return join(folder, diskFileOf(format));
+  }
+
+  withImage<T>(folder: string, disk: PresentDisk, use: (options: string) => Promise<T>): Promise<T> {
+    const key = disk.encrypted ? `,encrypt.key-secret=${keyId}` : '';
+    return use(`driver=${disk.format},file.filename=${escaped(this.nameOf(folder, disk))}${key}`);
+  }
+
+  async markContent(folder: string, disk: PresentDisk): Promise<string> {
+    return String(await this.writtenAt(folder, disk));
+  }
+
+  async isAsMarked(folder: string, disk: PresentDisk, mark: string): Promise<boolean> {
+    return (await this.markContent(folder, disk)) === mark;
+  }
+
+  async forgetMark(): Promise<void> {}
+
+  async writtenAt(folder: string, disk: PresentDisk): Promise<bigint | undefined> {
+    try {
+      return (await stat(this.nameOf(folder, disk), { bigint: true })).mtimeNs;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
   }
 
   #unmarked(): VirgaError {

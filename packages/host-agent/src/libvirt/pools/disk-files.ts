@@ -5,12 +5,11 @@ import { copyFile, rm } from 'node:fs/promises';
 import { finishFile, partialPath } from '../../durable-file.ts';
 import { CommandFailed, type CommandOptions, runCommand } from '../../run-command.ts';
 import { withSecretFile } from '../../secret-file.ts';
-import type { DiskWork, NewDisk, PresentDisk } from './pool-driver.ts';
+import { type DiskWork, keyId, type NewDisk, type PresentDisk } from './pool-driver.ts';
 
 const diskMode = 0o600;
 /** To write terabytes takes hours; who waits can give up before. */
 const longestMs = 24 * 3_600_000;
-const keyId = 'key';
 /** It measures how fast it derives keys, and gives up where the machine is too busy for that: then it is asked again. */
 const keyAttempts = 20;
 /** A passphrase of 256 random bits needs no stretching. */
@@ -129,7 +128,7 @@ export async function isOpenToWrite(path: string, format: string): Promise<boole
 const sizeOf = ({ sizeBytes, source }: NewDisk): number => Math.max(sizeBytes, source?.image.virtualSizeBytes ?? 0);
 
 /** As it stands in an option of QEMU. */
-const escaped = (path: string): string => path.replaceAll(',', ',,');
+export const escaped = (path: string): string => path.replaceAll(',', ',,');
 
 const long = ({ signal }: DiskWork): CommandOptions => ({ signal, timeoutMs: longestMs });
 

@@ -25,6 +25,9 @@ export type PresentDisk = {
   passphrase?: string | undefined;
 };
 
+/** What programs of QEMU's know the key of a disk by. */
+export const keyId = 'key';
+
 export type DiskWork = {
   signal?: AbortSignal | undefined;
   onProgress?: ((percent: number) => void) | undefined;
@@ -59,4 +62,19 @@ export interface PoolDriver {
   /** Whether some other host has it open. */
   isOpenElsewhere(folder: string): Promise<boolean>;
   source(folder: string, disk: PresentDisk, base: DiskSource | undefined): Promise<DiskSource>;
+  /** See `diskName`; nobody need ask the pool for it. */
+  nameOf(folder: string, disk: PresentDisk): string;
+  /**
+   * Gives it to a program of QEMU's, which no guest has it open for. @param use gets the options that open it; its key, if it has
+   * one, is the secret {@link keyId}
+   */
+  withImage<T>(folder: string, disk: PresentDisk, use: (options: string) => Promise<T>): Promise<T>;
+  /** Remembers what is in it; there is one mark of a disk. @returns what {@link isAsMarked} is asked with */
+  markContent(folder: string, disk: PresentDisk): Promise<string>;
+  /** Whether nobody has written to it since. */
+  isAsMarked(folder: string, disk: PresentDisk, mark: string): Promise<boolean>;
+  /** Idempotent. */
+  forgetMark(id: VolumeId): Promise<void>;
+  /** When it was written to last, in nanoseconds; 0: not since it was marked; undefined: it is not there. */
+  writtenAt(folder: string, disk: PresentDisk): Promise<bigint | undefined>;
 }

@@ -1,7 +1,7 @@
 // A pool of a real Ceph cluster: volumes made, grown, given to a guest that runs, and removed; the key is on no command line.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { DesiredPool } from '@virga/contract/agent/pools';
@@ -10,6 +10,7 @@ import { type ImageId, newId } from '@virga/contract/ids';
 import { hasCeph, type MiniCeph, startMiniCeph } from '@virga/testing/mini-ceph';
 import { eventually } from '../../contract-suite/eventually.ts';
 import { greeting, tinyGuestDisk } from '../../contract-suite/tiny-guest.ts';
+import { testRbdMoves } from '../moves/rbd-move-cases.ts';
 import { openTestHost, type TestHost } from '../testing/test-host.ts';
 import { cephSecretUuid } from './ceph-secret.ts';
 
@@ -107,6 +108,31 @@ test('a volume in Ceph is made, grown, told and removed, and begins as a copy of
   assert.deepEqual(await images(), []);
 });
 
+test('what is wiped of a volume in Ceph reads as zeroes before it is removed', async (t) => {
+  if (!ceph) return t.skip('Ceph is not installed');
+  const { run, pool: cephPool } = ceph;
+  const volume = aVolume();
+  const exported = join(host.storagePath, 'wiped.raw');
+  const content = async () => {
+    await rm(exported, { force: true });
+    await run('rbd', ['export', '--no-progress', `${cephPool}/${volume.id}`, exported]);
+    return readFile(exported);
+  };
+  const wiped: boolean[] = [];
+  const agent = await host.openAgent({
+    hook: async (step) => {
+      if (step === 'delete-volume') wiped.push((await content()).every((byte) => byte === 0));
+    },
+  });
+  await agent.applyVolume(volume);
+  await run('rbd', ['bench', '--io-type', 'write', '--io-total', '9M', '--io-size', '1M', `${cephPool}/${volume.id}`]);
+  assert.ok((await content()).some((byte) => byte !== 0));
+  const told: number[] = [];
+  await agent.deleteVolume({ ...volume, wipe: 'zero' }, { onProgress: (_, percent) => void told.push(percent) });
+  assert.deepEqual([wiped, told.at(-1)], [[true], 90]);
+  assert.ok(!(await images()).includes(volume.id));
+});
+
 test('a guest has a volume of Ceph from its start, gets another while it runs, and sees it grow', async (t) => {
   if (!ceph) return t.skip('Ceph is not installed');
   const { agent, outside, cloudId } = host;
@@ -138,3 +164,5 @@ test('a guest has a volume of Ceph from its start, gets another while it runs, a
   assert.deepEqual(await agent.listPools(cloudId), []);
   assert.equal(await secretOfPool(), undefined, 'the key goes with the pool');
 });
+
+testRbdMoves(() => ceph && { ceph, host, pool });

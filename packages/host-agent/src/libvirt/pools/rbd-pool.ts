@@ -7,10 +7,13 @@ import type { DesiredPool, PoolAbilities, PoolPlace } from '@virga/contract/agen
 import { VirgaError } from '@virga/contract/errors';
 import type { VolumeId } from '@virga/contract/ids';
 import { CommandFailed, runCommand } from '../../run-command.ts';
-import type { DiskSource } from '../disks/disk-source.ts';
+import { type DiskSource, diskName } from '../disks/disk-source.ts';
+import type { BaseImage } from '../instances/root-disk.ts';
 import type { Storage, StorageSpace } from '../storage.ts';
 import { cephSecretUuid } from './ceph-secret.ts';
 import type { DiskWork, NewDisk, PoolDriver, PresentDisk } from './pool-driver.ts';
+import { imageWrittenAt, isImageAsMarked, markImage, unmarkImage } from './rbd-marks.ts';
+import { type WrittenExtent, wipeExtents } from './rbd-wipe.ts';
 
 type RbdUsage = { name: string; snapshot?: string; provisioned_size: number; used_size: number };
 type RbdPlace = Extract<PoolPlace, { driver: 'rbd' }>;
@@ -19,20 +22,23 @@ const longestMs = 24 * 3_600_000;
 /** A cluster that does not answer in this time is away. */
 const answerMs = 30_000;
 const notThereCode = 2;
+const inUseCode = 16;
 
 export class RbdPool implements PoolDriver {
   readonly home: string;
+  readonly cephPool: string;
   readonly #pool: Pick<DesiredPool, 'id' | 'cloudId'>;
   readonly #place: RbdPlace;
 
   constructor(storage: Storage, pool: Pick<DesiredPool, 'id' | 'cloudId'>, place: RbdPlace) {
     this.home = storage.volumesPath;
+    this.cephPool = place.cephPool;
     this.#pool = pool;
     this.#place = place;
   }
 
   async require(): Promise<void> {
-    await this.#rbd(['ls', this.#place.cephPool]);
+    await this.rbd(['ls', this.#place.cephPool]);
   }
 
   async abilities(): Promise<PoolAbilities> {
@@ -58,31 +64,21 @@ export class RbdPool implements PoolDriver {
 
   async makeDisk(_folder: string, id: VolumeId, disk: NewDisk, work: DiskWork): Promise<void> {
     // Under a name of its own until it is whole: what a crash leaves of it the next try removes.
-    const partial = this.#image(`${id}.partial`);
-    await this.#remove(partial);
+    const partial = this.imageName(`${id}.partial`);
+    await this.removeImage(partial);
     if (disk.source === undefined) {
-      await this.#rbd(['create', '--size', `${disk.sizeBytes}B`, partial], work);
+      await this.rbd(['create', '--size', `${disk.sizeBytes}B`, partial], work);
     } else {
-      await this.#withAccess(async ({ conf, user }) => {
-        const target = `rbd:${partial}:id=${user}:conf=${conf}`;
-        const { image } = disk.source!;
-        const convert = ['convert', '-q', '-f', image.format, '-O', 'raw', image.path, target];
-        await runCommand('qemu-img', convert, {
-          signal: work.signal,
-          timeoutMs: longestMs,
-          package: 'qemu-block-extra',
-        });
-      });
-      const size = Math.max(disk.sizeBytes, disk.source.image.virtualSizeBytes);
-      await this.#rbd(['resize', '--no-progress', '--size', `${size}B`, partial], work);
+      await this.importFile(disk.source.image, partial, work);
+      if (disk.sizeBytes > disk.source.image.virtualSizeBytes) await this.growImage(partial, disk.sizeBytes, work);
     }
     await work.beforeRename?.();
-    await this.#rbd(['rename', partial, this.#image(id)], work);
+    await this.rbd(['rename', partial, this.imageName(id)], work);
   }
 
   async sizeOf(_folder: string, id: VolumeId): Promise<number | undefined> {
     try {
-      const text = await this.#rbd(['info', '--format', 'json', this.#image(id)]);
+      const text = await this.rbd(['info', '--format', 'json', this.imageName(id)]);
       return (JSON.parse(text) as { size: number }).size;
     } catch (error) {
       if (isNotThere(error)) return undefined;
@@ -91,13 +87,13 @@ export class RbdPool implements PoolDriver {
   }
 
   async usedBytes(_folder: string, id: VolumeId): Promise<number | null> {
-    const text = await this.#rbd(['du', '--format', 'json', this.#image(id)]);
+    const text = await this.rbd(['du', '--format', 'json', this.imageName(id)]);
     const { images = [] } = JSON.parse(text) as { images?: { used_size?: number }[] };
     return images.reduce((sum, { used_size: used = 0 }) => sum + used, 0);
   }
 
   async measureAll(): Promise<ReadonlyMap<string, { sizeBytes: number; usedBytes: number }>> {
-    const text = await this.#rbd(['du', '--format', 'json', '--pool', this.#place.cephPool]);
+    const text = await this.rbd(['du', '--format', 'json', '--pool', this.#place.cephPool]);
     const { images = [] } = JSON.parse(text) as { images?: RbdUsage[] };
     const current = images.filter(({ snapshot }) => snapshot === undefined);
     return new Map(
@@ -106,19 +102,29 @@ export class RbdPool implements PoolDriver {
   }
 
   async grow(_folder: string, { id }: PresentDisk, sizeBytes: number, work: DiskWork): Promise<void> {
-    await this.#rbd(['resize', '--no-progress', '--size', `${sizeBytes}B`, this.#image(id)], work);
+    await this.growImage(this.imageName(id), sizeBytes, work);
   }
 
-  /** @throws InvalidArgument Ceph writes where it likes */
-  async wipe(): Promise<void> {
-    throw new VirgaError('InvalidArgument', {
-      detail: 'A volume in a Ceph pool cannot be overwritten in place.',
-      action: 'Delete it without --wipe; encrypt what must be unreadable afterwards.',
-    });
+  /** @param sizeBytes more than it has: Ceph refuses what it has already @throws as #run */
+  async growImage(image: string, sizeBytes: number, work: DiskWork): Promise<void> {
+    await this.rbd(['resize', '--no-progress', '--size', `${sizeBytes}B`, image], work);
   }
 
-  removeDisk(id: VolumeId): Promise<void> {
-    return this.#remove(this.#image(`${id}.partial`)).then(() => this.#remove(this.#image(id)));
+  async wipe(folder: string, id: VolumeId, work: DiskWork): Promise<void> {
+    const written = await this.rbd(['diff', '--whole-object', '--format', 'json', this.imageName(id)], work);
+    const disk = { id, format: 'raw', encrypted: false } as const;
+    await this.withImage(folder, disk, (options) => wipeExtents(options, JSON.parse(written) as WrittenExtent[], work));
+  }
+
+  async removeDisk(id: VolumeId): Promise<void> {
+    await this.removeImage(this.imageName(`${id}.partial`));
+    await this.forgetMark(id);
+    try {
+      await this.removeImage(this.imageName(id));
+    } catch (error) {
+      if (exitCodeOf(error) === inUseCode) throw stillOpen(id, error);
+      throw error;
+    }
   }
 
   async isOpenElsewhere(): Promise<boolean> {
@@ -127,28 +133,94 @@ export class RbdPool implements PoolDriver {
   }
 
   async source(_folder: string, { id }: PresentDisk): Promise<DiskSource> {
+    return { path: this.imageName(id), format: 'raw', directIo: false, rbd: this.#access() };
+  }
+
+  nameOf(_folder: string, { id }: PresentDisk): string {
+    return diskName({ path: this.imageName(id), rbd: this.#access() });
+  }
+
+  withImage<T>(_folder: string, { id }: PresentDisk, use: (options: string) => Promise<T>): Promise<T> {
+    return this.#withAccess(({ conf, user }) =>
+      use(
+        `driver=raw,file.driver=rbd,file.pool=${this.#place.cephPool},file.image=${id},file.conf=${conf},file.user=${user}`,
+      ),
+    );
+  }
+
+  markContent(_folder: string, { id }: PresentDisk): Promise<string> {
+    return markImage(this, this.imageName(id));
+  }
+
+  isAsMarked(_folder: string, { id }: PresentDisk, mark: string): Promise<boolean> {
+    return isImageAsMarked(this, this.imageName(id), mark);
+  }
+
+  forgetMark(id: VolumeId): Promise<void> {
+    return unmarkImage(this, this.imageName(id));
+  }
+
+  writtenAt(_folder: string, { id }: PresentDisk): Promise<bigint | undefined> {
+    return imageWrittenAt(this, this.imageName(id));
+  }
+
+  /** In nanoseconds; 0: it is gone. */
+  async objectWrittenAt(name: string): Promise<bigint> {
+    try {
+      // Such as `POOL/OBJECT mtime 2026-01-31T12:00:00.123456+0000, size 4096`.
+      const text = await this.#run('rados', ['--pool', this.#place.cephPool, 'stat2', name]);
+      const [, seconds = '', fraction = '', zone = ''] = /mtime (\S+?)\.(\d+)([+-]\d{4})/.exec(text) ?? [];
+      return BigInt(Date.parse(`${seconds}${zone}`)) * 1_000_000n + BigInt(fraction.padEnd(9, '0'));
+    } catch (error) {
+      if (isNotThere(error)) return 0n;
+      throw error;
+    }
+  }
+
+  #access(): NonNullable<DiskSource['rbd']> {
     const monitors = this.#place.monitors.map((monitor) => {
       const [, host = monitor, port] = /^(.*?)(?::(\d+))?$/.exec(monitor) ?? [];
       return { host, port: port === undefined ? undefined : Number(port) };
     });
-    const rbd = { monitors, user: this.#place.user, secretUuid: cephSecretUuid(this.#pool.id) };
-    return { path: this.#image(id), format: 'raw', directIo: false, rbd };
+    return { monitors, user: this.#place.user, secretUuid: cephSecretUuid(this.#pool.id) };
   }
 
-  #image(name: string): string {
+  /** As Ceph's programs and QEMU call it. */
+  imageName(name: string): string {
     return `${this.#place.cephPool}/${name}`;
   }
 
-  async #remove(image: string): Promise<void> {
+  /** Nothing there is success. @throws as #run */
+  async removeImage(image: string): Promise<void> {
     try {
-      await this.#rbd(['rm', '--no-progress', image]);
+      await this.rbd(['rm', '--no-progress', image]);
     } catch (error) {
       if (!isNotThere(error)) throw error;
     }
   }
 
-  #rbd(args: readonly string[], work: DiskWork = {}): Promise<string> {
+  /** @throws as #run */
+  rbd(args: readonly string[], work: DiskWork = {}): Promise<string> {
     return this.#run('rbd', args, work);
+  }
+
+  /** Makes an image of Ceph with the content of a file. @param target which is not there @throws CommandFailed */
+  importFile({ path, format, isLayer }: BaseImage, target: string, { signal }: DiskWork): Promise<string> {
+    return this.#withAccess(({ conf, user }) => {
+      const shared = isLayer ? ['-U'] : [];
+      const convert = [
+        'convert',
+        '-q',
+        ...shared,
+        '-f',
+        format,
+        '-O',
+        'raw',
+        path,
+        `rbd:${target}:id=${user}:conf=${conf}`,
+      ];
+      return runCommand('qemu-img', convert, { signal, timeoutMs: longestMs, package: 'qemu-block-extra' });
+    });
   }
 
   /** @throws HostUnavailable the cluster does not answer | PoolUnusable | CommandFailed */
@@ -183,4 +255,19 @@ export class RbdPool implements PoolDriver {
   }
 }
 
-const isNotThere = (error: unknown): boolean => error instanceof CommandFailed && error.exitCode === notThereCode;
+/** Of what {@link RbdPool.rbd} throws. */
+export const isNotThere = (error: unknown): boolean =>
+  error instanceof CommandFailed && error.exitCode === notThereCode;
+
+/** Of what Ceph did not do. */
+function exitCodeOf(error: unknown): number | null {
+  const { cause } = error as { cause?: unknown };
+  return cause instanceof CommandFailed ? cause.exitCode : null;
+}
+
+const stillOpen = (id: string, cause: unknown): VirgaError =>
+  new VirgaError('HostUnavailable', {
+    detail: `Ceph says that somebody has the disk of the volume ${id} open, as it does for half a minute of a guest that has crashed.`,
+    action: 'Try again in a moment; rbd status says who it is.',
+    cause,
+  });

@@ -6,7 +6,7 @@ import type { AgentContext } from '../agent-context.ts';
 import { readDefinition } from '../definitions/remembered-definition.ts';
 import type { ChangedDisk, DiskChange } from '../disks/disk-change.ts';
 import { sourceOfLayers } from '../disks/disk-layers.ts';
-import { type DiskSource, sharedSource, sourceElements } from '../disks/disk-source.ts';
+import { type DiskSource, diskType, sharedSource, sourceElements } from '../disks/disk-source.ts';
 import { isLayerName } from '../disks/layer-names.ts';
 import { rootBase } from '../disks/root-base.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
@@ -75,5 +75,6 @@ export function withSource(disk: XmlNode, source: DiskSource): XmlNode {
   );
   const fresh = sourceElements(source).map((text) => parseTree(text));
   const typed = driver && { ...driver, attributes: { ...driver.attributes, type: source.format } };
-  return { ...disk, children: [...(typed ? [typed] : []), ...fresh, ...rest] };
+  const attributes = { ...disk.attributes, type: diskType(source) };
+  return { ...disk, attributes, children: [...(typed ? [typed] : []), ...fresh, ...rest] };
 }

@@ -45,9 +45,19 @@ export function volumeFolder(storage: Pick<Storage, 'volumesPath'>, id: VolumeId
   }
 }
 
-/** Where one lies that was moved into the host's own storage: its name has been a link, which only a link replaces at once. */
-export const movedInFolder = (storage: Pick<Storage, 'volumesPath'>, id: VolumeId): string =>
-  join(storage.volumesPath, '.moved-in', id);
+/**
+ * Where the folder of one lies that is moved within the host's own storage, or into it: its name is a link then, which only a
+ * link replaces at once. @param taken where the other place of it is
+ */
+export function movedInFolder(storage: Pick<Storage, 'volumesPath'>, id: VolumeId, taken?: string): string {
+  const [first, second] = movedInFolders(storage, id);
+  return taken === first ? second : first;
+}
+
+const movedInFolders = ({ volumesPath }: Pick<Storage, 'volumesPath'>, id: VolumeId): [string, string] => [
+  join(volumesPath, '.moved-in', id),
+  join(volumesPath, '.moved-on', id),
+];
 
 const unfinishedPath = (home: string, id: VolumeId, cloudId: string): string => join(home, `.${id}.${cloudId}`);
 
@@ -175,15 +185,30 @@ export async function removeVolume(
   }
   await rm(folder, { recursive: true, force: true });
   // What a crash has left of one whose link went first.
-  if (isOwn) await rm(movedInFolder(storage, id), { recursive: true, force: true });
+  if (isOwn) for (const left of movedInFolders(storage, id)) await rm(left, { recursive: true, force: true });
 }
 
 /** What a crash has left of a volume that never came to be, wherever it was to lie. */
 export async function removeUnfinished(storage: Storage, id: VolumeId, cloudId: string): Promise<void> {
-  const drivers = await Promise.all((await knownPools(storage)).map((pool) => driverOf(storage, pool.id)));
-  for (const home of new Set([storage.volumesPath, ...drivers.map((driver) => driver.home)])) {
+  for (const home of await allHomes(storage)) {
     await rm(unfinishedPath(home, id, cloudId), { recursive: true, force: true });
   }
+}
+
+/** What is known of volumes of any cloud that are being made, or were when a crash came. */
+export async function unfinishedVolumes(storage: Storage): Promise<VolumeRecord[]> {
+  const found: (VolumeRecord | undefined)[] = [];
+  for (const home of await allHomes(storage)) {
+    const names = await readdir(home).catch(() => []);
+    const unfinished = names.filter((name) => isId('volume', name.slice(1).split('.')[0]!));
+    found.push(...(await Promise.all(unfinished.map((name) => readRecord(join(home, name))))));
+  }
+  return found.filter((record) => record !== undefined);
+}
+
+async function allHomes(storage: Storage): Promise<Set<string>> {
+  const drivers = await Promise.all((await knownPools(storage)).map((pool) => driverOf(storage, pool.id)));
+  return new Set([storage.volumesPath, ...drivers.map((driver) => driver.home)]);
 }
 
 /** Volumes of a cloud, also those of which a crash left only the beginning. */
