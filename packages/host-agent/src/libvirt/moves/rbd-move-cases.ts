@@ -11,10 +11,10 @@ import type { DesiredMove } from '@virga/contract/agent/moves';
 import type { DesiredPool } from '@virga/contract/agent/pools';
 import type { DesiredVolume } from '@virga/contract/agent/volumes';
 import { newId } from '@virga/contract/ids';
-import type { MiniCeph } from '@virga/testing/mini-ceph';
 import { type Pattern, readPattern, writeInGuest, writeToFile } from '../testing/disk-patterns.ts';
 import type { TestHost } from '../testing/test-host.ts';
 
+type MiniCeph = { pool: string; run(program: string, args: readonly string[]): Promise<string> };
 export type RbdWorld = { ceph: MiniCeph; host: TestHost; pool: DesiredPool };
 
 const mebibyte = 1024 * 1024;

@@ -1,7 +1,14 @@
 // What has been written to an image of Ceph since it was marked. A mark is a snapshot under a name of ours. When it was
 // written is asked of the objects that have changed since: Ceph gives each the time of the client that wrote it, which is this
 // host; the image has one too, which it keeps by the minute only.
-import { isNotThere, type RbdPool } from './rbd-pool.ts';
+import { isNotThere } from './ceph-failures.ts';
+
+/** What asks Ceph. */
+type Pool = {
+  rbd(args: readonly string[]): Promise<string>;
+  /** In nanoseconds; 0: it is gone. */
+  objectWrittenAt(name: string): Promise<bigint>;
+};
 
 const markName = 'virga-mark';
 const atOnce = 4;
@@ -9,13 +16,13 @@ const atOnce = 4;
 type Extent = { offset: number; length: number; exists: boolean | string };
 
 /** @returns the number that Ceph gives each snapshot */
-export async function markImage(pool: RbdPool, image: string): Promise<string> {
+export async function markImage(pool: Pool, image: string): Promise<string> {
   await unmarkImage(pool, image);
   await pool.rbd(['snap', 'create', '--no-progress', markOf(image)]);
   return (await findMark(pool, image))!;
 }
 
-export async function unmarkImage(pool: RbdPool, image: string): Promise<void> {
+export async function unmarkImage(pool: Pool, image: string): Promise<void> {
   try {
     await pool.rbd(['snap', 'rm', '--no-progress', markOf(image)]);
   } catch (error) {
@@ -23,11 +30,11 @@ export async function unmarkImage(pool: RbdPool, image: string): Promise<void> {
   }
 }
 
-export const isImageAsMarked = async (pool: RbdPool, image: string, mark: string): Promise<boolean> =>
+export const isImageAsMarked = async (pool: Pool, image: string, mark: string): Promise<boolean> =>
   (await findMark(pool, image)) === mark && (await changes(pool, image)).length === 0;
 
 /** In nanoseconds; 0: nothing has been written since it was marked; undefined: it is not there. */
-export async function imageWrittenAt(pool: RbdPool, image: string): Promise<bigint | undefined> {
+export async function imageWrittenAt(pool: Pool, image: string): Promise<bigint | undefined> {
   try {
     if ((await findMark(pool, image)) === undefined) return 0n;
     const info = await pool.rbd(['info', '--format', 'json', image]);
@@ -52,13 +59,13 @@ export async function imageWrittenAt(pool: RbdPool, image: string): Promise<bigi
 const markOf = (image: string): string => `${image}@${markName}`;
 const hex = (index: number): string => index.toString(16).padStart(16, '0');
 
-async function findMark(pool: RbdPool, image: string): Promise<string | undefined> {
+async function findMark(pool: Pool, image: string): Promise<string | undefined> {
   const text = await pool.rbd(['snap', 'ls', '--format', 'json', image]);
   const found = (JSON.parse(text) as { id: number; name: string }[]).find(({ name }) => name === markName);
   return found && String(found.id);
 }
 
-async function changes(pool: RbdPool, image: string): Promise<Extent[]> {
+async function changes(pool: Pool, image: string): Promise<Extent[]> {
   const since = ['--from-snap', markName, '--whole-object', '--format', 'json'];
   return JSON.parse(await pool.rbd(['diff', ...since, image])) as Extent[];
 }

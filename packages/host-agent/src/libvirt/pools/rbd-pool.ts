@@ -10,6 +10,7 @@ import { CommandFailed, runCommand } from '../../run-command.ts';
 import { type DiskSource, diskName } from '../disks/disk-source.ts';
 import type { BaseImage } from '../instances/root-disk.ts';
 import type { Storage, StorageSpace } from '../storage.ts';
+import { isNotThere, isStillOpen, stillOpen } from './ceph-failures.ts';
 import { cephSecretUuid } from './ceph-secret.ts';
 import type { DiskWork, NewDisk, PoolDriver, PresentDisk } from './pool-driver.ts';
 import { imageWrittenAt, isImageAsMarked, markImage, unmarkImage } from './rbd-marks.ts';
@@ -21,8 +22,6 @@ type RbdPlace = Extract<PoolPlace, { driver: 'rbd' }>;
 const longestMs = 24 * 3_600_000;
 /** A cluster that does not answer in this time is away. */
 const answerMs = 30_000;
-const notThereCode = 2;
-const inUseCode = 16;
 
 export class RbdPool implements PoolDriver {
   readonly home: string;
@@ -122,7 +121,7 @@ export class RbdPool implements PoolDriver {
     try {
       await this.removeImage(this.imageName(id));
     } catch (error) {
-      if (exitCodeOf(error) === inUseCode) throw stillOpen(id, error);
+      if (isStillOpen(error)) throw stillOpen(id, error);
       throw error;
     }
   }
@@ -230,7 +229,7 @@ export class RbdPool implements PoolDriver {
         const access = ['--conf', conf, '--id', user];
         return await runCommand(program, [...access, ...args], { signal, timeoutMs: answerMs, package: 'ceph-common' });
       } catch (error) {
-        if (!(error instanceof CommandFailed) || error.exitCode === notThereCode) throw error;
+        if (!(error instanceof CommandFailed) || isNotThere(error)) throw error;
         throw new VirgaError('PoolUnusable', {
           detail: `Ceph did not do what was asked of the pool ${this.#place.cephPool}: ${error.message}.`,
           action: 'Check monitors, user and key of the pool, and that the cluster runs.',
@@ -254,20 +253,3 @@ export class RbdPool implements PoolDriver {
     }
   }
 }
-
-/** Of what {@link RbdPool.rbd} throws. */
-export const isNotThere = (error: unknown): boolean =>
-  error instanceof CommandFailed && error.exitCode === notThereCode;
-
-/** Of what Ceph did not do. */
-function exitCodeOf(error: unknown): number | null {
-  const { cause } = error as { cause?: unknown };
-  return cause instanceof CommandFailed ? cause.exitCode : null;
-}
-
-const stillOpen = (id: string, cause: unknown): VirgaError =>
-  new VirgaError('HostUnavailable', {
-    detail: `Ceph says that somebody has the disk of the volume ${id} open, as it does for half a minute of a guest that has crashed.`,
-    action: 'Try again in a moment; rbd status says who it is.',
-    cause,
-  });
