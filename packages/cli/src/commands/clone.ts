@@ -10,10 +10,11 @@ type Made = { id: Instance['id'] } & Partial<Instance>;
 export const clone = defineCommand({
   meta: {
     path: 'clone',
-    summary: 'Make another instance of the root disk of one, that runs or not',
+    summary: 'Make another instance of the disks of one, that runs or not',
     details:
-      'The clone has a name, addresses and an identity of its own; cloud-init in it makes new host keys. It rests on the ' +
+      'The clone has a name, addresses, an identity and an empty TPM of its own; cloud-init in it makes new host keys. It rests on the ' +
       'original, takes no time, and keeps the original from being deleted; with --full it is a copy that needs nothing else. ' +
+      'Its volumes are copies of those of the original, of the same moment and at the same places. ' +
       'What the guest itself keeps of who it is, such as licences or passwords, the clone has too: seal such a disk first.',
     section: 'Instances',
   },
@@ -22,7 +23,8 @@ export const clone = defineCommand({
     name: { summary: 'of the clone: lower-case letters, digits and hyphens' },
   },
   options: {
-    full: { type: 'flag', summary: 'copy the disk, which takes its time and its room' },
+    full: { type: 'flag', summary: 'copy the root disk, which takes its time and its room' },
+    'without-volumes': { type: 'flag', summary: 'leave its volumes out' },
     snapshot: {
       type: 'text',
       value: 'SNAPSHOT',
@@ -35,19 +37,22 @@ export const clone = defineCommand({
   examples: [
     { command: 'virga clone web web-test --wait', explains: 'a second one to try things out' },
     { command: 'virga clone web archive --full --stopped', explains: 'a copy that needs nothing else' },
+    { command: 'virga clone web bare --without-volumes', explains: 'its root disk alone' },
   ],
-  async run(context, { args, options: { full, snapshot, stopped, wait } }) {
+  async run(context, { args, options }) {
+    const { full, snapshot, stopped, wait } = options;
     const client = await context.client();
-    const { id } = await findInstance(client, args.instance);
+    const { id, tpm } = await findInstance(client, args.instance);
     const { name } = args;
     const body = {
       name,
       ...(full ? { full } : {}),
       ...(snapshot === undefined ? {} : { snapshot }),
+      ...(options['without-volumes'] && { volumes: false }),
       ...(stopped ? { start: false } : {}),
     };
     return changeOne(context, 'instance', {
-      ...{ name, wait, requested: 'clone requested' },
+      ...{ name, wait, requested: tpm ? 'clone requested; its TPM is a new one, which is empty' : 'clone requested' },
       request: async () => {
         const { instanceId, operationId } = await idempotent((request) =>
           client.cloneInstance({ params: { id }, body }, request),

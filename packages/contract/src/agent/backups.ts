@@ -71,22 +71,29 @@ export type DesiredBackup = {
   leavesOut: readonly VolumeId[];
   /** Backups of any store that later ones may rest on: what is recorded since any other is forgotten. */
   kept: readonly BackupId[];
+  /** What the control plane wants to find in the store with it, when it has lost its database. */
+  keepsake: Record<string, unknown>;
 };
 
-export type FinishedBackup = {
-  id: BackupId;
-  /** Null: incremental. */
-  fullReason: FullReason | null;
-  /** The guest's file systems were frozen for it. */
-  frozen: boolean;
-  /** The moment that it is of. */
-  takenAt: string;
-  disks: StoredDisk[];
-  /** What the store took for it, before compression. */
-  addedBytes: number;
-  /** The definition of the instance and what else is not on its disks. */
-  settingsSnapshotId: string;
-};
+export const FinishedBackup = Type.Object({
+  id: IdSchema('backup'),
+  fullReason: Type.Union([FullReason, Type.Null()], { description: 'null: incremental' }),
+  frozen: Type.Boolean({ description: "the guest's file systems stood still for it" }),
+  takenAt: Type.String({ description: 'the moment that it is of' }),
+  disks: Type.Array(StoredDisk),
+  addedBytes: Type.Integer({ description: 'what the store took for it, before compression' }),
+  settingsSnapshotId: Type.String({ description: 'the definition of the instance and what else is not on its disks' }),
+});
+export type FinishedBackup = Static<typeof FinishedBackup>;
+
+/** What a backup is, as it lies in the store beside its disks: all that is needed to restore it where nothing knows of it. */
+export const StoredBackup = Type.Object({
+  cloudId: Type.String(),
+  parentId: Type.Union([IdSchema('backup'), Type.Null()]),
+  made: FinishedBackup,
+  keepsake: Type.Record(Type.String(), Type.Unknown()),
+});
+export type StoredBackup = Static<typeof StoredBackup>;
 
 /** Backups in order, the full one first, that together are the content of a disk. */
 export type DiskChain = readonly Pick<StoredDisk, 'snapshotId' | 'sha256' | 'sizeBytes' | 'dataBytes'>[];
@@ -96,6 +103,8 @@ export type DesiredRestore = {
   cloudId: string;
   store: BackupStoreAccess;
   disks: readonly { id: VolumeId; chain: DiskChain }[];
+  /** Of what the machine keeps beside its disks; undefined: that stays as it is. */
+  settingsSnapshotId?: string | undefined;
   /** They are to take the place of disks that may rest on an image: nothing of it may show through. */
   hidesBase: boolean;
 };
@@ -126,17 +135,24 @@ export interface BackupKeeping {
   ): Promise<void>;
   /** Makes of a chain what a full backup of its last would be, without the instance. Goes on after a crash from the beginning. */
   mergeBackup(
-    desired: { id: BackupId; cloudId: string; store: BackupStoreAccess; disks: (StoredDisk & { chain: DiskChain })[] },
+    desired: {
+      id: BackupId;
+      cloudId: string;
+      store: BackupStoreAccess;
+      settingsSnapshotId: string;
+      disks: (StoredDisk & { chain: DiskChain })[];
+    },
     context?: CallContext,
-  ): Promise<{ disks: StoredDisk[]; addedBytes: number }>;
+  ): Promise<Pick<FinishedBackup, 'disks' | 'addedBytes' | 'settingsSnapshotId'>>;
   /**
    * Fetches disks from a store and keeps them until an instance or a volume that names the restore takes them, or it is ended.
+   * Who takes the root disk has the UEFI variables too, and a TPM of its own.
    * Idempotent. @throws BackupUnusable what is in the store is not what was put there | StorageFull | BackupStoreUnavailable
    */
   fetchRestore(desired: DesiredRestore, context?: CallContext): Promise<void>;
   /**
-   * Puts what was fetched in the place of the disks that an instance has, which are kept until the restore is ended. The
-   * instance must be off. Idempotent. @throws Conflict it is on | NotFound nothing was fetched
+   * Puts what was fetched in the place of the disks that an instance has, which are kept until the restore is ended, and of its
+   * UEFI variables and TPM. The instance must be off. Idempotent. @throws Conflict it is on | NotFound nothing was fetched
    */
   swapDisks(restore: RestoreSwap, context?: CallContext): Promise<void>;
   /** Puts the disks back that were there before. Idempotent. */
@@ -154,6 +170,16 @@ export interface BackupKeeping {
   ): Promise<RestoredPath>;
   /** What the definition and the rest of the settings were. */
   readBackupSettings(store: BackupStoreAccess, snapshotId: string, context?: CallContext): Promise<BackupSettings>;
+  /**
+   * Looks for backups in a store, of whatever cloud. Of one that was merged what it is now. One that was not finished, or is from
+   * before backups said in their store what they are, is counted only.
+   * @param known those that need not be read
+   */
+  findStoredBackups(
+    store: BackupStoreAccess,
+    known: readonly BackupId[],
+    context?: CallContext,
+  ): Promise<{ found: StoredBackup[]; incomplete: number }>;
   listStoreSnapshots(store: BackupStoreAccess, context?: CallContext): Promise<StoreSnapshot[]>;
   /** Removes snapshots and the data that nothing else has. Idempotent. */
   removeStoreSnapshots(store: BackupStoreAccess, ids: readonly string[], context?: CallContext): Promise<void>;
@@ -202,6 +228,8 @@ export type BackupSettings = {
   desired: Record<string, unknown>;
   /** The domain as libvirt had it. */
   xml: string;
-  /** Contents, base64, by name. UEFI variables; of an instance that was off also the TPM. */
+  /** Contents, base64, by name: the seed, UEFI variables, the TPM. */
   files: Record<string, string>;
+  /** Ids of snapshots of its disks are as in the store, which may be their beginnings. Absent in backups of early versions. */
+  stored?: Omit<StoredBackup, 'made'> & { made: Omit<FinishedBackup, 'settingsSnapshotId'> };
 };

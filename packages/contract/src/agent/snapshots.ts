@@ -24,6 +24,14 @@ export const DesiredSnapshot = Type.Object({
 });
 export type DesiredSnapshot = Static<typeof DesiredSnapshot>;
 
+/** A disk as a snapshot keeps it. */
+export const SnapshotDisk = Type.Object({
+  id: IdSchema('snapshot'),
+  instanceId: IdSchema('instance'),
+  diskId: IdSchema('volume'),
+});
+export type SnapshotDisk = Static<typeof SnapshotDisk>;
+
 /**
  * What the disks hold. `filesystem`: the guest had written everything, and stood still. `crash`: as after a loss of power.
  * `memory`: with the memory that belongs to it. `off`: it was off.
@@ -36,6 +44,10 @@ export const SnapshotConsistency = Type.Union([
 ]);
 export type SnapshotConsistency = Static<typeof SnapshotConsistency>;
 
+/** What a machine keeps that is on none of its disks. */
+export const MachineState = Type.Union([Type.Literal('uefi-variables'), Type.Literal('tpm')]);
+export type MachineState = Static<typeof MachineState>;
+
 export const ObservedSnapshot = Type.Object({
   id: IdSchema('snapshot'),
   cloudId: Type.String(),
@@ -44,8 +56,12 @@ export const ObservedSnapshot = Type.Object({
   takenAt: Type.String(),
   consistency: SnapshotConsistency,
   memory: Type.Boolean(),
-  /** The root disk first. */
-  disks: Type.Array(Type.Object({ id: IdSchema('volume'), sizeBytes: Type.Integer() })),
+  /** As it was at that moment. */
+  machineState: Type.Array(MachineState),
+  /** The root disk first. Each where it was in the guest, such as vdc, which earlier versions did not write down. */
+  disks: Type.Array(
+    Type.Object({ id: IdSchema('volume'), sizeBytes: Type.Integer(), target: Type.Optional(Type.String()) }),
+  ),
   /** What would be free without it: of files that nothing else needs. */
   usedBytes: Type.Integer(),
   /** Instances whose disks rest on it. */
@@ -89,21 +105,21 @@ export interface SnapshotKeeping {
    */
   applySnapshot(desired: DesiredSnapshot, context?: CallContext): Promise<ObservedSnapshot>;
   /**
-   * Puts the disks of an instance that is off back to what they were; what was written since is gone, unless another snapshot
-   * keeps it. With the memory of the snapshot, when it has one, the guest goes on from there and runs.
+   * Puts the disks of an instance that is off back to what they were, and what its machine keeps beside them; what was written
+   * since is gone, unless another snapshot keeps it. With the memory of the snapshot, when it has one, the guest goes on from there and runs.
    * @throws Conflict it is on or hibernated, or has other disks now | NotFound | StorageFull | HostUnavailable
    */
   revertSnapshot(snapshot: SnapshotToRevert, context?: CallContext): Promise<void>;
   /**
    * Forgets a snapshot, and merges what only it needed, also while the guest runs. Nothing there is success; a call that was
    * cut short is gone on with by the next.
-   * @throws InUse clones rest on it | HostUnavailable
+   * @throws InUse clones rest on it, or volumes are being made of it | HostUnavailable
    */
   deleteSnapshot(snapshot: SnapshotToDelete, context?: CallContext): Promise<void>;
   /** Every snapshot of this cloud on the host. */
   listSnapshots(cloudId: string, context?: CallContext): Promise<ObservedSnapshot[]>;
   /**
-   * Makes the root disk of a clone. Idempotent. Removed by `deleteInstance`, as long as it is no instance yet.
+   * Makes the root disk of a clone, and its UEFI variables; a TPM it has a new one. Idempotent. Removed by `deleteInstance`, as long as it is no instance yet.
    * @throws NotFound the snapshot is not there | StorageFull | Conflict
    */
   makeClone(clone: DesiredClone, context?: CallContext): Promise<void>;

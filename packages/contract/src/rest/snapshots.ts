@@ -1,6 +1,6 @@
 // Snapshots of instances, schedules that take them, and instances cloned from others.
 import { type Static, Type } from 'typebox';
-import { SnapshotConsistency } from '../agent/snapshots.ts';
+import { MachineState, SnapshotConsistency } from '../agent/snapshots.ts';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
 import { idParams, Name, Nothing, Nullable, Page, pageQuery, Time } from './shared.ts';
@@ -21,9 +21,15 @@ export const Snapshot = Type.Object(
     stateReason: Nullable(Type.String()),
     memory: Type.Boolean({ description: 'it has what the guest had in memory, and goes on from there' }),
     consistency: Nullable(SnapshotConsistency),
-    disks: Type.Array(Type.Object({ id: IdSchema('volume'), sizeBytes: Type.Integer() }), {
-      description: 'the root disk first',
-    }),
+    disks: Type.Array(
+      Type.Object({
+        id: IdSchema('volume'),
+        sizeBytes: Type.Integer(),
+        target: Type.Optional(Type.String({ description: 'its place in the guest then, such as vdc' })),
+      }),
+      { description: 'the root disk first' },
+    ),
+    machineState: Type.Array(MachineState, { description: 'what it keeps of the machine beside the disks' }),
     protected: Type.Boolean({ description: 'neither a schedule nor a deletion of the instance takes it away' }),
     scheduleId: Nullable(IdSchema('schedule')),
     clones: Type.Array(Name, { description: 'instances whose disks rest on it' }),
@@ -99,6 +105,9 @@ export const CloneInstance = Type.Object(
       Type.Boolean({
         description: 'a copy of the root disk that needs nothing else; default it rests on the original',
       }),
+    ),
+    volumes: Type.Optional(
+      Type.Boolean({ description: 'also copies of its volumes, of the same moment, at the same places; default true' }),
     ),
     snapshot: Type.Optional(
       Type.String({ minLength: 1, maxLength: 64, description: 'id or name; default of how the instance is now' }),
@@ -197,7 +206,7 @@ export const snapshotRoutes = {
   cloneInstance: route({
     method: 'POST',
     path: '/v1/instances/{id}/clone',
-    summary: 'Make another instance of the root disk of one, with a name, addresses and an identity of its own',
+    summary: 'Make another instance of the disks of one, with a name, addresses and an identity of its own',
     access: { scope: 'project', role: 'operator' },
     params: idParams('instance'),
     body: CloneInstance,

@@ -12,7 +12,7 @@ export async function recoverSnapshots(
   leftAlone: string[],
 ): Promise<void> {
   for (const snapshot of snapshots) {
-    const { id, name, instanceId, keepsake, memory, consistency, disks, takenAt, intact, clones } = snapshot;
+    const { id, name, instanceId, keepsake, memory, machineState, consistency, disks, takenAt, intact, clones } = snapshot;
     const { purpose = 'kept', isProtected = false, createdAt = takenAt } = keepsake as Kept;
     const instance = await tx
       .selectFrom('instances')
@@ -30,6 +30,7 @@ export async function recoverSnapshots(
         ...{ id, name, memory, purpose, consistency, project_id: instance.project_id, instance_id: instanceId },
         ...{ host_id: hostId, schedule_id: null, is_protected: isProtected, state: 'available', failure: null },
         disks: JSON.stringify(disks),
+        machine_state: JSON.stringify(machineState),
         taken_at: new Date(takenAt),
         created_at: new Date(createdAt),
       })

@@ -27,6 +27,10 @@ import * as pools from './migrations/0023-pools.ts';
 import * as snapshots from './migrations/0024-snapshots.ts';
 import * as backups from './migrations/0025-backups.ts';
 import * as volumeMoves from './migrations/0026-volume-moves.ts';
+import * as volumesFromSnapshots from './migrations/0027-volumes-from-snapshots.ts';
+import * as machineState from './migrations/0028-machine-state.ts';
+import * as rootDisksInCeph from './migrations/0029-root-disks-in-ceph.ts';
+import * as importedStores from './migrations/0031-imported-stores.ts';
 
 const migrations: Record<string, Migration> = {
   '0001-foundation': foundation,
@@ -54,6 +58,10 @@ const migrations: Record<string, Migration> = {
   '0024-snapshots': snapshots,
   '0025-backups': backups,
   '0026-volume-moves': volumeMoves,
+  '0027-volumes-from-snapshots': volumesFromSnapshots,
+  '0028-machine-state': machineState,
+  '0029-root-disks-in-ceph': rootDisksInCeph,
+  '0031-imported-stores': importedStores,
 };
 
 /** Brings the schema to this version. @throws StoreUnavailable a migration failed; nothing of it remains */

@@ -1,5 +1,5 @@
 // Tables of snapshots, their schedules, and the clones that rest on them.
-import type { ObservedSnapshot, SnapshotConsistency } from '@virga/contract/agent/snapshots';
+import type { MachineState, ObservedSnapshot, SnapshotConsistency } from '@virga/contract/agent/snapshots';
 import type { HostId, InstanceId, ProjectId, ScheduleId, SnapshotId, UserId } from '@virga/contract/ids';
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
 import type { Failure } from './compute-tables.ts';
@@ -21,6 +21,8 @@ export type SnapshotTables = {
     failure: JSONColumnType<Failure> | null;
     consistency: SnapshotConsistency | null;
     disks: ColumnType<ObservedSnapshot['disks'], string | undefined, string>;
+    /** What the machine keeps beside its disks. */
+    machine_state: ColumnType<MachineState[], string | undefined, string>;
     taken_at: Date | null;
     created_at: CreatedAt;
   };

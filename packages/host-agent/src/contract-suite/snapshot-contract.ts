@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { conforms } from '@virga/contract/agent/conforms';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { type DesiredClone, type DesiredSnapshot, ObservedSnapshot } from '@virga/contract/agent/snapshots';
+import { ObservedVolume } from '@virga/contract/agent/volumes';
 import { newId } from '@virga/contract/ids';
 import { type ContractTest, rejectsWith } from './contract-test.ts';
 import { type ContractWorld, isInstance, stopped } from './contract-world.ts';
@@ -34,14 +35,21 @@ export function snapshotContract(test: ContractTest): void {
     const { usedBytes: _, takenAt: __, ...told } = observed;
     assert.deepEqual(told, {
       ...{ id: snapshot.id, cloudId: world.cloudId, name: 'before', instanceId: desired.id },
-      ...{ consistency: 'crash', memory: false, clones: [], keepsake: { of: 'ours' }, intact: true },
-      disks: [{ id: desired.rootDisk.id, sizeBytes: desired.rootDisk.sizeBytes }],
+      ...{ consistency: 'crash', memory: false, machineState: [], clones: [], keepsake: { of: 'ours' }, intact: true },
+      disks: [{ id: desired.rootDisk.id, target: 'vda', sizeBytes: desired.rootDisk.sizeBytes }],
     });
     assert.deepEqual(await world.agent.applySnapshot({ ...snapshot, mustExist: true }), observed);
     assert.deepEqual(await listed(world, snapshot), observed);
     assert.deepEqual(await world.agent.listSnapshots('another'), []);
     assert.equal((await world.observed(desired))?.state, 'running');
     await world.booted(desired, 1);
+  });
+
+  test('what a machine keeps beside its disks is in a snapshot of it', async (world, t) => {
+    const desired = world.instance(t, { firmware: 'uefi', tpm: true });
+    await world.agent.applyInstance(desired);
+    const { machineState, intact } = await world.agent.applySnapshot(snapshotOf(desired));
+    assert.deepEqual([machineState, intact], [['uefi-variables', 'tpm'], true]);
   });
 
   test('a snapshot that must be there and is not is refused, not taken anew', async (world, t) => {
@@ -63,15 +71,41 @@ export function snapshotContract(test: ContractTest): void {
     const { consistency, disks } = await world.agent.applySnapshot(snapshot);
     assert.equal(consistency, 'off');
     assert.deepEqual(
-      disks.map(({ id }) => id),
-      [desired.rootDisk.id, volume.id],
+      disks.map(({ id, target }) => [id, target]),
+      [
+        [desired.rootDisk.id, 'vda'],
+        [volume.id, 'vdc'],
+      ],
     );
+    const kept = { id: snapshot.id, instanceId: desired.id, diskId: volume.id };
+    const copy = aVolume(world, t, { sizeBytes: 512, snapshot: kept });
+    let refused: Promise<void> | undefined;
+    world.onStep(copy.id, async (step) => {
+      if (step === 'volume-copy') refused ??= rejectsWith('InUse', world.agent.deleteSnapshot(snapshot));
+      await refused;
+    });
+    const made = await world.agent.applyVolume(copy);
+    await refused;
+    assert.ok(conforms(ObservedVolume, made), JSON.stringify(made));
+    assert.deepEqual([made.sizeBytes, made.snapshot, made.intact], [volume.sizeBytes, kept, true]);
+    for (const other of [
+      { ...kept, diskId: newId('volume') },
+      { ...kept, id: newId('snapshot') },
+    ]) {
+      const nothing = aVolume(world, t, { snapshot: other });
+      await rejectsWith('NotFound', world.agent.applyVolume(nothing));
+      const seen = (await world.agent.listVolumes(world.cloudId)).map(({ id }) => id);
+      assert.equal(seen.includes(nothing.id), false);
+    }
     const without = { ...off, generation: off.generation + 1, volumes: [] };
     await world.agent.applyInstance({ ...without, power: { state: 'running' } });
     await world.converge(stopped({ ...without, generation: without.generation }, 0), 'stopped');
     await rejectsWith('Conflict', world.agent.revertSnapshot({ ...snapshot, token: newId('operation') }));
     await world.agent.deleteSnapshot(snapshot);
     assert.equal(await listed(world, snapshot), undefined);
+    // What was made of it needs nothing of it.
+    const later = { ...copy, generation: 2, mustExist: true, sizeBytes: 2 * volume.sizeBytes };
+    assert.equal((await world.agent.applyVolume(later)).intact, true);
   });
 
   test('goes back to a snapshot once, and only while the guest is off', async (world, t) => {

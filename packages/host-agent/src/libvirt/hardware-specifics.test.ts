@@ -92,6 +92,61 @@ test('a TPM and the variables of UEFI live with the instance, and go with it', a
   assert.equal(await exists(folder), false);
 });
 
+test('a snapshot keeps the variables of UEFI and the TPM of its moment; a clone has those variables, and a TPM of its own', async () => {
+  const desired = machine({ firmware: 'uefi', tpm: true });
+  const { id, uuid, domainName, cloudId } = desired;
+  const variablesOf = (of: DesiredInstance) => join(host.storagePath, 'instances', of.id, 'nvram-uefi.fd');
+  const tpmOf = (of: DesiredInstance) => join(tpmStates, of.uuid, 'tpm2', 'tpm2-00.permall');
+  const filesOf = (of: DesiredInstance) => Promise.all([readFile(variablesOf(of)), readFile(tpmOf(of))]);
+  const off = (generation: number, of = desired) => ({
+    ...{ ...of, generation },
+    power: { state: 'stopped' as const, forceAt: new Date().toISOString() },
+  });
+  const snapshotOf = (memory: boolean) => ({
+    ...{ id: newId('snapshot'), cloudId, name: 'before', instance: { id, uuid, domainName } },
+    ...{ memory, mustExist: false, keepsake: {} },
+  });
+  let generation = 1;
+  await host.agent.applyInstance(desired);
+  for (const memory of [false, true]) {
+    const snapshot = snapshotOf(memory);
+    const { machineState } = await host.agent.applySnapshot(snapshot);
+    assert.deepEqual(machineState, ['uefi-variables', 'tpm']);
+    const [variables, tpm] = await filesOf(desired);
+    await host.agent.applyInstance(off(++generation));
+    await until('its TPM ends', async () => (await countTpmProcesses(uuid)) === 0, patience);
+    for (const path of [variablesOf(desired), tpmOf(desired)]) await writeFile(path, 'of another moment');
+    await writeFile(join(tpmStates, uuid, 'tpm2', 'tpm2-00.volatilestate'), 'of another moment');
+    await host.agent.revertSnapshot({ ...snapshot, token: newId('operation') });
+    if (!memory) {
+      assert.deepEqual(await filesOf(desired), [variables, tpm]);
+      assert.deepEqual(
+        (await readdir(join(tpmStates, uuid, 'tpm2'))).filter((name) => !name.startsWith('.')),
+        ['tpm2-00.permall'],
+      );
+    }
+    const observed = await host.agent.applyInstance({ ...desired, generation: ++generation });
+    assert.equal(observed.state, 'running', 'it starts with what was put back');
+    if (memory) continue;
+    const copy = { ...machine({ firmware: 'uefi', tpm: true }) };
+    const clone = {
+      id: copy.id,
+      cloudId,
+      uuid: copy.uuid,
+      domainName: copy.domainName,
+      snapshot,
+      kind: 'full' as const,
+    };
+    await host.agent.makeClone(clone);
+    assert.deepEqual(await readFile(variablesOf(copy)), variables);
+    assert.equal(await exists(join(tpmStates, copy.uuid)), false);
+    await host.agent.applyInstance(copy);
+    assert.notDeepEqual(await readFile(tpmOf(copy)), tpm);
+    await host.agent.deleteInstance(copy);
+  }
+  await host.agent.deleteInstance(desired);
+});
+
 test('what a TPM held is erased when it is taken away', async () => {
   const desired = machine({ tpm: true });
   await host.agent.applyInstance(desired);

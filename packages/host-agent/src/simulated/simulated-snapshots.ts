@@ -1,6 +1,7 @@
 // Snapshots of a simulated host: records, with the refusals, the order and the states of a real one. No disk has any content;
 // what a snapshot takes is the time for its files.
 import type {
+  MachineState,
   ObservedSnapshot,
   SnapshotConsistency,
   SnapshotKeeping,
@@ -9,6 +10,7 @@ import type {
 import type { InstanceId } from '@virga/contract/ids';
 import type { KeyedLock } from '../keyed-lock.ts';
 import { claimedOwner } from '../libvirt/instances/instance-folder.ts';
+import { machineProfile } from '../libvirt/instances/machine-profile.ts';
 import { beingMoved } from '../move-conflicts.ts';
 import {
   domainMissing,
@@ -17,6 +19,7 @@ import {
   hasOtherDisks,
   instanceTaken,
   isAdopted,
+  isBeingCopied,
   isHibernated,
   isOn,
   snapshotGone,
@@ -26,6 +29,7 @@ import type { CallSteps, Calls } from './call-steps.ts';
 import { devicesOf, nameOf, type StoredDomain, type StoredSnapshot } from './host-records.ts';
 import { requireSpace } from './host-rules.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+import { refuseCephRoot } from './simulated-image-copies.ts';
 
 const layerBytes = 256 * 1024;
 const bytesPerMib = 1024 * 1024;
@@ -50,6 +54,7 @@ export function simulatedSnapshots(host: SimulatedHost, calls: Calls, locks: Key
         if (present !== undefined) return observeSnapshot(host, present);
         if (mustExist) throw snapshotGone(desired.name, instance.domainName);
         if (domain.savedMemory !== undefined) throw isHibernated(nameOf(domain));
+        refuseCephRoot(host, domain.record.desired);
         const moved = disksOf(host, domain).flatMap(({ id }) => host.store.moves.get(id) ?? []);
         if (moved[0] !== undefined) throw beingMoved(moved[0].before);
         if (desired.memory && domain.power === 'off') throw hasNoMemory(nameOf(domain));
@@ -60,7 +65,8 @@ export function simulatedSnapshots(host: SimulatedHost, calls: Calls, locks: Key
           const consistency = consistencyOf(requireOwn(host, desired), desired.memory);
           const takenAt = new Date(calls.now()).toISOString();
           const disks = disksOf(host, domain);
-          snapshots.set(desired.id, { ...asked, instanceId: instance.id, takenAt, consistency, disks });
+          const machineState = machineStateOf(domain.record.desired);
+          snapshots.set(desired.id, { ...asked, instanceId: instance.id, takenAt, consistency, machineState, disks });
         });
         return observeSnapshot(host, snapshots.get(desired.id)!);
       }),
@@ -89,8 +95,7 @@ export function simulatedSnapshots(host: SimulatedHost, calls: Calls, locks: Key
       act('deleteSnapshot', asked.id, asked.instance.id, context, async (steps) => {
         const snapshot = snapshots.get(asked.id);
         if (snapshot?.cloudId !== asked.cloudId) return;
-        const clones = clonesOf(host, snapshot);
-        if (clones.length > 0) throw hasClones(snapshot.name, clones);
+        refuseInUse(host, snapshot);
         await steps.take('snapshot-forget', 10, 0, () => undefined);
         await steps.take('merge-begin', 50, steps.timings.rootDiskMs, () => undefined);
         await steps.take('snapshot-end', 99, 0, () => snapshots.delete(asked.id));
@@ -131,13 +136,19 @@ export function simulatedSnapshots(host: SimulatedHost, calls: Calls, locks: Key
   };
 }
 
-/** Before an instance goes. @throws InUse the disks of others rest on its snapshots */
+/** Before an instance goes. @throws InUse the disks of others rest on its snapshots, or volumes are being made of these */
 export function refuseClones(host: SimulatedHost, { id, cloudId }: { id: InstanceId; cloudId: string }): void {
   for (const snapshot of host.store.snapshots.all()) {
     if (snapshot.instanceId !== id || snapshot.cloudId !== cloudId) continue;
-    const clones = clonesOf(host, snapshot);
-    if (clones.length > 0) throw hasClones(snapshot.name, clones);
+    refuseInUse(host, snapshot);
   }
+}
+
+function refuseInUse(host: SimulatedHost, snapshot: StoredSnapshot): void {
+  const clones = clonesOf(host, snapshot);
+  if (clones.length > 0) throw hasClones(snapshot.name, clones);
+  const copies = [...host.copies].flatMap(([volume, id]) => (id === snapshot.id ? volume : []));
+  if (copies.length > 0) throw isBeingCopied(snapshot.name, copies);
 }
 
 export function removeSnapshotsOf(host: SimulatedHost, id: InstanceId): void {
@@ -165,12 +176,25 @@ const consistencyOf = ({ power }: StoredDomain, memory: boolean): SnapshotConsis
   return memory ? 'memory' : 'crash';
 };
 
+const machineStateOf = ({ firmware, tpm }: StoredDomain['record']['desired']): MachineState[] => [
+  ...(firmware === 'bios' ? [] : (['uefi-variables'] as const)),
+  ...(tpm ? (['tpm'] as const) : []),
+];
+
 function disksOf(host: SimulatedHost, domain: StoredDomain): StoredSnapshot['disks'] {
-  const { id, rootDisk } = domain.record.desired;
+  const { id, rootDisk, hardware } = domain.record.desired;
   const volumes = devicesOf(domain).volumes.filter(({ readOnly }) => !readOnly);
   return [
-    { id: rootDisk.id, sizeBytes: host.store.folders.get(id)?.diskSizeBytes ?? rootDisk.sizeBytes },
-    ...volumes.map((volume) => ({ id: volume.id, sizeBytes: host.store.volumes.get(volume.id)?.sizeBytes ?? 0 })),
+    {
+      id: rootDisk.id,
+      target: machineProfile(hardware, 'x86_64').root.dev,
+      sizeBytes: host.store.folders.get(id)?.diskSizeBytes ?? rootDisk.sizeBytes,
+    },
+    ...volumes.map((volume) => ({
+      id: volume.id,
+      target: volume.target,
+      sizeBytes: host.store.volumes.get(volume.id)?.sizeBytes ?? 0,
+    })),
   ];
 }
 

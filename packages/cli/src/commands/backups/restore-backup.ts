@@ -9,8 +9,9 @@ export const restoreBackup = defineCommand({
     path: 'backups restore',
     summary: 'Make a new instance of a backup, or give the instance its disks back',
     details:
-      'A new instance has an identity and addresses of its own, on the network that the old one was on. In place, the instance ' +
-      'must be off; the disks that it has now are kept until those of the backup are there, and then removed.',
+      'A new instance has an identity, an empty TPM and addresses of its own, on the network that the old one was on. In place, the ' +
+      'instance must be off; the disks that it has now are kept until those of the backup are there, and then removed; its UEFI ' +
+      'variables and its TPM are what they were.',
     section: 'Resources',
   },
   args: { backup: { summary: 'its id' } },

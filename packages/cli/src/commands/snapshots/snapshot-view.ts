@@ -10,6 +10,11 @@ const holds: Record<NonNullable<Snapshot['consistency']>, string> = {
   off: 'the disks; it was off',
 };
 
+const machine: Record<Snapshot['machineState'][number], string> = {
+  'uefi-variables': 'UEFI variables',
+  tpm: 'what the TPM holds',
+};
+
 export const keeps = ({ consistency }: Snapshot): string => (consistency === null ? '-' : holds[consistency]);
 
 export function snapshotColumns(items: readonly Snapshot[], nowMs: number): Column<Snapshot>[] {
@@ -37,7 +42,8 @@ export function snapshotRows(snapshot: Snapshot, nowMs: number): [string, string
     ['State', snapshot.state],
     ['Reason', snapshot.stateReason],
     ['Keeps', keeps(snapshot)],
-    ['Disks', snapshot.disks.map(({ id, sizeBytes }) => `${id} ${formatBytes(sizeBytes)}`).join(', ') || null],
+    ['Disks', snapshot.disks.map(diskText).join(', ') || null],
+    ['Also', snapshot.machineState.map((kind) => machine[kind]).join(', ') || null],
     ['Protected', snapshot.protected ? 'neither a schedule nor the deletion of the instance takes it away' : null],
     ['Schedule', snapshot.scheduleId],
     ['Clones', snapshot.clones.join(', ') || null],
@@ -45,3 +51,6 @@ export function snapshotRows(snapshot: Snapshot, nowMs: number): [string, string
     ['Taken', `${takenAt} (${formatAge(takenAt, nowMs)} ago)`],
   ];
 }
+
+const diskText = ({ id, sizeBytes, target }: Snapshot['disks'][number]): string =>
+  [target, id, formatBytes(sizeBytes)].filter((part) => part !== undefined).join(' ');

@@ -1,4 +1,4 @@
-// Fetches the disks of a backup on a host.
+// Fetches the disks of a backup on a host, and what belongs to the machine.
 import type { StoredDisk } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
 import type { BackupId, HostId, RestoreId } from '@virga/contract/ids';
@@ -17,7 +17,7 @@ export async function restoreHost(db: Db | Tx, row: BackupRow): Promise<HostId> 
 /** @throws BackupUnusable | StorageFull | BackupStoreUnavailable */
 export async function fetchDisks(
   { deps, input, signal, onProgress }: ActContext<Input>,
-  { hidesBase, roles = ['root', 'data'] }: { hidesBase: boolean; roles?: readonly StoredDisk['role'][] },
+  { hidesBase, only }: { hidesBase: boolean; only?: StoredDisk['role'] },
 ): Promise<void> {
   const chain = await chainOf(deps.db, input.backupId);
   const row = chain.at(-1);
@@ -27,11 +27,15 @@ export async function fetchDisks(
       action: 'Restore another one: virga backups list.',
     });
   }
-  const disks = diskChains(chain).filter(({ role }) => roles.includes(role));
+  const disks = diskChains(chain).filter(({ role }) => only === undefined || role === only);
   const store = await requireStore(deps.db, row.store_id);
   const agent = deps.agents.agentOf(await restoreHost(deps.db, row));
   await agent.fetchRestore(
-    { id: input.restoreId, cloudId: deps.cloudId, store: accessOf(deps, store), disks, hidesBase },
+    {
+      ...{ id: input.restoreId, cloudId: deps.cloudId, store: accessOf(deps, store), disks, hidesBase },
+      // Who looks into a disk starts no machine.
+      settingsSnapshotId: only === undefined ? (row.settings_snapshot_id ?? undefined) : undefined,
+    },
     { signal, onProgress },
   );
 }

@@ -17,7 +17,7 @@ export const openBackup = workflow<Input>({
     step<Input, HostId>({
       message: 'fetching the root disk',
       act: async (context) => {
-        await fetchDisks(context, { hidesBase: false, roles: ['root'] });
+        await fetchDisks(context, { hidesBase: false, only: 'root' });
         return restoreHost(context.deps.db, (await findBackup(context.deps.db, context.input.backupId))!);
       },
       record: async (tx, { deps, input: { backupId, restoreId } }, hostId) => {

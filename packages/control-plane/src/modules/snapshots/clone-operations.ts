@@ -10,18 +10,22 @@ import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
 import { refuseTakenName } from '../instances/launch-instance.ts';
+import { planVolumes } from './cloned-volumes.ts';
 import { insertSnapshot } from './snapshot-operations.ts';
 import { holdSnapshot, type SnapshotView } from './snapshot-store.ts';
 import { conflict, requireSnapshotable } from './snapshot-subject.ts';
 
 export const cloneInstanceKind = 'instance.clone';
 
-/** @throws NotFound | Conflict it can have no snapshot now | NameTaken | IdempotencyMismatch */
+/** What the guest has sealed with the TPM of the original, such as the key of its disk, cannot be unsealed with it. */
+const ownTpm = 'Its TPM is a new one, which is empty.';
+
+/** @throws NotFound | Conflict it can have no snapshot now | StorageFull | NameTaken | IdempotencyMismatch */
 export async function cloneInstance(
   deps: Deps,
   access: ProjectAccess<'operator'>,
   id: InstanceId,
-  { name, full = false, snapshot: snapshotName, start = true }: CloneInstance,
+  { name, full = false, snapshot: snapshotName, start = true, volumes: withVolumes = true }: CloneInstance,
   idempotency?: Idempotency,
 ): Promise<{ instanceId: InstanceId; operationId: OperationId }> {
   return onceOnly(deps.db, idempotency, async (tx) => {
@@ -29,18 +33,19 @@ export async function cloneInstance(
     requireSnapshotable(source, { memory: false });
     await refuseTakenName(tx, access, name);
     const given = snapshotName === undefined ? undefined : await givenSnapshot(tx, access, id, snapshotName);
+    const volumes = withVolumes ? await planVolumes(tx, source, given) : [];
     const snapshot = given ?? (await insertSnapshot(deps, tx, access, source, { memory: false, purpose: 'clone' }));
     const instanceId = newId('instance');
     const resource = { projectId: access.projectId, resourceId: instanceId, resourceName: name };
     const operationId = await startWorkflow(tx, access, cloneInstanceKind, resource, {
       ...{ instanceId, name, sourceId: id, snapshotId: snapshot.id, isGiven: given !== undefined },
-      ...{ full, starts: start },
+      ...{ full, starts: start, volumes },
     });
     await appendEvent(tx, access, {
       type: 'instance.clone-requested',
       ...resource,
-      message: `A ${full ? 'full' : 'linked'} clone of instance ${source.name} called ${name} was asked for.`,
-      data: { source: id, snapshot: snapshot.id, full },
+      message: `A ${full ? 'full' : 'linked'} clone of instance ${source.name} called ${name} was asked for.${source.tpm ? ` ${ownTpm}` : ''}`,
+      data: { source: id, snapshot: snapshot.id, full, volumes: volumes.map((volume) => volume.id) },
     });
     return { instanceId, operationId };
   });

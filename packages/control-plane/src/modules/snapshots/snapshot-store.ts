@@ -114,6 +114,7 @@ export function toSnapshot(row: SnapshotView): Snapshot {
     memory: row.memory,
     consistency: row.consistency,
     disks: row.disks,
+    machineState: row.machine_state,
     protected: row.is_protected,
     scheduleId: row.schedule_id,
     clones: row.clones,

@@ -45,11 +45,14 @@ export async function takeOnHost({ deps, input, signal, onProgress }: ActContext
 export async function recordTaken(
   tx: Tx,
   { input }: StepContext<Input>,
-  { consistency, disks, takenAt }: ObservedSnapshot,
+  { consistency, disks, machineState, takenAt }: ObservedSnapshot,
 ): Promise<void> {
   await tx
     .updateTable('snapshots')
-    .set({ state: 'available', consistency, disks: JSON.stringify(disks), taken_at: new Date(takenAt) })
+    .set({
+      ...{ state: 'available', consistency, disks: JSON.stringify(disks), taken_at: new Date(takenAt) },
+      machine_state: JSON.stringify(machineState),
+    })
     .where('id', '=', input.snapshotId)
     .execute();
 }

@@ -1,17 +1,19 @@
 // The part of the libvirt agent that makes and restores backups, put together from one file a theme; what fetches from a store is
 // here, because it is little more than that.
 import { join } from 'node:path';
-import type { BackupKeeping, BackupSettings } from '@virga/contract/agent/backups';
+import type { BackupKeeping } from '@virga/contract/agent/backups';
 import type { AgentContext } from '../agent-context.ts';
+import { machineFilesIn } from '../instances/machine-files.ts';
 import { requireSpace, reserveBytes, storageError } from '../storage.ts';
 import { backupFolder, readState, removeReadDisks, writeState } from './backup-folder.ts';
 import { chainBytes, fetchDisk } from './fetch-disk.ts';
 import { endBackup, makeBackup } from './make-backup.ts';
-import { runRestic, wholeIds } from './restic.ts';
-import { fetchedDisk, openRestoreFolder, removeRestoreFolder } from './restore-folder.ts';
+import { wholeIds } from './restic.ts';
+import { fetchedDisk, fetchedMachine, openRestoreFolder, removeRestoreFolder, writeMachine } from './restore-folder.ts';
 import { readRestoredPath } from './restored-path.ts';
 import { storeDisk } from './store-disk.ts';
 import { storeKeeping, tagsOf } from './store-keeping.ts';
+import { findStoredBackups, readStoredSettings, standingAlone, storeSettings } from './stored-settings.ts';
 import { swapDisks, swapDisksBack } from './swap-disks.ts';
 
 export function backupKeeping(context: AgentContext): BackupKeeping {
@@ -30,22 +32,24 @@ export function backupKeeping(context: AgentContext): BackupKeeping {
         await removeRestoreFolder(storage, id, cloudId);
       }),
     readRestoredPath: readRestoredPath(context),
-    readBackupSettings: async (store, snapshotId, { signal } = {}) =>
-      JSON.parse(
-        await runRestic(store, storage.backupsPath, ['dump', snapshotId, '/settings'], { signal }),
-      ) as BackupSettings,
+    readBackupSettings: (store, snapshotId, { signal } = {}) => readStoredSettings(context, store, snapshotId, signal),
+    findStoredBackups: findStoredBackups(context),
   };
 }
 
 function fetchRestore(context: AgentContext): BackupKeeping['fetchRestore'] {
   const { storage, hook } = context;
-  return ({ id, cloudId, store, disks, hidesBase }, { signal, onProgress } = {}) =>
+  return ({ id, cloudId, store, disks, settingsSnapshotId, hidesBase }, { signal, onProgress } = {}) =>
     context.locks.run(id, async () => {
       const neededBytes = disks.reduce((sum, { chain }) => sum + chainBytes(chain), 0);
       try {
         await requireSpace(storage, neededBytes + reserveBytes);
         await hook('restore-folder', id);
         await openRestoreFolder(storage, id, cloudId);
+        if (settingsSnapshotId !== undefined) {
+          const { files } = await readStoredSettings(context, store, settingsSnapshotId, signal);
+          await writeMachine(fetchedMachine(storage, id), machineFilesIn(files));
+        }
         for (const [at, disk] of disks.entries()) {
           await hook('restore-fetch', id);
           await fetchDisk(
@@ -65,10 +69,12 @@ function fetchRestore(context: AgentContext): BackupKeeping['fetchRestore'] {
 
 function mergeBackup(context: AgentContext): BackupKeeping['mergeBackup'] {
   const { storage, hook } = context;
-  return ({ id, cloudId, store, disks }, { signal, onProgress } = {}) =>
+  return ({ id, cloudId, store, settingsSnapshotId, disks }, { signal, onProgress } = {}) =>
     context.locks.run(id, async () => {
       const part = { instanceId: 'i-' as const, cloudId, phase: 'reading' as const, stored: [], addedBytes: 0 };
-      const stored: Awaited<ReturnType<BackupKeeping['mergeBackup']>> = { disks: [], addedBytes: 0 };
+      const stored: Omit<Awaited<ReturnType<BackupKeeping['mergeBackup']>>, 'settingsSnapshotId'> = {
+        ...{ disks: [], addedBytes: 0 },
+      };
       try {
         await requireSpace(storage, Math.max(...disks.map(({ chain }) => chainBytes(chain))) + reserveBytes);
         if ((await readState(storage, id)) === undefined) await writeState(storage, id, part);
@@ -90,9 +96,19 @@ function mergeBackup(context: AgentContext): BackupKeeping['mergeBackup'] {
           stored.addedBytes += merged.addedBytes;
           await removeReadDisks(storage, id);
         }
-        const shortIds = stored.disks.map(({ snapshotId }) => snapshotId);
-        const ids = await wholeIds(store, storage.backupsPath, tagsOf(cloudId, id), shortIds, { signal });
-        return { ...stored, disks: stored.disks.map((disk, at) => ({ ...disk, snapshotId: ids[at]! })) };
+        const settings = await readStoredSettings(context, store, settingsSnapshotId, signal);
+        const { shortId } = await storeSettings(
+          context,
+          { id, cloudId, store },
+          standingAlone(settings, stored),
+          signal,
+        );
+        const shortIds = [shortId, ...stored.disks.map(({ snapshotId }) => snapshotId)];
+        const [settingsId, ...ids] = await wholeIds(store, storage.backupsPath, tagsOf(cloudId, id), shortIds, {
+          signal,
+        });
+        const whole = stored.disks.map((disk, at) => ({ ...disk, snapshotId: ids[at]! }));
+        return { ...stored, disks: whole, settingsSnapshotId: settingsId! };
       } catch (error) {
         throw storageError(error, storage, 'merge a backup');
       }

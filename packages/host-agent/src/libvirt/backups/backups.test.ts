@@ -6,7 +6,9 @@ import { after, before, type TestContext, test } from 'node:test';
 import type { BackupStoreAccess } from '@virga/contract/agent/backups';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { newId } from '@virga/contract/ids';
+import { exists } from '../../exists.ts';
 import { runCommand } from '../../run-command.ts';
+import { tpmStatePath } from '../instances/tpm-state.ts';
 import { openTestHost, type TestHost } from '../testing/test-host.ts';
 import { checkpointName, dropCheckpoints } from './checkpoints.ts';
 import { BackupWorld, directoryStore, diskBytes, readDisk } from './testing/backup-world.ts';
@@ -211,7 +213,8 @@ test('a snapshot ends a chain, and a disk of several layers is backed up as the 
   const { agent, cloudId } = world.host;
   const { id: instanceId, uuid, domainName, rootDisk } = world.instance;
   const snapshot = { id: newId('snapshot'), cloudId, instance: { id: instanceId, uuid, domainName } };
-  await agent.applyInstance(world.instance);
+  const uefi = { ...world.instance, firmware: 'uefi' as const, tpm: true };
+  await agent.applyInstance(uefi);
   await world.write(0, mib, 0x11);
   await world.backUp();
   await agent.applySnapshot({ ...snapshot, name: 'before', memory: false, mustExist: false, keepsake: {} });
@@ -222,18 +225,42 @@ test('a snapshot ends a chain, and a disk of several layers is backed up as the 
   const next = await world.backUp();
   assert.deepEqual([next.fullReason, next.disks[0]?.dataBytes], [null, mib]);
   assert.ok((await world.restored(next.id)).equals(world.content));
+  const { files } = await agent.readBackupSettings(store, next.settingsSnapshotId);
+  assert.deepEqual(Object.keys(files).sort(), ['nvram-uefi.fd', 'seed.iso', 'tpm/tpm2/tpm2-00.permall']);
 
-  await agent.applyInstance({ ...world.instance, ...off, generation: 2 });
+  await agent.applyInstance({ ...uefi, ...off, generation: 2 });
+  const paths = [
+    join(host.storagePath, 'instances', instanceId, 'nvram-uefi.fd'),
+    join(tpmStatePath(uuid), 'tpm2', 'tpm2-00.permall'),
+  ];
+  const machine = () => Promise.all(paths.map((path) => readFile(path)));
+  const kept = await machine();
   const cold = await world.backUp();
+  const later = paths.map((path) => Buffer.from(`later than ${path}`));
+  for (const [at, path] of paths.entries()) await writeFile(path, later[at]!);
   assert.ok((await world.restored(cold.id)).equals(world.content));
   const restore = { id: newId('restore'), cloudId, instance: { id: instanceId, uuid } };
   const disks = [{ id: rootDisk.id, role: 'root' as const, fetched: rootDisk.id }];
-  await agent.fetchRestore({ ...restore, store, disks: [{ id: rootDisk.id, chain: cold.disks }], hidesBase: true });
+  const { settingsSnapshotId } = cold;
+  const fetched = { cloudId, store, settingsSnapshotId, disks: [{ id: rootDisk.id, chain: cold.disks }] };
+  await agent.fetchRestore({ ...fetched, ...restore, hidesBase: true });
   await assert.rejects(agent.swapDisks({ ...restore, disks }), { code: 'Conflict' }, 'the snapshot would be lost');
   await agent.deleteSnapshot(snapshot);
   await agent.swapDisks({ ...restore, disks });
   assert.ok((await readDisk(await world.rootFile())).equals(world.content));
+  assert.deepEqual(await machine(), kept, 'what the machine keeps beside its disks comes with them');
+  await agent.swapDisks({ ...restore, disks });
+  await agent.swapDisksBack({ ...restore, disks });
+  assert.deepEqual(await machine(), later);
   await agent.endRestore(restore);
+
+  const as = { id: newId('restore'), disk: rootDisk.id };
+  await agent.fetchRestore({ ...fetched, id: as.id, hidesBase: false });
+  const other = host.instance(host.network(), newId('image'), { nics: [], firmware: 'uefi', tpm: true });
+  await agent.applyInstance({ ...other, ...off, rootDisk: { ...other.rootDisk, imageId: null, restored: as } });
+  assert.deepEqual(await readFile(join(host.storagePath, 'instances', other.id, 'nvram-uefi.fd')), kept[0]);
+  assert.equal(await exists(tpmStatePath(other.uuid)), false, 'it gets a TPM of its own');
+  await agent.deleteInstance(other);
 });
 
 test('a disk of a backup takes the place of none that is encrypted or raw', async () => {

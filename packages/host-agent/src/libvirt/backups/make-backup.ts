@@ -2,7 +2,7 @@
 // kept of it on the host between the two, so that a store that is away costs a retry and not another reading of the disks.
 import { rm } from 'node:fs/promises';
 import type { CallContext } from '@virga/contract/agent/agent';
-import type { BackupKeeping, DesiredBackup, FinishedBackup } from '@virga/contract/agent/backups';
+import type { BackupKeeping, BackupSettings, DesiredBackup, FinishedBackup } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
 import type { VolumeId } from '@virga/contract/ids';
 import type { Connection } from '@virga/libvirt/connection/connect';
@@ -27,9 +27,10 @@ import {
 import { readSettings } from './backup-settings.ts';
 import { checkpointName, listCheckpoints, removeCheckpoint } from './checkpoints.ts';
 import { beginPush, giveUpPush, noDomain } from './push-disks.ts';
-import { storeStream, wholeIds } from './restic.ts';
+import { wholeIds } from './restic.ts';
 import { storeDisk } from './store-disk.ts';
 import { exclusively, tagsOf, unlockStale } from './store-keeping.ts';
+import { storeSettings } from './stored-settings.ts';
 
 /** Reading the disks, and then storing them. */
 const readShare = 40;
@@ -101,7 +102,7 @@ async function take(
     of,
     desired.leavesOut,
   );
-  const settings = JSON.stringify(await readSettings(context, connection, domain, !isRunning));
+  const settings = JSON.stringify(await readSettings(context, connection, domain));
   await forgetOthers(connection, domain.ref, desired);
   if (isRunning) {
     const { disks, ...pushed } = await beginPush(context, connection, domain.ref, desired, found);
@@ -178,16 +179,22 @@ async function store(
     if (disk.file.path.startsWith(backupFolder(storage, id))) await rm(disk.file.path, { force: true });
   }
   await context.hook('backup-settings', id);
-  const settings = await storeStream(desired.store, storage.backupsPath, oneChunk(taken.settings), {
-    ...{ name: 'settings', tags: tagsOf(desired.cloudId, id, 'settings'), signal },
-  });
+  const { fullReason, frozen, takenAt } = taken;
+  const made = { id, fullReason, frozen, takenAt, disks: state.stored, addedBytes: state.addedBytes };
+  const parentId = fullReason === null ? (desired.parent?.id ?? null) : null;
+  const { cloudId, keepsake } = desired;
+  const settings = await storeSettings(
+    context,
+    desired,
+    { ...(JSON.parse(taken.settings) as BackupSettings), stored: { cloudId, parentId, keepsake, made } },
+    signal,
+  );
   const shortIds = [settings.shortId, ...state.stored.map(({ snapshotId }) => snapshotId)];
   const tags = tagsOf(desired.cloudId, id);
   const [settingsSnapshotId, ...ids] = await wholeIds(desired.store, storage.backupsPath, tags, shortIds, { signal });
   const result: FinishedBackup = {
-    ...{ id, fullReason: taken.fullReason, frozen: taken.frozen, takenAt: taken.takenAt },
+    ...made,
     disks: state.stored.map((disk, at) => ({ ...disk, snapshotId: ids[at]! })),
-    addedBytes: state.addedBytes + settings.addedBytes,
     settingsSnapshotId: settingsSnapshotId!,
   };
   await context.hook('backup-done', id);
@@ -196,10 +203,6 @@ async function store(
   await removeReadDisks(storage, id);
   onProgress?.('the backup is in the store', 100);
   return result;
-}
-
-async function* oneChunk(text: string): AsyncGenerator<Buffer> {
-  yield Buffer.from(text);
 }
 
 export const endBackup =

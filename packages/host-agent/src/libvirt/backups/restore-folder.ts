@@ -4,7 +4,8 @@ import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { VirgaError } from '@virga/contract/errors';
 import type { RestoreId, VolumeId } from '@virga/contract/ids';
-import { flushFolder, writeFileDurably } from '../../durable-file.ts';
+import { flushFolder, readJsonFile, writeFileDurably } from '../../durable-file.ts';
+import { type Machine, type MachineFiles, variablesIn, writeMachineFiles } from '../instances/machine-files.ts';
 import type { Storage } from '../storage.ts';
 import { backupFolder } from './backup-folder.ts';
 
@@ -12,12 +13,18 @@ import { backupFolder } from './backup-folder.ts';
 const folderMode = 0o711;
 const ownerMode = 0o600;
 const ownerFile = 'owner.json';
+const machineFile = 'machine.json';
 
 export const fetchedDisk = (storage: Storage, id: RestoreId, disk: VolumeId): string =>
   join(backupFolder(storage, id), `${disk}.qcow2`);
 /** What was in the place of a disk before. */
 export const replacedDisk = (storage: Storage, id: RestoreId, disk: VolumeId): string =>
   join(backupFolder(storage, id), `replaced-${disk}.qcow2`);
+
+/** What was fetched of what the machine keeps beside its disks. */
+export const fetchedMachine = (storage: Storage, id: RestoreId): string => join(backupFolder(storage, id), machineFile);
+export const replacedMachine = (storage: Storage, id: RestoreId): string =>
+  join(backupFolder(storage, id), `replaced-${machineFile}`);
 
 export async function openRestoreFolder(storage: Storage, id: RestoreId, cloudId: string): Promise<void> {
   const folder = backupFolder(storage, id);
@@ -58,5 +65,16 @@ export async function takeFetchedDisk(
   }
   await flushFolder(join(path, '..'));
   const left = await readdir(backupFolder(storage, id));
-  if (left.every((name) => name === ownerFile)) await rm(backupFolder(storage, id), { recursive: true });
+  if (left.every((name) => name === ownerFile || name === machineFile))
+    await rm(backupFolder(storage, id), { recursive: true });
+}
+
+/** There are secrets in a TPM. */
+export const writeMachine = (path: string, files: MachineFiles): Promise<void> =>
+  writeFileDurably(path, JSON.stringify(files), 0o600);
+
+/** Gives the one who takes the root disk the UEFI variables that belong to it. To be called before; may be done twice. */
+export async function takeFetchedVariables(storage: Storage, id: RestoreId, machine: Machine): Promise<void> {
+  const files = await readJsonFile<MachineFiles>(fetchedMachine(storage, id));
+  if (files !== undefined) await writeMachineFiles(storage, machine, variablesIn(files));
 }

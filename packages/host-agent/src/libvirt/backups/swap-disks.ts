@@ -1,28 +1,29 @@
-// Puts restored disks in the place of those that an instance has, and back. Owns the order of the renames, so that at every moment
+// Puts restored disks in the place of those that an instance has, and what its machine keeps beside them, and back. Owns the order of the renames, so that at every moment
 // each disk is in one place or the other, and a call that was cut short is gone on with. What rests on a disk that is replaced, such
 // as a snapshot, would be lost, and a disk that is kept in another form would not be one any more: then nothing is done.
-import { rename, stat } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { RestoreSwap } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
-import { flushFolder } from '../../durable-file.ts';
+import { flushFolder, readJsonFile } from '../../durable-file.ts';
 import { exists } from '../../exists.ts';
 import { runCommand } from '../../run-command.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { readLayers } from '../disks/disk-layers.ts';
 import { lookAt } from '../instances/domain-lookup.ts';
 import { instanceFiles } from '../instances/instance-folder.ts';
+import { type Machine, type MachineFiles, readMachineFiles, writeMachineFiles } from '../instances/machine-files.ts';
 import { isOff } from '../instances/power.ts';
 import { readVolume, volumeFile } from '../volumes/volume-folder.ts';
 import { dropCheckpoints } from './checkpoints.ts';
-import { fetchedDisk, replacedDisk } from './restore-folder.ts';
+import { fetchedDisk, fetchedMachine, replacedDisk, replacedMachine, writeMachine } from './restore-folder.ts';
 
 type ImageInfo = { 'virtual-size': number; 'backing-filename'?: string; 'backing-filename-format'?: string };
 
 export function swapDisks(context: AgentContext, restore: RestoreSwap): Promise<void> {
   const { storage, hook } = context;
   return context.locks.run(restore.instance.id, async () => {
-    await requireOff(context, restore);
+    const machine = await requireOff(context, restore);
     for (const disk of restore.disks) {
       await refuseOtherForm(context, restore, disk);
       await refuseSnapshots(context, restore, disk);
@@ -44,6 +45,7 @@ export function swapDisks(context: AgentContext, restore: RestoreSwap): Promise<
       await rename(fetched, place);
       await flushFolder(join(place, '..'));
     }
+    await swapMachine(context, restore, machine);
     await dropRecords(context, restore);
   });
 }
@@ -57,8 +59,22 @@ export function swapDisksBack(context: AgentContext, restore: RestoreSwap): Prom
       await requireOff(context, restore);
       await rename(replaced, placeOf(context, restore, disk));
     }
+    const before = await readJsonFile<MachineFiles>(replacedMachine(storage, restore.id));
+    if (before !== undefined) {
+      await writeMachineFiles(storage, await requireOff(context, restore), before);
+      await rm(replacedMachine(storage, restore.id));
+    }
     await dropRecords(context, restore);
   });
+}
+
+async function swapMachine({ storage, hook }: AgentContext, { id }: RestoreSwap, machine: Machine): Promise<void> {
+  const fetched = await readJsonFile<MachineFiles>(fetchedMachine(storage, id));
+  if (fetched === undefined) return;
+  const replaced = replacedMachine(storage, id);
+  if (!(await exists(replaced))) await writeMachine(replaced, await readMachineFiles(storage, machine));
+  await hook('restore-machine', id);
+  await writeMachineFiles(storage, machine, fetched);
 }
 
 function placeOf({ storage }: AgentContext, { instance }: RestoreSwap, disk: RestoreSwap['disks'][number]): string {
@@ -84,11 +100,11 @@ async function infoOf(path: string): Promise<ImageInfo> {
   return JSON.parse(await runCommand('qemu-img', args, { package: 'qemu-utils' })) as ImageInfo;
 }
 
-async function requireOff(context: AgentContext, { instance, cloudId }: RestoreSwap): Promise<void> {
+async function requireOff(context: AgentContext, { instance, cloudId }: RestoreSwap): Promise<Machine> {
   const domain = await context.hypervisor.ask(`look at ${instance.id}`, (connection) =>
     lookAt(connection, instance.uuid),
   );
-  if (domain === undefined) return;
+  if (domain === undefined) return { ...instance, tpm: false };
   const { record } = domain;
   if (record?.cloudId !== cloudId) {
     throw new VirgaError('Conflict', {
@@ -96,7 +112,7 @@ async function requireOff(context: AgentContext, { instance, cloudId }: RestoreS
       action: 'Restore the backup as a new instance.',
     });
   }
-  if (isOff({ ...domain, record }) && !domain.hasSavedMemory) return;
+  if (isOff({ ...domain, record }) && !domain.hasSavedMemory) return { ...instance, tpm: record.desired.tpm };
   throw new VirgaError('Conflict', {
     detail: `${domain.ref.name} is on, or its memory is saved: its disks cannot be replaced.`,
     action: 'Stop it first, or restore the backup as a new instance.',

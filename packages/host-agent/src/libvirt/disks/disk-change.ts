@@ -8,6 +8,8 @@ import type { DomainRef } from '@virga/libvirt/protocol/objects';
 import { flushFolder, readJsonFile, writeFileDurably } from '../../durable-file.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { folderPath } from '../instances/instance-folder.ts';
+import type { Machine } from '../instances/machine-files.ts';
+import { putMachineBack } from '../snapshots/machine-state.ts';
 import { removeSnapshot, type SnapshotRecord, writeSnapshot } from '../snapshots/snapshot-record.ts';
 import type { Storage } from '../storage.ts';
 import { type DiskLayers, type DiskTree, readTree, writeTree } from './disk-layers.ts';
@@ -25,7 +27,7 @@ export type DiskChange = {
   disks: ChangedDisk[];
 } & (
   | { kind: 'take'; snapshot: SnapshotRecord; frozen: Readonly<Record<VolumeId, DiskLayers>> }
-  | { kind: 'revert'; snapshotId: SnapshotId; token: string }
+  | { kind: 'revert'; snapshotId: SnapshotId; token: string; machine?: Machine }
 );
 
 const mode = 0o600;
@@ -53,6 +55,7 @@ export async function finishChange(context: AgentContext, id: InstanceId, change
   await hook('disk-change-record', id);
   if (change.kind === 'take') await writeSnapshot(storage, change.snapshot);
   else {
+    if (change.machine) await putMachineBack(context, change.snapshotId, change.machine);
     await writeFileDurably(revertedPath(storage, id), `${JSON.stringify({ token: change.token })}\n`, mode);
   }
   await hook('disk-change-end', id);

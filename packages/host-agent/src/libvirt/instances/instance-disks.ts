@@ -7,16 +7,23 @@ import { partialPath } from '../../durable-file.ts';
 import { exists } from '../../exists.ts';
 import type { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
-import { takeFetchedDisk } from '../backups/restore-folder.ts';
+import { takeFetchedDisk, takeFetchedVariables } from '../backups/restore-folder.ts';
 import { rootBase } from '../disks/root-base.ts';
+import { requireImage } from '../images/image-store.ts';
+import { makeDiskFile } from '../pools/disk-files.ts';
 import { instancesHome } from '../pools/instances-home.ts';
-import { diskError, placeOf, requireSpace, smallestSpaceBytes } from '../storage.ts';
+import type { NewDisk } from '../pools/pool-driver.ts';
+import { requirePool } from '../pools/pools.ts';
+import type { RbdPool } from '../pools/rbd-pool.ts';
+import { cephMark, cephPoolOf, makeCephRoot, markCephRoot, removeCephRoot } from '../pools/rbd-root-disk.ts';
+import { diskError, placeOf, requireSpace, type Storage, smallestSpaceBytes } from '../storage.ts';
 import { growDiskFile } from './disk-growth.ts';
 import type { InstanceFiles } from './domain-xml.ts';
 import {
   claimedOwner,
   createFolder,
   type FolderOwner,
+  folderPath,
   instanceFiles,
   removeFolder,
   rewriteOwner,
@@ -47,9 +54,10 @@ export function prepareFolder(
     await hook('folder', desired.id);
     undo.add('folder', () => removeFolder(storage, desired));
     const { id, cloudId, uuid, domainName, rootDisk } = desired;
-    await named(context, 'make a folder', () =>
-      createFolder(storage, { id, cloudId, uuid, domainName, imageId: rootDisk.imageId }, home),
-    );
+    const ceph = (await cephPoolOf(storage, rootDisk)) && { poolId: rootDisk.pool!, id: rootDisk.id };
+    const made = { id, cloudId, uuid, domainName, imageId: rootDisk.imageId, ...(ceph && { ceph }) };
+    const own: FolderOwner = rootDisk.clone === 'full' ? { ...made, copied: true } : made;
+    await named(context, 'make a folder', () => createFolder(storage, own, home));
     return image;
   });
 }
@@ -62,6 +70,8 @@ async function claimClone({ storage, hook }: AgentContext, owner: FolderOwner): 
   return claimed;
 }
 
+type DiskNeeds = { image: BaseImage | null; hadDisk: boolean; startsNow: boolean; grows: boolean };
+
 /**
  * Makes the root disk, or grows it when `grows`. One that is gone is not made again: an empty disk in its place would hide
  * the loss, and the storage may only be out of reach.
@@ -70,36 +80,84 @@ async function claimClone({ storage, hook }: AgentContext, owner: FolderOwner): 
 export async function prepareDisk(
   context: AgentContext,
   desired: DesiredInstance,
-  {
-    image,
-    hadDisk,
-    startsNow,
-    grows,
-  }: { image: BaseImage | null; hadDisk: boolean; startsNow: boolean; grows: boolean },
+  needs: DiskNeeds,
   undo: UndoStack,
   signal: AbortSignal | undefined,
 ): Promise<void> {
+  const ceph = await cephPoolOf(context.storage, desired.rootDisk);
+  if (ceph !== undefined) return prepareCephDisk(context, desired, ceph, needs, undo, signal);
+  const { image, hadDisk, startsNow, grows } = needs;
   const { rootDisk } = instanceFiles(context.storage, desired.id);
   if (await exists(rootDisk)) {
     if (grows) await named(context, 'grow the disk', () => growDiskFile(context, desired, signal));
     return;
   }
-  if (hadDisk && startsNow) throw diskGone(desired, rootDisk);
+  if (hadDisk && startsNow) throw diskGone(desired, `${rootDisk} on the host`);
   if (hadDisk) return;
   await context.hook('root-disk', desired.id);
   undo.add('root disk', () => removeFile(rootDisk));
   const { restored } = desired.rootDisk;
   if (restored !== undefined) {
     await named(context, 'put a restored disk in its place', async () => {
+      await takeFetchedVariables(context.storage, restored.id, desired);
       await takeFetchedDisk(context.storage, restored, rootDisk);
       await growDiskFile(context, desired, signal);
     });
     return;
   }
   const beforeRename = () => context.hook('root-disk-name', desired.id);
-  await named(context, 'make the disk', () =>
-    makeDisk(rootDisk, image, desired.rootDisk.sizeBytes, { signal, beforeRename }),
-  );
+  await named(context, 'make the disk', async () => {
+    const copied = await copiedImage(context.storage, desired);
+    const { sizeBytes } = desired.rootDisk;
+    if (copied === null) return makeDisk(rootDisk, image, sizeBytes, { signal, beforeRename });
+    const disk: NewDisk = {
+      format: 'qcow2',
+      sizeBytes,
+      preallocation: 'off',
+      source: { image: copied, clone: 'full' },
+    };
+    return makeDiskFile(rootDisk, disk, { signal, beforeRename });
+  });
+}
+
+/** What the disk is to be a copy of; null: it rests on something, or is empty. @throws NotFound */
+const copiedImage = async (storage: Storage, desired: DesiredInstance): Promise<BaseImage | null> =>
+  desired.rootDisk.clone === 'full' ? requireImage(storage, desired) : null;
+
+/** The same of one in a pool of Ceph, which also has to be there, and libvirt to have its key, when the guest starts. */
+async function prepareCephDisk(
+  context: AgentContext,
+  desired: DesiredInstance,
+  pool: RbdPool,
+  { image, hadDisk, startsNow, grows }: DiskNeeds,
+  undo: UndoStack,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { storage, hook } = context;
+  const { id, pool: poolId, sizeBytes } = desired.rootDisk;
+  const folder = folderPath(storage, desired.id);
+  if (startsNow) await requirePool(context, poolId!);
+  const isMade = await exists(cephMark(folder));
+  // Of one that somebody has brought from another host of the pool, nothing is known here yet.
+  const isNew = hadDisk && !isMade;
+  const presentBytes = isNew || (isMade && (startsNow || grows)) ? await pool.sizeOf('', id) : undefined;
+  if (startsNow && hadDisk && presentBytes === undefined) throw diskGone(desired, `${pool.imageName(id)} in Ceph`);
+  if (isNew && presentBytes !== undefined) await markCephRoot(folder);
+  if (isMade || isNew) {
+    if (!grows || presentBytes === undefined || presentBytes >= sizeBytes) return;
+    await hook('grow-disk', desired.id);
+    return named(context, 'grow the disk', () =>
+      pool.grow('', { id, format: 'raw', encrypted: false }, sizeBytes, { signal }),
+    );
+  }
+  await hook('root-disk', desired.id);
+  undo.add('root disk', () => removeCephRoot(storage, { poolId: poolId!, id }));
+  const beforeRename = () => hook('root-disk-name', desired.id);
+  await named(context, 'make the disk', async () => {
+    const content = (await copiedImage(storage, desired)) ?? image;
+    await makeCephRoot(context, pool, desired, content, { signal, beforeRename });
+  });
+  await markCephRoot(folder);
 }
 
 /** @throws StorageFull | HypervisorRefused a program could not do its work */
@@ -133,6 +191,6 @@ async function named({ storage }: AgentContext, what: string, work: () => Promis
 
 const diskGone = ({ domainName }: DesiredInstance, path: string) =>
   new VirgaError('HypervisorRefused', {
-    detail: `The root disk of ${domainName} is gone: there is no ${path} on the host.`,
+    detail: `The root disk of ${domainName} is gone: there is no ${path}.`,
     action: 'Bring it back, such as from a backup or by mounting the storage; or delete the instance.',
   });

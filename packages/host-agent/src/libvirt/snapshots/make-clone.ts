@@ -1,4 +1,5 @@
-// The root disk of a new instance, from a snapshot of another one: a file that rests on what the snapshot keeps, or a copy.
+// The root disk of a new instance, from a snapshot of another one: a file that rests on what the snapshot keeps, or a copy. UEFI
+// variables come with it; its TPM is a new one, which libvirt makes.
 // Makes the folder with its owner first, so that nobody deletes what it rests on; a folder of a clone that is not yet an
 // instance is told of to nobody, and becomes one with the first applyInstance.
 import { rm } from 'node:fs/promises';
@@ -11,8 +12,10 @@ import type { AgentContext } from '../agent-context.ts';
 import { convertDisk } from '../disks/convert-disk.ts';
 import { snapshotBase } from '../disks/root-base.ts';
 import { createFolder, type FolderOwner, instanceFiles, readOwner } from '../instances/instance-folder.ts';
+import { variablesIn, writeMachineFiles } from '../instances/machine-files.ts';
 import { makeDisk } from '../instances/root-disk.ts';
 import { diskError, placeOf, requireSpace, smallestSpaceBytes } from '../storage.ts';
+import { keptMachine } from './machine-state.ts';
 
 const diskMode = 0o600;
 
@@ -30,6 +33,8 @@ export function makeClone(context: AgentContext, clone: DesiredClone, call: Call
       });
       const { rootDisk } = instanceFiles(storage, clone.id);
       if (await exists(rootDisk)) return;
+      const kept = variablesIn(await keptMachine(storage, instance.id, clone.snapshot.id));
+      await writeMachineFiles(storage, { ...clone, tpm: false }, kept);
       await context.hook('clone-disk', clone.id);
       if (clone.kind === 'linked') {
         const beforeRename = () => context.hook('clone-name', clone.id);

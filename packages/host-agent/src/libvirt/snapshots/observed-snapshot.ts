@@ -1,13 +1,14 @@
 // Snapshots as a host tells of them. Reads only.
 import { readdir, stat } from 'node:fs/promises';
 import type { ObservedSnapshot } from '@virga/contract/agent/snapshots';
-import { type InstanceId, isId, type SnapshotId } from '@virga/contract/ids';
+import { type InstanceId, isId, type SnapshotId, type VolumeId } from '@virga/contract/ids';
 import { exists } from '../../exists.ts';
 import { readTree } from '../disks/disk-layers.ts';
 import { layerPath } from '../disks/layer-names.ts';
 import { readOwner } from '../instances/instance-folder.ts';
 import type { Storage } from '../storage.ts';
-import { memoryPath, type SnapshotRecord, snapshotsOf } from './snapshot-record.ts';
+import { unfinishedVolumes } from '../volumes/volume-folder.ts';
+import { machinePath, memoryPath, type SnapshotRecord, snapshotsOf } from './snapshot-record.ts';
 
 const blockBytes = 512;
 
@@ -22,16 +23,21 @@ export async function listSnapshots(storage: Storage, cloudId: string): Promise<
 
 export async function observeSnapshot(
   storage: Storage,
-  { id, cloudId, name, instanceId, takenAt, consistency, memory, disks, keepsake }: SnapshotRecord,
+  { machineState = [], disks, ...record }: SnapshotRecord,
   clones?: Map<SnapshotId, InstanceId[]>,
 ): Promise<ObservedSnapshot> {
-  const memoryFile = memory ? [memoryPath(storage, instanceId, id)] : [];
+  const { id, instanceId } = record;
+  const beside = [
+    ...(record.memory ? [memoryPath(storage, instanceId, id)] : []),
+    ...(machineState.length > 0 ? [machinePath(storage, instanceId, id)] : []),
+  ];
   const files = await Promise.all(disks.map(({ firstFile }) => filesOf(id, firstFile)));
-  const all = [...files.flatMap((disk) => disk?.all ?? []), ...memoryFile];
-  const own = [...files.flatMap((disk) => disk?.own ?? []), ...memoryFile];
+  const all = [...files.flatMap((disk) => disk?.all ?? []), ...beside];
+  const own = [...files.flatMap((disk) => disk?.own ?? []), ...beside];
   return {
-    ...{ id, cloudId, name, instanceId, takenAt, consistency, memory, keepsake },
-    disks: disks.map(({ id: diskId, sizeBytes }) => ({ id: diskId, sizeBytes })),
+    ...record,
+    machineState,
+    disks: disks.map(({ firstFile: _, ...disk }) => disk),
     usedBytes: (await Promise.all(own.map(allocatedBytes))).reduce((sum, bytes) => sum + bytes, 0),
     clones: (clones ?? (await allClones(storage))).get(id) ?? [],
     intact: !files.includes(undefined) && (await Promise.all(all.map(exists))).every(Boolean),
@@ -57,6 +63,15 @@ export async function allClones(storage: Storage): Promise<Map<SnapshotId, Insta
     if (snapshotId !== undefined) clones.set(snapshotId, [...(clones.get(snapshotId) ?? []), name]);
   }
   return clones;
+}
+
+/** Volumes of any cloud that are just being made as copies of snapshots. */
+export async function allCopies(storage: Storage): Promise<Map<SnapshotId, VolumeId[]>> {
+  const copies = new Map<SnapshotId, VolumeId[]>();
+  for (const { id, snapshot } of await unfinishedVolumes(storage)) {
+    if (snapshot !== undefined) copies.set(snapshot.id, [...(copies.get(snapshot.id) ?? []), id]);
+  }
+  return copies;
 }
 
 const allocatedBytes = (path: string): Promise<number> =>

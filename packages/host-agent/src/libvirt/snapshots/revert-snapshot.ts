@@ -51,7 +51,11 @@ async function putBack(
   const disks = await requireDisks(context, domain);
   refuseOthers(snapshot, domain, disks);
   await dropCheckpoints(context, domain.ref);
-  const change: DiskChange = { kind: 'revert', snapshotId: id, token, disks: [] };
+  const { uuid, tpm } = domain.record.desired;
+  const change: DiskChange = {
+    ...{ kind: 'revert', snapshotId: id, token, disks: [] },
+    machine: { id: instance.id, uuid, tpm },
+  };
   for (const { id: diskId, firstFile } of disks) {
     const kept = (await readTree(firstFile)).snapshots[id];
     if (kept === undefined) throw snapshotMissing(id);

@@ -2,7 +2,7 @@
 // Which files of a disk it keeps stands with the disk. Owns `snapshots/` of an instance.
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { DesiredSnapshot, SnapshotConsistency } from '@virga/contract/agent/snapshots';
+import type { DesiredSnapshot, MachineState, SnapshotConsistency } from '@virga/contract/agent/snapshots';
 import { type InstanceId, isId, type SnapshotId, type VolumeId } from '@virga/contract/ids';
 import { flushFolder, writeFileDurably } from '../../durable-file.ts';
 import { folderPath } from '../instances/instance-folder.ts';
@@ -13,8 +13,10 @@ export type SnapshotRecord = Pick<DesiredSnapshot, 'id' | 'cloudId' | 'name' | '
   takenAt: string;
   consistency: SnapshotConsistency;
   memory: boolean;
+  /** Of earlier versions undefined: none was kept. */
+  machineState?: MachineState[];
   /** The root disk first. */
-  disks: { id: VolumeId; firstFile: string; sizeBytes: number }[];
+  disks: { id: VolumeId; firstFile: string; sizeBytes: number; target?: string }[];
 };
 
 const recordMode = 0o644;
@@ -30,6 +32,10 @@ const recordPath = (storage: Storage, instanceId: InstanceId, id: SnapshotId): s
 /** The memory of the guest, and libvirt's description of the machine that it belongs to. */
 export const memoryPath = (storage: Storage, instanceId: InstanceId, id: SnapshotId): string =>
   join(snapshotPath(storage, instanceId, id), 'memory');
+
+/** What the machine keeps beside its disks. */
+export const machinePath = (storage: Storage, instanceId: InstanceId, id: SnapshotId): string =>
+  join(snapshotPath(storage, instanceId, id), 'machine.json');
 
 export async function readSnapshot(
   storage: Storage,

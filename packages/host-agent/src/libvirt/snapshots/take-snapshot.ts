@@ -22,6 +22,7 @@ import { makeLayer, virtualSizeOf } from '../disks/layer-file.ts';
 import { layerFor, layerPath } from '../disks/layer-names.ts';
 import { isInterruption } from '../hypervisor-errors.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
+import { machineStateOf, readMachineFiles } from '../instances/machine-files.ts';
 import { isOff } from '../instances/power.ts';
 import { diskError, placeOf, requireSpace, smallestSpaceBytes } from '../storage.ts';
 import { volumeSource } from '../volumes/volume-folder.ts';
@@ -29,6 +30,7 @@ import { withVolumes } from '../volumes/volumes.ts';
 import { element, textElement } from '../xml.ts';
 import { defineOnLayers } from './define-on-layers.ts';
 import { whileFrozen } from './freeze.ts';
+import { keepMachine } from './machine-state.ts';
 import { observeSnapshot } from './observed-snapshot.ts';
 import { requireDisks, settledDomain } from './snapshot-domain.ts';
 import { makeSnapshotFolder, memoryPath, readSnapshot, type SnapshotRecord } from './snapshot-record.ts';
@@ -83,6 +85,8 @@ async function take(
     }
     signal?.throwIfAborted();
     onProgress?.('taking the snapshot', 40);
+    await makeSnapshotFolder(storage, instanceId, desired.id);
+    await keepMachine(storage, change.snapshot, domain.record.desired);
     if (isOff(domain)) await defineOnLayers(context, domain, change);
     else change.snapshot.consistency = await takeLive(context, desired, domain, disks, change);
   } catch (error) {
@@ -118,16 +122,17 @@ async function plan(
   const snapshot: SnapshotRecord = {
     ...{ id, cloudId, name, keepsake, memory, instanceId: instance.id, disks: [] },
     takenAt: new Date(context.clock.now()).toISOString(),
+    machineState: machineStateOf(await readMachineFiles(context.storage, domain.record.desired)),
     // What is known also of one that is finished after a crash.
     consistency: isOff(domain) ? 'off' : memory ? 'memory' : 'crash',
   };
   const changed: Take['disks'] = [];
-  for (const { id: diskId, firstFile, file } of disks) {
+  for (const { id: diskId, firstFile, file, target } of disks) {
     const { current } = await readTree(firstFile);
     const added = layerFor(firstFile, id);
     frozen[diskId] = current;
     changed.push({ id: diskId, firstFile, added, current: [...current, added] });
-    snapshot.disks.push({ id: diskId, firstFile, sizeBytes: await virtualSizeOf(file) });
+    snapshot.disks.push({ id: diskId, firstFile, target, sizeBytes: await virtualSizeOf(file) });
   }
   return { kind: 'take', snapshot, frozen, disks: changed };
 }
@@ -135,11 +140,10 @@ async function plan(
 async function takeLive(
   context: AgentContext,
   { id, instance, memory }: DesiredSnapshot,
-  { ref }: OwnDomain,
+  { ref, record }: OwnDomain,
   disks: readonly DomainDisk[],
   change: Take,
 ): Promise<SnapshotConsistency> {
-  if (memory) await makeSnapshotFolder(context.storage, instance.id, id);
   const memoryFile = memory ? memoryPath(context.storage, instance.id, id) : undefined;
   const xml = snapshotXml(await currentXml(context, ref), disks, change, memoryFile);
   const act = async () => {
@@ -150,6 +154,7 @@ async function takeLive(
         ...(memory ? { live: true } : { diskOnly: true }),
       }),
     );
+    await keepMachine(context.storage, change.snapshot, record.desired);
   };
   // Memory is saved with what the guest has not written yet.
   if (!memory) return (await whileFrozen(context, instance.id, act)) ? 'filesystem' : 'crash';
