@@ -1,6 +1,8 @@
 // Backups as a person makes them with the command line, of a guest that runs an operating system, on a real host: taken while it runs,
-// tested by booting a machine of one, restored as another instance, looked into, and restored in place.
+// tested by booting a machine of one, found again after the database was lost, restored as another instance, looked into, and restored
+// in place.
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Hypervisor, startHypervisor } from '@virga/testing/hypervisor';
@@ -24,6 +26,29 @@ const inGuest = async (name: string, command: string): Promise<string> => {
   return stdout.trim();
 };
 const youngest = async () => (await cloud.json('backups list --instance web'))[0];
+
+/** And gets it back from the host and the store. */
+async function loseDatabase(): Promise<void> {
+  const { exit } = await cloud.cli(['backups', 'schedule', 'web', '--cron', '0 3 29 2 *', '--keep-last', '3']);
+  assert.equal(exit, 0);
+  const schedules = await cloud.json('backups schedules');
+  const storage = join(cloud.folders.state, 'storage');
+  await until('the host keeps the schedule', () =>
+    readdirSync(storage).some(
+      (name) =>
+        name.startsWith('host-keepsake.') && readFileSync(join(storage, name), 'utf8').includes(schedules[0].id),
+    ),
+  );
+  await cloud.stopServer();
+  rmSync(cloud.folders.database, { recursive: true });
+  assert.match(await cloud.recover(), /1 backup stores, 1 schedules of backups/);
+  await cloud.startServer();
+  await until('it is known what is in the store', async () => {
+    const { state } = await cloud.json('backup-stores show main');
+    return state === 'available';
+  });
+  assert.deepEqual(await cloud.json('backups schedules'), schedules);
+}
 
 before(async () => {
   hypervisor = await startHypervisor();
@@ -62,6 +87,10 @@ test('a guest is backed up while it runs, and comes back as it was then', { time
   assert.equal(verified.outcome, 'boots');
   assert.match(verified.detail, /its guest agent answered/);
   assert.doesNotMatch(await output('virsh', 'list', '--all'), /restore-test/, 'nothing of the test is left');
+
+  await loseDatabase();
+  const found = await cloud.json('backups list --instance web');
+  assert.deepEqual(found, [{ ...second, verified: null }, first]);
 
   await cloud.done(`backups restore ${first.id} --name again --wait`);
   await answers('again');

@@ -72,6 +72,7 @@ export const backupAnswers = {
   getBackupStore: () => aBackupStore(),
   createBackupStore: storeChange,
   checkBackupStore: storeChange,
+  importBackupStore: storeChange,
   getBackupStoreKey: () => ({ password: 'shown-when-asked' }),
   deleteBackupStore: () => ({}),
   listBackups: () => ({ items: [aBackup()] }),
@@ -116,6 +117,7 @@ export const backupCommands = {
     json: storeChange(),
   },
   'backup-stores check': { argv: ['backup-stores', 'check', 'main'], json: storeChange() },
+  'backup-stores import': { argv: ['backup-stores', 'import', 'main'], json: storeChange() },
   'backup-stores key': { argv: ['backup-stores', 'key', 'main'], json: { password: 'shown-when-asked' } },
   'backup-stores delete': {
     argv: ['backup-stores', 'delete', 'main', '--yes'],

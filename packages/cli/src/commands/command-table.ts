@@ -8,6 +8,7 @@ import { attach } from './attach.ts';
 import { checkBackupStore } from './backup-stores/check-backup-store.ts';
 import { createBackupStore } from './backup-stores/create-backup-store.ts';
 import { deleteBackupStore } from './backup-stores/delete-backup-store.ts';
+import { importBackupStore } from './backup-stores/import-backup-store.ts';
 import { listBackupStores } from './backup-stores/list-backup-stores.ts';
 import { showBackupStore } from './backup-stores/show-backup-store.ts';
 import { showBackupStoreKey } from './backup-stores/show-backup-store-key.ts';
@@ -272,6 +273,7 @@ export const commandTable: readonly CommandDefinition[] = [
   showBackupStore,
   createBackupStore,
   checkBackupStore,
+  importBackupStore,
   showBackupStoreKey,
   deleteBackupStore,
   listNetworks,

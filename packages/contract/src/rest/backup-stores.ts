@@ -113,6 +113,13 @@ export const backupStoreRoutes = {
       { additionalProperties: false },
     ),
   }),
+  importBackupStore: route({
+    ...change,
+    method: 'POST',
+    path: '/v1/backup-stores/{id}/import',
+    summary: 'Look for backups in the store that this cloud does not know, such as those of another one',
+    params: idParams('backupStore'),
+  }),
   getBackupStoreKey: route({
     method: 'GET',
     path: '/v1/backup-stores/{id}/key',

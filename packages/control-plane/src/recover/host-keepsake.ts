@@ -3,6 +3,12 @@
 import type { DesiredTuning } from '@virga/contract/agent/host-tuning';
 import type { HostId } from '@virga/contract/ids';
 import type { Selectable } from 'kysely';
+import {
+  type KeptBackupSchedule,
+  type KeptBackupStore,
+  keptBackupSchedules,
+  keptBackupStores,
+} from '../modules/backups/kept-stores.ts';
 import { readGuestModel } from '../modules/placement/cpu-pools.ts';
 import type { Db, Tx } from '../store/database.ts';
 import type { Database } from '../store/schema.ts';
@@ -27,7 +33,9 @@ export type KeptHostState = {
   row: Pick<Selectable<Database['hosts']>, (typeof keptHostColumns)[number]>;
   tuning: KeptTuning | null;
   volatileWriteback: { key: string; name: string; allowedBy: string; allowedAt: string }[];
+  backupSchedules: KeptBackupSchedule[];
   cloud: {
+    backupStores: KeptBackupStore[];
     guestModel: Awaited<ReturnType<typeof readGuestModel>>;
     instanceTypes: Selectable<Database['instance_types']>[];
     volumeTypes: (Omit<Selectable<Database['volume_types']>, 'created_at'> & { created_at: string })[];
@@ -68,7 +76,9 @@ export async function hostKeepsakeOf(db: Db | Tx, id: HostId): Promise<KeptHostS
       allowedBy: one.allowed_by,
       allowedAt: one.allowed_at.toISOString(),
     })),
+    backupSchedules: await keptBackupSchedules(db, id),
     cloud: {
+      backupStores: await keptBackupStores(db),
       guestModel: await readGuestModel(db),
       instanceTypes: await db.selectFrom('instance_types').selectAll().orderBy('name').execute(),
       volumeTypes: volumeTypes.map((type) => ({ ...type, created_at: type.created_at.toISOString() })),

@@ -2,9 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
+import { newId } from '@virga/contract/ids';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { createTemporaryDatabase, type TemporaryDatabase } from '@virga/testing/temporary-database';
 import { until } from '@virga/testing/until';
+import { createBackupSchedule } from '../modules/backups/schedule-operations.ts';
+import { createBackupStore } from '../modules/backups/store-operations.ts';
 import { allowVolatileWriteback } from '../modules/hosts/host-disks.ts';
 import { listHosts } from '../modules/hosts/host-operations.ts';
 import { tuneHost } from '../modules/hosts/host-tuning-operations.ts';
@@ -47,6 +50,8 @@ const lost = ['user_data', 'started_at', 'operation_id', 'retry_at', 'failures',
 const recover = (options: { cloudId?: string; dryRun?: boolean } = {}) =>
   recoverCloud({
     database: database.config,
+    administrator: { name: 'admin', passwordHash: 'of the next start' },
+    seal: cloud.deps.seal,
     hosts: [{ name: 'host-1', driver: 'simulated', agent: cloud.host().reopen() }],
     ...options,
   });
@@ -108,6 +113,15 @@ async function everyRow({ db }: Store) {
       .selectFrom('instance_schedules')
       .select(['id', 'instance_id', 'action', 'cron', 'time_zone', 'user_name'])
       .execute(),
+    backupStores: await db
+      .selectFrom('backup_stores')
+      .select(['id', 'name', 'place', 'host_id', 'password_sealed', 's3_keys_sealed', 'limit_bytes_per_second'])
+      .execute(),
+    backupSchedules: await db
+      .selectFrom('backup_schedules')
+      .select(['id', 'project_id', 'instance_id', 'store_id', 'cron', 'time_zone', 'retention', 'chain_limit'])
+      .select(['freezes', 'user_name', 'created_at'])
+      .execute(),
     types: await db.selectFrom('instance_types').selectAll().orderBy('name').execute(),
     volumeTypes: await db.selectFrom('volume_types').selectAll().orderBy('name').execute(),
     settings: await db.selectFrom('settings').selectAll().orderBy('key').execute(),
@@ -153,6 +167,12 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
   await cloud.succeeded(
     (await tuneHost(deps, administrator, hostId, { profile: 'density', overrides: { swappiness: 7 } })).operationId,
   );
+  const backups = await createBackupStore(deps, administrator, {
+    ...{ name: 'main', path: `/stores/${newId('backupStore')}`, limitBytesPerSecond: 1_000_000 },
+  });
+  await cloud.succeeded(backups.operationId);
+  const nightly = { instance: 'web', cron: '0 3 29 2 *', retention: { last: 3, monthly: 2 }, chainLimit: 5 };
+  await createBackupSchedule(deps, operator, nightly);
   cloud.host().keepMemory(true, running.id);
   await cloud.succeeded((await resizeInstance(deps, operator, running.id, { memoryMib: 128 })).operationId);
   await assert.rejects(releaseInstance(deps, operator, running.id), { code: 'Conflict', detail: /volumes attached/ });
@@ -173,7 +193,10 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
   isStopped = true;
 
   const seen = await recover({ dryRun: true });
-  assert.deepEqual(seen.counts, { projects: 1, hosts: 1, networks: 1, images: 1, volumes: 2, instances: 3 });
+  assert.deepEqual(seen.counts, {
+    ...{ projects: 1, hosts: 1, networks: 1, images: 1, volumes: 2, instances: 3 },
+    ...{ backupStores: 1, backupSchedules: 1 },
+  });
   const recovered = await recover();
   assert.deepEqual(recovered, seen);
   assert.deepEqual([recovered.cloudId, recovered.leftAlone], [deps.cloudId, []]);
@@ -181,6 +204,11 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
   const store = openStore(database.config);
   try {
     assert.deepEqual(await everyRow(store), rows);
+    const { id: userId } = await store.db.selectFrom('users').select('id').executeTakeFirstOrThrow();
+    const { user_id: runsAs } = await store.db.selectFrom('backup_schedules').selectAll().executeTakeFirstOrThrow();
+    assert.equal(runsAs, userId, 'what is due is done on behalf of somebody that there is');
+    const { kind } = await store.db.selectFrom('operations').selectAll().executeTakeFirstOrThrow();
+    assert.equal(kind, 'backup-store.import', 'what is in the store is looked for by the next server');
     for (const before of shown) {
       const now = await getInstance(store.db, operator, before.id);
       // The host is not ready before its first report.

@@ -4,13 +4,15 @@
 import type { HostAgent } from '@virga/contract/agent/agent';
 import type { FoundInstance, Inventory } from '@virga/contract/agent/inventory';
 import { VirgaError } from '@virga/contract/errors';
-import { type HostId, newId } from '@virga/contract/ids';
+import { type HostId, newId, type UserId } from '@virga/contract/ids';
 import { sql } from 'kysely';
 import type pg from 'pg';
 import { systemAccess } from '../access/system-access.ts';
 import { cloudIdKey } from '../bootstrap.ts';
 import { appendEvent } from '../events/event-log.ts';
 import { defaultInstanceTypes, insertInstanceType } from '../modules/hosts/instance-type-operations.ts';
+import { adoptAdministrator } from '../modules/identity/identity-operations.ts';
+import type { Seal } from '../modules/identity/seal.ts';
 import { firstRun } from '../modules/instances/instance-schedule.ts';
 import { parsePublicKey } from '../modules/key-pairs/public-key.ts';
 import { addressRange } from '../modules/networks/address-pool.ts';
@@ -19,6 +21,7 @@ import type { KeptProject } from '../modules/projects/kept-project.ts';
 import { inTransaction, openStore, type Tx } from '../store/database.ts';
 import { migrate } from '../store/migrate.ts';
 import { type CloudPart, chooseCloud } from './choose-cloud.ts';
+import { recoverBackups } from './recovered-backups.ts';
 import { recoverCpus } from './recovered-cpus.ts';
 import { hostColumns, keptHostOf, recoverCloudSettings, recoverHost } from './recovered-hosts.ts';
 import { recoverPools } from './recovered-pools.ts';
@@ -32,14 +35,21 @@ export type RecoverOptions = {
   hosts: { name: string; driver: 'libvirt' | 'simulated'; agent: HostAgent }[];
   /** Which cloud, when the hosts know several. */
   cloudId?: string | undefined;
+  /** Who signs in first after it, on whose behalf schedules run then. */
+  administrator?: { name: string; passwordHash: string } | undefined;
+  /** Of the server, for what hosts keep sealed. */
+  seal?: Seal | undefined;
   /** Only look. */
   dryRun?: boolean | undefined;
 };
 
 export type Recovered = {
   cloudId: string;
-  counts: { projects: number; hosts: number; networks: number; images: number; volumes: number; instances: number };
-  /** What is there and could not be taken, a sentence each. */
+  counts: Record<
+    'projects' | 'hosts' | 'networks' | 'images' | 'volumes' | 'instances' | 'backupStores' | 'backupSchedules',
+    number
+  >;
+  /** What is there and could not be taken, or needs something to be done, a sentence each. */
   leftAlone: string[];
 };
 
@@ -50,7 +60,8 @@ type HostPart = CloudPart & { id: HostId; name: string; driver: 'libvirt' | 'sim
  * @throws NotFound no host knows that cloud, or any | InvalidArgument they know several, and none was named
  * @throws HostUnavailable | StoreUnavailable
  */
-export async function recoverCloud({ database, hosts, cloudId: wanted, dryRun }: RecoverOptions): Promise<Recovered> {
+export async function recoverCloud(options: RecoverOptions): Promise<Recovered> {
+  const { database, hosts, cloudId: wanted, dryRun } = options;
   const inventories: Inventory[] = [];
   for (const { agent } of hosts) inventories.push(await agent.inventory());
   const { cloudId, parts } = chooseCloud(inventories, wanted);
@@ -62,7 +73,7 @@ export async function recoverCloud({ database, hosts, cloudId: wanted, dryRun }:
       const hostParts = parts.map((part, index) => ({ ...part, ...hosts[index]!, id: idOf(part, hosts[index]!.name) }));
       await emptyTables(tx);
       const leftAlone: string[] = [];
-      const counts = await write(tx, cloudId, hostParts, leftAlone);
+      const counts = await write(tx, cloudId, hostParts, leftAlone, options);
       if (dryRun) throw new Preview({ cloudId, counts, leftAlone });
       return { cloudId, counts, leftAlone };
     });
@@ -96,7 +107,7 @@ async function refuseUnlessEmpty(tx: Tx): Promise<void> {
 }
 
 async function emptyTables(tx: Tx): Promise<void> {
-  await sql`truncate settings, projects, users, hosts, instance_types cascade`.execute(tx);
+  await sql`truncate settings, projects, users, hosts, instance_types, backup_stores cascade`.execute(tx);
 }
 
 /** As the cloud knew the host, if it or an instance on it says so. */
@@ -105,10 +116,17 @@ function idOf(part: CloudPart, name: string): HostId {
   return known.find((host) => host?.name === name)?.id ?? newId('host');
 }
 
-async function write(tx: Tx, cloudId: string, hosts: HostPart[], leftAlone: string[]): Promise<Recovered['counts']> {
+async function write(
+  tx: Tx,
+  cloudId: string,
+  hosts: HostPart[],
+  leftAlone: string[],
+  { administrator, seal }: Pick<RecoverOptions, 'administrator' | 'seal'>,
+): Promise<Recovered['counts']> {
   const access = systemAccess('recover');
   await sql`insert into settings (key, value) values (${cloudIdKey}, ${cloudId})
     on conflict (key) do update set value = excluded.value`.execute(tx);
+  const userId = administrator ? await adoptAdministrator(tx, access, administrator) : null;
   const types = (await recoverCloudSettings(tx, hosts)) ? [] : defaultInstanceTypes;
   for (const type of types) {
     const there = await tx.selectFrom('instance_types').select('name').where('name', '=', type.name).executeTakeFirst();
@@ -162,14 +180,18 @@ async function write(tx: Tx, cloudId: string, hosts: HostPart[], leftAlone: stri
         leftAlone.push(`Domain ${found.desired.domainName} on ${host.name} does not say enough; it goes on as it is.`);
         continue;
       }
-      await writeInstance(tx, found, host, leftAlone);
+      await writeInstance(tx, found, host, { leftAlone, userId });
       instances++;
     }
     await recoverSnapshots(tx, host, leftAlone);
     await countPromised(tx, host.id);
     await recoverReleased(tx, access, cloudId, host);
   }
-  const counts = { projects, hosts: hosts.length, networks: networkCount, images: imageCount, volumes, instances };
+  const backups = await recoverBackups(tx, access, hosts, { seal, userId, leftAlone });
+  const counts = {
+    ...{ projects, hosts: hosts.length, networks: networkCount, images: imageCount, volumes, instances },
+    ...backups,
+  };
   await appendEvent(tx, access, {
     type: 'cloud.recovered',
     projectId: null,
@@ -200,7 +222,12 @@ async function writeProjects(tx: Tx, hosts: HostPart[]): Promise<number> {
   return projects.size;
 }
 
-async function writeInstance(tx: Tx, found: FoundInstance, host: HostPart, leftAlone: string[]): Promise<void> {
+async function writeInstance(
+  tx: Tx,
+  found: FoundInstance,
+  host: HostPart,
+  { leftAlone, userId }: { leftAlone: string[]; userId: UserId | null },
+): Promise<void> {
   const row = instanceRow(found, host.id);
   for (const column of ['image_id', 'cdrom_image_id'] as const) {
     const id = row[column];
@@ -243,11 +270,11 @@ async function writeInstance(tx: Tx, found: FoundInstance, host: HostPart, leftA
       .execute();
   }
   await recoverAttachments(tx, found, leftAlone);
-  await writeSchedules(tx, found);
+  await writeSchedules(tx, found, userId);
   await writeKeyPairs(tx, found);
 }
 
-async function writeSchedules(tx: Tx, found: FoundInstance): Promise<void> {
+async function writeSchedules(tx: Tx, found: FoundInstance, userId: UserId | null): Promise<void> {
   for (const { id, action, cron, timeZone, createdBy } of schedulesOf(found)) {
     await tx
       .insertInto('instance_schedules')
@@ -258,7 +285,7 @@ async function writeSchedules(tx: Tx, found: FoundInstance): Promise<void> {
         cron,
         time_zone: timeZone,
         next_run_at: firstRun({ cron, timeZone }, new Date()),
-        user_id: null,
+        user_id: userId,
         user_name: createdBy,
       })
       .execute();

@@ -23,12 +23,17 @@ export function hostColumns(part: Part) {
   return writable(Object.fromEntries(known)) as Partial<Record<(typeof keptHostColumns)[number], never>>;
 }
 
-/** @returns whether the hosts know the instance types that there were */
-export async function recoverCloudSettings(tx: Tx, parts: readonly Part[]): Promise<boolean> {
+/** What hosts say of the cloud; of several, the one that was told last. */
+export function newestCloudOf(parts: readonly Part[]): Partial<KeptHostState['cloud']> | undefined {
   const [newest] = parts
     .flatMap(({ keepsakes }) => keepsakes)
     .sort((one, other) => (one.keptAt < other.keptAt ? 1 : -1));
-  const cloud = (newest?.keepsake as Partial<KeptHostState> | undefined)?.cloud;
+  return (newest?.keepsake as Partial<KeptHostState> | undefined)?.cloud;
+}
+
+/** @returns whether the hosts know the instance types that there were */
+export async function recoverCloudSettings(tx: Tx, parts: readonly Part[]): Promise<boolean> {
+  const cloud = newestCloudOf(parts);
   if (cloud?.guestModel) {
     await tx
       .insertInto('settings')

@@ -25,6 +25,8 @@ export type BackupTables = {
     limit_bytes_per_second: number | null;
     state: Generated<'pending' | 'available' | 'unreachable' | 'damaged' | 'deleting'>;
     state_reason: string | null;
+    /** The backups that lie in it are known. */
+    imported: Generated<boolean>;
     size_bytes: number | null;
     checked_at: Date | null;
     created_at: CreatedAt;

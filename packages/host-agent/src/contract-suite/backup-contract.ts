@@ -23,6 +23,7 @@ function desiredBackup(
     ...{ id: newId('backup'), cloudId, store, instance: { id, uuid, domainName }, full: false, freezes: false },
     ...{ leavesOut: [], kept: parent === undefined ? [] : [parent.id] },
     parent: parent === undefined ? null : { id: parent.id, disks: parent.disks },
+    keepsake: { name: 'of the contract' },
   };
 }
 
@@ -67,6 +68,9 @@ export function backupContract(test: ContractTest): void {
     );
     await agent.endRestore({ id, cloudId });
 
+    const { found, incomplete } = await agent.findStoredBackups({ ...store, cloudId: 'of another' }, [full.id]);
+    const stored = { cloudId, parentId: full.id, made: incremental, keepsake: second.keepsake };
+    assert.deepEqual([found, incomplete], [[stored], 0], 'it is found by who knows nothing of it');
     const known = [full, incremental].flatMap((backup) => [
       backup.settingsSnapshotId,
       ...backup.disks.map(({ snapshotId }) => snapshotId),
@@ -94,11 +98,18 @@ export function backupContract(test: ContractTest): void {
     const [root] = incremental.disks;
     assert.ok(root);
     const merged = await agent.mergeBackup({
-      ...{ id: second.id, cloudId, store },
+      ...{ id: second.id, cloudId, store, settingsSnapshotId: incremental.settingsSnapshotId },
       disks: [{ ...root, chain: chainOf(full, incremental) }],
     });
     assert.deepEqual([merged.disks.length, merged.disks[0]?.full, merged.disks[0]?.id], [1, true, root.id]);
     await agent.endBackup({ ...second, made: true });
+    const { found } = await agent.findStoredBackups(store, [full.id]);
+    const made = { ...incremental, ...merged, fullReason: 'synthetic' };
+    assert.deepEqual(
+      found,
+      [{ cloudId, parentId: null, made, keepsake: second.keepsake }],
+      'it says so in the store too',
+    );
 
     const restore = { id: newId('restore'), cloudId, instance: desired };
     const disks = [{ id: root.id, role: 'root' as const, fetched: root.id }];

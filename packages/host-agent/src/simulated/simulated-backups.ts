@@ -6,6 +6,7 @@ import type {
   BackupStoreAccess,
   DesiredBackup,
   FullReason,
+  StoredBackup,
   StoredDisk,
 } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
@@ -15,7 +16,13 @@ import type { Calls } from './call-steps.ts';
 import type { StoredDomain } from './host-records.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
-type StoredSnapshot = { backupId: BackupId; cloudId: string; at: string; settings?: Record<string, unknown> };
+type StoredSnapshot = {
+  backupId: BackupId;
+  cloudId: string;
+  at: string;
+  settings?: Record<string, unknown>;
+  stored?: StoredBackup;
+};
 type SimulatedStore = { password: string; snapshots: Map<string, StoredSnapshot>; isAway: boolean; isDamaged: boolean };
 type HostBackups = {
   /** Backups since which is recorded what changes, by instance. */
@@ -96,12 +103,9 @@ export function simulatedBackups(host: SimulatedHost, calls: Calls): BackupKeepi
         });
         const store = openStore(desired.store);
         const at = new Date(calls.now()).toISOString();
-        const put = (settings?: Record<string, unknown>): string => {
+        const put = (more: Pick<StoredSnapshot, 'settings'> = {}): string => {
           const id = newId('backup').padEnd(64, '0');
-          store.snapshots.set(id, {
-            ...{ backupId: desired.id, cloudId: desired.cloudId, at },
-            ...(settings && { settings }),
-          });
+          store.snapshots.set(id, { backupId: desired.id, cloudId: desired.cloudId, at, ...more });
           return id;
         };
         const full = fullReason !== null;
@@ -112,8 +116,11 @@ export function simulatedBackups(host: SimulatedHost, calls: Calls): BackupKeepi
         const result = {
           ...{ id: desired.id, fullReason, frozen: false, takenAt: at, disks: stored },
           addedBytes: stored.reduce((sum, disk) => sum + disk.dataBytes, 0),
-          settingsSnapshotId: put(domain.record.desired),
+          settingsSnapshotId: put({ settings: domain.record.desired }),
         };
+        const { cloudId, keepsake, parent } = desired;
+        const parentId = full ? null : (parent?.id ?? null);
+        store.snapshots.get(result.settingsSnapshotId)!.stored = { cloudId, keepsake, parentId, made: result };
         results.set(desired.id, result);
         return result;
       }),
@@ -122,17 +129,26 @@ export function simulatedBackups(host: SimulatedHost, calls: Calls): BackupKeepi
         results.delete(id);
         if (!made) mine.recorded.get(instance.id)?.delete(id);
       }),
-    mergeBackup: ({ id, cloudId, store: access, disks }, context) =>
+    mergeBackup: ({ id, cloudId, store: access, settingsSnapshotId: before, disks }, context) =>
       calls.run('mergeBackup', id, context, async (steps) => {
         const store = openStore(access);
         for (const { chain } of disks) requireSnapshots(store, chain);
         await steps.take('merge-store', 50, steps.timings.rootDiskMs, () => undefined);
-        const stored = disks.map(({ chain: _, ...disk }) => {
+        const at = new Date(calls.now()).toISOString();
+        const put = (more: Partial<StoredSnapshot> = {}): string => {
           const snapshotId = newId('backup').padEnd(64, '0');
-          store.snapshots.set(snapshotId, { backupId: id, cloudId, at: new Date(calls.now()).toISOString() });
-          return storedDisk(disk, true, snapshotId);
-        });
-        return { disks: stored, addedBytes: changedBytes };
+          store.snapshots.set(snapshotId, { backupId: id, cloudId, at, ...more });
+          return snapshotId;
+        };
+        const merged = disks.map(({ chain: _, ...disk }) => storedDisk(disk, true, put()));
+        const { stored, settings } = store.snapshots.get(before) ?? {};
+        const settingsSnapshotId = put({ ...(settings && { settings }) });
+        const made = { disks: merged, addedBytes: changedBytes, settingsSnapshotId };
+        if (stored !== undefined) {
+          const whole = { ...stored.made, ...made, fullReason: 'synthetic' as const };
+          store.snapshots.get(settingsSnapshotId)!.stored = { ...stored, parentId: null, made: whole };
+        }
+        return made;
       }),
     fetchRestore: ({ id, cloudId, store: access, disks }, context) =>
       calls.run('fetchRestore', id, context, async (steps) => {
@@ -177,6 +193,14 @@ export function simulatedBackups(host: SimulatedHost, calls: Calls): BackupKeepi
         const { settings } = openStore(access).snapshots.get(snapshotId) ?? {};
         if (settings === undefined) throw lost(snapshotId);
         return { desired: settings, xml: '<domain/>', files: {} };
+      }),
+    findStoredBackups: (access, known, context) =>
+      calls.run('findStoredBackups', access.id, context, () => {
+        const parts = [...openStore(access).snapshots.values()].filter(({ backupId }) => !known.includes(backupId));
+        // The youngest of each: what is put later is later in the table.
+        const found = new Map(parts.flatMap(({ backupId, stored }) => (stored ? [[backupId, stored]] : [])));
+        const all = new Set(parts.map(({ backupId }) => backupId));
+        return { found: [...found.values()], incomplete: all.size - found.size };
       }),
     listStoreSnapshots: (access, context) =>
       calls.run('listStoreSnapshots', access.id, context, () =>

@@ -2,6 +2,8 @@
 // interrupted has written nothing.
 import type { CommandContext } from '@virga/cli/context';
 import { confirmDestruction } from '@virga/cli/prompts';
+import { hashPassword } from '@virga/control-plane/modules/identity/password';
+import { createSeal } from '@virga/control-plane/modules/identity/seal';
 import { type Recovered, recoverCloud } from '@virga/control-plane/recover/recover-cloud';
 import { openLibvirtAgent } from '@virga/host-agent/libvirt/libvirt-agent';
 import { pino } from 'pino';
@@ -9,12 +11,14 @@ import { writeCloudId } from '../server/cloud-id.ts';
 import { foldersOf, prepareFolders } from '../server/folders.ts';
 import { openStateDatabase } from '../server/open-state-database.ts';
 import { requireRoot } from '../server/run-server.ts';
+import { ensureAdministratorCredentials, ensureSealKey } from '../server/secrets.ts';
 import { readServerSettings } from '../server/server-settings.ts';
 import { lockState } from '../server/state-lock.ts';
 
 export type RecoverOptions = { state: string; cloud?: string | undefined; yes: boolean };
 
-const lost = 'Lost: users and their keys, user data, operations and events.';
+const lost =
+  'Lost: users and their keys, user data, operations and events. Schedules run on behalf of the administrator.';
 
 /** @throws Conflict the server runs, or the database is not empty */
 export async function runRecover(context: CommandContext, { state, cloud, yes }: RecoverOptions): Promise<void> {
@@ -32,6 +36,10 @@ export async function runRecover(context: CommandContext, { state, cloud, yes }:
     log: pino({ enabled: false }),
   });
   undo.defer(() => agent.close());
+  // Before the database, which it belongs to: where both are lost, a new one is made.
+  const seal = createSeal(await ensureSealKey(folders));
+  const { user: name, password } = await ensureAdministratorCredentials(folders);
+  const administrator = { name, passwordHash: await hashPassword(password) };
   const cluster = await openStateDatabase(folders, (message) => context.print.note(message));
   undo.defer(() => cluster.stop());
   const recover = (dryRun: boolean) =>
@@ -39,6 +47,8 @@ export async function runRecover(context: CommandContext, { state, cloud, yes }:
       database: cluster.config,
       hosts: [{ name: settings.hostName, driver: 'libvirt', agent }],
       cloudId: cloud,
+      administrator,
+      seal,
       dryRun,
     });
   const found = await recover(true);
@@ -54,7 +64,12 @@ export async function runRecover(context: CommandContext, { state, cloud, yes }:
   );
 }
 
+const names: Partial<Record<keyof Recovered['counts'], string>> = {
+  backupStores: 'backup stores',
+  backupSchedules: 'schedules of backups',
+};
+
 function describe({ cloudId, counts, leftAlone }: Recovered): string[] {
-  const parts = Object.entries(counts).map(([what, count]) => `${count} ${what}`);
+  const parts = Object.entries(counts).map(([what, count]) => `${count} ${names[what as keyof typeof counts] ?? what}`);
   return [`Found of the cloud ${cloudId}: ${parts.join(', ')}.`, ...leftAlone, lost];
 }

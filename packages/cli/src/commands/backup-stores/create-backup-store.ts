@@ -12,7 +12,7 @@ export const createBackupStore = defineCommand({
     path: 'backup-stores create',
     summary: 'Make a backup store, or open one that is there',
     details:
-      'What is in a store is compressed, encrypted and kept once. Its password is made unless it is given; write it down ' +
+      'What backups are in one that is there are listed then, and can be restored, also those of a cloud that is lost. What is in a store is compressed, encrypted and kept once. Its password is made unless it is given; write it down ' +
       '(virga backup-stores key), because without it nobody can read the store when this cloud is lost. Needs the cloud role admin.',
     section: 'Resources',
   },
@@ -53,6 +53,10 @@ export const createBackupStore = defineCommand({
   examples: [
     { command: 'virga backup-stores create main --path /mnt/backup --wait', explains: 'a folder that every host sees' },
     {
+      command: 'virga backup-stores create main --path /mnt/backup --password-file main.key --wait',
+      explains: 'one that is there, with what is in it',
+    },
+    {
       command:
         'virga backup-stores create off-site --s3-endpoint https://s3.example.org --s3-bucket virga --s3-key-file keys --limit 20M',
       explains: 'a bucket, at 20 MB a second',
@@ -73,7 +77,8 @@ export const createBackupStore = defineCommand({
       ...{ name, wait, requested: 'creation requested' },
       request: () => idempotent((request) => client.createBackupStore({ body }, request)),
       afterwards: ({ id }) => client.getBackupStore({ params: { id } }),
-      done: ({ state }) => state,
+      done: ({ state, backups }) =>
+        backups === 0 ? state : `${state}, ${backups} backups were in it: virga backups list`,
     });
   },
 });

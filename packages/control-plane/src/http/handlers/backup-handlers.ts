@@ -22,6 +22,7 @@ import {
   deleteBackupStore,
   getBackupStore,
   getBackupStoreKey,
+  importBackupStore,
   listBackupStores,
 } from '../../modules/backups/store-operations.ts';
 import type { FrontDeps, Handlers } from '../handler.ts';
@@ -35,6 +36,7 @@ export function backupHandlers(
     getBackupStore: ({ access, params }) => getBackupStore(db, access, params.id),
     createBackupStore: ({ access, body, idempotency }) => createBackupStore(deps, access, body, idempotency),
     checkBackupStore: ({ access, params, body }) => checkBackupStore(deps, access, params.id, body),
+    importBackupStore: ({ access, params }) => importBackupStore(deps, access, params.id),
     getBackupStoreKey: ({ access, params }) => getBackupStoreKey(deps, access, params.id),
     deleteBackupStore: ({ access, params }) => deleteBackupStore(deps, access, params.id),
     listBackups: ({ access, query }) => listBackups(db, access, query),

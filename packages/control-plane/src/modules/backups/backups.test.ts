@@ -26,6 +26,7 @@ import {
   deleteBackupStore,
   getBackupStore,
   getBackupStoreKey,
+  importBackupStore,
 } from './store-operations.ts';
 
 let cloud: SimulatedCloud;
@@ -70,6 +71,38 @@ test('a store shows no secret but to who asks for it, and what cannot be opened 
 
 const mainStore = () =>
   cloud.deps.db.selectFrom('backup_stores').selectAll().where('name', '=', 'main').executeTakeFirstOrThrow();
+
+test('a cloud that knows nothing of a store finds what is in it, and restores it', async () => {
+  const instance = await cloud.launch('found');
+  const [first, second] = [await backUp('found'), await backUp('found')];
+  await cloud.succeeded((await mergeBackup(cloud.deps, cloud.operator, second.id)).operationId);
+  const third = await backUp('found');
+  const { password } = await getBackupStoreKey(cloud.deps, cloud.administrator, (await mainStore()).id);
+  const other = await SimulatedCloud.start();
+  try {
+    await other.prepare();
+    const { deps, operator, administrator } = other;
+    const opened = await createBackupStore(deps, administrator, { name: 'old', path, password });
+    await other.succeeded(opened.operationId);
+    const { items } = await listBackups(deps.db, operator, { instance: 'found' });
+    const { scheduleId, verified, openUntil } = first;
+    const own = { scheduleId, verified, openUntil, projectId: operator.projectId };
+    const known = await Promise.all([third, second, first].map(({ id }) => get(id)));
+    const asFound = known.map((backup) => ({ ...backup, ...own, storeId: opened.store.id, storeName: 'old' }));
+    assert.deepEqual(items, asFound);
+    const restored = await restoreBackup(deps, operator, third.id, {});
+    await other.succeeded(restored.operationId);
+    assert.notEqual(restored.instanceId, instance.id);
+
+    const fourth = await backUp('found');
+    await other.succeeded((await checkBackupStore(deps, administrator, opened.store.id, {})).operationId);
+    const again = await importBackupStore(deps, administrator, opened.store.id);
+    await other.succeeded(again.operationId);
+    assert.equal((await getBackup(deps.db, operator, fourth.id)).parentId, third.id);
+  } finally {
+    await other.close();
+  }
+});
 
 test('backups rest on each other; one that others rest on stays until it is merged into them', async () => {
   await cloud.launch('chain');

@@ -1,13 +1,13 @@
 // Checks a backup store: whether all is there that backups need, and whether a share of it can be read. What is in it and belongs to
-// no backup, such as what a killed server left, is removed.
+// no backup, such as what a killed server left, is removed; which backups there are is known before that.
 import { VirgaError } from '@virga/contract/errors';
-import type { BackupStoreId } from '@virga/contract/ids';
 import type { ActContext } from '../../workflows/workflow.ts';
-import { step, workflow } from '../../workflows/workflow.ts';
+import { type Step, step, workflow } from '../../workflows/workflow.ts';
 import { snapshotsOf } from './backup-rows.ts';
+import { type ImportInput, importBackups } from './import-backups.ts';
 import { accessOf, agentFor, requireStore } from './store-rows.ts';
 
-type Input = { storeId: BackupStoreId; readPercent: number };
+type Input = ImportInput & { readPercent: number };
 export const checkStoreKind = 'backup-store.check';
 
 /** A backup that is being made is known, but not yet what is in the store of it. */
@@ -17,6 +17,7 @@ export const checkStore = workflow<Input>({
   kind: checkStoreKind,
   isLong: true,
   steps: [
+    { ...importBackups, act: (context) => importBackups.act!(context).catch(failNow) } as Step<Input>,
     step<Input>({
       message: 'removing what belongs to no backup',
       act: (context) => reapSnapshots(context).catch(failNow),

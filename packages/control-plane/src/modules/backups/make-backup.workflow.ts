@@ -10,6 +10,7 @@ import { type ActContext, startWorkflow, step, workflow } from '../../workflows/
 import { endFreezeGuard, guardFreeze } from '../instances/guest-freeze.ts';
 import { findInstance } from '../instances/instance-store.ts';
 import { type BackupRow, findBackup, findParent, resourceOf } from './backup-rows.ts';
+import { keptBackup } from './kept-backup.ts';
 import { retainBackupsKind } from './retain-backups.workflow.ts';
 import { accessOf, requireStore } from './store-rows.ts';
 
@@ -102,6 +103,7 @@ async function make(
         ...{ full: row.full_asked, freezes: row.freezes },
         leavesOut: volumes.filter(({ scratch }) => scratch).map((volume) => volume.id),
         kept: recorded.map((backup) => backup.id),
+        keepsake: await keptBackup(deps.db, row),
       },
       {
         signal,

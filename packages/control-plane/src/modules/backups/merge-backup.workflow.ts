@@ -10,7 +10,7 @@ import { accessOf, agentFor, requireStore } from './store-rows.ts';
 type Input = { backupId: BackupId };
 export const mergeBackupKind = 'backup.merge';
 
-export type Merged = { disks: StoredDisk[]; before: string[] };
+export type Merged = { disks: StoredDisk[]; settingsSnapshotId: string };
 
 export const mergeBackup = workflow<Input>({
   kind: mergeBackupKind,
@@ -35,11 +35,14 @@ export async function merge(
   const row = chain.at(-1);
   if (row === undefined || row.parent_id === null) return undefined;
   const store = await requireStore(deps.db, row.store_id);
-  const { disks } = await agentFor(deps, store, row.host_id).mergeBackup(
-    { id, cloudId: deps.cloudId, store: accessOf(deps, store), disks: diskChains(chain) },
+  const { cloudId } = deps;
+  return agentFor(deps, store, row.host_id).mergeBackup(
+    {
+      ...{ id, cloudId, store: accessOf(deps, store), disks: diskChains(chain) },
+      settingsSnapshotId: row.settings_snapshot_id!,
+    },
     { signal, onProgress },
   );
-  return { disks, before: row.disks.map(({ snapshotId }) => snapshotId) };
 }
 
 /** What was in the store of it before belongs to no backup then, and goes with the next check or removal. */
@@ -47,7 +50,10 @@ export async function recordMerged(tx: Tx, id: BackupId, merged: Merged | undefi
   if (merged === undefined) return;
   await tx
     .updateTable('backups')
-    .set({ disks: JSON.stringify(merged.disks), parent_id: null, full_reason: 'synthetic', verified: null })
+    .set({
+      ...{ disks: JSON.stringify(merged.disks), settings_snapshot_id: merged.settingsSnapshotId },
+      ...{ parent_id: null, full_reason: 'synthetic', verified: null },
+    })
     .where('id', '=', id)
     .execute();
 }

@@ -1,17 +1,17 @@
-// Opens a backup store on a host that sees it, and makes it where there is none. One that cannot be opened is forgotten again, and
-// the operation says why.
+// Opens a backup store on a host that sees it, and makes it where there is none; what backups lie in it is known then. One that
+// cannot be opened is forgotten again, and the operation says why.
 import { VirgaError } from '@virga/contract/errors';
-import type { BackupStoreId } from '@virga/contract/ids';
+import { notify } from '../../store/notifications.ts';
 import { step, workflow } from '../../workflows/workflow.ts';
+import { type ImportInput, importBackups } from './import-backups.ts';
 import { accessOf, agentFor, requireStore } from './store-rows.ts';
 
-type Input = { storeId: BackupStoreId };
 export const openStoreKind = 'backup-store.create';
 
-export const openStore = workflow<Input>({
+export const openStore = workflow<ImportInput>({
   kind: openStoreKind,
   steps: [
-    step<Input>({
+    step<ImportInput>({
       message: 'opening the backup store',
       act: async ({ deps, input, signal }) => {
         const row = await requireStore(deps.db, input.storeId);
@@ -25,12 +25,11 @@ export const openStore = workflow<Input>({
           throw new VirgaError('InvalidArgument', { detail, action, cause: error });
         }
       },
-      record: async (tx, { input }) => {
-        await tx.updateTable('backup_stores').set({ state: 'available' }).where('id', '=', input.storeId).execute();
-      },
     }),
+    importBackups,
   ],
   failed: async (tx, { input }) => {
     await tx.deleteFrom('backup_stores').where('id', '=', input.storeId).execute();
+    await notify(tx, 'keepsakes');
   },
 });

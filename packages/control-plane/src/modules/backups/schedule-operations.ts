@@ -68,6 +68,7 @@ export async function createBackupSchedule(
       data: { schedule: id, cron, timeZone, retention },
     });
     await notify(tx, 'due');
+    await notify(tx, 'keepsakes', instance.host_id);
     const row = await selectSchedules(tx).where('backup_schedules.id', '=', id).executeTakeFirstOrThrow();
     return toSchedule(row);
   });
@@ -91,6 +92,7 @@ export async function deleteBackupSchedule(
       });
     }
     await tx.deleteFrom('backup_schedules').where('id', '=', id).execute();
+    await notify(tx, 'keepsakes');
     await appendEvent(tx, access, {
       ...{ type: 'backup.schedule-deleted', projectId: access.projectId, resourceId: row.instance_id },
       resourceName: row.instance_name,

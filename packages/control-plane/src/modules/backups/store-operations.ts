@@ -8,10 +8,12 @@ import { type CloudAccess, type ProjectAccess, projectOf } from '../../access/au
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { brokenConstraint, type Db, inTransaction, type Tx } from '../../store/database.ts';
+import { notify } from '../../store/notifications.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { checkStoreKind } from './check-store.workflow.ts';
+import { importStoreKind } from './import-store.workflow.ts';
 import { openStoreKind } from './open-store.workflow.ts';
 import { requireStore, type StoreView, selectStores, toBackupStore } from './store-rows.ts';
 
@@ -68,7 +70,8 @@ export async function createBackupStore(
         data: { kind: place.kind },
       });
       const resource = { projectId, resourceId: id, resourceName: name };
-      const operationId = await startWorkflow(tx, access, openStoreKind, resource, { storeId: id });
+      const operationId = await startWorkflow(tx, access, openStoreKind, resource, { storeId: id, projectId });
+      await notify(tx, 'keepsakes');
       return { store: toBackupStore(await requireStore(tx, id)), operationId };
     });
   } catch (error) {
@@ -124,7 +127,27 @@ export async function checkBackupStore(
       ...{ type: 'backup-store.check-requested', projectId: null, resourceId: id, resourceName: row.name },
       message: `A check of the backup store ${row.name} was asked for.`,
     });
-    const operationId = await startWorkflow(tx, access, checkStoreKind, resource, { storeId: id, readPercent });
+    const operationId = await startWorkflow(tx, access, checkStoreKind, resource, {
+      storeId: id,
+      projectId,
+      readPercent,
+    });
+    return { store: toBackupStore(row), operationId };
+  });
+}
+
+/** Looks for backups in a store that this cloud does not know. @throws NotFound */
+export async function importBackupStore(deps: Deps, access: CloudAccess<'admin'>, id: BackupStoreId): Promise<Changed> {
+  const projectId = projectOf(access);
+  return inTransaction(deps.db, async (tx) => {
+    const row = await requireStore(tx, id);
+    const resource = { projectId, resourceId: id, resourceName: row.name };
+    await tx.updateTable('backup_stores').set({ imported: false }).where('id', '=', id).execute();
+    await appendEvent(tx, access, {
+      ...{ type: 'backup-store.import-requested', projectId: null, resourceId: id, resourceName: row.name },
+      message: `A search for backups in the backup store ${row.name} was asked for.`,
+    });
+    const operationId = await startWorkflow(tx, access, importStoreKind, resource, { storeId: id, projectId });
     return { store: toBackupStore(row), operationId };
   });
 }
@@ -162,6 +185,7 @@ export async function deleteBackupStore(
       });
     }
     await tx.deleteFrom('backup_stores').where('id', '=', id).execute();
+    await notify(tx, 'keepsakes');
     await appendEvent(tx, access, {
       ...{ type: 'backup-store.deleted', projectId: null, resourceId: id, resourceName: row.name },
       message: `The backup store ${row.name} was forgotten; what is at its place stays.`,

@@ -3,7 +3,7 @@ import { VirgaError } from '@virga/contract/errors';
 import { newId, type ProjectId, type UserId } from '@virga/contract/ids';
 import type { Membership, Project } from '@virga/contract/rest/identity';
 import type { ProjectRole } from '@virga/contract/route';
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import {
   type CloudAccess,
   type ProjectAccess,
@@ -17,6 +17,7 @@ import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import type { Database } from '../../store/schema.ts';
 import { userNotFound } from '../identity/identity-operations.ts';
+import type { KeptProject } from './kept-project.ts';
 
 export async function listProjects(db: Db, access: UserAccess, { name, ...page }: PageRequest & { name?: string }) {
   let query = db.selectFrom('projects').selectAll('projects');
@@ -71,6 +72,32 @@ export async function insertProject(
       field: '/name',
     });
   }
+}
+
+/**
+ * The project that something came from: the one of that id, else of that name, else the given one; null: it is made again.
+ */
+export async function adoptProject(
+  tx: Tx,
+  access: SystemAccess,
+  { id, name, description, createdAt }: KeptProject,
+  otherwise: ProjectId | null,
+): Promise<ProjectId> {
+  const found = await tx
+    .selectFrom('projects')
+    .select('id')
+    .where((where) => where.or([where('id', '=', id as ProjectId), where('name', '=', name)]))
+    .orderBy((order) => order('id', '=', id as ProjectId), 'desc')
+    .executeTakeFirst();
+  if (found) return found.id;
+  if (otherwise !== null) return otherwise;
+  await sql`insert into projects (id, name, description, created_at)
+    values (${id}, ${name}, ${description}, ${createdAt}::timestamptz)`.execute(tx);
+  await appendEvent(tx, access, {
+    ...{ type: 'project.created', projectId: id as ProjectId, resourceId: id, resourceName: name },
+    message: `Project ${name} was made again, for what belongs to it.`,
+  });
+  return id as ProjectId;
 }
 
 const foreignKeyViolation = '23503';

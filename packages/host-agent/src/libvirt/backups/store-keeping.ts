@@ -100,7 +100,7 @@ async function checkStore(
   return { snapshots: snapshots.length, sizeBytes };
 }
 
-function backupIdOf(tags: readonly string[] = []): BackupId | undefined {
+export function backupIdOf(tags: readonly string[] = []): BackupId | undefined {
   const id = tags.find((tag) => tag.startsWith(backupTag))?.slice(backupTag.length) ?? '';
   return isId('backup', id) ? id : undefined;
 }

@@ -82,7 +82,7 @@ export class BackupWorld {
     return {
       ...{ id: newId('backup'), cloudId: this.host.cloudId, store: this.store, instance: { id, uuid, domainName } },
       parent: last === undefined ? null : { id: last.id, disks: last.disks },
-      ...{ full: false, freezes: false, leavesOut: [], kept: last === undefined ? [] : [last.id] },
+      ...{ full: false, freezes: false, leavesOut: [], kept: last === undefined ? [] : [last.id], keepsake: {} },
       ...changes,
     };
   }
