@@ -1,11 +1,17 @@
 // What both kinds of host refuse to do with snapshots: the sentences, once.
 import { VirgaError } from '@virga/contract/errors';
-import type { InstanceId, SnapshotId } from '@virga/contract/ids';
+import type { InstanceId, SnapshotId, VolumeId } from '@virga/contract/ids';
 
 export const snapshotMissing = (id: SnapshotId) =>
   new VirgaError('NotFound', {
     detail: `The snapshot ${id} is not on this host.`,
     action: 'List snapshots with virga snapshots list.',
+  });
+
+export const diskMissing = (name: string, diskId: VolumeId) =>
+  new VirgaError('NotFound', {
+    detail: `The snapshot ${name} is not of the disk ${diskId}.`,
+    action: 'See which disks it is of: virga snapshots show.',
   });
 
 export const snapshotGone = (name: string, domainName: string) =>
@@ -64,6 +70,12 @@ export const hasClones = (name: string, clones: readonly InstanceId[]) =>
   new VirgaError('InUse', {
     detail: `The disks of ${clones.length} clones rest on the snapshot ${name}, such as that of ${clones[0]}.`,
     action: 'Delete those first.',
+  });
+
+export const isBeingCopied = (name: string, volumes: readonly VolumeId[]) =>
+  new VirgaError('InUse', {
+    detail: `Volumes are being made from the snapshot ${name}, such as ${volumes[0]}.`,
+    action: 'Wait until they are there, or delete them.',
   });
 
 export const instanceTaken = (id: InstanceId) =>

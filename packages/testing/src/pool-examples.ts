@@ -19,6 +19,7 @@ export const aVolume = (fields: Partial<Volume> = {}): Volume => ({
   preallocation: 'off',
   encrypted: false,
   image: null,
+  snapshot: null,
   limits: null,
   deletionProtection: false,
   scratch: false,

@@ -5,6 +5,7 @@ import { IdSchema, type VolumeId } from '../ids.ts';
 import type { CallContext } from './call-context.ts';
 import { RestoredDisk } from './desired.ts';
 import { DesiredPool } from './pools.ts';
+import { SnapshotDisk } from './snapshots.ts';
 
 /** `qcow2` takes what was written to it; snapshots, encryption. `raw`: a guest's blocks as they are. */
 export const VolumeFormat = Type.Union([Type.Literal('qcow2'), Type.Literal('raw')]);
@@ -51,6 +52,8 @@ export const DesiredVolume = Type.Object({
   preallocation: Type.Optional(Preallocation),
   /** Absent: it is empty at first. */
   source: Type.Optional(VolumeSource),
+  /** It is made as a copy of that, and rests on nothing afterwards: the snapshot must stay until it is there. */
+  snapshot: Type.Optional(SnapshotDisk),
   restored: Type.Optional(RestoredDisk),
   /** It is encrypted (LUKS) with this passphrase, which is never written down on the host. */
   passphrase: Type.Optional(Type.String()),
@@ -76,6 +79,7 @@ export const ObservedVolume = Type.Object({
   format: Type.Optional(VolumeFormat),
   preallocation: Type.Optional(Preallocation),
   source: Type.Optional(VolumeSource),
+  snapshot: Type.Optional(SnapshotDisk),
   encrypted: Type.Optional(Type.Boolean()),
   keepsake: Type.Record(Type.String(), Type.Unknown()),
   /** False when its disk is missing. */
@@ -89,7 +93,7 @@ export type VolumeToDelete = { id: VolumeId; cloudId: string; wipe?: Static<type
 export interface VolumeKeeping {
   /**
    * Makes a volume, or grows it, also while a running guest has it. Idempotent; never shrinks one.
-   * @throws StorageFull | NotFound the image is not on the host | InvalidArgument the pool cannot have such a volume |
+   * @throws StorageFull | NotFound the image or the snapshot is not on the host | InvalidArgument the pool cannot have such a volume |
    *   PoolUnusable | HypervisorRefused it must exist and does not | Conflict another cloud's, or a newer generation has
    *   been applied | HostUnavailable retry later
    */

@@ -29,6 +29,12 @@ export const Volume = Type.Object(
         { description: 'what was in it at first' },
       ),
     ),
+    snapshot: Nullable(
+      Type.Object(
+        { snapshotId: IdSchema('snapshot'), diskId: IdSchema('volume') },
+        { description: 'what it was a copy of at first; that may be gone since' },
+      ),
+    ),
     limits: Nullable(DiskLimits),
     deletionProtection: Type.Boolean({ description: 'it cannot be deleted while this is so' }),
     scratch: Type.Boolean({ description: 'what is on it may be lost: no backups, and any cache mode' }),
@@ -88,6 +94,21 @@ export const CreateVolume = Type.Object(
         Type.Literal('linked', { description: 'rests on the image, which stays as long' }),
       ]),
     ),
+    snapshot: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 64,
+        description: 'id or name of the snapshot to begin as a copy of, on its host',
+      }),
+    ),
+    disk: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 64,
+        description:
+          'which disk of the snapshot: its place such as vdc, its id, or the name of the volume; default the root disk',
+      }),
+    ),
     format: Type.Optional(VolumeFormat),
     preallocation: Type.Optional(Preallocation),
     encrypted: Type.Optional(Type.Boolean({ description: 'with a key of its own (LUKS)' })),
@@ -143,7 +164,7 @@ export const volumeRoutes = {
     ...change,
     method: 'POST',
     path: '/v1/volumes',
-    summary: 'Create a volume, empty or as a copy of an image',
+    summary: 'Create a volume, empty or as a copy of an image or of what a snapshot keeps',
     body: CreateVolume,
   }),
   updateVolume: route({

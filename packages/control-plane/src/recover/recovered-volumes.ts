@@ -56,7 +56,7 @@ type Kept = {
 };
 
 /** What it was made as, and where it lies. */
-function shapeOf({ format = 'qcow2', preallocation = 'off', source, keepsake, usedBytes, poolId }: ObservedVolume) {
+function shapeOf({ format = 'qcow2', preallocation = 'off', source, snapshot, keepsake, usedBytes, poolId }: ObservedVolume) {
   const { deleteProtection = false, type, limits, passphraseSealed } = keepsake as Kept;
   return {
     ...(poolId && { pool_id: poolId }),
@@ -65,6 +65,7 @@ function shapeOf({ format = 'qcow2', preallocation = 'off', source, keepsake, us
     used_bytes: usedBytes,
     image_id: source?.imageId ?? null,
     clone: source?.clone ?? null,
+    snapshot: snapshot ? JSON.stringify(snapshot) : null,
     delete_protection: deleteProtection,
     type: type ?? null,
     limits: limits ? JSON.stringify(limits) : null,

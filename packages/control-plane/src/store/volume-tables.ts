@@ -1,5 +1,6 @@
 // Tables of volumes and of what instances have of them.
 import type { DiskDriver, DiskLimits, RestoredDisk } from '@virga/contract/agent/desired';
+import type { SnapshotDisk } from '@virga/contract/agent/snapshots';
 import type { Preallocation, VolumeFormat } from '@virga/contract/agent/volumes';
 import type { HostId, ImageId, InstanceId, OperationId, PoolId, ProjectId, VolumeId } from '@virga/contract/ids';
 import type { ColumnType, Generated, JSONColumnType } from 'kysely';
@@ -29,6 +30,8 @@ export type VolumeTables = {
     used_bytes: number | null;
     /** What it is made of at first, when it was fetched from a backup store. */
     restored: ColumnType<RestoredDisk | null, string | null | undefined, string | null>;
+    /** What it is a copy of at first; that may be gone since. */
+    snapshot: ColumnType<SnapshotDisk | null, string | null | undefined, string | null>;
     desired: Generated<'available' | 'deleted'>;
     generation: Generated<number>;
     converged_generation: Generated<number>;

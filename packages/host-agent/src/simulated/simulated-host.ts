@@ -3,7 +3,7 @@
 // calls, steps, or failures. Guests live by the clock, so they go on, and shut down, while no process looks.
 import type { HostFeature } from '@virga/contract/agent/host-features';
 import type { AgentEvent, ObservedInstance, ObservedReason } from '@virga/contract/agent/observed';
-import type { InstanceId, NetworkId } from '@virga/contract/ids';
+import type { InstanceId, NetworkId, SnapshotId, VolumeId } from '@virga/contract/ids';
 import type { Clock } from '../clock.ts';
 import type { CpuLayout } from '../host-topology/cpu-layout.ts';
 import { observedSizes, startingSizes } from './guest-sizes.ts';
@@ -39,6 +39,8 @@ export class SimulatedHost {
   /** Guests that keep the memory they have. */
   readonly keeping = new Set<InstanceId>();
   guestsAnswerAcpi = true;
+  /** Volumes that are just being made of snapshots. */
+  readonly copies = new Map<VolumeId, SnapshotId>();
   /** Guests that let go of no device. */
   readonly clinging = new Set<InstanceId>();
   /** Its CPUs, as its agent was opened with. */
@@ -142,7 +144,7 @@ export class SimulatedHost {
         cloudId,
         generation: 0,
         state: 'absent',
-        reason: 'undefined',
+        reason: folder.hasLeft ? 'migrated' : 'undefined',
         intact: false,
         leftovers: true,
         domainName,
@@ -159,6 +161,7 @@ export class SimulatedHost {
       intact: domain.isDefined && (isAdopted || hasFiles),
       leftovers: false,
       domainName: nameOf(domain),
+      ...(domain.isMoving && { moving: true }),
       ...(isAdopted && { adopted: true }),
       ...(domain.record.desired.warm && { warm: true }),
       ...observedSizes(domain),

@@ -1,8 +1,10 @@
 // Volumes of a simulated host: made, grown, removed, told. The same refusals as on a real one.
+import type { SnapshotDisk } from '@virga/contract/agent/snapshots';
 import type { DesiredVolume, ObservedVolume, VolumeToDelete } from '@virga/contract/agent/volumes';
 import { VirgaError } from '@virga/contract/errors';
 import type { VolumeId } from '@virga/contract/ids';
 import { recordOfVolume } from '../libvirt/volumes/volume-record.ts';
+import { diskMissing, snapshotMissing } from '../snapshot-conflicts.ts';
 import { volumeNotOurs, volumeOvertaken } from '../volume-conflicts.ts';
 import type { CallSteps } from './call-steps.ts';
 import { devicesOf, type StoredVolume } from './host-records.ts';
@@ -20,7 +22,7 @@ export async function applyVolume(
   steps: CallSteps,
 ): Promise<ObservedVolume> {
   const { volumes } = host.store;
-  const { id, cloudId, mustExist, pool, source } = desired;
+  const { id, cloudId, mustExist, pool, source, snapshot } = desired;
   if (pool) openSimulatedPool(host, pool);
   const present = volumes.get(id);
   const move = host.store.moves.get(id);
@@ -37,8 +39,10 @@ export async function applyVolume(
     if (mustExist && !isShared) throw gone(id);
     const image = source && host.store.images.get(source.imageId);
     if (source && image?.cloudId !== cloudId) throw noImage(source.imageId);
+    const kept = snapshot && snapshotDisk(host, cloudId, snapshot);
     const fileBytes = firstBytes(desired, image?.fileSizeBytes);
-    const sizeBytes = Math.max(record.sizeBytes, image?.virtualSizeBytes ?? 0);
+    const sizeBytes = Math.max(record.sizeBytes, image?.virtualSizeBytes ?? 0, kept?.sizeBytes ?? 0);
+    if (snapshot) await copySnapshot(host, id, snapshot, steps);
     await steps.take('volume', 20, steps.timings.rootDiskMs, () => {
       if (desired.restored) takeFetched(host, desired.restored);
       if (!pool) requireSpace(host, fileBytes);
@@ -52,6 +56,30 @@ export async function applyVolume(
     else volumes.set(id, stored);
   }
   return observeVolume(volumes.get(id)!);
+}
+
+/** The snapshot stays meanwhile. */
+async function copySnapshot(
+  host: SimulatedHost,
+  id: VolumeId,
+  snapshot: SnapshotDisk,
+  steps: CallSteps,
+): Promise<void> {
+  host.copies.set(id, snapshot.id);
+  try {
+    await steps.take('volume-copy', 10, steps.timings.rootDiskMs, () => undefined);
+  } finally {
+    host.copies.delete(id);
+  }
+}
+
+/** @throws NotFound */
+function snapshotDisk(host: SimulatedHost, cloudId: string, { id, diskId }: SnapshotDisk): { sizeBytes: number } {
+  const snapshot = host.store.snapshots.get(id);
+  if (snapshot?.cloudId !== cloudId) throw snapshotMissing(id);
+  const disk = snapshot.disks.find((one) => one.id === diskId);
+  if (disk === undefined) throw diskMissing(snapshot.name, diskId);
+  return disk;
 }
 
 function firstBytes({ preallocation = 'off', sizeBytes, source }: DesiredVolume, imageBytes = 0): number {

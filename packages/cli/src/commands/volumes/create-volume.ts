@@ -8,18 +8,34 @@ import { formatOption, preallocationOption } from './volume-options.ts';
 export const createVolume = defineCommand({
   meta: {
     path: 'volumes create',
-    summary: 'Create a volume, empty or as a copy of an image',
+    summary: 'Create a volume, empty or as a copy of an image or of what a snapshot keeps',
     details:
       'A volume lies on one host, unless several see its pool, and only instances there can have it: put it beside the ' +
-      'instance that is to have it. It takes as much as was written to it, unless --preallocation says otherwise.',
+      'instance that is to have it; one that is made from a snapshot lies on the host of that, and rests on nothing afterwards. ' +
+      'It takes as much as was written to it, unless --preallocation says otherwise.',
     section: 'Resources',
   },
   args: { name: { summary: 'lower-case letters, digits and hyphens' } },
   options: {
-    size: { type: 'text', value: 'SIZE', summary: 'such as 20GiB; without a unit in GiB; default that of the image' },
+    size: {
+      type: 'text',
+      value: 'SIZE',
+      summary: 'such as 20GiB; without a unit in GiB; default that of the image or disk',
+    },
     type: { type: 'text', value: 'TYPE', summary: 'the volume type: virga volume-types' },
     pool: { type: 'text', value: 'POOL', summary: 'the pool that it lies in: virga pools', complete: 'pool' },
     image: { type: 'text', value: 'IMAGE', summary: 'what is in it at first', complete: 'image' },
+    snapshot: {
+      type: 'text',
+      value: 'SNAPSHOT',
+      summary: 'it is a copy of a disk as this snapshot keeps it: virga snapshots',
+      complete: 'snapshot',
+    },
+    disk: {
+      type: 'text',
+      value: 'DISK',
+      summary: 'which disk of the snapshot, such as vdc or the name of its volume; default the root disk',
+    },
     linked: { type: 'flag', summary: 'it rests on the image, which stays as long, instead of being a copy' },
     format: formatOption,
     preallocation: preallocationOption,
@@ -44,9 +60,14 @@ export const createVolume = defineCommand({
       command: 'virga volumes create copy --image debian-12 --size 40GiB --pool fast',
       explains: 'a copy of an image, in a pool of its own',
     },
+    {
+      command: 'virga volumes create rescued --snapshot before-upgrade --disk data --wait',
+      explains: 'what was on the volume data then',
+    },
   ],
   async run(context, { args: { name }, options }) {
-    const { size, instance, host, scratch, wait, type, pool, image, linked, format, preallocation } = options;
+    const { size, instance, host, scratch, wait, type, pool, image, snapshot, disk, linked } = options;
+    const { format, preallocation } = options;
     const client = await context.client();
     const body = {
       name,
@@ -54,6 +75,8 @@ export const createVolume = defineCommand({
       ...(type !== undefined && { type }),
       ...(pool !== undefined && { pool }),
       ...(image !== undefined && { image }),
+      ...(snapshot !== undefined && { snapshot }),
+      ...(disk !== undefined && { disk }),
       ...(linked && { clone: 'linked' as const }),
       ...(format !== undefined && { format }),
       ...(preallocation !== undefined && { preallocation }),

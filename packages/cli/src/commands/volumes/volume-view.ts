@@ -40,6 +40,7 @@ export function volumeRows(volume: Volume, nowMs: number): [string, string | nul
     ],
     ['Encrypted', volume.encrypted ? 'with a key of its own' : null],
     ['Image', volume.image && `${volume.image.imageId}, ${volume.image.clone} clone`],
+    ['Snapshot', volume.snapshot && `${volume.snapshot.snapshotId}, of the disk ${volume.snapshot.diskId}`],
     ['Protected', volume.deletionProtection ? 'from being deleted' : null],
     ['Host', `${volume.hostName} (${volume.hostId})`],
     ['Instance', attachment && `${attachment.instanceName} (${attachment.instanceId})`],

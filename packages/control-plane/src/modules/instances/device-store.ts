@@ -13,11 +13,12 @@ import type { AttachedVolume, DeviceState, NetworkInterface } from '@virga/contr
 import { type Insertable, sql } from 'kysely';
 import type { SystemAccess, WriteAccess } from '../../access/authorizer.ts';
 import { appendEvent } from '../../events/event-log.ts';
+import type { Failure } from '../../store/compute-tables.ts';
 import type { Tx } from '../../store/database.ts';
 import { notify } from '../../store/notifications.ts';
 import type { Database } from '../../store/schema.ts';
 import { releaseAddresses } from '../networks/address-store.ts';
-import { deleteVolumeRow, resourceOf } from '../volumes/volume-store.ts';
+import { deleteVolumeRow, resourceOf, wakeVolume } from '../volumes/volume-store.ts';
 
 type Change = { generation: number; detaching: boolean };
 
@@ -41,6 +42,8 @@ export type InstanceVolume = Change & {
   scratch: boolean;
   /** Its host is still making it, as after a restore. */
   isPending: boolean;
+  /** Why it never came to be. */
+  notMade: Failure | null;
   deleteWithInstance: boolean;
 };
 
@@ -56,7 +59,8 @@ export const instanceNics = sql<InstanceNic[]>`(
 export const instanceVolumes = sql<InstanceVolume[]>`(
   select coalesce(json_agg(json_build_object('id', v.id, 'name', v.name, 'sizeBytes', v.size_bytes, 'target', a.target,
     'readOnly', a.read_only, 'limits', a.limits, 'driver', a.driver, 'scratch', v.scratch,
-    'isPending', v.converged_generation = 0 and v.failure is null, 'generation', a.generation, 'detaching', a.detaching,
+    'isPending', v.converged_generation = 0 and v.failure is null,
+    'notMade', case when v.converged_generation = 0 then v.failure end, 'generation', a.generation, 'detaching', a.detaching,
     'deleteWithInstance', a.delete_with_instance) order by a.target), '[]'::json)
   from volume_attachments a join volumes v on v.id = a.volume_id where a.instance_id = instances.id)`;
 
@@ -80,7 +84,7 @@ export const networkInterfacesOf = ({ nics, converged_generation: converged }: D
   nics.map(({ generation, detaching, ...nic }) => ({ ...nic, state: stateOf({ generation, detaching }, converged) }));
 
 export const attachedVolumesOf = ({ volumes, converged_generation: converged }: Devices): AttachedVolume[] =>
-  volumes.map(({ generation, detaching, scratch: _s, deleteWithInstance: _d, ...volume }) => ({
+  volumes.map(({ generation, detaching, scratch: _s, deleteWithInstance: _d, notMade: _n, ...volume }) => ({
     ...volume,
     state: stateOf({ generation, detaching }, converged),
   }));
@@ -97,6 +101,10 @@ export const hasDetaching = ({ nics, volumes }: Pick<Devices, 'nics' | 'volumes'
 /** Of what it is to have. It cannot start without. */
 export const hasPending = ({ volumes }: Pick<Devices, 'volumes'>): boolean =>
   volumes.some(({ isPending, detaching }) => isPending && !detaching);
+
+/** Why one that it is to have from the start could not be made: without it there is no such instance. */
+export const notMadeOf = ({ volumes }: Pick<Devices, 'volumes'>): Failure | undefined =>
+  volumes.find(({ notMade, detaching }) => notMade !== null && !detaching)?.notMade ?? undefined;
 
 /** The host has said that what was to go is gone: volumes are free, and so are addresses. */
 export async function forgetDetached(
@@ -138,6 +146,8 @@ export async function leaveVolumes(
   const doomed = volumes.filter(({ deleteWithInstance }) => deleteWithInstance).map(({ id }) => id);
   if (doomed.length === 0) return;
   const rows = await tx.selectFrom('volumes').selectAll().where('id', 'in', doomed).forUpdate().execute();
+  // One that could not be made goes as soon as nobody has it.
+  for (const { id } of rows.filter(({ desired }) => desired === 'deleted')) await wakeVolume(tx, id);
   // What is protected stays.
   for (const row of rows.filter((volume) => volume.desired !== 'deleted' && !volume.delete_protection)) {
     await deleteVolumeRow(tx, access, row);

@@ -15,13 +15,15 @@ import type { DesiredState } from '../../store/compute-tables.ts';
 import { storeError } from '../../store/database.ts';
 import { progressOperation } from '../operations/operation-store.ts';
 import { recordDrift } from './definition-drift.ts';
-import { hasDetaching, hasPending } from './device-store.ts';
+import { hasDetaching, hasPending, notMadeOf } from './device-store.ts';
+import { followInstance, followRefusals, movedInVain } from './follow-instance.ts';
 import { HostSight } from './host-sight.ts';
 import { type Deviation, deviation } from './instance.ts';
 import { forgetFailure, recordApplied, recordDeleted, recordFailed, recordObserved } from './instance-outcome.ts';
 import { recordGivenBack, showsSizes } from './instance-room.ts';
 import {
   desiredInstanceOf,
+  failureError,
   findInstanceOrder,
   type InstanceOrder,
   type InstanceRow,
@@ -165,7 +167,9 @@ export class InstanceReconciler {
 
   /**
    * What was adopted is brought to the host too, which takes a moment. When somebody does the next thing meanwhile, that is
+    const notMade = row.converged_generation === 0 ? notMadeOf(row) : undefined;
    * what they want, and nobody here has asked for anything.
+    else if (notMade) this.#queue.wakeAfter(id, await recordFailed(this.#context, row, failureError(notMade)));
    */
   #isAdoptedAnew(row: InstanceRow): boolean {
     const seen = this.#sight.get(row.id);

@@ -2,9 +2,10 @@
 // comes later; here they are only read.
 import { VirgaError } from '@virga/contract/errors';
 import type { Tx } from '../../store/database.ts';
+import { volumesMadeOf } from '../volumes/snapshot-origin.ts';
 import type { InstanceRow } from './instance-store.ts';
 
-/** @throws InUse disks of other instances rest on it | Conflict it has protected snapshots */
+/** @throws InUse disks of other instances rest on it, or volumes are being made of it | Conflict it has protected snapshots */
 export async function refuseKept(tx: Tx, { id, name }: Pick<InstanceRow, 'id' | 'name'>): Promise<void> {
   const clones = await tx
     .selectFrom('linked_clones as c')
@@ -19,6 +20,13 @@ export async function refuseKept(tx: Tx, { id, name }: Pick<InstanceRow, 'id' | 
     throw new VirgaError('InUse', {
       detail: `Disks of other instances rest on instance ${name}: those of ${names}.`,
       action: `Delete those first; a clone that needs nothing else is made with virga clone --full.`,
+    });
+  }
+  const [copy] = await volumesMadeOf(tx, { instanceId: id });
+  if (copy !== undefined) {
+    throw new VirgaError('InUse', {
+      detail: `The volume ${copy} is being made from a snapshot of instance ${name}.`,
+      action: 'Wait until it is there, or delete it.',
     });
   }
   const [kept] = await snapshotsOf(tx, id).where('is_protected', '=', true).execute();

@@ -1,5 +1,5 @@
-// Makes an instance of the root disk of another one: a snapshot of that, the disk on the host, then the instance. One that
-// cannot be made leaves nothing. A snapshot that was taken for a full clone is of no use any more; that of a linked one stays
+// Makes an instance of the disks of another one: a snapshot of that, the root disk on the host, then the instance with its
+// volumes, which are made as any other. One that cannot be made leaves nothing. A snapshot that was taken for a full clone is of no use any more; that of a linked one stays
 // with it.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ObservedSnapshot } from '@virga/contract/agent/snapshots';
@@ -11,6 +11,7 @@ import { cloneIdentity, insertClone } from '../instances/insert-clone.ts';
 import { findInstance } from '../instances/instance-store.ts';
 import { nameTaken } from '../instances/launch-instance.ts';
 import { cloneInstanceKind } from './clone-operations.ts';
+import { type ClonedVolume, insertVolumes, keepVolumes } from './cloned-volumes.ts';
 import { beginDeletion } from './snapshot-operations.ts';
 import { findSnapshot, instanceOf, snapshotNotFound } from './snapshot-store.ts';
 import { recordTaken, removeFromHost, takeOnHost } from './take-snapshot.workflow.ts';
@@ -24,6 +25,8 @@ type Input = {
   isGiven: boolean;
   full: boolean;
   starts: boolean;
+  /** Absent in what an earlier version began. */
+  volumes?: ClonedVolume[];
 };
 
 const lookAgainMs = 200;
@@ -48,6 +51,7 @@ export const cloneInstanceWorkflow = workflow<Input>({
       message: 'bringing the instance to its host',
       act: waitUntilMade,
       record: async (tx, { input, access }) => {
+        await keepVolumes(tx, input.instanceId);
         if (!input.full || input.isGiven) return;
         const snapshot = await findSnapshot(tx, input.snapshotId);
         if (snapshot) await beginDeletion(tx, access, snapshot);
@@ -81,7 +85,7 @@ async function removeDisk({ deps, input, signal }: ActContext<Input>): Promise<v
 }
 
 async function insert(tx: Tx, { deps, access, input }: StepContext<Input>): Promise<void> {
-  const { instanceId, name, starts, snapshotId, full } = input;
+  const { instanceId, name, starts, snapshotId, full, volumes: planned = [] } = input;
   await tx.selectFrom('instances').select('id').where('id', '=', input.sourceId).forUpdate().execute();
   const source = await findInstance(tx, input.sourceId);
   const snapshot = await findSnapshot(tx, snapshotId);
@@ -94,6 +98,7 @@ async function insert(tx: Tx, { deps, access, input }: StepContext<Input>): Prom
     if (brokenConstraint(error) === 'instances_name_taken') throw nameTaken(name);
     throw error;
   }
+  await insertVolumes(tx, access, { id: instanceId, name }, { snapshot, source, planned });
   if (full) return;
   await tx.insertInto('linked_clones').values({ instance_id: instanceId, snapshot_id: snapshotId }).execute();
 }

@@ -40,7 +40,7 @@ test('a snapshot is taken, told, gone back to, and deleted', async () => {
   const taken = await take('web', { name: 'before' });
   assert.deepEqual(
     [taken.state, taken.consistency, taken.instanceName, taken.disks],
-    ['available', 'crash', 'web', [{ id: rootDiskId, sizeBytes: diskBytes }]],
+    ['available', 'crash', 'web', [{ id: rootDiskId, target: 'vda', sizeBytes: diskBytes }]],
   );
   const unnamed = await take('web');
   assert.match(unnamed.name, /^web-\d{8}-\d{6}$/);

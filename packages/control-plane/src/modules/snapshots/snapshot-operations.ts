@@ -15,6 +15,7 @@ import { openOperationsOf } from '../operations/operation-store.ts';
 import { refuseUnlayered } from '../volumes/refuse-unlayered.ts';
 import { refuseAnyMoving } from '../volumes/volume-refusals.ts';
 import {
+import { volumesMadeOf } from '../volumes/snapshot-origin.ts';
   findSnapshot,
   holdSnapshot,
   resourceOf,
@@ -150,7 +151,8 @@ export async function protectSnapshot(
 }
 
 /**
- * Deletes a snapshot. Of one that clones rest on only the name goes: the rest goes with the last of them.
+ * Deletes a snapshot. Of one that clones rest on, or that volumes are being made of, only the name goes: the rest goes with
+ * the last of them.
  * @throws NotFound | Conflict it is protected, or is still being taken
  */
 export async function deleteSnapshot(deps: Deps, access: ProjectAccess<'operator'>, id: SnapshotId): Promise<Changed> {
@@ -181,7 +183,8 @@ export async function beginDeletion(
   access: Parameters<typeof startWorkflow>[1],
   row: SnapshotView,
 ): Promise<OperationId> {
-  const isSpent = row.clones.length === 0;
+  await tx.selectFrom('snapshots').select('id').where('id', '=', row.id).forUpdate().execute();
+  const isSpent = row.clones.length === 0 && (await volumesMadeOf(tx, { snapshotId: row.id })).length === 0;
   await tx
     .updateTable('snapshots')
     .set(isSpent ? { state: 'deleting', failure: null } : { purpose: 'clone', name: row.id, schedule_id: null })

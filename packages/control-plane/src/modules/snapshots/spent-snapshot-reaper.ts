@@ -1,7 +1,8 @@
-// Deletes snapshots that were taken for linked clones once the last of these is gone: nobody else knows of them.
+// Deletes snapshots that were taken for clones once the last that needs them is gone: nobody else knows of them.
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { inTransaction } from '../../store/database.ts';
+import { volumesMadeOf } from '../volumes/snapshot-origin.ts';
 import { beginDeletion } from './snapshot-operations.ts';
 import { findSnapshot, isBusy } from './snapshot-store.ts';
 
@@ -20,6 +21,7 @@ export async function reapSpentSnapshots({ deps, access }: { deps: Deps; access:
       await tx.selectFrom('instances').select('id').where('id', '=', instance_id).forUpdate().execute();
       const row = await findSnapshot(tx, id);
       if (row?.state !== 'available' || row.clones.length > 0 || (await isBusy(tx, instance_id))) return;
+      if ((await volumesMadeOf(tx, { snapshotId: id })).length > 0) return;
       // A clone of it may just be being made.
       const clone = await tx
         .selectFrom('operations')

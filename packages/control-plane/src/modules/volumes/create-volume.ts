@@ -12,8 +12,9 @@ import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { brokenConstraint, type Tx } from '../../store/database.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
-import { type ImageRow, resolveImage } from '../images/image-store.ts';
+import { resolveImage } from '../images/image-store.ts';
 import { createOperation } from '../operations/operation-store.ts';
+import { holdSnapshotDisk } from './snapshot-origin.ts';
 import { placeVolume } from './volume-place.ts';
 import { requirePoolRoom } from './volume-room.ts';
 import { refuseImpossibleShape } from './volume-shape.ts';
@@ -26,9 +27,9 @@ const bytesPerGib = 1024 ** 3;
 const passphraseBytes = 32;
 
 /**
- * Creates a volume, empty or with the content of an image. One that its host refuses is removed again, and the operation
+ * Creates a volume, empty or with the content of an image or of a disk of a snapshot. One that its host refuses is removed again, and the operation
  * says why.
- * @throws NotFound | InvalidArgument | HostUnavailable | PoolUnusable | StorageFull no place for it | NameTaken
+ * @throws NotFound | Conflict | InvalidArgument | HostUnavailable | PoolUnusable | StorageFull no place for it | NameTaken
  * @throws IdempotencyMismatch
  */
 export async function createVolume(
@@ -54,12 +55,17 @@ async function insertVolume(
   const type = body.type === undefined ? undefined : await resolveVolumeType(tx, body.type);
   const image = body.image === undefined ? undefined : await resolveImage(tx, access, body.image);
   if (body.clone !== undefined && !image) throw nothingToClone();
+  const kept = await holdSnapshotDisk(tx, access, body);
+  if (image && kept) throw twoOrigins();
   const clone = image && (body.clone ?? 'full');
   const asked = shapeOf(body, type);
-  refuseImpossibleShape({ ...asked, clone });
-  const { hostId, pool } = await placeVolume(tx, access, { ...body, typePool: type?.pool });
+  const { hostId, pool } = await placeVolume(tx, access, { ...body, typePool: type?.pool, origin: kept });
   refuseImpossibleShape({ ...asked, clone, driver: pool.driver });
-  const sizeBytes = sizeOf(body, image);
+  const origin =
+    image !== undefined
+      ? { what: `image ${image.name}`, bytes: image.virtual_size_bytes ?? 0 }
+      : kept && { what: `the disk of snapshot ${kept.name}`, bytes: kept.sizeBytes };
+  const sizeBytes = sizeOf(body, origin);
   const { preallocation = 'off', encrypted, limits } = asked;
   const format = asked.format ?? (pool.driver === 'rbd' ? 'raw' : 'qcow2');
   const takesAll = preallocation === 'falloc' || preallocation === 'full';
@@ -77,6 +83,7 @@ async function insertVolume(
       preallocation,
       image_id: image?.id ?? null,
       clone: clone ?? null,
+      snapshot: kept ? JSON.stringify(kept.disk) : null,
       passphrase_sealed: encrypted ? deps.seal.seal(randomBytes(passphraseBytes).toString('base64'), id) : null,
       limits: limits ? JSON.stringify(limits) : null,
       delete_protection: deletionProtection,
@@ -89,7 +96,14 @@ async function insertVolume(
     type: 'volume.create-requested',
     ...resource,
     message: `Creation of volume ${name} with ${sizeBytes / bytesPerGib} GiB was asked for.`,
-    data: { sizeBytes, hostId, scratch, poolId: pool.id, ...(image && { imageId: image.id }) },
+    data: {
+      sizeBytes,
+      hostId,
+      scratch,
+      poolId: pool.id,
+      ...(image && { imageId: image.id }),
+      ...(kept && { snapshot: kept.disk }),
+    },
   });
   await wakeVolume(tx, id);
   return { volume: toVolume((await findVolume(tx, id))!), operationId };
@@ -110,21 +124,23 @@ function shapeOf(
   };
 }
 
-/** @throws InvalidArgument the content of the image does not fit, or there is nothing to take the size from */
-function sizeOf({ sizeGib }: CreateVolume, image: ImageRow | undefined): number {
-  const imageBytes = image?.virtual_size_bytes ?? 0;
-  if (sizeGib === undefined && imageBytes === 0) {
+type Origin = { what: string; bytes: number };
+
+/** @throws InvalidArgument the content does not fit, or there is nothing to take the size from */
+function sizeOf({ sizeGib }: CreateVolume, origin: Origin | undefined): number {
+  const bytes = origin?.bytes ?? 0;
+  if (sizeGib === undefined && bytes === 0) {
     throw new VirgaError('InvalidArgument', {
       detail: 'The size of the volume was not given.',
-      action: 'Give its size in GiB; only a copy of an image has one of its own.',
+      action: 'Give its size in GiB; only a copy of an image or of a snapshot has one of its own.',
       field: '/sizeGib',
     });
   }
-  if (sizeGib === undefined) return imageBytes;
-  if (sizeGib * bytesPerGib >= imageBytes) return sizeGib * bytesPerGib;
+  if (sizeGib === undefined) return bytes;
+  if (sizeGib * bytesPerGib >= bytes) return sizeGib * bytesPerGib;
   throw new VirgaError('InvalidArgument', {
-    detail: `A volume of ${sizeGib} GiB is too small for image ${image?.name}, which has ${imageBytes} bytes.`,
-    action: `Ask for at least ${Math.ceil(imageBytes / bytesPerGib)} GiB.`,
+    detail: `A volume of ${sizeGib} GiB is too small for ${origin?.what}, which has ${bytes} bytes.`,
+    action: `Ask for at least ${Math.ceil(bytes / bytesPerGib)} GiB.`,
     field: '/sizeGib',
   });
 }
@@ -141,4 +157,11 @@ const nothingToClone = () =>
     detail: 'There is no image to clone.',
     action: 'Name the image, or leave out how it is to be cloned.',
     field: '/clone',
+  });
+
+const twoOrigins = () =>
+  new VirgaError('InvalidArgument', {
+    detail: 'A volume begins as a copy of an image or of a snapshot, not of both.',
+    action: 'Leave out one of them.',
+    field: '/snapshot',
   });

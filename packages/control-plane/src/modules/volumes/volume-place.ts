@@ -6,18 +6,22 @@ import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Tx } from '../../store/database.ts';
 import { usableHosts } from '../pools/pool.ts';
 import { type PoolView, resolvePool, selectPools } from '../pools/pool-store.ts';
+import type { SnapshotOrigin } from './snapshot-origin.ts';
 
 export type VolumePlace = { hostId: HostId; pool: PoolView };
 
-type Asked = Pick<CreateVolume, 'host' | 'instance' | 'pool'> & { typePool: string | undefined };
+type Asked = Pick<CreateVolume, 'host' | 'instance' | 'pool'> & {
+  typePool: string | undefined;
+  origin: SnapshotOrigin | undefined;
+};
 
 /**
- * Beside an instance, on a host that was named, or where most space is free; in the pool that was named, that of the type,
+ * Where the snapshot is that it is made from, beside an instance, on a host that was named, or where most space is free; in the pool that was named, that of the type,
  * the default one where the host has it, or the host's own storage.
  * @throws NotFound | InvalidArgument | HostUnavailable | PoolUnusable | StorageFull
  */
 export async function placeVolume(tx: Tx, access: ProjectAccess<'operator'>, asked: Asked): Promise<VolumePlace> {
-  const { host, instance, pool, typePool } = asked;
+  const { host, instance, pool, typePool, origin } = asked;
   if (host !== undefined && instance !== undefined) {
     throw new VirgaError('InvalidArgument', {
       detail: 'A volume is put beside an instance or on a host, not both.',
@@ -26,12 +30,20 @@ export async function placeVolume(tx: Tx, access: ProjectAccess<'operator'>, ask
     });
   }
   const named = pool ?? typePool;
-  const fixed =
+  const wanted =
     instance !== undefined
       ? await hostOfInstance(tx, access, instance)
       : host === undefined
         ? undefined
         : await hostNamed(tx, host);
+  if (origin && wanted !== undefined && wanted !== origin.hostId) {
+    throw new VirgaError('InvalidArgument', {
+      detail: `Snapshot ${origin.name} is on another host, and so is what is made of it.`,
+      action: `Leave out the ${instance === undefined ? 'host' : 'instance'}.`,
+      field: instance === undefined ? '/host' : '/instance',
+    });
+  }
+  const fixed = origin?.hostId ?? wanted;
   if (named !== undefined) return placeIn(tx, await resolvePool(tx, named, { hostId: fixed, field: '/pool' }), fixed);
   const preferred = await selectPools(tx).where('is_default', '=', true).executeTakeFirst();
   const isThere = preferred?.hosts.some(({ hostId }) => fixed === undefined || hostId === fixed);

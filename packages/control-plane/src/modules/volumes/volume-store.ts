@@ -149,6 +149,7 @@ export function toVolume(row: VolumeView): Volume {
     preallocation: row.preallocation,
     encrypted: row.passphrase_sealed !== null,
     image: row.image_id && row.clone ? { imageId: row.image_id, clone: row.clone } : null,
+    snapshot: row.snapshot && { snapshotId: row.snapshot.id, diskId: row.snapshot.diskId },
     limits: row.limits,
     deletionProtection: row.delete_protection,
     scratch: row.scratch,

@@ -34,6 +34,7 @@ export function desiredVolumeOf(row: Row, cloudId: string, pool: DesiredPool | u
     ...(row.preallocation !== 'off' && { preallocation: row.preallocation }),
     ...(row.image_id && row.clone && { source: { imageId: row.image_id, clone: row.clone } }),
     ...(sealed && { passphrase: seal.open(sealed, id) }),
+    ...(row.snapshot && { snapshot: row.snapshot }),
     ...(row.restored && { restored: row.restored }),
     // What once was there is never made anew: an empty disk in its place would hide the loss.
     mustExist: row.converged_generation > 0,

@@ -44,7 +44,8 @@ export async function snapshotBase(
   return layersAsBase(firstFile, layers, base);
 }
 
-async function layersAsBase(firstFile: string, layers: DiskLayers, base: BaseImage | null): Promise<BaseImage> {
+/** @param base what the first of them rests on */
+export async function layersAsBase(firstFile: string, layers: DiskLayers, base: BaseImage | null): Promise<BaseImage> {
   let below = base ?? undefined;
   for (const name of layers) {
     const path = layerPath(firstFile, name);

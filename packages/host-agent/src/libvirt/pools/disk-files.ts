@@ -61,13 +61,18 @@ async function copyInto(
   if (passphrase !== undefined) {
     await createFile(partial, { ...disk, source: undefined }, work);
     const target = `driver=qcow2,file.filename=${escaped(partial)},encrypt.key-secret=${keyId}`;
-    const convert = ['convert', '-q', '-n', '-f', image.format, '--target-image-opts'];
+    const convert = ['convert', '-q', '-n', ...shared, '-f', image.format, '--target-image-opts'];
     return qemuImg([...convert, image.path, target], work, passphrase);
   }
+  // A guest may have it open, below what it writes to.
+  const shared = image.isLayer ? ['-U'] : [];
   const isPlain = image.format === format && image.base === undefined && preallocation === 'off';
   if (!isPlain) {
     const options = preallocation === 'off' ? [] : ['-o', `preallocation=${preallocation}`];
-    await qemuImg(['convert', '-q', '-f', image.format, '-O', format, ...options, image.path, partial], work);
+    await qemuImg(
+      ['convert', '-q', ...shared, '-f', image.format, '-O', format, ...options, image.path, partial],
+      work,
+    );
   } else if (!(await reflink(image.path, partial))) {
     await runCommand('cp', ['--reflink=never', '--sparse=always', '--', image.path, partial], long(work));
   }

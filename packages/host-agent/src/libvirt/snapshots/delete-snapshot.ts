@@ -4,14 +4,14 @@ import { basename, dirname } from 'node:path';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { SnapshotToDelete } from '@virga/contract/agent/snapshots';
 import { type InstanceId, isId, type SnapshotId } from '@virga/contract/ids';
-import { hasClones } from '../../snapshot-conflicts.ts';
+import { hasClones, isBeingCopied } from '../../snapshot-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { dropCheckpoints } from '../backups/checkpoints.ts';
 import { readTree, writeTree } from '../disks/disk-layers.ts';
 import { compactDisk, type MergedDisk } from '../disks/merge-layers.ts';
 import { readRecord } from '../instances/domain-lookup.ts';
-import { diskError, placeOf } from '../storage.ts';
-import { allClones } from './observed-snapshot.ts';
+import { diskError, placeOf, type Storage } from '../storage.ts';
+import { allClones, allCopies } from './observed-snapshot.ts';
 import { findSubject, settleDisks } from './snapshot-domain.ts';
 import { readSnapshot, removeSnapshot, type SnapshotRecord, snapshotsOf } from './snapshot-record.ts';
 
@@ -25,7 +25,7 @@ export function deleteSnapshot(context: AgentContext, asked: SnapshotToDelete, c
         await settleDisks(context, instance.id, domain);
         const record = await readSnapshot(storage, instance.id, id);
         if (record === undefined || record.cloudId !== cloudId) return undefined;
-        refuseInUse(record, await allClones(storage));
+        await refuseInUse(storage, [record]);
         // What a backup has recorded is in the files that are merged.
         if (domain !== undefined) await dropCheckpoints(context, domain.ref);
         await hook('snapshot-forget', id);
@@ -44,15 +44,13 @@ export function deleteSnapshot(context: AgentContext, asked: SnapshotToDelete, c
   });
 }
 
-/** @throws InUse the disks of other instances rest on snapshots of this one */
+/** @throws InUse the disks of other instances rest on snapshots of this one, or volumes are being made of these */
 export async function refuseClones(
   { storage }: AgentContext,
   { id, cloudId }: { id: InstanceId; cloudId: string },
 ): Promise<void> {
   const snapshots = (await snapshotsOf(storage, id)).filter((snapshot) => snapshot.cloudId === cloudId);
-  if (snapshots.length === 0) return;
-  const clones = await allClones(storage);
-  for (const snapshot of snapshots) refuseInUse(snapshot, clones);
+  if (snapshots.length > 0) await refuseInUse(storage, snapshots);
 }
 
 /** Before an instance goes with its files: its volumes, which stay, keep nothing for its snapshots. */
@@ -85,8 +83,9 @@ async function mergedDisk(
   firstFile: string,
 ): Promise<MergedDisk> {
   const tree = await readTree(firstFile);
-  const clones = await allClones(context.storage);
-  const pinned = Object.entries(tree.snapshots).flatMap(([id, layers]) => (clones.has(id as SnapshotId) ? layers : []));
+  const [clones, copies] = await Promise.all([allClones(context.storage), allCopies(context.storage)]);
+  const isNeeded = (id: SnapshotId) => clones.has(id) || copies.has(id);
+  const pinned = Object.entries(tree.snapshots).flatMap(([id, layers]) => (isNeeded(id as SnapshotId) ? layers : []));
   const folder = dirname(firstFile);
   const holder = isId('volume', basename(folder)) ? await holderOf(context, folder) : instance;
   return { firstFile, holder, pinned: new Set(pinned) };
@@ -104,9 +103,12 @@ function holderOf({ hypervisor }: AgentContext, folder: string): Promise<{ id: I
   });
 }
 
-function refuseInUse({ id, name }: SnapshotRecord, all: Awaited<ReturnType<typeof allClones>>): void {
-  const clones = all.get(id) ?? [];
-  if (clones.length > 0) throw hasClones(name, clones);
+async function refuseInUse(storage: Storage, snapshots: readonly SnapshotRecord[]): Promise<void> {
+  const [clones, copies] = await Promise.all([allClones(storage), allCopies(storage)]);
+  for (const { id, name } of snapshots) {
+    if (clones.has(id)) throw hasClones(name, clones.get(id)!);
+    if (copies.has(id)) throw isBeingCopied(name, copies.get(id)!);
+  }
 }
 
 const deleteError = (error: unknown, { storage }: AgentContext): Promise<unknown> =>

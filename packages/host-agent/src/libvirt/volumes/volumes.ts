@@ -17,6 +17,7 @@ import { settleMove } from '../moves/settle-move.ts';
 import { driverOf } from '../pools/drivers.ts';
 import type { NewDisk, PoolDriver } from '../pools/pool-driver.ts';
 import { poolOf, requirePool } from '../pools/pools.ts';
+import { snapshotDisk } from '../snapshots/snapshot-disk.ts';
 import { diskError, smallestSpaceBytes, storageError } from '../storage.ts';
 import { childAt, childrenOf, parseXml } from '../xml.ts';
 import {
@@ -73,7 +74,7 @@ export function applyVolume(context: AgentContext, desired: DesiredVolume, call:
 async function make(
   context: AgentContext,
   driver: PoolDriver,
-  { preallocation = 'off', passphrase, source, restored }: DesiredVolume,
+  { preallocation = 'off', passphrase, source, snapshot, restored }: DesiredVolume,
   record: VolumeRecord,
   { signal, onProgress }: CallContext,
 ): Promise<void> {
@@ -97,9 +98,15 @@ async function make(
     await createVolume(storage, driver, record, (folder) => takeFetchedDisk(storage, restored, join(folder, taken)));
     return;
   }
-  await createVolume(storage, driver, record, (folder) =>
-    driver.makeDisk(folder, id, disk, { signal, beforeRename: () => hook('volume-name', id) }),
-  );
+  await createVolume(storage, driver, record, async (folder) => {
+    if (snapshot !== undefined) {
+      // Whoever deletes the snapshot takes the same lock, and then finds the record of what is being made of it.
+      const kept = await context.locks.run(snapshot.instanceId, () => snapshotDisk(storage, cloudId, snapshot));
+      disk.source = { image: kept, clone: 'full' };
+      await hook('volume-copy', id);
+    }
+    await driver.makeDisk(folder, id, disk, { signal, beforeRename: () => hook('volume-name', id) });
+  });
 }
 
 async function grow(
