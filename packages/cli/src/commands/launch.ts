@@ -82,9 +82,10 @@ export const launch = defineCommand({
     pool: {
       type: 'text',
       value: 'POOL',
-      summary: "pool for its root disk, a folder; default the host's own storage",
+      summary: "pool for its root disk; default that of the type, or the host's own storage",
       complete: 'pool',
     },
+    full: { type: 'flag', summary: 'the root disk is a copy of the image, and does not rest on it' },
     ...rootDiskDriverOptions,
     ...cpuOptions,
     ...hardwareOptions,
@@ -154,6 +155,7 @@ export const launch = defineCommand({
       ...(Object.keys(rootDiskLimits).length > 0 ? { rootDiskLimits } : {}),
       ...(rootDiskDriver === undefined ? {} : { rootDiskDriver }),
       ...(options.pool === undefined ? {} : { pool: options.pool }),
+      ...(options.full ? { clone: 'full' as const } : {}),
       ...(maxVcpus === undefined ? {} : { maxVcpus }),
       ...(maxMemory === undefined ? {} : { maxMemoryMib: readSize('--max-memory', maxMemory, 'MiB') }),
     };

@@ -18,6 +18,7 @@ import type { MemoryKeeping } from './host-memory.ts';
 import type { HostTuning } from './host-tuning.ts';
 import type { HostMeasuring } from './host-usage.ts';
 import type { ImageBuilding } from './image-building.ts';
+import type { ImageCopyKeeping } from './image-copies.ts';
 import type { ImageFetching } from './image-fetching.ts';
 import type { InstrumentAccess } from './instruments.ts';
 import type { Inventory } from './inventory.ts';
@@ -44,6 +45,7 @@ export type HostAgentParts = BackupKeeping &
   HostMeasuring &
   HostTuning &
   ImageBuilding &
+  ImageCopyKeeping &
   ImageFetching &
   PoolKeeping &
   SnapshotKeeping &

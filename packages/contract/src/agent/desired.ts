@@ -202,8 +202,13 @@ export const DesiredInstance = Type.Object({
     /** Null: an empty disk, to install on. */
     imageId: Type.Union([IdSchema('image'), Type.Null()]),
     sizeBytes: Type.Integer({ description: 'at least the virtual size of the image' }),
-    /** A pool that is a folder, where it lies with all else of the instance; absent: in the host's own storage. */
+    /**
+     * Absent: in the host's own storage. In a pool that is a folder it lies with all else of the instance; in one of Ceph it
+     * is raw, alone, and a clone of a copy of its image that the pool keeps.
+     */
     pool: Type.Optional(IdSchema('pool')),
+    /** A full one is a copy, and rests on nothing. Default linked. Of no meaning once it is made. */
+    clone: Type.Optional(Type.Union([Type.Literal('linked'), Type.Literal('full')])),
     limits: Type.Optional(DiskLimits),
     driver: Type.Optional(DiskDriver),
     restored: Type.Optional(RestoredDisk),

@@ -59,6 +59,13 @@ export const InstanceType = Type.Object(
     ...chosenCpu,
     /** How QEMU reads and writes the root disk; a launch may say otherwise. */
     diskDriver: Type.Optional(DiskDriver),
+    pool: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 63,
+        description: 'name of the pools for root disks; a launch may say otherwise',
+      }),
+    ),
   },
   { $id: 'InstanceType', additionalProperties: false },
 );

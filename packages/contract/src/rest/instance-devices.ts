@@ -57,7 +57,12 @@ export const launchDevices = {
     Type.String({
       minLength: 1,
       maxLength: 63,
-      description: "id or name of the pool for its root disk, a folder; default the host's own storage",
+      description: "id or name of the pool for its root disk; default that of the type, or the host's own storage",
+    }),
+  ),
+  clone: Type.Optional(
+    Type.Union([Type.Literal('linked'), Type.Literal('full')], {
+      description: 'whether its root disk rests on the image, default linked, or is a full copy of it',
     }),
   ),
   rootDiskLimits: Type.Optional(DiskLimits),

@@ -27,6 +27,7 @@ import { relieveHost } from '../modules/instances/memory-relief.ts';
 import { reapReleased } from '../modules/instances/released-instances.ts';
 import { NetworkReconciler } from '../modules/networks/network-reconciler.ts';
 import { CpuPoolReconciler } from '../modules/placement/cpu-pool-reconciler.ts';
+import { reapImageCopies } from '../modules/pools/image-copies.ts';
 import { PoolReconciler } from '../modules/pools/pool-reconciler.ts';
 import { snapshotWorkflows } from '../modules/snapshots/snapshot-workflows.ts';
 import { reapSpentSnapshots } from '../modules/snapshots/spent-snapshot-reaper.ts';
@@ -265,6 +266,7 @@ function actOn(
     await volumes.resync(host, signal);
     await templates.resync();
     cpuPools.wake();
+    await reapImageCopies(deps, host, signal);
     await reapReleased({ deps, access }, host);
     await lookForDrifts();
     await keepPlaces();

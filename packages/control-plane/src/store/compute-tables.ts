@@ -102,6 +102,8 @@ export type ComputeTables = {
     huge_page_kib: Generated<HugePageKib | null>;
     /** Of root disks. */
     disk_driver: ColumnType<DiskDriver | null, string | null | undefined, string | null>;
+    /** Name of the pools that root disks lie in. */
+    pool: Generated<string | null>;
   };
   images: {
     id: ImageId;
@@ -192,6 +194,8 @@ export type ComputeTables = {
     root_disk_id: VolumeId;
     root_disk_limits: ColumnType<DiskLimits | null, string | null | undefined, string | null>;
     /** Null: in the host's own storage. */
+    /** Null: not said, which is linked. */
+    root_clone: ColumnType<'linked' | 'full' | null, 'linked' | 'full' | null | undefined, 'linked' | 'full' | null>;
     root_pool_id: ColumnType<PoolId | null, PoolId | null | undefined, PoolId | null>;
     root_disk_driver: ColumnType<DiskDriver | null, string | null | undefined, string | null>;
     root_disk_restored: ColumnType<RestoredDisk | null, string | null | undefined, string | null>;

@@ -2,7 +2,7 @@
 import type { DiskLimits } from '@virga/contract/agent/desired';
 import type { PoolAbilities } from '@virga/contract/agent/pools';
 import type { Preallocation, VolumeFormat } from '@virga/contract/agent/volumes';
-import type { HostId, PoolId } from '@virga/contract/ids';
+import type { HostId, ImageId, PoolId } from '@virga/contract/ids';
 import type { ColumnType, Generated } from 'kysely';
 import type { Failure } from './compute-tables.ts';
 import type { CreatedAt } from './foundation-tables.ts';
@@ -37,6 +37,12 @@ export type PoolTables = {
     converged_generation: Generated<number>;
     failure: Json<Failure>;
     abilities: Json<PoolAbilities>;
+  };
+  /** Of images in pools of Ceph, which root disks there rest on. */
+  image_copies: {
+    pool_id: PoolId;
+    image_id: ImageId;
+    needed_at: Date;
   };
   volume_types: {
     name: string;

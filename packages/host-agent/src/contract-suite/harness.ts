@@ -1,6 +1,7 @@
 // What the contract suite needs of a host that it is run against: the agent, and the hands of everybody else.
 import type { HostAgent } from '@virga/contract/agent/agent';
 import type { DesiredInstance, DesiredNetwork } from '@virga/contract/agent/desired';
+import type { PoolPlace } from '@virga/contract/agent/pools';
 import type { StepHook } from '../step-hook.ts';
 
 /** An instance as others see it: by the name or UUID of its domain, or by its folder. */
@@ -12,6 +13,8 @@ export type Harness = {
   reopen(): Promise<HostAgent>;
   /** Free on this host. The network is a /24. */
   network: Pick<DesiredNetwork, 'name' | 'bridge' | 'cidr' | 'gateway'>;
+  /** A pool of Ceph, where there is one. */
+  cephPlace?: PoolPlace | undefined;
   /** What a guest prints on its serial console once a boot. */
   bootMark: string;
   /** Makes a guest ignore the power button and keep its devices, when the image it boots cannot do that by itself. */

@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { adoptionContract } from './adoption-contract.ts';
 import { backupContract } from './backup-contract.ts';
 import { buildingContract } from './building-contract.ts';
+import { cephRootContract } from './ceph-root-contract.ts';
 import { consoleContract } from './console-contract.ts';
 import type { ContractTest } from './contract-test.ts';
 import { ContractWorld } from './contract-world.ts';
@@ -90,6 +91,8 @@ const themes = {
   cpus: [cpuContract],
   /** How their disks are driven. */
   disks: [diskContract, poolContract],
+  /** Those that lie in Ceph. */
+  ceph: [cephRootContract],
   /** How their disks are kept elsewhere, and brought back. */
   backups: [backupContract],
   /** Where they lie. */

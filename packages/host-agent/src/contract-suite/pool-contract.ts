@@ -133,4 +133,16 @@ export function poolContract(test: ContractTest): void {
     assert.equal(await world.observed(desired), undefined);
     await world.agent.deletePool(pool);
   });
+
+  test('a root disk in a folder that hosts share can be a full copy, which rests on nothing', async (world, t) => {
+    const pool = await aPool(world, t);
+    const shared = { ...pool, place: { ...pool.place, driver: 'shared-directory' } } as typeof pool;
+    await world.agent.applyPool(shared);
+    const asked = world.instance(t);
+    const desired = { ...asked, rootDisk: { ...asked.rootDisk, pool: pool.id, clone: 'full' as const } };
+    await world.launched(t, desired);
+    assert.equal((await world.observed(desired))?.intact, true);
+    await world.agent.deleteInstance(desired);
+    await world.agent.deletePool(pool);
+  });
 }

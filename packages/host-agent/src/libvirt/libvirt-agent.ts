@@ -36,7 +36,7 @@ import { hostMeasuring } from './host/host-usage.ts';
 import type { KvmProbe } from './host/kvm-probe.ts';
 import { memoryKeeping } from './host/memory-keeping.ts';
 import { NicLimitsProbe } from './host/nic-limits.ts';
-import type { BenchImage } from './host-bench/bench-image.ts';
+import type { RecipeOutput } from './built-image.ts';
 import { hostBenchmarking } from './host-bench/host-bench.ts';
 import { Hypervisor } from './hypervisor.ts';
 import { imageBuilding } from './image-building/image-building.ts';
@@ -58,6 +58,7 @@ import { takeInventory } from './inventory.ts';
 import { volumeMoving } from './moves/volume-moving.ts';
 import { NetworkNames } from './networks/network-names.ts';
 import { applyNetwork, deleteNetwork, listNetworks } from './networks/networks.ts';
+import { imageCopyKeeping } from './pools/image-copy-keeping.ts';
 import { poolKeeping } from './pools/pools.ts';
 import { snapshotKeeping } from './snapshots/snapshot-keeping.ts';
 import { openStorage, probeDirectIo } from './storage.ts';
@@ -81,7 +82,9 @@ export type LibvirtAgentOptions = {
   /** Default the host's own files and programs. */
   system?: HostSystem | undefined;
   /** What guests of benchmarks are made of; without it there are none. */
-  benchImage?: BenchImage | undefined;
+  benchImage?: RecipeOutput | undefined;
+  /** What disks are looked into with that no program of the host can read; without it they are not. */
+  appliance?: RecipeOutput | undefined;
   log: Logger;
   clock?: Clock | undefined;
   hook?: StepHook | undefined;
@@ -114,6 +117,7 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
     savedMemoryPath: options.savedMemoryPath ?? systemSavedMemoryPath,
     directIo,
     disks,
+    appliance: options.appliance,
   };
   await keepRepairs(context.changes).catch((err) => log.warn({ err }, 'could not make the repairs of this host again'));
   const bench = hostBenchmarking(context, options.benchImage);
@@ -131,6 +135,7 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
     hostMeasuring(context),
     hostTuning(context),
     imageBuilding(context),
+    imageCopyKeeping(context),
     poolKeeping(context),
     imageFetching(context),
     warmKeeping(context),

@@ -13,6 +13,7 @@ import { convergeDevices, removeGoneLeases, requireVolumes } from './simulated-d
 import { convergeDisc, requireDisc, requireFeatures } from './simulated-disc.ts';
 import { requireDrivers } from './simulated-disks.ts';
 import type { SimulatedHost } from './simulated-host.ts';
+import { copyImage, ownDisk } from './simulated-image-copies.ts';
 import { requireHugePages } from './simulated-memory.ts';
 import { convergeSizes, growDisk } from './simulated-sizes.ts';
 import { claimClone } from './simulated-snapshots.ts';
@@ -74,7 +75,7 @@ async function makeFiles({ host, desired, steps }: Work): Promise<void> {
   const { folders } = host.store;
   claimClone(host, id);
   if (folders.get(id) === undefined) {
-    const owner = { id, cloudId, uuid, domainName, imageId: rootDisk.imageId };
+    const owner = { id, cloudId, uuid, domainName, imageId: rootDisk.imageId, ...ownDisk(host, rootDisk) };
     steps.undo.add('folder', async () => folders.delete(id));
     await steps.take('folder', 5, steps.timings.folderMs, () =>
       folders.set(id, { owner, rootDiskBytes: null, hasSeed: false, consoleLog: '' }),
@@ -90,6 +91,7 @@ async function makeFiles({ host, desired, steps }: Work): Promise<void> {
     await steps.take('root-disk', 20, steps.timings.rootDiskMs, () => {
       requireSpace(host, freshFilesBytes);
       if (rootDisk.restored) takeFetched(host, rootDisk.restored);
+      copyImage(host, desired);
       change({ rootDiskBytes: freshFilesBytes, diskSizeBytes: rootDisk.sizeBytes });
     });
   }

@@ -4,6 +4,7 @@
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import type { DesiredCpuPools } from '@virga/contract/agent/cpu-map';
 import type { HostKeepsake } from '@virga/contract/agent/host-keepsake';
+import type { ImageCopy } from '@virga/contract/agent/image-copies';
 import type { DesiredPool } from '@virga/contract/agent/pools';
 import { partialPath } from '../durable-file.ts';
 import type {
@@ -37,6 +38,7 @@ type Tables = {
   pools: DesiredPool;
   keepsakes: HostKeepsake;
   moves: StoredMove;
+  imageCopies: ImageCopy;
 };
 type TableName = keyof Tables;
 type Change = [table: TableName, key: string, value: unknown];
@@ -57,6 +59,7 @@ const tableNames = [
   'pools',
   'keepsakes',
   'moves',
+  'imageCopies',
 ] as const satisfies TableName[];
 /** Changes beyond what is alive, from which on the journal is written anew. */
 const staleChangesLimit = 2_000;
@@ -122,6 +125,8 @@ export class HostStore {
   readonly pools = this.table<DesiredPool>('pools');
   /** Of volumes, by the id of the volume. */
   readonly moves = this.table<StoredMove>('moves');
+  /** By pool and image. */
+  readonly imageCopies = this.table<ImageCopy>('imageCopies');
   /** By cloud. */
   readonly keepsakes = this.table<HostKeepsake>('keepsakes');
 

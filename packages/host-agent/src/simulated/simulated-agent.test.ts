@@ -29,6 +29,7 @@ hostAgentContract('simulated', async (hook): Promise<Harness> => {
     agent,
     reopen: async () => agent.reopen(),
     network: { name: 'contract', bridge: 'contract0', cidr: '10.77.0.0/24', gateway: '10.77.0.1' },
+    cephPlace: { driver: 'rbd', monitors: ['192.0.2.1'], cephPool: 'virga', user: 'guests', key: '' },
     bootMark: '[boot ',
     keepMemory: ({ id }) => agent.keepMemory(true, id),
     makeBusy: ({ id }) => agent.setLoad(id, { cpus: 1 }),

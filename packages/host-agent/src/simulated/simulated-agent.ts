@@ -39,6 +39,7 @@ import { simulatedFetching } from './simulated-fetching.ts';
 import { type GuestControls, guestControls } from './simulated-guest.ts';
 import { hostFacts, type SimulatedHardware } from './simulated-hardware.ts';
 import { type HostListener, SimulatedHost } from './simulated-host.ts';
+import { simulatedImageCopies } from './simulated-image-copies.ts';
 import { importImage, removeImage, toObservedImage } from './simulated-images.ts';
 import { simulatedInstruments } from './simulated-instruments.ts';
 import { takeInventory } from './simulated-inventory.ts';
@@ -139,6 +140,7 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
     poolControls(host),
     simulatedTuning(host, agent.hardware, agent.calls, options.hook),
     simulatedInstruments(host, agent.calls, options.clock ?? systemClock),
+    simulatedImageCopies(host, agent.calls),
     simulatedMemory(host, agent.calls, agent.hardware),
     memoryControls(host),
     simulatedCpus(host, agent.calls, agent.hardware),

@@ -35,6 +35,9 @@ export const simulatedPools = (host: SimulatedHost, calls: Calls): PoolKeeping =
       const disk = host.store.domains.all().find(({ record }) => record.desired.rootDisk.pool === id);
       if (disk !== undefined) throw inUse(known.name, disk.record.desired.domainName);
       host.store.pools.delete(id);
+      for (const [key, copy] of [...host.store.imageCopies.entries()]) {
+        if (copy.poolId === id) host.store.imageCopies.delete(key);
+      }
     }),
   listPools: (cloudId, context) =>
     calls.run('listPools', 'host', context, () =>

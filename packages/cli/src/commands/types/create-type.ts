@@ -23,6 +23,12 @@ export const createType = defineCommand({
       choices: ['2M', '1G'],
       summary: 'memory of static huge pages of this size, which a host has reserved',
     },
+    pool: {
+      type: 'text',
+      value: 'POOL',
+      summary: "pool for root disks; default the host's own storage",
+      complete: 'pool',
+    },
     ...cpuOptions,
     ...rootDiskDriverOptions,
   },
@@ -39,11 +45,12 @@ export const createType = defineCommand({
   ],
   async run(context, { args, options }) {
     const client = await context.client();
-    const { vcpus, memory: memoryMib, disk: diskGib, hugePages } = options;
+    const { vcpus, memory: memoryMib, disk: diskGib, hugePages, pool } = options;
     const pages = hugePages === undefined ? {} : { hugePageKib: pageKib[hugePages] };
     const diskDriver = readRootDiskDriver(options);
     const cpu = readCpu(options);
-    const body = { name: args.name, vcpus, memoryMib, diskGib, ...cpu, ...pages, ...(diskDriver && { diskDriver }) };
+    const disk = { diskGib, ...(diskDriver && { diskDriver }), ...(pool && { pool }) };
+    const body = { name: args.name, vcpus, memoryMib, ...disk, ...cpu, ...pages };
     const type = await idempotent((request) => client.createInstanceType({ body }, request));
     await context.print.result(type, [`instance type ${type.name}: created`], [type.name]);
     return 0;

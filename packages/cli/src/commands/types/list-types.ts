@@ -35,6 +35,8 @@ const diskDriver: Column<InstanceType> = {
   value: (item) => describeDiskDriver(item.diskDriver ?? null) ?? '-',
 };
 
+const pool: Column<InstanceType> = { header: 'POOL', value: (item) => item.pool ?? '-' };
+
 export const listTypes = defineCommand({
   meta: { path: 'types list', summary: 'List the instance types', section: 'Resources', groupDefault: true },
   args: {},
@@ -47,6 +49,7 @@ export const listTypes = defineCommand({
       ...(items.some(({ hugePageKib }) => hugePageKib) ? [hugePages] : []),
       ...(items.some(cpuOf) ? [cpu] : []),
       ...(items.some((item) => item.diskDriver) ? [diskDriver] : []),
+      ...(items.some((item) => item.pool) ? [pool] : []),
     ];
     await context.print.list(items, shown, (item) => item.name, 'There is no instance type.');
     return 0;

@@ -13,6 +13,7 @@ import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
 import type { InstanceRow } from '../instances/instance-store.ts';
+import { refuseCephRoot } from '../instances/refuse-ceph-root.ts';
 import { openOperationsOf } from '../operations/operation-store.ts';
 import { refuseAnyMoving } from '../volumes/volume-refusals.ts';
 import {
@@ -78,6 +79,7 @@ export async function beginBackup(
   how: { storeId: BackupStoreId; full: boolean; freezes: boolean; scheduleId: ScheduleId | null },
 ): Promise<Changed> {
   await refuseImpossible(tx, instance, how.storeId);
+  await refuseCephRoot(tx, instance, 'backups');
   await refuseAnyMoving(tx, instance.volumes);
   const id = newId('backup');
   await tx

@@ -62,6 +62,7 @@ export async function insertInstanceType(
       cpu_shares: type.cpuShares ?? null,
       cpu_cap_percent: type.cpuCapPercent ?? null,
       disk_driver: driver && JSON.stringify(driver),
+      pool: type.pool ?? null,
     })
     .onConflict((conflict) => conflict.doNothing())
     .returning('name')
@@ -125,5 +126,6 @@ function toInstanceType(row: Selectable<Database['instance_types']>): InstanceTy
     ...(row.cpu_shares && { cpuShares: row.cpu_shares }),
     ...(row.cpu_cap_percent && { cpuCapPercent: row.cpu_cap_percent }),
     ...(row.disk_driver && { diskDriver: row.disk_driver }),
+    ...(row.pool && { pool: row.pool }),
   };
 }

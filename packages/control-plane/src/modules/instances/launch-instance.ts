@@ -103,7 +103,7 @@ async function placeLaunch(
 
 /** @param restored it is made of disks that its host has fetched from a backup store */
 export async function insertLaunch(
-  deps: Pick<Deps, 'settings'>,
+  deps: Pick<Deps, 'settings' | 'clock'>,
   tx: Tx,
   access: ProjectAccess<'operator'>,
   plan: LaunchPlan,
@@ -135,7 +135,8 @@ export async function insertLaunch(
   });
   const address = await leaseAddress(tx, access, plan.network, nicId);
   const host = await placeLaunch(tx, access, plan, origin, id);
-  const rootPoolId = await chooseRootPool(tx, plan.pools, host.id, plan.diskBytes);
+  const { diskBytes, image, rootClone: clone } = plan;
+  const rootPoolId = await chooseRootPool(tx, plan.pools, host.id, { diskBytes, image, clone }, deps.clock.now());
   const memory = { no_merge: plan.attributes.no_merge, huge_page_kib: plan.hugePageKib };
   // Copies that wait belong to nobody yet, so they are started without.
   const merges =
@@ -161,6 +162,7 @@ export async function insertLaunch(
     root_disk_id: newId('volume'),
     root_disk_limits: plan.rootDiskLimits && JSON.stringify(plan.rootDiskLimits),
     root_pool_id: rootPoolId,
+    root_clone: clone,
     root_disk_driver: plan.rootDiskDriver && JSON.stringify(plan.rootDiskDriver),
     root_disk_restored: restored ? JSON.stringify(restored.rootDisk) : null,
     hardware: plan.hardware.hardware,

@@ -15,7 +15,6 @@ import { resolveInstanceType } from '../hosts/instance-type-operations.ts';
 import { type ImageRow, resolveImage } from '../images/image-store.ts';
 import { resolveKeyPairs } from '../key-pairs/key-pair-operations.ts';
 import { resolveNetwork } from '../networks/network-store.ts';
-import { usableHosts } from '../pools/pool.ts';
 import type { PoolView } from '../pools/pool-store.ts';
 import { readDiskLimits } from './device-limits.ts';
 import { type LaunchAttributes, launchAttributesOf } from './instance-attributes.ts';
@@ -43,6 +42,8 @@ export type LaunchPlan = {
   diskBytes: number;
   rootDiskLimits: DiskLimits | null;
   rootDiskDriver: DiskDriver | null;
+  /** How the root disk is made of the image. */
+  rootClone: 'linked' | 'full';
   /** Pools of the name that was given, each of other hosts; undefined: the host's own storage. */
   pools?: PoolView[] | undefined;
   /** The only hosts that take it; undefined: every one. */
@@ -79,6 +80,9 @@ export async function planLaunch(
   for (const source of [image, iso]) if (source) refuseTooSmall(type, source);
   refuseRoomInPages(type.memoryMib, body.maxMemoryMib, type.hugePageKib ?? null);
   const cpu = planCpu(type, body);
+  const disk = { diskBytes: diskBytes(body.diskGib, type.diskGib, image), image, clone: body.clone ?? 'linked' };
+  const driver = await planDriver(tx, mergedDriver(type.diskDriver, body.rootDiskDriver), hardware);
+  const place = await rootPools(tx, body.pool ?? type.pool, disk);
   return {
     name: body.name,
     image,
@@ -90,9 +94,12 @@ export async function planLaunch(
     hugePageKib: type.hugePageKib ?? null,
     cpu,
     ...roomToGrow(type, body),
-    diskBytes: diskBytes(body.diskGib, type.diskGib, image),
+    diskBytes: disk.diskBytes,
+    rootClone: disk.clone,
     rootDiskLimits: readDiskLimits(body.rootDiskLimits, '/rootDiskLimits'),
-    ...(await planDisk(tx, mergedDriver(type.diskDriver, body.rootDiskDriver), hardware, body.pool)),
+    rootDiskDriver: driver.rootDiskDriver,
+    pools: place.pools,
+    hostIds: both(driver.hostIds, place.hostIds),
     keyPairs: await resolveKeyPairs(tx, access, body.keyPairs ?? []),
     userData,
     hardware,
@@ -106,14 +113,9 @@ export async function planLaunch(
   };
 }
 
-/** How the root disk is driven and where it lies, and which hosts take that. */
-async function planDisk(tx: Tx, driver: DiskDriver | null, hardware: MachineHardware, pool: string | undefined) {
-  const planned = await planDriver(tx, driver, hardware);
-  if (pool === undefined) return planned;
-  const pools = await rootPools(tx, pool);
-  const having = pools.flatMap(({ hosts }) => usableHosts(hosts).map(({ hostId }) => hostId));
-  return { ...planned, pools, hostIds: planned.hostIds?.filter((id) => having.includes(id)) ?? having };
-}
+/** Undefined is every host. */
+const both = (some: HostId[] | undefined, others: HostId[] | undefined): HostId[] | undefined =>
+  some === undefined || others === undefined ? (some ?? others) : some.filter((id) => others.includes(id));
 
 /** @throws InvalidArgument | HostIncapable | VolatileWriteCache no host takes it */
 async function planDriver(tx: Tx, driver: DiskDriver | null, { hardware }: MachineHardware) {

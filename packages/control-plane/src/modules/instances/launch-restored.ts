@@ -78,6 +78,7 @@ async function planRestored(
     cpu,
     ...roomToGrow(type, {}),
     diskBytes: root.sizeBytes,
+    rootClone: 'linked',
     rootDiskLimits: null,
     rootDiskDriver: null,
     hostIds: [hostId],

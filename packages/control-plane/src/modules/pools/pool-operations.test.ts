@@ -1,15 +1,24 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { PoolId, VolumeId } from '@virga/contract/ids';
+import type { Instance, LaunchInstance } from '@virga/contract/rest/instances';
 import type { CreatePool } from '@virga/contract/rest/pools';
 import type { CreateVolume } from '@virga/contract/rest/volumes';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
+import { createBackup } from '../backups/backup-operations.ts';
+import { createBackupSchedule } from '../backups/schedule-operations.ts';
+import { createBackupStore } from '../backups/store-operations.ts';
+import { createInstanceType } from '../hosts/instance-type-operations.ts';
 import { deleteImage } from '../images/image-operations.ts';
 import { attachVolume } from '../instances/attach-volume.ts';
-import { deleteInstance, launchInstance } from '../instances/instance-operations.ts';
+import { createImageOf, lintInstance } from '../instances/image-of-instance.ts';
+import { deleteInstance, launchInstance, stopInstance } from '../instances/instance-operations.ts';
+import { releaseInstance } from '../instances/release-instance.ts';
 import { resizeInstance } from '../instances/resize-instance.ts';
+import { cloneInstance } from '../snapshots/clone-operations.ts';
 import { createSnapshot } from '../snapshots/snapshot-operations.ts';
+import { createSnapshotSchedule } from '../snapshots/snapshot-schedules.ts';
 import { createVolume } from '../volumes/create-volume.ts';
 import { updateVolume } from '../volumes/update-volume.ts';
 import { deleteVolume, getVolume, resizeVolume } from '../volumes/volume-operations.ts';
@@ -198,6 +207,91 @@ test('a root disk lies in the pool that the launch names, on a host that has it,
   await assert.rejects(deletePool(cloud.deps, cloud.administrator, id), { code: 'InUse' });
   await cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, instance.id)).operationId);
   await removePool(id);
+});
+
+test('a root disk in a Ceph pool rests on a copy of its image, which has a row before it is there and goes when unneeded', async () => {
+  const ceph = { monitors: ['10.0.0.1'], pool: 'roots', user: 'virga', key: Buffer.alloc(28).toString('base64') };
+  const id = await openPool('ceph-roots', { driver: 'rbd', path: undefined, ceph, hosts: ['host-1'] });
+  const { db, cloudId } = cloud.deps;
+  const rows = () => db.selectFrom('image_copies').selectAll().where('pool_id', '=', id).execute();
+  const copies = async () => (await cloud.host(0).listImageCopies(cloudId)).filter(({ poolId }) => poolId === id);
+  const launch = (name: string, more: Partial<LaunchInstance> = {}) =>
+    launchInstance(cloud.deps, cloud.operator, { name, image: 'disk', type: 'tiny', pool: 'ceph-roots', ...more });
+  const remove = async (instance: Instance) =>
+    cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, instance.id)).operationId);
+
+  const full = await launch('ceph-full', { clone: 'full' });
+  await cloud.succeeded(full.operationId);
+  assert.deepEqual([await rows(), await copies()], [[], []]);
+  assert.equal((await pool(id)).allocatedBytes, full.instance.diskBytes);
+  const linked = await launch('ceph-linked');
+  assert.equal((await rows()).length, 1, 'with the launch, before its host has heard of it');
+  await cloud.succeeded(linked.operationId);
+  assert.deepEqual([linked.instance.rootPoolId, linked.instance.hostName], [id, 'host-1']);
+  assert.equal((await copies()).length, 1);
+  const { virtual_size_bytes: imageBytes } = await db
+    .selectFrom('images')
+    .select('virtual_size_bytes')
+    .where('name', '=', 'disk')
+    .executeTakeFirstOrThrow();
+  const { diskBytes } = linked.instance;
+  assert.equal((await pool(id)).allocatedBytes, full.instance.diskBytes + diskBytes + imageBytes!);
+
+  const isInCeph = { code: 'Conflict', detail: /ceph-linked lies in the Ceph pool ceph-roots/ };
+  const { id: instanceId } = linked.instance;
+  await assert.rejects(createSnapshot(cloud.deps, cloud.operator, { instance: 'ceph-linked' }), isInCeph);
+  await assert.rejects(cloneInstance(cloud.deps, cloud.operator, instanceId, { name: 'copy' }), isInCeph);
+  await assert.rejects(releaseInstance(cloud.deps, cloud.operator, instanceId), isInCeph);
+  const snapshots = { cron: '0 3 * * *', keep: 1 };
+  await assert.rejects(createSnapshotSchedule(cloud.deps, cloud.operator, instanceId, snapshots), isInCeph);
+  const store = await createBackupStore(cloud.deps, cloud.administrator, {
+    name: 'of-roots',
+    path: '/stores/of-roots',
+  });
+  await cloud.succeeded(store.operationId);
+  const backedUp = { instance: 'ceph-linked', store: 'of-roots' };
+  await assert.rejects(createBackup(cloud.deps, cloud.operator, backedUp), isInCeph);
+  await assert.rejects(createBackupSchedule(cloud.deps, cloud.operator, { ...backedUp, cron: '0 3 * * *' }), isInCeph);
+  const stopped = await stopInstance(cloud.deps, cloud.operator, instanceId, { timeoutSeconds: 0 });
+  await cloud.succeeded(stopped.operationId);
+  await assert.rejects(createImageOf(cloud.deps, cloud.operator, instanceId, { name: 'image' }), isInCeph);
+  await assert.rejects(lintInstance(cloud.deps, cloud.operator, instanceId), isInCeph);
+
+  const long = new Date(Date.now() - 7_200_000);
+  const forget = () => db.updateTable('image_copies').set({ needed_at: long }).where('pool_id', '=', id).execute();
+  await forget();
+  await until('it is needed', async () => (await rows())[0]!.needed_at > long);
+  await db.deleteFrom('image_copies').where('pool_id', '=', id).execute();
+  await until('a row that was lost is written again', async () => (await rows()).length === 1);
+  await remove(linked.instance);
+  assert.equal((await copies()).length, 1, 'the next launch has it');
+  await forget();
+  await until('nobody needs it any more', async () => (await copies()).length === 0 && (await rows()).length === 0);
+  await remove(full.instance);
+  await removePool(id);
+});
+
+test('a type names the pool of root disks, and a launch goes where that has room', async () => {
+  for (const index of [0, 1]) cloud.host(index).sizePools(100 * gibibyte);
+  const [one, other] = [
+    await openPool('wide', { hosts: ['host-1'], path: '/mnt/wide', overcommit: 1 }),
+    await openPool('wide', { hosts: ['host-2'], path: '/mnt/wide', overcommit: 1 }),
+  ];
+  for (const id of [one, other]) {
+    await until('its size is known', async () => (await pool(id)).capacityBytes === 100 * gibibyte);
+  }
+  const type = { name: 'wide', vcpus: 1, memoryMib: 256, diskGib: 60, pool: 'wide' };
+  await createInstanceType(cloud.deps.db, cloud.administrator, type);
+  const launch = (name: string) => launchInstance(cloud.deps, cloud.operator, { name, image: 'disk', type: 'wide' });
+  const launched = [await launch('wide-1'), await launch('wide-2')];
+  for (const { operationId } of launched) await cloud.succeeded(operationId);
+  assert.deepEqual(launched.map(({ instance }) => instance.rootPoolId).sort(), [one, other].sort());
+  await assert.rejects(launch('wide-3'), { code: 'StorageFull', field: '/diskGib' });
+  for (const { instance } of launched) {
+    await cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, instance.id)).operationId);
+  }
+  for (const id of [one, other]) await removePool(id);
+  for (const index of [0, 1]) cloud.host(index).sizePools(1024 * gibibyte);
 });
 
 test('a name, protection and a type are given to a volume, which keeps the limits of its type', async () => {

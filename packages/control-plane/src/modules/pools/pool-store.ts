@@ -55,7 +55,7 @@ export const poolNotFound = (idOrName: string, field?: string, onHost = false): 
     field,
   });
 
-/** Sizes of all that lies in a pool, as guests see them: volumes, and disks of instances. */
+/** Sizes of all that lies in a pool, as guests see them: volumes, disks of instances, and copies of images. */
 export async function allocatedBytes(db: Db | Tx, ids: readonly PoolId[]): Promise<Map<PoolId, number>> {
   if (ids.length === 0) return new Map();
   const volumes = await db
@@ -91,8 +91,15 @@ export async function allocatedBytes(db: Db | Tx, ids: readonly PoolId[]): Promi
     .where('pools.id', 'in', ids)
     .groupBy('pools.id')
     .execute();
+  const copies = await db
+    .selectFrom('image_copies')
+    .innerJoin('images', 'images.id', 'image_copies.image_id')
+    .select((select) => ['pool_id', select.fn.sum<number>('images.virtual_size_bytes').as('bytes')])
+    .where('pool_id', 'in', ids)
+    .groupBy('pool_id')
+    .execute();
   const sums = new Map<PoolId, number>();
-  for (const { pool_id: id, bytes } of [...volumes, ...moves, ...disks])
+  for (const { pool_id: id, bytes } of [...volumes, ...moves, ...disks, ...copies])
     sums.set(id, (sums.get(id) ?? 0) + Number(bytes));
   return sums;
 }

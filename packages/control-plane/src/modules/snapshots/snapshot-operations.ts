@@ -12,6 +12,7 @@ import { startWorkflow } from '../../workflows/workflow.ts';
 import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
 import type { InstanceRow } from '../instances/instance-store.ts';
 import { openOperationsOf } from '../operations/operation-store.ts';
+import { refuseCephRoot } from '../instances/refuse-ceph-root.ts';
 import { refuseUnlayered } from '../volumes/refuse-unlayered.ts';
 import { refuseAnyMoving } from '../volumes/volume-refusals.ts';
 import {
@@ -91,6 +92,7 @@ export async function insertSnapshot(
 ): Promise<SnapshotView> {
   await refuseAnyMoving(tx, instance.volumes);
   await refuseUnlayered(tx, instance.volumes);
+  await refuseCephRoot(tx, instance, 'snapshots');
   const id = newId('snapshot');
   const { name = given.purpose === 'clone' ? id : await freeName(tx, instance, clock.now()), ...columns } = given;
   await tx

@@ -17,6 +17,7 @@ export type WarmCandidate = {
   rootDiskLimits: unknown;
   rootDiskDriver: unknown;
   pools?: unknown;
+  rootClone?: string;
   cpu: { cpu_policy: string };
   hugePageKib?: number | null;
   hardware: {
@@ -46,6 +47,7 @@ export function whyCold(launch: WarmCandidate): string | undefined {
   if (launch.cpu.cpu_policy !== 'shared') return 'it has CPUs or a NUMA node of its own';
   if (launch.rootDiskLimits !== null) return 'its disk has limits';
   if (launch.pools !== undefined) return 'its disk lies in a pool';
+  if (launch.rootClone === 'full') return 'its disk is a full copy';
   if (launch.rootDiskDriver !== null) return 'its disk has a driver of its own';
   return undefined;
 }

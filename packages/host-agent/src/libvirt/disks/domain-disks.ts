@@ -28,6 +28,8 @@ export type FoundDisks = {
   unfit: { id: VolumeId; why: string }[];
 };
 
+const inCeph = 'it lies in a Ceph pool';
+
 /** @param xml of the running domain, or its definition */
 export async function findDisks(
   storage: Storage,
@@ -37,11 +39,15 @@ export async function findDisks(
   const found: FoundDisks = { disks: [], unfit: [] };
   for (const disk of childrenOf(childAt(parseXml(xml), 'devices'), 'disk')) {
     if ((disk.attributes.device ?? 'disk') !== 'disk' || childAt(disk, 'readonly') !== undefined) continue;
-    const file = childAt(disk, 'source')?.attributes.file;
+    const { file, name } = childAt(disk, 'source')?.attributes ?? {};
     const shape = { target: childAt(disk, 'target')?.attributes.dev ?? '', below: filesBelow(disk) };
     if (file !== undefined && dirname(file) === folderPath(storage, id) && basename(file).startsWith('root.')) {
       const { rootDisk: firstFile } = instanceFiles(storage, id);
       found.disks.unshift({ id: rootDisk.id, firstFile, file, ...shape });
+      continue;
+    }
+    if (name?.endsWith(`/${rootDisk.id}`)) {
+      found.unfit.push({ id: rootDisk.id, why: inCeph });
       continue;
     }
     const volumeId = childAt(disk, 'alias')?.attributes.name?.replace(/^ua-/, '') ?? '';

@@ -21,7 +21,7 @@ export async function rootBase(
   desired: Pick<DesiredInstance, 'cloudId' | 'rootDisk'>,
   owner: Rests | undefined,
 ): Promise<BaseImage | null> {
-  if (owner?.copied) return null;
+  if (owner?.copied || desired.rootDisk.clone === 'full') return null;
   if (owner?.clonedFrom !== undefined) return snapshotBase(storage, desired.cloudId, owner.clonedFrom);
   const image = await requireImage(storage, desired);
   if (image === null || owner?.templateId === undefined) return image;

@@ -2,7 +2,7 @@
 // that is off and stays off until this is done with it.
 import type { BuildSource } from '@virga/contract/agent/image-building';
 import type { InstanceId } from '@virga/contract/ids';
-import { diskElsewhere, instanceHibernated, instanceRuns, noDomainOf } from '../../build-conflicts.ts';
+import { diskElsewhere, diskInCeph, instanceHibernated, instanceRuns, noDomainOf } from '../../build-conflicts.ts';
 import type { DiskFile } from '../../disk-contents/raw-disk.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { findDisks } from '../disks/domain-disks.ts';
@@ -34,8 +34,13 @@ async function rootFileOf(context: AgentContext, cloudId: string, id: InstanceId
     const { domains } = connection;
     if (await domains.isActive(ref)) throw instanceRuns(record.desired.name);
     if (await domains.hasManagedSave(ref)) throw instanceHibernated(record.desired.name);
-    const { disks } = await findDisks(context.storage, record.desired, await domains.xml(ref, { inactive: true }));
+    const { disks, unfit } = await findDisks(
+      context.storage,
+      record.desired,
+      await domains.xml(ref, { inactive: true }),
+    );
     const root = disks.find((disk) => disk.id === record.desired.rootDisk.id);
+    if (unfit.some((disk) => disk.id === record.desired.rootDisk.id)) throw diskInCeph(record.desired.name);
     if (root === undefined) throw diskElsewhere(record.desired.name);
     return { path: root.file, format: root.file.endsWith('.raw') ? 'raw' : 'qcow2' };
   });

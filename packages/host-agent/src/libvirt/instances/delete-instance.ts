@@ -3,6 +3,7 @@
 import type { InstanceIdentity } from '@virga/contract/agent/desired';
 import type { AgentContext } from '../agent-context.ts';
 import { removeLeases } from '../networks/leases.ts';
+import { removeCephRoot } from '../pools/rbd-root-disk.ts';
 import { forgetSnapshots, refuseClones } from '../snapshots/delete-snapshot.ts';
 import { storageError } from '../storage.ts';
 import { discardShell, findShell } from '../warm/shells.ts';
@@ -58,6 +59,7 @@ async function deleteFiles({ storage, hook }: AgentContext, instance: InstanceId
   try {
     await removeFolder(storage, instance);
   } catch (error) {
+    if (owner?.ceph) await removeCephRoot(storage, owner.ceph);
     throw storageError(error, storage, 'remove an instance');
   }
 }

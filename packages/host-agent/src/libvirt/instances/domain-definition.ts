@@ -6,11 +6,13 @@ import type { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { withOverlay } from '../definitions/effective-definition.ts';
 import { layeredSource } from '../disks/disk-layers.ts';
-import { sharedSource } from '../disks/disk-source.ts';
+import { type DiskSource, sharedSource } from '../disks/disk-source.ts';
 import { hostChoices } from '../host/host-choices.ts';
 import { tolerate } from '../hypervisor-errors.ts';
 import type { StoredImage } from '../images/image-store.ts';
 import { canDirectIo } from '../pools/drivers.ts';
+import { cephPoolOf, cephRootSource } from '../pools/rbd-root-disk.ts';
+import type { Storage } from '../storage.ts';
 import { volumeSources } from '../volumes/volume-folder.ts';
 import { recordOf } from './domain-metadata.ts';
 import { domainXml } from './domain-xml.ts';
@@ -41,15 +43,26 @@ export async function generateDefinition(
     desired: { ...desired, domainName: domain?.ref.name ?? desired.domainName },
     record: recordOf(desired, rebootToken),
     files,
-    rootDisk: {
-      ...(await layeredSource(files.rootDisk, image === null ? undefined : sharedSource(image))),
-      ...(desired.rootDisk.pool && { directIo: await canDirectIo(context.storage, desired.rootDisk.pool) }),
-    },
+    rootDisk: await rootSource(context.storage, desired, files.rootDisk, image),
     volumes: await volumeSources(context.storage, desired.volumes),
     disc: disc?.path ?? null,
     networkNames: new Map([...networks].map(([id, { ref }]) => [id, ref.name])),
     host: await hostChoices(context),
   });
+}
+
+async function rootSource(
+  storage: Storage,
+  { rootDisk }: DesiredInstance,
+  firstFile: string,
+  image: BaseImage | null,
+): Promise<DiskSource> {
+  const ceph = await cephPoolOf(storage, rootDisk);
+  if (ceph !== undefined) return cephRootSource(ceph, rootDisk);
+  return {
+    ...(await layeredSource(firstFile, image === null ? undefined : sharedSource(image))),
+    ...(rootDisk.pool && { directIo: await canDirectIo(storage, rootDisk.pool) }),
+  };
 }
 
 /** Defines a domain, or defines it anew; one that runs is not interrupted. */

@@ -4,14 +4,17 @@ import type { Dirent } from 'node:fs';
 import { access, mkdir, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DesiredInstance, InstanceIdentity } from '@virga/contract/agent/desired';
-import { type ImageId, isId, type SnapshotId, type TemplateId } from '@virga/contract/ids';
+import { type ImageId, isId, type PoolId, type SnapshotId, type TemplateId } from '@virga/contract/ids';
 import { flushFolder, writeFileDurably } from '../../durable-file.ts';
+import type { CephDisk } from '../pools/rbd-root-disk.ts';
 import type { Storage } from '../storage.ts';
 import type { InstanceFiles } from './domain-xml.ts';
 
 export type FolderOwner = Pick<DesiredInstance, 'id' | 'cloudId' | 'uuid' | 'domainName'> & {
   /** Null: nothing in it rests on an image. */
   imageId: ImageId | null;
+  /** Its root disk does not lie in it, but in this pool of Ceph, under this name. */
+  ceph?: CephDisk;
   /** Nothing of the domain lies in it. */
   adopted?: true;
   /** Its root disk rests on the disk of this template, which rests on the image. */
@@ -159,4 +162,12 @@ export async function findClonesOf(storage: Storage, imageId: ImageId): Promise<
     if (isId('instance', name) && (await readOwner(storage, name))?.imageId === imageId) clones.push(name);
   }
   return clones;
+}
+
+/** Whether the root disk of an instance of any cloud lies in this pool of Ceph. */
+export async function hasDiskIn(storage: Storage, poolId: PoolId): Promise<boolean> {
+  for (const name of await readdir(storage.instancesPath)) {
+    if (isId('instance', name) && (await readOwner(storage, name))?.ceph?.poolId === poolId) return true;
+  }
+  return false;
 }

@@ -5,8 +5,9 @@ import { type DomainState, domainState } from '@virga/libvirt/api/domain/state-n
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { AgentContext } from '../agent-context.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
+import { cephMark } from '../pools/rbd-root-disk.ts';
 import { lookAt, type OwnDomain, readRecord, readSizes } from './domain-lookup.ts';
-import { type FolderOwner, hasLeftovers, instanceFiles, listFolders } from './instance-folder.ts';
+import { type FolderOwner, folderPath, hasLeftovers, instanceFiles, listFolders } from './instance-folder.ts';
 import { observedState } from './observed-state.ts';
 
 type Identity = Pick<FolderOwner, 'id' | 'cloudId' | 'domainName' | 'uuid'>;
@@ -119,7 +120,7 @@ function leftoversOf(id: Identity['id'], cloudId: string, owner: FolderOwner | u
 async function hasFiles({ storage }: AgentContext, id: Identity['id']): Promise<boolean> {
   const { rootDisk, seed } = instanceFiles(storage, id);
   try {
-    await Promise.all([access(rootDisk), access(seed)]);
+    await Promise.all([access(rootDisk).catch(() => access(cephMark(folderPath(storage, id)))), access(seed)]);
     return true;
   } catch {
     return false;

@@ -15,6 +15,8 @@ import { driverOf, driverOfPool } from './drivers.ts';
 import { hasInstances } from './instances-home.ts';
 import type { PoolDriver } from './pool-driver.ts';
 import { forgetPool, knownPools, readPool, writePool } from './pool-record.ts';
+import { removeCopies } from './rbd-image-copies.ts';
+import { RbdPool } from './rbd-pool.ts';
 
 /** Letters that need no quoting anywhere: QEMU's options have meanings for others. */
 const plainPath = /^[A-Za-z0-9/._-]+$/;
@@ -90,7 +92,7 @@ async function deletePool(context: AgentContext, { id, cloudId }: { id: PoolId; 
     });
   }
   const driver = driverOfPool(storage, known);
-  if (await hasInstances(driver)) {
+  if (await hasInstances(storage, id, driver)) {
     throw new VirgaError('InUse', {
       detail: `Disks of instances lie in the pool ${known.name}.`,
       action: 'Delete those instances first.',
@@ -100,6 +102,7 @@ async function deletePool(context: AgentContext, { id, cloudId }: { id: PoolId; 
   // Of a folder that is not there now, the mark stays; nothing else is lost by that.
   if (driver instanceof DirectoryPool) await driver.unmark().catch(() => undefined);
   else await forgetCephSecret(context, id);
+  if (driver instanceof RbdPool) await removeCopies(driver, cloudId);
   await forgetPool(storage, id);
 }
 

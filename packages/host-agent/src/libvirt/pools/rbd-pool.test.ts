@@ -6,11 +6,14 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { DesiredPool } from '@virga/contract/agent/pools';
 import type { DesiredVolume } from '@virga/contract/agent/volumes';
+import { VirgaError } from '@virga/contract/errors';
 import { type ImageId, newId } from '@virga/contract/ids';
 import { hasCeph, type MiniCeph, startMiniCeph } from '@virga/testing/mini-ceph';
 import { eventually } from '../../contract-suite/eventually.ts';
+import { hostAgentContract } from '../../contract-suite/host-agent-contract.ts';
 import { greeting, tinyGuestDisk } from '../../contract-suite/tiny-guest.ts';
 import { testRbdMoves } from '../moves/rbd-move-cases.ts';
+import { openLibvirtHarness } from '../testing/libvirt-harness.ts';
 import { openTestHost, type TestHost } from '../testing/test-host.ts';
 import { cephSecretUuid } from './ceph-secret.ts';
 
@@ -159,10 +162,67 @@ test('a guest has a volume of Ceph from its start, gets another while it runs, a
   assert.equal(Number((await outside.domains.blockInfo(ref, 'vdd')).capacityBytes), 96 * mebibyte);
   await assert.rejects(agent.deleteVolume(second), { code: 'InUse' });
   await agent.deleteInstance(desired);
+  await agent.deleteNetwork(network);
   for (const one of [first, second]) await agent.deleteVolume(one);
   await agent.deletePool(pool);
   assert.deepEqual(await agent.listPools(cloudId), []);
   assert.equal(await secretOfPool(), undefined, 'the key goes with the pool');
 });
+
+test('a root disk in Ceph is a clone that takes what is written to it, made again where a crash left it half, and told when lost', async (t) => {
+  if (!ceph) return t.skip('Ceph is not installed');
+  const { agent, outside, cloudId } = host;
+  await agent.applyPool(pool);
+  const network = host.network();
+  await agent.applyNetwork(network);
+  const imageId = await importImage(Buffer.concat([tinyGuestDisk({ answersAcpi: true }), randomBytes(8 * mebibyte)]));
+  const id = newId('volume');
+  const rootDisk = { id, imageId, sizeBytes: 64 * mebibyte, pool: pool.id };
+  const desired = host.instance(network, imageId, { rootDisk });
+  const copy = `${imageId}.${cloudId}`;
+  const dying = await host.openAgent({
+    hook: (step) => {
+      if (step === 'root-disk-name') throw new VirgaError('HostUnavailable', { detail: 'It dies.', action: 'Again.' });
+    },
+  });
+  await assert.rejects(dying.applyInstance(desired), { code: 'HostUnavailable' });
+  assert.deepEqual((await images()).sort(), [copy, `${id}.partial`].sort());
+  assert.equal((await agent.applyInstance(desired)).state, 'running');
+  assert.deepEqual((await images()).sort(), [copy, id].sort());
+  const json = async (...args: string[]) => JSON.parse(await ceph!.run('rbd', [...args, '--format', 'json']));
+  assert.deepEqual(
+    (await json('children', `${ceph.pool}/${copy}@base`)).map(({ image }: { image: string }) => image),
+    [id],
+  );
+  assert.equal((await json('info', `${ceph.pool}/${id}`)).size, 64 * mebibyte);
+  const used = async (image: string): Promise<number> => {
+    const { images: all } = await json('du', `${ceph!.pool}/${image}`);
+    return all.reduce((sum: number, { used_size: bytes }: { used_size: number }) => sum + bytes, 0);
+  };
+  assert.ok((await used(copy)) >= 8 * mebibyte && (await used(id)) < 8 * mebibyte);
+
+  const off = { state: 'stopped', forceAt: new Date(0).toISOString() } as const;
+  await agent.applyInstance({ ...desired, generation: 2, power: off });
+  // As after a restart of libvirt, which forgets the key.
+  await outside.secrets.undefine((await secretOfPool())!);
+  assert.equal((await agent.applyInstance({ ...desired, generation: 3 })).state, 'running');
+  await agent.applyInstance({ ...desired, generation: 4, power: off });
+  await ceph.run('rbd', ['rm', '--no-progress', `${ceph.pool}/${id}`]);
+  await assert.rejects(agent.applyInstance({ ...desired, generation: 5 }), {
+    code: 'HypervisorRefused',
+    detail: new RegExp(`is gone: there is no ${ceph.pool}/${id} in Ceph`),
+  });
+  await agent.deleteInstance(desired);
+  await agent.deleteNetwork(network);
+  await agent.deleteImageCopy({ poolId: pool.id, imageId, cloudId });
+  assert.deepEqual(await images(), []);
+  await agent.deletePool(pool);
+});
+
+hostAgentContract(
+  'libvirt',
+  openLibvirtHarness(76, () => ({ cephPlace: pool?.place })),
+  ['ceph'],
+);
 
 testRbdMoves(() => ceph && { ceph, host, pool });

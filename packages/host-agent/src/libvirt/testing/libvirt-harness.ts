@@ -19,11 +19,13 @@ import { storageSpace } from '../storage.ts';
 
 const libvirtSocket = process.env.VIRGA_TEST_LIBVIRT_SOCKET ?? '/run/libvirt/libvirt-sock';
 
-/** @param octet a number from 1 to 254 that no other test file uses: its network is 10.77.OCTET.0/24 */
+/**
+ * @param octet a number from 1 to 254 that no other test file uses: its network is 10.77.OCTET.0/24
+ * @param more asked for once the host is opened
+ */
 export const openLibvirtHarness =
-  (octet: number): OpenHarness =>
-  (hook) =>
-    open(octet, hook);
+  (octet: number, more: () => Pick<Harness, 'cephPlace'> = () => ({})): OpenHarness =>
+  async (hook) => ({ ...(await open(octet, hook)), ...more() });
 
 async function open(octet: number, hook: StepHook): Promise<Harness> {
   const folder = await mkdtemp(join(tmpdir(), 'virga-libvirt-agent.'));

@@ -1,0 +1,87 @@
+// Root disks in a pool of Ceph: clones of a copy of their image, which lasts as long as one of them, or copies of their own.
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import type { DesiredInstance } from '@virga/contract/agent/desired';
+import { newId } from '@virga/contract/ids';
+import { type ContractTest, rejectsWith } from './contract-test.ts';
+import type { ContractWorld } from './contract-world.ts';
+import { aPool } from './pool-contract.ts';
+import { mebibyte } from './volume-contract.ts';
+
+export function cephRootContract(test: ContractTest): void {
+  /** The pool is opened; the instance is gone before it. */
+  const inCeph = async (world: ContractWorld, t: TestContext, clone?: 'full') => {
+    const { cephPlace: place } = world.harness;
+    if (place === undefined) return t.skip('Ceph is not installed');
+    const pool = await aPool(world, t, { name: 'ceph', place });
+    await world.agent.applyPool(pool);
+    const asked = (): DesiredInstance => {
+      const desired = world.instance(t);
+      return { ...desired, rootDisk: { ...desired.rootDisk, pool: pool.id, ...(clone && { clone }) } };
+    };
+    return { pool, asked };
+  };
+
+  test('a root disk in Ceph rests on a copy of its image that is there once, for as long as a disk needs it', async (world, t) => {
+    const ceph = await inCeph(world, t);
+    if (!ceph) return;
+    const { agent, cloudId } = world;
+    const { pool, asked } = ceph;
+    const [one, other] = [asked(), asked()];
+    await Promise.all([world.launched(t, one), world.launched(t, other)]);
+    assert.equal((await world.observed(one))?.intact, true);
+    const copy = { poolId: pool.id, imageId: world.politeImage.id, cloudId };
+    assert.deepEqual(await agent.listImageCopies(cloudId), [copy]);
+    assert.deepEqual(await agent.listImageCopies('another'), []);
+    await rejectsWith('InUse', agent.deletePool(pool));
+    await agent.deleteInstance(other);
+    await rejectsWith('InUse', agent.deleteImageCopy(copy));
+    await agent.deleteInstance(one);
+    await agent.deleteImageCopy(copy);
+    await agent.deleteImageCopy(copy);
+    assert.deepEqual(await agent.listImageCopies(cloudId), []);
+    await agent.deletePool(pool);
+  });
+
+  test('one that is a full copy rests on nothing, grows while its guest runs and when it is off, and starts again', async (world, t) => {
+    const ceph = await inCeph(world, t, 'full');
+    if (!ceph) return;
+    const { agent, cloudId } = world;
+    const desired = await world.launched(t, ceph.asked());
+    assert.deepEqual(await agent.listImageCopies(cloudId), []);
+    const sized = (generation: number, mib: number): DesiredInstance => ({
+      ...desired,
+      generation,
+      rootDisk: { ...desired.rootDisk, sizeBytes: mib * mebibyte },
+    });
+    await agent.applyInstance(sized(2, 8));
+    assert.equal(await world.harness.diskBytes(desired), 8 * mebibyte);
+    const off = { state: 'stopped', forceAt: new Date(0).toISOString() } as const;
+    assert.equal((await agent.applyInstance({ ...sized(3, 12), power: off })).state, 'stopped');
+    await agent.applyInstance(sized(4, 16));
+    assert.equal(await world.harness.diskBytes(desired), 16 * mebibyte);
+    await agent.deleteInstance(desired);
+    await agent.deletePool(ceph.pool);
+  });
+
+  test('what only a file can have is refused of a root disk in Ceph, and nothing is changed', async (world, t) => {
+    const ceph = await inCeph(world, t);
+    if (!ceph) return;
+    const { agent, cloudId } = world;
+    const desired = await world.launched(t, ceph.asked());
+    const { id, uuid, domainName } = desired;
+    const snapshot = {
+      ...{ id: newId('snapshot'), cloudId, name: 'before', memory: false, mustExist: false, keepsake: {} },
+      instance: { id, uuid, domainName },
+    };
+    await rejectsWith('HypervisorRefused', agent.applySnapshot(snapshot));
+    const off = { state: 'stopped', forceAt: new Date(0).toISOString() } as const;
+    await agent.applyInstance({ ...desired, generation: 2, power: off });
+    await rejectsWith('Conflict', agent.lintImage(cloudId, { kind: 'instance', id }));
+    await agent.deleteInstance(desired);
+    await agent.deletePool(ceph.pool);
+    await agent.applyPool(ceph.pool);
+    assert.deepEqual(await agent.listImageCopies(cloudId), [], 'copies that nothing rests on go with the pool');
+    await agent.deletePool(ceph.pool);
+  });
+}
