@@ -235,6 +235,25 @@ test('volumes are part of it: at the same moment, also raw ones, and after they 
   const snapshot = snapshotOf(desired);
   assert.equal((await agent.applySnapshot(snapshot)).disks.length, 3);
   for (const index of [0, 1]) await write(2, index);
+  const later = snapshotOf(desired);
+  await agent.applySnapshot(later);
+  for (const index of [0, 1]) await write(3, index);
+  // What is made of a disk while the guest runs on and later snapshots lie on it, of another format, and larger.
+  const copyOf = async (kept: DesiredSnapshot, index: number, format: 'qcow2' | 'raw') => {
+    const disk = { id: kept.id, instanceId: desired.id, diskId: volumes[index]!.id };
+    const copy = { ...volumes[0]!, id: newId('volume'), format, sizeBytes: 12 * mebibyte, snapshot: disk };
+    assert.equal((await agent.applyVolume(copy)).sizeBytes, 12 * mebibyte);
+    const file = join(host.storagePath, 'volumes', copy.id, `disk.${format}`);
+    assert.doesNotMatch(await runCommand('qemu-img', ['info', file]), /backing/);
+    return (await readPattern(file, 1))[0];
+  };
+  for (const format of ['qcow2', 'raw'] as const) {
+    for (const index of [0, 1]) {
+      assert.deepEqual([await copyOf(snapshot, index, format), await copyOf(later, index, format)], [1, 2], format);
+    }
+  }
+  await agent.deleteSnapshot(later);
+  assert.deepEqual([await read(0), await read(1)], [3, 3]);
   assert.equal(
     (await agent.listVolumes(cloudId)).every(({ intact }) => intact),
     true,
@@ -273,25 +292,6 @@ test('what somebody did with virsh beside it is refused, not mixed up', async (t
     ref,
     `<domainsnapshot><disks><disk name='vda'><source file='${theirs}'/></disk><disk name='vdb' snapshot='no'/></disks></domainsnapshot>`,
     { noMetadata: true, diskOnly: true },
-  const later = snapshotOf(desired);
-  await agent.applySnapshot(later);
-  for (const index of [0, 1]) await write(3, index);
-  // What is made of a disk while the guest runs on and later snapshots lie on it, of another format, and larger.
-  const copyOf = async (kept: DesiredSnapshot, index: number, format: 'qcow2' | 'raw') => {
-    const disk = { id: kept.id, instanceId: desired.id, diskId: volumes[index]!.id };
-    const copy = { ...volumes[0]!, id: newId('volume'), format, sizeBytes: 12 * mebibyte, snapshot: disk };
-    assert.equal((await agent.applyVolume(copy)).sizeBytes, 12 * mebibyte);
-    const file = join(host.storagePath, 'volumes', copy.id, `disk.${format}`);
-    assert.doesNotMatch(await runCommand('qemu-img', ['info', file]), /backing/);
-    return (await readPattern(file, 1))[0];
-  };
-  for (const format of ['qcow2', 'raw'] as const) {
-    for (const index of [0, 1]) {
-      assert.deepEqual([await copyOf(snapshot, index, format), await copyOf(later, index, format)], [1, 2], format);
-    }
-  }
-  await agent.deleteSnapshot(later);
-  assert.deepEqual([await read(0), await read(1)], [3, 3]);
   );
   await assert.rejects(agent.applySnapshot(snapshotOf(desired)), { code: 'Conflict', detail: /root\.theirs/ });
   const applied = await agent.applyInstance({ ...desired, generation: 2 });

@@ -157,7 +157,9 @@ export class InstanceReconciler {
     if (hasConverged || this.#isAdoptedAnew(row)) return this.#compare(row, signal);
     const waitMs = (row.retry_at?.getTime() ?? 0) - this.#context.deps.clock.now().getTime();
     if (waitMs > 0) return this.#queue.wakeAfter(id, waitMs);
+    const notMade = row.converged_generation === 0 ? notMadeOf(row) : undefined;
     if (row.desired === 'deleted') await this.#delete(row, signal);
+    else if (notMade) this.#queue.wakeAfter(id, await recordFailed(this.#context, row, failureError(notMade)));
     else if (hasPending(row)) this.#queue.wakeAfter(id, shortestWaitMs);
     else if (await this.#apply(row, signal)) {
       const seen = this.#sight.get(id);
@@ -167,9 +169,7 @@ export class InstanceReconciler {
 
   /**
    * What was adopted is brought to the host too, which takes a moment. When somebody does the next thing meanwhile, that is
-    const notMade = row.converged_generation === 0 ? notMadeOf(row) : undefined;
    * what they want, and nobody here has asked for anything.
-    else if (notMade) this.#queue.wakeAfter(id, await recordFailed(this.#context, row, failureError(notMade)));
    */
   #isAdoptedAnew(row: InstanceRow): boolean {
     const seen = this.#sight.get(row.id);

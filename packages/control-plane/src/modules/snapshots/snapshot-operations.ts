@@ -11,12 +11,12 @@ import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
 import type { InstanceRow } from '../instances/instance-store.ts';
-import { openOperationsOf } from '../operations/operation-store.ts';
 import { refuseCephRoot } from '../instances/refuse-ceph-root.ts';
+import { openOperationsOf } from '../operations/operation-store.ts';
 import { refuseUnlayered } from '../volumes/refuse-unlayered.ts';
+import { volumesMadeOf } from '../volumes/snapshot-origin.ts';
 import { refuseAnyMoving } from '../volumes/volume-refusals.ts';
 import {
-import { volumesMadeOf } from '../volumes/snapshot-origin.ts';
   findSnapshot,
   holdSnapshot,
   resourceOf,
@@ -91,8 +91,8 @@ export async function insertSnapshot(
   },
 ): Promise<SnapshotView> {
   await refuseAnyMoving(tx, instance.volumes);
-  await refuseUnlayered(tx, instance.volumes);
   await refuseCephRoot(tx, instance, 'snapshots');
+  await refuseUnlayered(tx, instance.volumes);
   const id = newId('snapshot');
   const { name = given.purpose === 'clone' ? id : await freeName(tx, instance, clock.now()), ...columns } = given;
   await tx

@@ -58,14 +58,14 @@ async function copyInto(
   work: DiskWork,
 ): Promise<void> {
   const { format, passphrase, preallocation } = disk;
+  // A guest may have it open, below what it writes to.
+  const shared = image.isLayer ? ['-U'] : [];
   if (passphrase !== undefined) {
     await createFile(partial, { ...disk, source: undefined }, work);
     const target = `driver=qcow2,file.filename=${escaped(partial)},encrypt.key-secret=${keyId}`;
     const convert = ['convert', '-q', '-n', ...shared, '-f', image.format, '--target-image-opts'];
     return qemuImg([...convert, image.path, target], work, passphrase);
   }
-  // A guest may have it open, below what it writes to.
-  const shared = image.isLayer ? ['-U'] : [];
   const isPlain = image.format === format && image.base === undefined && preallocation === 'off';
   if (!isPlain) {
     const options = preallocation === 'off' ? [] : ['-o', `preallocation=${preallocation}`];
