@@ -96,7 +96,7 @@ test('a guest is backed up while it runs, and comes back as it was then', { time
   await answers('again');
   assert.equal(await inGuest('again', 'cat /etc/mark'), 'first');
   await cloud.done('delete again --yes --wait');
-  assert.equal(await cloud.done(`backups files ${second.id} --path /etc/mark`), 'second\n\n');
+  assert.equal(await cloud.done(`backups files ${second.id} --path /etc/mark`), 'second\n');
 
   await inGuest('web', 'echo third > /etc/mark; sync');
   await cloud.done('destroy web --wait');

@@ -21,6 +21,8 @@ export type RunOptions = Pick<CliIo, 'interrupt' | 'extraCommands' | 'extraGroup
   /** Somebody sits at a terminal of this many columns. Default: pipes. */
   columns?: number | undefined;
   env?: NodeJS.ProcessEnv | undefined;
+  /** Given what is written to stdout, for what is no text. */
+  onBytes?: ((bytes: Buffer) => void) | undefined;
   /** Called with all of stdout and stderr each time something is printed; may type an answer. */
   onOutput?: ((printed: { stdout: string; stderr: string }, type: (text: string) => void) => void) | undefined;
 };
@@ -48,7 +50,7 @@ export async function captureCli(server: string, env: NodeJS.ProcessEnv = {}, no
   };
   return {
     home,
-    async run(argv, { input, columns, env: more, onOutput, ...io } = {}) {
+    async run(argv, { input, columns, env: more, onOutput, onBytes, ...io } = {}) {
       const printed = { stdout: '', stderr: '' };
       const rawModes: boolean[] = [];
       const stdin: TerminalInput = new PassThrough();
@@ -58,6 +60,7 @@ export async function captureCli(server: string, env: NodeJS.ProcessEnv = {}, no
           decodeStrings: true,
           write(chunk: Buffer, _encoding, done) {
             printed[name] += chunk.toString();
+            if (name === 'stdout') onBytes?.(chunk);
             onOutput?.({ ...printed }, type);
             done();
           },

@@ -1,20 +1,20 @@
-// Copies one file into a guest or out of it, piece by piece, so that its size does not matter. On this machine a file appears
-// whole or not at all; in the guest it grows where it is to be, as no agent can rename.
-import { randomBytes } from 'node:crypto';
-import { chmod, open, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import type { Readable, Writable } from 'node:stream';
+// Copies one file into a guest or out of it, piece by piece, so that its size does not matter. In the guest it grows where it is to
+// be, as no agent can rename.
+import { open, stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { Client } from '@virga/contract/client';
 import { VirgaError } from '@virga/contract/errors';
 import type { GuestFileStatus } from '@virga/contract/rest/instance-guest';
 import type { Instance } from '@virga/contract/rest/instances';
+import { type Received, type ReceivingEnd, receiveFile } from '../received-file.ts';
 
 /** Half a mebibyte: with others on their way, an agent that emulates a processor answers in time. */
 const pieceBytes = 512 * 1024;
 const permissionBits = 0o777;
 
 export type GuestFile = { client: Client; instance: Instance; path: string };
-export type Copied = { path: string; sizeBytes: number };
+export type Copied = Received;
 export type OnCopied = (doneBytes: number, wholeBytes: number | undefined) => void;
 
 export async function copyToGuest(
@@ -41,42 +41,25 @@ export async function copyToGuest(
 
 export async function copyFromGuest(
   file: GuestFile,
-  target: { path: string } | { stream: Writable },
+  target: ReceivingEnd,
   onCopied: OnCopied,
   signal: AbortSignal,
 ): Promise<Copied> {
   const status = await statusOf(file);
   if (status?.kind === 'absent') throw noSuchFile(file);
   if (status?.kind === 'directory') throw isDirectory(`${file.instance.name}:${file.path}`, tarOut(file));
-  const write = async (to: (bytes: Buffer) => Promise<unknown>) => {
+  async function* pieces(): AsyncGenerator<Buffer> {
     for (let offset = 0; ; ) {
       const query = { path: file.path, offset, length: pieceBytes };
       const answer = await file.client.readGuestFile({ params: { id: file.instance.id }, query }, { signal });
       const bytes = Buffer.from(answer.data, 'base64');
-      await to(bytes);
+      yield bytes;
       offset += bytes.length;
       onCopied(offset, status?.sizeBytes ?? undefined);
-      if (answer.endOfFile || bytes.length === 0) return offset;
+      if (answer.endOfFile || bytes.length === 0) return;
     }
-  };
-  if ('stream' in target) {
-    const { stream } = target;
-    const sizeBytes = await write((bytes) => written(stream, bytes));
-    return { path: '-', sizeBytes };
   }
-  const path = await targetHere(target.path, file.path);
-  const partial = join(dirname(path), `.${basename(path)}.${randomBytes(4).toString('hex')}.partial`);
-  try {
-    await using handle = await open(partial, 'wx', 0o600);
-    const sizeBytes = await write((bytes) => handle.write(bytes));
-    await handle.sync();
-    // A file that nobody asked the mode of gets that of any new file.
-    await chmod(partial, status?.mode == null ? 0o666 & ~process.umask() : status.mode & permissionBits);
-    await rename(partial, path);
-    return { path, sizeBytes };
-  } finally {
-    await rm(partial, { force: true });
-  }
+  return receiveFile(target, file.path, pieces(), status?.mode);
 }
 
 /** A folder gets the file under its own name. */
@@ -85,14 +68,6 @@ async function targetInGuest(file: GuestFile, name: string | undefined): Promise
   if (status?.kind !== 'directory' && !file.path.endsWith('/')) return file.path;
   if (name !== undefined) return `${file.path.replace(/\/+$/, '')}/${name}`;
   throw isDirectory(`${file.instance.name}:${file.path}`, 'Name a file in it.');
-}
-
-async function targetHere(path: string, guestPath: string): Promise<string> {
-  const isFolder = await stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  return isFolder ? join(path, basename(guestPath)) : path;
 }
 
 /** Undefined when the guest does not run programs for its agent: then it is copied without knowing. */
@@ -142,9 +117,6 @@ async function* piecesOfStream(stream: Readable): AsyncGenerator<Buffer> {
   }
   if (keptBytes > 0) yield Buffer.concat(kept);
 }
-
-const written = (stream: Writable, bytes: Buffer) =>
-  new Promise<void>((resolve, reject) => stream.write(bytes, (error) => (error ? reject(error) : resolve())));
 
 const tarOut = ({ instance, path }: GuestFile) =>
   `Pack it in the guest, and copy that: virga exec ${instance.name} -- tar cf /tmp/packed.tar ${path}`;

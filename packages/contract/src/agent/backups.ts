@@ -160,12 +160,12 @@ export interface BackupKeeping {
   /** Removes what was fetched and not taken, and what was replaced. Idempotent. */
   endRestore(restore: { id: RestoreId; cloudId: string }, context?: CallContext): Promise<void>;
   /**
-   * What is at a path of the root file system of a disk that was fetched: the entries of a folder, or the beginning of a file.
+   * What is at a path of the root file system of a disk that was fetched: the entries of a folder, or a piece of a file.
    * Links are followed within the disk. @throws NotFound nothing is there, or nothing was fetched | Conflict the disk has no file
    *   system that can be read
    */
   readRestoredPath(
-    wanted: { id: RestoreId; cloudId: string; disk: VolumeId; path: string },
+    wanted: { id: RestoreId; cloudId: string; disk: VolumeId; path: string; offset: number },
     context?: CallContext,
   ): Promise<RestoredPath>;
   /** What the definition and the rest of the settings were. */
@@ -202,7 +202,7 @@ export type RestoreSwap = {
   disks: readonly { id: VolumeId; role: 'root' | 'data'; fetched: VolumeId }[];
 };
 
-/** A file has its first bytes as base64; 4 MiB at most. */
+/** A file has a piece of it as base64; 8 MiB at most. */
 export const RestoredPath = Type.Union([
   Type.Object({
     kind: Type.Literal('folder'),
@@ -218,7 +218,7 @@ export const RestoredPath = Type.Union([
     kind: Type.Literal('file'),
     sizeBytes: Type.Integer(),
     content: Type.String({ description: 'base64' }),
-    truncated: Type.Boolean({ description: 'there is more of it than that' }),
+    truncated: Type.Boolean({ description: 'there is more of it after that' }),
   }),
 ]);
 export type RestoredPath = Static<typeof RestoredPath>;

@@ -228,10 +228,15 @@ export const backupRoutes = {
   readBackupFile: route({
     method: 'GET',
     path: '/v1/backups/{id}/files',
-    summary: 'List a folder, or read a file, of a backup that is open',
+    summary: 'List a folder, or read a piece of a file, of a backup that is open',
     access: { scope: 'project', role: 'operator' },
     params: idParams('backup'),
-    query: Type.Object({ path: Type.String({ pattern: '^/', maxLength: 4096 }) }),
+    query: Type.Object({
+      path: Type.String({ pattern: '^/', maxLength: 4096 }),
+      offset: Type.Optional(
+        Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'where in the file; default 0' }),
+      ),
+    }),
     ok: RestoredPath,
   }),
   listBackupSchedules: route({

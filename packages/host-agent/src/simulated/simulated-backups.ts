@@ -180,13 +180,14 @@ export function simulatedBackups(host: SimulatedHost, calls: Calls): BackupKeepi
         if (mine.fetched.get(id)?.cloudId === cloudId) mine.fetched.delete(id);
         mine.swapped.delete(id);
       }),
-    readRestoredPath: ({ id, disk, path }, context) =>
+    readRestoredPath: ({ id, disk, path, offset }, context) =>
       calls.run('readRestoredPath', id, context, () => {
         if (!mine.fetched.get(id)?.disks.has(disk)) throw notFetched(id);
         if (path === '/') return { kind: 'folder', entries: [{ name: 'etc', kind: 'folder', sizeBytes: 0 }] };
         if (path !== '/etc/hostname') throw nothingThere(path);
-        const content = Buffer.from('simulated\n');
-        return { kind: 'file', sizeBytes: content.length, content: content.toString('base64'), truncated: false };
+        const whole = Buffer.from('simulated\n');
+        const content = whole.subarray(offset).toString('base64');
+        return { kind: 'file', sizeBytes: whole.length, content, truncated: false };
       }),
     readBackupSettings: (access, snapshotId, context) =>
       calls.run('readBackupSettings', access.id, context, () => {

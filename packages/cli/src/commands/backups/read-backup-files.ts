@@ -1,8 +1,11 @@
-import { writeFile } from 'node:fs/promises';
+import type { Client } from '@virga/contract/client';
+import { VirgaError } from '@virga/contract/errors';
+import type { BackupId } from '@virga/contract/ids';
 import { defineCommand } from '../../command.ts';
 import { findBackup } from '../../lookup.ts';
 import { followOperation } from '../../operations/follow-operation.ts';
 import { formatBytes } from '../../output/format.ts';
+import { receiveFile } from '../../received-file.ts';
 
 export const readBackupFiles = defineCommand({
   meta: {
@@ -10,7 +13,7 @@ export const readBackupFiles = defineCommand({
     summary: 'List folders and fetch single files of a backup',
     details:
       'The root disk of the backup is fetched on a host first, which takes as long as reading it, and stays there for an hour. ' +
-      'File systems ext2 to ext4 can be read; of a file, the first 4 MiB. Nothing of the backup is started or mounted.',
+      'File systems ext2 to ext4 can be read, files of up to 64 MiB one by one. Nothing of the backup is started or mounted.',
     section: 'Resources',
   },
   args: { backup: { summary: 'its id' } },
@@ -19,7 +22,7 @@ export const readBackupFiles = defineCommand({
     to: {
       type: 'text',
       value: 'FILE',
-      summary: 'where the file is written; default standard output',
+      summary: 'a file or folder of this machine to write it to; default standard output, byte for byte',
       complete: 'file',
     },
     opened: { type: 'flag', summary: 'it is open already: fetch nothing' },
@@ -48,6 +51,7 @@ export const readBackupFiles = defineCommand({
     }
     const found = await client.readBackupFile({ params: { id }, query: { path } });
     if (found.kind === 'folder') {
+      if (to !== undefined) throw isFolder(path);
       const lines = found.entries.map(({ name, kind, sizeBytes }) =>
         kind === 'file' ? `${name}  ${formatBytes(sizeBytes)}` : `${name}${kind === 'folder' ? '/' : ''}`,
       );
@@ -58,12 +62,34 @@ export const readBackupFiles = defineCommand({
       );
       return 0;
     }
-    const content = Buffer.from(found.content, 'base64');
-    const cut = found.truncated ? `, the first of ${formatBytes(found.sizeBytes)}` : '';
-    if (to !== undefined) {
-      await writeFile(to, content);
-      await context.print.result(found, [`${path}: ${formatBytes(content.length)}${cut} in ${to}`], [to]);
-    } else await context.print.result(found, [content.toString('utf8')], [content.toString('utf8')]);
+    const pieces = piecesOf(client, id, path, found);
+    if (to === undefined) {
+      await receiveFile({ stream: context.io.stdout }, path, pieces);
+      return 0;
+    }
+    const received = await receiveFile({ path: to }, path, pieces);
+    const lines = [`${path}: ${formatBytes(received.sizeBytes)} in ${received.path}`];
+    await context.print.result(received, lines, [received.path]);
     return 0;
   },
 });
+
+type Piece = { content: string; truncated: boolean };
+
+async function* piecesOf(client: Client, id: BackupId, path: string, first: Piece): AsyncGenerator<Buffer> {
+  for (let piece = first, offset = 0; ; ) {
+    const bytes = Buffer.from(piece.content, 'base64');
+    yield bytes;
+    offset += bytes.length;
+    if (!piece.truncated || bytes.length === 0) return;
+    const next = await client.readBackupFile({ params: { id }, query: { path, offset } });
+    if (next.kind !== 'file') throw isFolder(path);
+    piece = next;
+  }
+}
+
+const isFolder = (path: string) =>
+  new VirgaError('InvalidArgument', {
+    detail: `${path} is a folder, and files are fetched one by one.`,
+    action: 'Name a file in it; for all of it, restore the backup as a new instance, and copy it from there.',
+  });

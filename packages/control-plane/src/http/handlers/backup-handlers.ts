@@ -47,7 +47,7 @@ export function backupHandlers(
     verifyBackup: ({ access, params, body }) => verifyBackup(deps, access, params.id, body),
     restoreBackup: ({ access, params, body }) => restoreBackup(deps, access, params.id, body),
     openBackup: ({ access, params }) => openBackup(deps, access, params.id),
-    readBackupFile: ({ access, params, query, signal }) => readBackupFile(deps, access, params.id, query.path, signal),
+    readBackupFile: ({ access, params, query, signal }) => readBackupFile(deps, access, params.id, query, signal),
     listBackupSchedules: ({ access, query }) => listBackupSchedules(db, access, query),
     createBackupSchedule: ({ access, body }) => createBackupSchedule(deps, access, body),
     deleteBackupSchedule: ({ access, params }) => deleteBackupSchedule(deps, access, params.id),

@@ -47,7 +47,7 @@ export async function readBackupFile(
   deps: Deps,
   access: ProjectAccess<'operator'>,
   id: BackupId,
-  path: string,
+  { path, offset = 0 }: { path: string; offset?: number },
   signal: AbortSignal,
 ): Promise<RestoredPath> {
   const row = await requireBackup(deps.db, access, id);
@@ -59,7 +59,7 @@ export async function readBackupFile(
     });
   }
   const { restoreId, hostId } = row.opened;
-  const wanted = { id: restoreId, cloudId: deps.cloudId, disk: root.id, path };
+  const wanted = { id: restoreId, cloudId: deps.cloudId, disk: root.id, path, offset };
   return deps.agents.agentOf(hostId).readRestoredPath(wanted, { signal });
 }
 

@@ -201,7 +201,7 @@ test('single files of a backup are read while it is open, which ends by the cloc
   await cloud.launch('files');
   const backup = await backUp('files');
   const read = (file: string) =>
-    readBackupFile(cloud.deps, cloud.operator, backup.id, file, new AbortController().signal);
+    readBackupFile(cloud.deps, cloud.operator, backup.id, { path: file }, new AbortController().signal);
   await assert.rejects(read('/'), { code: 'Conflict' });
   await cloud.succeeded((await openBackup(cloud.deps, cloud.operator, backup.id)).operationId);
   assert.ok((await get(backup.id)).openUntil);

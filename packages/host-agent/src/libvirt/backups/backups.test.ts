@@ -1,5 +1,6 @@
 // Backups of a real domain into a real store, restored and compared byte for byte with what was written.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
@@ -185,17 +186,20 @@ test('single files are read from a backup of a disk with a file system, and link
   await mkdir(join(tree, 'etc'), { recursive: true });
   await mkdir(join(tree, 'usr'));
   await writeFile(join(tree, 'etc/hostname'), 'web\n');
+  // More than a piece, and no whole number of blocks.
+  const large = randomBytes(8 * mib + 1234);
+  await writeFile(join(tree, 'large'), large);
   await symlink('../../../../etc/shadow', join(tree, 'etc/outside'));
   const image = join(storagePath, 'fs.raw');
-  await runCommand('mke2fs', ['-q', '-t', 'ext4', '-d', tree, image, '8m'], { package: 'e2fsprogs' });
+  await runCommand('mke2fs', ['-q', '-t', 'ext4', '-d', tree, image, '14m'], { package: 'e2fsprogs' });
   await chmod(image, 0o644);
   await agent.applyInstance(world.instance);
-  await world.writeFrom(image, 0, 8 * mib);
+  await world.writeFrom(image, 0, 14 * mib);
   const backup = await world.backUp();
   const id = newId('restore');
   const disk = world.instance.rootDisk.id;
   await agent.fetchRestore({ id, cloudId, store, disks: [{ id: disk, chain: backup.disks }], hidesBase: false });
-  const read = (path: string) => agent.readRestoredPath({ id, cloudId, disk, path });
+  const read = (path: string, offset = 0) => agent.readRestoredPath({ id, cloudId, disk, path, offset });
   const folder = await read('/');
   assert.ok(folder.kind === 'folder' && folder.entries.some(({ name, kind }) => name === 'etc' && kind === 'folder'));
   const file = await read('/etc/hostname');
@@ -203,6 +207,14 @@ test('single files are read from a backup of a disk with a file system, and link
     ...{ kind: 'file', sizeBytes: 4, truncated: false },
     content: Buffer.from('web\n').toString('base64'),
   });
+  const pieces: Buffer[] = [];
+  for (let isMore = true, offset = 0; isMore; offset = Buffer.concat(pieces).length) {
+    const piece = await read('/large', offset);
+    assert.ok(piece.kind === 'file' && piece.sizeBytes === large.length);
+    pieces.push(Buffer.from(piece.content, 'base64'));
+    isMore = piece.truncated;
+  }
+  assert.ok(pieces.length > 1 && Buffer.concat(pieces).equals(large));
   await assert.rejects(read('/etc/outside'), { code: 'NotFound' });
   await agent.endRestore({ id, cloudId });
   await assert.rejects(read('/'), { code: 'NotFound' });

@@ -10,11 +10,13 @@ import type { AgentContext } from '../agent-context.ts';
 import { backupFolder } from './backup-folder.ts';
 import { fetchedDisk } from './restore-folder.ts';
 
-const mostBytes = 4 * 1024 * 1024;
+/** Of a piece, and of a file: it is read from its beginning for each, in memory. */
+const mostBytes = 8 * 1024 * 1024;
+const largestBytes = 64 * 1024 * 1024;
 
 export function readRestoredPath(context: AgentContext): BackupKeeping['readRestoredPath'] {
   const { storage, locks } = context;
-  return ({ id, disk: diskId, path }, { signal } = {}) =>
+  return ({ id, disk: diskId, path, offset }, { signal } = {}) =>
     locks.run(id, async () => {
       const file = fetchedDisk(storage, id, diskId);
       if (!(await exists(file))) throw notFetched(id);
@@ -25,7 +27,7 @@ export function readRestoredPath(context: AgentContext): BackupKeeping['readRest
       try {
         const opened = await openContents(disk);
         if (!('root' in opened)) throw unreadable(opened.why);
-        return await look(opened.root, path);
+        return await look(opened.root, path, offset);
       } finally {
         await disk.close();
       }
@@ -34,22 +36,30 @@ export function readRestoredPath(context: AgentContext): BackupKeeping['readRest
 
 type Contents = Extract<Awaited<ReturnType<typeof openContents>>, { root: unknown }>['root'];
 
-async function look(root: Contents, path: string): Promise<RestoredPath> {
+async function look(root: Contents, path: string, offset: number): Promise<RestoredPath> {
   const entry = await root.stat(path);
   if (entry?.kind === 'folder') {
     const entries = await root.list(path);
     return { kind: 'folder', entries: entries.map(({ name, kind, sizeBytes }) => ({ name, kind, sizeBytes })) };
   }
   if (entry?.kind !== 'file') throw nothingThere(path);
-  const content = (await root.read(path, mostBytes)) ?? Buffer.alloc(0);
   const { sizeBytes } = entry;
-  return { kind: 'file', sizeBytes, content: content.toString('base64'), truncated: sizeBytes > content.length };
+  if (sizeBytes > largestBytes) throw tooLarge(path, sizeBytes);
+  const content = ((await root.read(path, offset + mostBytes)) ?? Buffer.alloc(0)).subarray(offset);
+  const truncated = sizeBytes > offset + content.length;
+  return { kind: 'file', sizeBytes, content: content.toString('base64'), truncated };
 }
 
 export const notFetched = (id: string) =>
   new VirgaError('NotFound', {
     detail: `The disks of ${id} are not on this host.`,
     action: 'Open the backup again: virga backups files.',
+  });
+
+const tooLarge = (path: string, sizeBytes: number) =>
+  new VirgaError('Conflict', {
+    detail: `${path} has ${Math.ceil(sizeBytes / 1024 / 1024)} MiB; files of up to ${largestBytes / 1024 / 1024} MiB are fetched one by one.`,
+    action: 'Restore the backup as a new instance, and copy it from there.',
   });
 
 const unreadable = (why: string) =>
