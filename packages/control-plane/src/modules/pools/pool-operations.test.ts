@@ -169,10 +169,10 @@ test('the key of a Ceph pool is told to its hosts and to nobody else', async () 
   assert.deepEqual(told.ceph, { monitors: ['10.0.0.1'], pool: 'rbd', user: 'virga' });
   assert.ok(!JSON.stringify(await cloud.deps.db.selectFrom('pools').selectAll().execute()).includes(key));
   assert.ok(!JSON.stringify(await cloud.deps.db.selectFrom('events').selectAll().execute()).includes(key));
-  const { volume: made, operationId } = await create('in-ceph', { pool: 'ceph' });
+  const { volume: made, operationId } = await create('in-ceph', { pool: 'ceph', encrypted: true });
   await cloud.succeeded(operationId);
-  assert.equal(made.format, 'raw');
-  await assert.rejects(create('wrong', { pool: 'ceph', encrypted: true }), { field: '/encrypted' });
+  assert.deepEqual([made.format, made.encrypted], ['raw', true]);
+  await assert.rejects(create('wrong', { pool: 'ceph', clone: 'linked', image: 'disk' }), { field: '/clone' });
   const wiped = await deleteVolume(cloud.deps, cloud.operator, made.id, undefined, { wipe: true });
   await cloud.succeeded(wiped.operationId);
   await removePool(id);

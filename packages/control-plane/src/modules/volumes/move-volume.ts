@@ -43,10 +43,11 @@ export async function moveVolume(
     await refuseHindrances(tx, row);
     const pool = await targetPool(tx, row, body.pool);
     const isCeph = pool.driver === 'rbd';
-    const format = body.format ?? (isCeph ? 'raw' : row.format);
+    const encrypted = row.passphrase_sealed !== null;
+    const format = body.format ?? (isCeph ? 'raw' : encrypted ? 'qcow2' : row.format);
     // Ceph takes what is written; back in a folder it is as it was made.
     const preallocation = isCeph ? 'off' : row.preallocation;
-    refuseImpossibleShape({ format, preallocation, encrypted: row.passphrase_sealed !== null, driver: pool.driver });
+    refuseImpossibleShape({ format, preallocation, encrypted, driver: pool.driver });
     const takesAll = preallocation === 'falloc' || preallocation === 'full';
     const takenBytes = takesAll ? row.size_bytes : (row.used_bytes ?? 0);
     await requirePoolRoom(tx, pool.id, { addBytes: row.size_bytes, takenBytes }, '/pool');

@@ -14,8 +14,8 @@ export type VolumeShape = {
 
 /** @throws InvalidArgument */
 export function refuseImpossibleShape({ format, preallocation = 'off', encrypted, clone, driver }: VolumeShape): void {
-  if (driver === 'rbd') refuseForCeph({ format, preallocation, encrypted, clone });
-  if (format === 'raw' && encrypted) {
+  if (driver === 'rbd') refuseForCeph({ format, preallocation, clone });
+  if (format === 'raw' && encrypted && driver !== 'rbd') {
     throw refusal('A raw volume is not encrypted.', 'Leave out the format, or the encryption.', '/encrypted');
   }
   if (format === 'raw' && preallocation === 'metadata') {
@@ -36,7 +36,7 @@ export function refuseImpossibleShape({ format, preallocation = 'off', encrypted
   }
 }
 
-function refuseForCeph({ format, preallocation, encrypted, clone }: VolumeShape): void {
+function refuseForCeph({ format, preallocation, clone }: VolumeShape): void {
   if (format === 'qcow2') {
     throw refusal('A volume in a Ceph pool is raw.', 'Leave out the format, or choose another pool.', '/format');
   }
@@ -45,13 +45,6 @@ function refuseForCeph({ format, preallocation, encrypted, clone }: VolumeShape)
       'A volume in a Ceph pool takes what is written to it.',
       'Leave out the preallocation.',
       '/preallocation',
-    );
-  }
-  if (encrypted) {
-    throw refusal(
-      'A volume in a Ceph pool is not encrypted by Virga.',
-      'Choose a pool that is a folder.',
-      '/encrypted',
     );
   }
   if (clone === 'linked') {

@@ -52,7 +52,12 @@ export const sourceElements = (source: DiskSource): string[] => [sourceElement(s
 function sourceElement({ path, rbd, encryption, isShared }: DiskSource): string {
   const luks =
     encryption &&
-    element('encryption', { format: 'luks' }, element('secret', { type: 'passphrase', uuid: encryption.secretUuid }));
+    // libvirt writes the engine into a definition whose disk it has copied.
+    element(
+      'encryption',
+      { format: 'luks', engine: 'qemu' },
+      element('secret', { type: 'passphrase', uuid: encryption.secretUuid }),
+    );
   const untouched = isShared && element('seclabel', { model: 'dac', relabel: 'no' });
   if (rbd === undefined) return element('source', { file: path }, untouched, luks);
   return element(

@@ -74,7 +74,11 @@ async function neededBytes(
   before: VolumeRecord,
   after: VolumeRecord,
 ): Promise<number> {
-  const takesAll = after.preallocation === 'falloc' || after.preallocation === 'full';
+  const takesAll =
+    after.preallocation === 'falloc' ||
+    after.preallocation === 'full' ||
+    // In Ceph what is encrypted is noise where nothing was written.
+    (after.encrypted && (after.format === 'raw' || before.format === 'raw'));
   if (takesAll) return before.sizeBytes;
   const used = (await old.usedBytes(volumeFolder(storage, before.id), before.id)) ?? before.sizeBytes;
   const image = before.source?.clone === 'linked' ? await findImage(storage, before.source.imageId) : undefined;

@@ -84,7 +84,8 @@ async function makeDestination(
   const { id, format = 'qcow2', sizeBytes: known } = record.after;
   const { copied: _, ...begun } = record;
   await writeMove(context.storage, begun);
-  const sizeBytes = (await (await driverOf(context.storage, record.before.poolId)).sizeOf(record.from, id)) ?? known;
+  const old = await driverOf(context.storage, record.before.poolId);
+  const sizeBytes = (await old.sizeOf(record.from, id, record.before.encrypted)) ?? known;
   await context.hook('move-destination', id);
   try {
     await driver.removeDisk(id);
@@ -141,7 +142,8 @@ async function copyStill(
   const watching = watchForGuest(context, move, isOn, ended.signal);
   const [from, to] = await Promise.all([oldPlace(context.storage, record), newPlace(context.storage, record)]);
   const { passphrase, preallocation = 'off' } = move.volume;
-  const isBlank = passphrase === undefined || preallocation === 'off';
+  // What is behind a key reads as noise, unless nothing is there.
+  const isBlank = passphrase === undefined || (to.isFile && preallocation === 'off');
   const { bandwidthBytesPerSecond } = move;
   try {
     await context.hook('move-copy', id);

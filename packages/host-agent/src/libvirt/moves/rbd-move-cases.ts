@@ -2,7 +2,7 @@
 // run and write meanwhile, of volumes that nobody has, and cut short at every step.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { readdir, readlink, rm } from 'node:fs/promises';
+import { readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { HostAgent } from '@virga/contract/agent/agent';
@@ -11,7 +11,7 @@ import type { DesiredMove } from '@virga/contract/agent/moves';
 import type { DesiredPool } from '@virga/contract/agent/pools';
 import type { DesiredVolume } from '@virga/contract/agent/volumes';
 import { newId } from '@virga/contract/ids';
-import { type Pattern, readPattern, writeInGuest, writeToFile } from '../testing/disk-patterns.ts';
+import { blockBytes, type Pattern, readPattern, writeInGuest, writeToFile } from '../testing/disk-patterns.ts';
 import type { TestHost } from '../testing/test-host.ts';
 
 type MiniCeph = { pool: string; run(program: string, args: readonly string[]): Promise<string> };
@@ -55,6 +55,36 @@ export function testRbdMoves(open: () => RbdWorld | undefined): void {
     }
     const expected = Array.from({ length: blocks }, (_, block) => next - ((next - 1 - block) % blocks));
     assert.deepEqual(await moves.contentOf(volume), expected);
+    await moves.end(desired, volume);
+    assert.deepEqual(await moves.left(volume), []);
+  });
+
+  cases('what is encrypted is noise in Ceph, grows, and goes home and back with its key', async (moves) => {
+    const { host, pool } = moves;
+    const { domains } = host.outside;
+    const passphrase = 'c29tZXRoaW5nIHRoYXQgbm9ib2R5IGtub3dz';
+    let volume = await moves.volume({ pool, passphrase });
+    const desired = await moves.machine(volume);
+    await moves.write(desired, volume, [5, 6, 7]);
+    volume = { ...volume, generation: 2, mustExist: true, sizeBytes: 12 * mebibyte };
+    assert.equal((await host.agent.applyVolume(volume)).sizeBytes, 12 * mebibyte);
+    const ref = await domains.lookupByName(desired.domainName);
+    assert.equal(Number((await domains.blockInfo(ref, 'vdc')).capacityBytes), 12 * mebibyte);
+    const inCeph = await readFile(await moves.fileOf(volume));
+    assert.equal(inCeph.subarray(0, 4).toString('latin1'), 'LUKS');
+    for (const byte of [5, 6, 7]) assert.equal(inCeph.indexOf(Buffer.alloc(512, byte)), -1);
+    volume = await moves.moved(host.agent, moves.moveOf(volume, undefined, desired));
+    await moves.write(desired, volume, [8], 1);
+    assert.deepEqual(await moves.differs(desired, volume, [5, 8, 7]), []);
+    const off = { ...desired, power: { state: 'stopped', forceAt: new Date(0).toISOString() } as const };
+    await host.agent.applyInstance({ ...off, generation: 2 });
+    volume = await moves.moved(host.agent, moves.moveOf(volume, pool, desired));
+    volume = { ...volume, generation: volume.generation + 1, sizeBytes: 16 * mebibyte };
+    await host.agent.applyVolume(volume);
+    const [seen] = (await host.agent.listVolumes(host.cloudId)).filter(({ id }) => id === volume.id);
+    assert.deepEqual([seen?.encrypted, seen?.poolId, seen?.sizeBytes], [true, pool.id, 16 * mebibyte]);
+    assert.equal((await host.agent.applyInstance({ ...desired, generation: 3 })).drift, undefined);
+    assert.deepEqual(await moves.differs(desired, volume, [5, 8, 7]), []);
     await moves.end(desired, volume);
     assert.deepEqual(await moves.left(volume), []);
   });
@@ -123,11 +153,12 @@ class RbdMoves {
     this.#ceph = ceph;
   }
 
-  async volume(): Promise<DesiredVolume> {
+  async volume(changes: Partial<DesiredVolume> = {}): Promise<DesiredVolume> {
     const { agent, cloudId } = this.host;
     const volume: DesiredVolume = {
       ...{ id: newId('volume'), cloudId, generation: 1, name: 'data', sizeBytes: 8 * mebibyte },
       ...{ mustExist: false, keepsake: {} },
+      ...changes,
     };
     await agent.applyVolume(volume);
     return volume;
@@ -145,6 +176,22 @@ class RbdMoves {
 
   write({ domainName }: DesiredInstance, { id }: DesiredVolume, pattern: Pattern, from = 0): Promise<void> {
     return writeInGuest(this.host.outside, domainName, pattern, { device: `ua-${id}`, from });
+  }
+
+  /** Blocks that the guest does not read so. */
+  async differs({ domainName }: DesiredInstance, { id }: DesiredVolume, pattern: Pattern): Promise<number[]> {
+    const { domains } = this.host.outside;
+    const ref = await domains.lookupByName(domainName);
+    const found: number[] = [];
+    for (const [block, byte] of pattern.entries()) {
+      const read = `read -P ${byte} ${block * blockBytes} ${blockBytes}`;
+      const answer = await domains.monitorCommand(ref, {
+        execute: 'human-monitor-command',
+        arguments: { 'command-line': `qemu-io -d /machine/peripheral/ua-${id}/virtio-backend "${read}"` },
+      });
+      if (/failed|error|not found/i.test(String(answer))) found.push(block);
+    }
+    return found;
   }
 
   moveOf(volume: DesiredVolume, pool: DesiredPool | undefined, holder?: DesiredInstance): DesiredMove {
@@ -215,12 +262,13 @@ class RbdMoves {
   }
 
   /** All that is there of a volume: folders, its move, and in Ceph. */
-  async left({ id, pool }: DesiredVolume): Promise<string[]> {
+  async left({ id }: DesiredVolume): Promise<string[]> {
     const inside = async (...parts: string[]) => readdir(join(this.host.storagePath, ...parts)).catch(() => []);
     const folders = await Promise.all(['.', '.moved-in', '.moved-on'].map((name) => inside('volumes', name)));
     const images = JSON.parse(await this.#ceph.run('rbd', ['ls', '--format', 'json', this.#ceph.pool])) as string[];
     const names = [...folders.flat(), ...(await inside('moves')), ...images.map((image) => `ceph ${image}`)];
-    const marks = pool ? await this.#ceph.run('rbd', ['snap', 'ls', `${this.#ceph.pool}/${id}`]) : '';
+    const inCeph = images.includes(id);
+    const marks = inCeph ? await this.#ceph.run('rbd', ['snap', 'ls', `${this.#ceph.pool}/${id}`]) : '';
     // Where its name is a link, it is to one of them.
     const link = await readlink(join(this.host.storagePath, 'volumes', id)).catch(() => undefined);
     const found = names.filter((name) => name.includes(id)).concat(marks === '' ? [] : [marks]);

@@ -41,9 +41,15 @@ async function createFile(partial: string, disk: NewDisk, work: DiskWork): Promi
     ...(options.length > 0 ? ['-o', options.join(',')] : []),
     ...[partial, String(sizeOf(disk))],
   ];
-  for (let left = passphrase === undefined ? 0 : keyAttempts; ; left--) {
+  if (passphrase === undefined) await qemuImg(args, work);
+  else await keepTrying(() => qemuImg(args, work, passphrase));
+}
+
+/** Makes an encrypted disk. */
+export async function keepTrying(make: () => Promise<void>): Promise<void> {
+  for (let left = keyAttempts; ; left--) {
     try {
-      return await qemuImg(args, work, passphrase);
+      return await make();
     } catch (error) {
       if (left === 0 || !(error instanceof CommandFailed)) throw error;
     }
@@ -138,7 +144,11 @@ export const escaped = (path: string): string => path.replaceAll(',', ',,');
 const long = ({ signal }: DiskWork): CommandOptions => ({ signal, timeoutMs: longestMs });
 
 /** @param args the command of qemu-img comes first */
-async function qemuImg([command, ...args]: readonly string[], work: DiskWork, passphrase?: string): Promise<void> {
+export async function qemuImg(
+  [command, ...args]: readonly string[],
+  work: DiskWork,
+  passphrase?: string,
+): Promise<void> {
   const options = { ...long(work), package: 'qemu-utils' };
   if (passphrase === undefined) return void (await runCommand('qemu-img', [command!, ...args], options));
   await withSecretFile(passphrase, (path) =>

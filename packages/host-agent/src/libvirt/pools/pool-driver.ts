@@ -48,10 +48,10 @@ export interface PoolDriver {
   /** @param folder of the volume, which has no disk @throws CommandFailed */
   makeDisk(folder: string, id: VolumeId, disk: NewDisk, work: DiskWork): Promise<void>;
   /** What a guest sees; undefined: the disk is gone. */
-  sizeOf(folder: string, id: VolumeId): Promise<number | undefined>;
+  sizeOf(folder: string, id: VolumeId, encrypted?: boolean): Promise<number | undefined>;
   /** What it takes from the pool; null: not known. */
   usedBytes(folder: string, id: VolumeId): Promise<number | null>;
-  /** Both of every volume in the pool, in one question; absent where each is asked for by itself. */
+  /** Both of every volume in the pool, in one question, with the header of an encrypted one; absent where each is asked for by itself. */
   measureAll?(): Promise<ReadonlyMap<string, { sizeBytes: number; usedBytes: number }>>;
   /** Of one that no guest has. @throws CommandFailed */
   grow(folder: string, disk: PresentDisk, sizeBytes: number, work: DiskWork): Promise<void>;

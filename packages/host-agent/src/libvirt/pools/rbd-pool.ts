@@ -10,13 +10,17 @@ import { CommandFailed, runCommand } from '../../run-command.ts';
 import { type DiskSource, diskName } from '../disks/disk-source.ts';
 import type { BaseImage } from '../instances/root-disk.ts';
 import type { Storage, StorageSpace } from '../storage.ts';
+import { volumeSecretUuid } from '../volumes/volume-secret.ts';
 import { isNotThere, isStillOpen, stillOpen } from './ceph-failures.ts';
 import { cephSecretUuid } from './ceph-secret.ts';
-import type { DiskWork, NewDisk, PoolDriver, PresentDisk } from './pool-driver.ts';
+import { type DiskWork, keyId, type NewDisk, type PoolDriver, type PresentDisk } from './pool-driver.ts';
+import { contentBytes, imageBytes, makeLuks } from './rbd-luks.ts';
 import { imageWrittenAt, isImageAsMarked, markImage, unmarkImage } from './rbd-marks.ts';
 import { type WrittenExtent, wipeExtents } from './rbd-wipe.ts';
 
 type RbdUsage = { name: string; snapshot?: string; provisioned_size: number; used_size: number };
+/** To a cluster: files that are gone afterwards. */
+type Access = { conf: string; user: string };
 type RbdPlace = Extract<PoolPlace, { driver: 'rbd' }>;
 
 const longestMs = 24 * 3_600_000;
@@ -65,7 +69,9 @@ export class RbdPool implements PoolDriver {
     // Under a name of its own until it is whole: what a crash leaves of it the next try removes.
     const partial = this.imageName(`${id}.partial`);
     await this.removeImage(partial);
-    if (disk.source === undefined) {
+    if (disk.passphrase !== undefined) {
+      await this.#makeEncrypted(`${id}.partial`, disk, disk.passphrase, work);
+    } else if (disk.source === undefined) {
       await this.rbd(['create', '--size', `${disk.sizeBytes}B`, partial], work);
     } else {
       await this.importFile(disk.source.image, partial, work);
@@ -75,10 +81,21 @@ export class RbdPool implements PoolDriver {
     await this.rbd(['rename', partial, this.imageName(id)], work);
   }
 
-  async sizeOf(_folder: string, id: VolumeId): Promise<number | undefined> {
+  #makeEncrypted(name: string, disk: NewDisk, passphrase: string, work: DiskWork): Promise<void> {
+    const image = this.imageName(name);
+    return this.#withAccess(({ conf, user }) => {
+      const target = {
+        name: `rbd:${image}:id=${user}:conf=${conf}`,
+        options: this.#options(name, true, { conf, user }),
+      };
+      return makeLuks({ ...target, passphrase, remove: () => this.removeImage(image) }, disk, work);
+    });
+  }
+
+  async sizeOf(_folder: string, id: VolumeId, encrypted = false): Promise<number | undefined> {
     try {
       const text = await this.rbd(['info', '--format', 'json', this.imageName(id)]);
-      return (JSON.parse(text) as { size: number }).size;
+      return contentBytes((JSON.parse(text) as { size: number }).size, encrypted);
     } catch (error) {
       if (isNotThere(error)) return undefined;
       throw error;
@@ -100,8 +117,8 @@ export class RbdPool implements PoolDriver {
     );
   }
 
-  async grow(_folder: string, { id }: PresentDisk, sizeBytes: number, work: DiskWork): Promise<void> {
-    await this.growImage(this.imageName(id), sizeBytes, work);
+  async grow(_folder: string, { id, encrypted }: PresentDisk, sizeBytes: number, work: DiskWork): Promise<void> {
+    await this.growImage(this.imageName(id), imageBytes(sizeBytes, encrypted), work);
   }
 
   /** @param sizeBytes more than it has: Ceph refuses what it has already @throws as #run */
@@ -111,6 +128,7 @@ export class RbdPool implements PoolDriver {
 
   async wipe(folder: string, id: VolumeId, work: DiskWork): Promise<void> {
     const written = await this.rbd(['diff', '--whole-object', '--format', 'json', this.imageName(id)], work);
+    // Encrypted or not: with its header goes what its key opens.
     const disk = { id, format: 'raw', encrypted: false } as const;
     await this.withImage(folder, disk, (options) => wipeExtents(options, JSON.parse(written) as WrittenExtent[], work));
   }
@@ -131,20 +149,24 @@ export class RbdPool implements PoolDriver {
     return false;
   }
 
-  async source(_folder: string, { id }: PresentDisk): Promise<DiskSource> {
-    return { path: this.imageName(id), format: 'raw', directIo: false, rbd: this.#access() };
+  async source(_folder: string, { id, encrypted }: PresentDisk): Promise<DiskSource> {
+    const encryption = encrypted ? { encryption: { secretUuid: volumeSecretUuid(id) } } : {};
+    return { path: this.imageName(id), format: 'raw', directIo: false, rbd: this.#access(), ...encryption };
   }
 
   nameOf(_folder: string, { id }: PresentDisk): string {
     return diskName({ path: this.imageName(id), rbd: this.#access() });
   }
 
-  withImage<T>(_folder: string, { id }: PresentDisk, use: (options: string) => Promise<T>): Promise<T> {
-    return this.#withAccess(({ conf, user }) =>
-      use(
-        `driver=raw,file.driver=rbd,file.pool=${this.#place.cephPool},file.image=${id},file.conf=${conf},file.user=${user}`,
-      ),
-    );
+  withImage<T>(_folder: string, { id, encrypted }: PresentDisk, use: (options: string) => Promise<T>): Promise<T> {
+    return this.#withAccess((access) => use(this.#options(id, encrypted, access)));
+  }
+
+  /** As programs of QEMU's open it. */
+  #options(image: string, encrypted: boolean, { conf, user }: Access): string {
+    const content = encrypted ? `driver=luks,key-secret=${keyId}` : 'driver=raw';
+    const file = { driver: 'rbd', pool: this.#place.cephPool, image, conf, user };
+    return [content, ...Object.entries(file).map(([name, value]) => `file.${name}=${value}`)].join(',');
   }
 
   markContent(_folder: string, { id }: PresentDisk): Promise<string> {
@@ -192,7 +214,8 @@ export class RbdPool implements PoolDriver {
   /** Nothing there is success. @throws as #run */
   async removeImage(image: string): Promise<void> {
     try {
-      await this.rbd(['rm', '--no-progress', image]);
+      // Each of its objects by itself.
+      await this.#run('rbd', ['rm', '--no-progress', image], {}, longestMs);
     } catch (error) {
       if (!isNotThere(error)) throw error;
     }
@@ -223,11 +246,16 @@ export class RbdPool implements PoolDriver {
   }
 
   /** @throws HostUnavailable the cluster does not answer | PoolUnusable | CommandFailed */
-  async #run(program: string, args: readonly string[], { signal }: DiskWork = {}): Promise<string> {
+  async #run(
+    program: string,
+    args: readonly string[],
+    { signal }: DiskWork = {},
+    timeoutMs = answerMs,
+  ): Promise<string> {
     return this.#withAccess(async ({ conf, user }) => {
       try {
         const access = ['--conf', conf, '--id', user];
-        return await runCommand(program, [...access, ...args], { signal, timeoutMs: answerMs, package: 'ceph-common' });
+        return await runCommand(program, [...access, ...args], { signal, timeoutMs, package: 'ceph-common' });
       } catch (error) {
         if (!(error instanceof CommandFailed) || isNotThere(error)) throw error;
         throw new VirgaError('PoolUnusable', {
@@ -239,7 +267,7 @@ export class RbdPool implements PoolDriver {
     });
   }
 
-  async #withAccess<T>(work: (access: { conf: string; user: string }) => Promise<T>): Promise<T> {
+  async #withAccess<T>(work: (access: Access) => Promise<T>): Promise<T> {
     const folder = await mkdtemp(join(tmpdir(), 'virga-ceph.'));
     try {
       const { monitors, user, key } = this.#place;

@@ -14,6 +14,7 @@ import { diskFileOf } from '../pools/directory-pool.ts';
 import { driverOf } from '../pools/drivers.ts';
 import type { PoolDriver } from '../pools/pool-driver.ts';
 import { knownPools } from '../pools/pool-record.ts';
+import { contentBytes } from '../pools/rbd-luks.ts';
 import type { Storage } from '../storage.ts';
 import type { VolumeRecord } from './volume-record.ts';
 
@@ -264,11 +265,12 @@ async function observeAt(
   const { format = 'qcow2', ...known } = record;
   const ofPool = record.poolId && measured.get(record.poolId);
   if (ofPool) {
-    const { sizeBytes = record.sizeBytes, usedBytes = null } = ofPool.get(id) ?? {};
-    return { ...known, format, sizeBytes, usedBytes, intact: ofPool.has(id) };
+    const { sizeBytes, usedBytes = null } = ofPool.get(id) ?? {};
+    const content = sizeBytes && contentBytes(sizeBytes, record.encrypted === true);
+    return { ...known, format, sizeBytes: content ?? record.sizeBytes, usedBytes, intact: ofPool.has(id) };
   }
   const driver = await driverOf(storage, record.poolId).catch(() => undefined);
-  const sizeBytes = await driver?.sizeOf(folder, id).catch(() => undefined);
+  const sizeBytes = await driver?.sizeOf(folder, id, record.encrypted).catch(() => undefined);
   const intact = sizeBytes !== undefined;
   const usedBytes = intact ? await driver!.usedBytes(folder, id) : null;
   return { ...known, format, sizeBytes: sizeBytes ?? record.sizeBytes, usedBytes, intact };

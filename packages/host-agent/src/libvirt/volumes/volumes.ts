@@ -118,7 +118,7 @@ async function grow(
 ): Promise<void> {
   const { storage, hook, hypervisor } = context;
   const folder = volumeFolder(storage, id);
-  const present = await driver.sizeOf(folder, id);
+  const present = await driver.sizeOf(folder, id, encrypted);
   if (present === undefined) throw volumeGone(id, volumeFile(storage, id));
   if (present >= sizeBytes) return;
   onProgress?.('growing the disk', 50);
