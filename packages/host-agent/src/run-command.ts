@@ -18,11 +18,13 @@ export class CommandFailed extends Error {
   /** Null when a signal ended it, such as at the deadline. */
   readonly exitCode: number | null;
   readonly stderr: string;
+  readonly stdout: string;
 
-  constructor(program: string, exitCode: number | null, stderr: string, cause: unknown) {
+  constructor(program: string, exitCode: number | null, stderr: string, cause: unknown, stdout = '') {
     super(`${program} ended with ${exitCode === null ? 'a signal' : `code ${exitCode}`}: ${stderr.trim()}`, { cause });
     this.exitCode = exitCode;
     this.stderr = stderr;
+    this.stdout = stdout;
   }
 }
 

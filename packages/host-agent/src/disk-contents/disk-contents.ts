@@ -37,3 +37,11 @@ export interface DiskContents {
   /** With everything in it. Nothing there is success. */
   remove(path: string): Promise<void>;
 }
+
+/** The root of a guest, with what else makes one system of it. */
+export interface RootContents extends DiskContents {
+  /** It was not unmounted: the last changes are in its journal. */
+  needsRecovery(): Promise<boolean>;
+  /** Brings in what the journal has, and leaves on the disk what was changed. @throws CommandFailed it cannot be mended by itself */
+  check(): Promise<void>;
+}

@@ -1,19 +1,17 @@
-// The contents of an ext2, ext3 or ext4 file system, by debugfs of e2fsprogs in the sandbox. Owns the way from a path to an
-// inode: folders are listed from the root on, and links are followed here, so that names that a guest has chosen are
-// never part of a command that reads. Fails with CommandFailed.
+// The contents of an ext2, ext3 or ext4 file system, by debugfs of e2fsprogs in the sandbox. Folders and files are read by their
+// inodes, so that names that a guest has chosen are never part of a command that reads. Fails with CommandFailed.
 import { rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path/posix';
 import { CommandFailed } from '../run-command.ts';
-import type { DiskContents, Entry, EntryKind, NewFile } from './disk-contents.ts';
+import type { Entry, EntryKind, NewFile } from './disk-contents.ts';
 import type { RawDisk } from './raw-disk.ts';
+import { type Place, WalkedContents } from './walked-contents.ts';
 
 /** File systems that can be read. */
 export const extFileSystems: readonly string[] = ['ext2', 'ext3', 'ext4'];
 const rootInode = 2;
-const mostLinks = 40;
 /** Deeper than any folder of an honest guest; a folder that is in itself has no end. */
 const deepest = 100;
-const defaultReadBytes = 4 * 1024 * 1024;
 /** By the first digits of a mode, as in stat(2). */
 const kinds: Record<number, EntryKind> = { 8: 'file', 4: 'folder', 10: 'link' };
 /** A name that can stand in a command as it is, between quotes. */
@@ -27,46 +25,20 @@ export type ExtOptions = {
   epochSeconds?: number | undefined;
 };
 
-export class ExtContents implements DiskContents {
+export class ExtContents extends WalkedContents {
   readonly fileSystem: string;
   private readonly disk: RawDisk;
   private readonly device: string;
   private readonly env: Record<string, string>;
-  private readonly folders = new Map<number, Entry[]>();
   private scripts = 0;
 
   constructor(disk: RawDisk, { fileSystem, offsetBytes, epochSeconds }: ExtOptions) {
+    super(root);
     this.disk = disk;
     this.fileSystem = fileSystem;
     this.device = `${disk.path}?offset=${offsetBytes}`;
     const time = String(epochSeconds);
     this.env = epochSeconds === undefined ? {} : { E2FSPROGS_FAKE_TIME: time, E2FSCK_TIME: time };
-  }
-
-  async stat(path: string): Promise<Entry | undefined> {
-    return (await this.walk(path, true))?.entry;
-  }
-
-  async linkStat(path: string): Promise<Entry | undefined> {
-    return (await this.walk(path, false))?.entry;
-  }
-
-  async list(path: string): Promise<Entry[]> {
-    const entry = await this.stat(path);
-    return entry?.kind === 'folder' ? this.entriesOf(entry.inode) : [];
-  }
-
-  async linkTarget(path: string): Promise<string | undefined> {
-    const entry = await this.linkStat(path);
-    return entry?.kind === 'link' ? this.targetOf(entry) : undefined;
-  }
-
-  async read(path: string, maxBytes = defaultReadBytes): Promise<Buffer | undefined> {
-    const entry = await this.stat(path);
-    if (entry?.kind !== 'file') return undefined;
-    if (entry.sizeBytes === 0) return Buffer.alloc(0);
-    if (entry.sizeBytes > maxBytes) return this.head(entry.inode, maxBytes);
-    return this.ask(`cat <${entry.inode}>`);
   }
 
   async write(path: string, content: string | Buffer, { mode, uid = 0, gid = 0 }: NewFile): Promise<void> {
@@ -105,7 +77,7 @@ export class ExtContents implements DiskContents {
 
   /** Brings in what the journal has, and mends what can be mended. @throws CommandFailed it cannot be mended by itself */
   async check(): Promise<void> {
-    this.folders.clear();
+    this.forget();
     const mended = 1;
     await this.disk.run('e2fsck', ['-f', '-p', this.device], { env: this.env, acceptedCodes: [0, mended] });
   }
@@ -116,7 +88,7 @@ export class ExtContents implements DiskContents {
       commands.push(`rm "${path}"`);
       return;
     }
-    for (const inner of await this.entriesOf(entry.inode)) {
+    for (const inner of await this.entriesOf({ path, entry })) {
       const innerPath = join(path, inner.name);
       requirePlain(innerPath);
       await this.removal(innerPath, inner, commands, depth + 1);
@@ -137,50 +109,19 @@ export class ExtContents implements DiskContents {
     return join(parent?.path ?? folder, basename(path));
   }
 
-  private async walk(path: string, followLast: boolean): Promise<{ path: string; entry: Entry } | undefined> {
-    const names = path.split('/').filter(Boolean);
-    const trail: { path: string; entry: Entry }[] = [{ path: '/', entry: root }];
-    let links = 0;
-    while (names.length > 0) {
-      const name = names.shift()!;
-      const at = trail.at(-1)!;
-      if (name === '.') continue;
-      if (name === '..') {
-        if (trail.length > 1) trail.pop();
-        continue;
-      }
-      if (at.entry.kind !== 'folder') return undefined;
-      const entry = (await this.entriesOf(at.entry.inode)).find((one) => one.name === name);
-      if (entry === undefined) return undefined;
-      if (entry.kind === 'link' && (followLast || names.length > 0)) {
-        if (++links > mostLinks) return undefined;
-        const target = await this.targetOf(entry);
-        if (target.startsWith('/')) trail.length = 1;
-        names.unshift(...target.split('/').filter(Boolean));
-        continue;
-      }
-      trail.push({ path: join(at.path, name), entry });
-    }
-    return trail.at(-1);
-  }
-
-  private async entriesOf(inode: number): Promise<Entry[]> {
-    const known = this.folders.get(inode);
-    if (known) return known;
+  protected async readFolder({ entry: { inode } }: Place): Promise<Entry[]> {
     const lines = (await this.ask(`ls -p <${inode}>`)).toString().split('\n');
-    const entries = lines.map(readEntry).filter((entry) => entry !== undefined);
-    entries.sort((a, b) => (a.name < b.name ? -1 : 1));
-    this.folders.set(inode, entries);
-    return entries;
+    return lines.map(readEntry).filter((entry) => entry !== undefined);
   }
 
-  private async targetOf({ inode, sizeBytes }: Entry): Promise<string> {
+  protected async readTarget({ entry: { inode, sizeBytes } }: Place): Promise<string> {
     // Short ones are kept in the inode itself.
     const fast = /^Fast link dest: "(.*)"$/m.exec((await this.ask(`stat <${inode}>`)).toString())?.[1];
     return fast ?? (await this.ask(`cat <${inode}>`)).subarray(0, sizeBytes).toString();
   }
 
-  private async head(inode: number, bytes: number): Promise<Buffer> {
+  protected async readFile({ entry: { inode, sizeBytes } }: Place, bytes: number): Promise<Buffer> {
+    if (sizeBytes <= bytes) return this.ask(`cat <${inode}>`);
     const program = `debugfs -R "cat <$2>" "$1" | head --bytes="$3"`;
     return this.disk.run('sh', ['-c', program, 'sh', this.device, String(inode), String(bytes)]);
   }
@@ -193,7 +134,7 @@ export class ExtContents implements DiskContents {
     if (commands.length === 0) return;
     const script = join(this.disk.scratch, `commands-${++this.scripts}`);
     await writeFile(script, `${commands.join('\n')}\n`, { mode: 0o644 });
-    this.folders.clear();
+    this.forget();
     await this.disk.run('debugfs', ['-w', '-f', script, this.device], { env: this.env });
     await rm(script);
   }

@@ -1,22 +1,33 @@
-// Finds the root file system on a disk and opens it. Owns which file systems can be read, and the sentence for those that
-// cannot.
-import type { DiskContents } from './disk-contents.ts';
+// Finds the root file system on a disk and opens it: by programs of the host where they can read it, else in the appliance. Owns
+// which is which, and the sentence for what cannot be looked into.
+import { Appliance, type ApplianceKit } from './appliance.ts';
+import type { DiskContents, RootContents } from './disk-contents.ts';
 import { type DiskLayout, readLayout } from './disk-layout.ts';
 import { ExtContents, extFileSystems } from './ext-contents.ts';
 import type { RawDisk } from './raw-disk.ts';
+import { SystemContents } from './system-contents.ts';
 
 export type OpenContents = {
   layout: DiskLayout;
-  root: ExtContents;
+  root: RootContents;
   /** What is at /boot, when that is a file system of its own; else the root. */
   boot: DiskContents;
   bootPath: '/boot' | '';
 };
 export type Unreadable = { layout: DiskLayout; why: string };
 
+export type ContentsOptions = {
+  epochSeconds?: number | undefined;
+  /** Asked for when a disk has a file system that programs of the host do not read; without it such a disk is unreadable. */
+  appliance?: (() => Promise<ApplianceKit>) | undefined;
+};
+
+/** Where the appliance finds file systems that the host's programs do not read. */
+const applianceReads: readonly string[] = ['xfs', 'btrfs', 'f2fs', 'LVM2_member'];
+
 export async function openContents(
   disk: RawDisk,
-  options: { epochSeconds?: number | undefined } = {},
+  { appliance, ...options }: ContentsOptions = {},
 ): Promise<OpenContents | Unreadable> {
   const layout = await readLayout(disk);
   const opened: ExtContents[] = [];
@@ -28,7 +39,7 @@ export async function openContents(
   for (const contents of opened) {
     if (root === undefined && (await isRoot(contents))) root = contents;
   }
-  if (root === undefined) return { layout, why: whyNot(layout) };
+  if (root === undefined) return openInAppliance(disk, layout, appliance);
   for (const boot of opened) {
     if (boot === root) continue;
     const names = (await boot.list('/')).map(({ name }) => name);
@@ -37,16 +48,32 @@ export async function openContents(
   return { layout, root, boot: root, bootPath: '/boot' };
 }
 
+async function openInAppliance(
+  disk: RawDisk,
+  layout: DiskLayout,
+  appliance: ContentsOptions['appliance'],
+): Promise<OpenContents | Unreadable> {
+  const found = layout.parts.map(({ fileSystem }) => fileSystem).filter((name) => name !== null);
+  if (appliance === undefined || !found.some((name) => applianceReads.includes(name))) {
+    return { layout, why: whyNot(found) };
+  }
+  const root = await SystemContents.open(await Appliance.start(disk, await appliance()));
+  return Array.isArray(root)
+    ? { layout, why: noRoot(root.length > 0 ? root : found) }
+    : { layout, root, boot: root, bootPath: '/boot' };
+}
+
 async function isRoot(contents: DiskContents): Promise<boolean> {
   const names = (await contents.list('/')).map(({ name }) => name);
   return names.includes('etc') && (names.includes('usr') || names.includes('bin'));
 }
 
-function whyNot({ parts }: DiskLayout): string {
-  const found = parts.map(({ fileSystem }) => fileSystem).filter((name) => name !== null);
+const noRoot = (found: readonly string[]): string =>
+  `none of its file systems (${found.join(', ')}) is the root of a Linux`;
+
+function whyNot(found: readonly string[]): string {
   if (found.length === 0) return 'no file system was found on the disk';
-  if (found.some((name) => extFileSystems.includes(name))) {
-    return `none of its file systems (${found.join(', ')}) is the root of a Linux`;
-  }
-  return `its file systems are ${found.join(', ')}, and only ${extFileSystems.join(', ')} can be looked into`;
+  if (found.some((name) => extFileSystems.includes(name))) return noRoot(found);
+  const readable = [...extFileSystems, ...applianceReads].join(', ');
+  return `its file systems are ${found.join(', ')}, and only ${readable} can be looked into`;
 }

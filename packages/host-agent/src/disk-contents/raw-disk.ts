@@ -1,7 +1,7 @@
 // The disk in an image file as plain bytes, without converting it: QEMU's storage daemon shows it as a file, by FUSE, in a
 // mount namespace of its own, so that nothing of it stays on the host however this process ends. Where there is no FUSE it is
 // converted. Owns that daemon. Fails with HostUnavailable or CommandFailed.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -9,17 +9,22 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { VirgaError } from '@virga/contract/errors';
 import { exists } from '../exists.ts';
 import { CommandFailed, runCommand } from '../run-command.ts';
-import { runAsNobody, type SandboxOptions } from './sandbox.ts';
+import { runAsNobody, type SandboxOptions, startAsNobody } from './sandbox.ts';
 
 export type DiskFile = { path: string; format: 'raw' | 'qcow2' };
+
+type RunOptions = Omit<SandboxOptions, 'mountsOf'>;
 
 export type RawDisk = {
   /** As programs of the sandbox see it. */
   path: string;
   /** A folder that they can read. */
   scratch: string;
+  writable: boolean;
   sizeBytes(): Promise<number>;
-  run(program: string, args: readonly string[], options?: Omit<SandboxOptions, 'mountsOf'>): Promise<Buffer>;
+  run(program: string, args: readonly string[], options?: RunOptions): Promise<Buffer>;
+  /** A program that is talked with; it ends when the disk is closed. */
+  start(program: string, args: readonly string[], options?: RunOptions): ChildProcessWithoutNullStreams;
   /** What was changed is in the file that was opened, or in the one that stands for it. */
   close(): Promise<DiskFile>;
 };
@@ -65,14 +70,13 @@ export async function openRawDisk(file: DiskFile, options: Options): Promise<Raw
 type Opening = Options & { scratch: string; path: string };
 
 /** A raw file that may be changed needs nobody in between. */
-async function asItIs(file: DiskFile, { scratch, signal }: Opening): Promise<RawDisk> {
+async function asItIs(file: DiskFile, { scratch, signal, writable }: Opening): Promise<RawDisk> {
   await chmod(file.path, 0o666);
+  const { ways, end } = programs({ signal });
   return {
-    path: file.path,
-    scratch,
+    ...{ path: file.path, scratch, writable, ...ways },
     sizeBytes: () => sizeOf(file.path),
-    run: (program, args, more) => runAsNobody(program, args, { signal, ...more }),
-    close: () => leave(scratch, file),
+    close: () => end().then(() => leave(scratch, file)),
   };
 }
 
@@ -112,12 +116,12 @@ async function showByFuse(file: DiskFile, { writable, scratch, path, signal }: O
     await rm(scratch, { recursive: true, force: true });
     throw error;
   }
+  const { ways, end: endPrograms } = programs({ signal, mountsOf: daemon.pid });
   return {
-    path,
-    scratch,
+    ...{ path, scratch, writable, ...ways },
     sizeBytes: () => sizeOf(`/proc/${daemon.pid}/root${path}`),
-    run: (program, args, more) => runAsNobody(program, args, { signal, ...more, mountsOf: daemon.pid }),
     async close() {
+      await endPrograms();
       await end();
       return leave(scratch, file);
     },
@@ -145,13 +149,30 @@ async function convert(file: DiskFile, { writable, scratch, path, folder, signal
   const args = ['convert', '-q', '-f', file.format, '-O', 'raw', file.path, raw];
   await runCommand('qemu-img', args, { signal, timeoutMs: convertMs, package: 'qemu-utils' });
   await chmod(raw, writable ? 0o666 : 0o444);
+  const { ways, end } = programs({ signal });
   return {
-    path: raw,
-    scratch,
+    ...{ path: raw, scratch, writable, ...ways },
     sizeBytes: () => sizeOf(raw),
-    run: (program, more, others) => runAsNobody(program, more, { signal, ...others }),
-    close: () => leave(scratch, writable ? { path: raw, format: 'raw' } : file),
+    close: () => end().then(() => leave(scratch, writable ? { path: raw, format: 'raw' } : file)),
   };
+}
+
+/** What looks at the disk, and its end. */
+function programs(place: Pick<SandboxOptions, 'signal' | 'mountsOf'>) {
+  const started = new Map<ChildProcess, Promise<unknown>>();
+  const ways: Pick<RawDisk, 'run' | 'start'> = {
+    run: (program, args, options) => runAsNobody(program, args, { ...place, ...options }),
+    start(program, args, options) {
+      const child = startAsNobody(program, args, { ...place, ...options });
+      started.set(child, new Promise((resolve) => child.once('close', resolve)));
+      return child;
+    },
+  };
+  const end = async () => {
+    for (const child of started.keys()) child.kill('SIGKILL');
+    await Promise.all(started.values());
+  };
+  return { ways, end };
 }
 
 async function leave(scratch: string, file: DiskFile): Promise<DiskFile> {

@@ -1,6 +1,6 @@
 // Where programs run that read what a guest has written: as nobody, without network, without sight of other processes, with
 // limits of memory and time. Owns those limits. Fails with CommandFailed.
-import { execFile } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process';
 import { CommandFailed } from '../run-command.ts';
 
 const nobody = '65534';
@@ -15,40 +15,25 @@ export type SandboxOptions = {
   env?: Record<string, string>;
   /** Of the clock, and of a processor. Default 120_000. */
   timeoutMs?: number;
+  /** Of addresses. Default 1 GiB. */
+  memoryBytes?: number;
+  /** A group that it is in, besides nobody's. */
+  group?: number | undefined;
   /** Ends with these count as success. Default 0 alone. */
   acceptedCodes?: readonly number[];
 };
 
 /** Runs a program as nobody. @returns what it wrote to its standard output @throws CommandFailed */
 export function runAsNobody(program: string, args: readonly string[], options: SandboxOptions = {}): Promise<Buffer> {
-  const { mountsOf, signal, env, timeoutMs = defaultTimeoutMs, acceptedCodes = [0] } = options;
-  const enter = mountsOf === undefined ? [] : ['nsenter', '--mount', '--target', String(mountsOf), '--'];
-  const [first = '', ...rest] = [
-    ...['setpriv', '--pdeathsig', 'KILL', '--'],
-    ...enter,
-    ...['unshare', '--net', '--pid', '--ipc', '--uts', '--fork', '--kill-child', '--'],
-    ...[
-      'setpriv',
-      '--reuid',
-      nobody,
-      '--regid',
-      nobody,
-      '--clear-groups',
-      '--no-new-privs',
-      '--bounding-set=-all',
-      '--',
-    ],
-    ...['prlimit', `--as=${memoryLimitBytes}`, '--core=0', `--cpu=${timeoutMs / 1000}`, '--'],
-    program,
-    ...args,
-  ];
+  const { signal, timeoutMs = defaultTimeoutMs, acceptedCodes = [0] } = options;
+  const [first, rest, env] = asNobody(program, args, options);
   const settings = {
     signal,
     timeout: timeoutMs,
     killSignal: 'SIGKILL' as const,
     maxBuffer: maxOutputBytes,
     encoding: 'buffer' as const,
-    env: { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8', TZ: 'UTC', ...env },
+    env,
   };
   return new Promise((resolve, reject) => {
     execFile(first, rest, settings, (error, stdout, stderr) => {
@@ -58,4 +43,32 @@ export function runAsNobody(program: string, args: readonly string[], options: S
       reject(new CommandFailed(program, code, stderr.toString(), error));
     });
   });
+}
+
+/** Starts a program as nobody, to talk with; it ends with the signal, at the deadline, and with this process. */
+export function startAsNobody(
+  program: string,
+  args: readonly string[],
+  options: SandboxOptions = {},
+): ChildProcessWithoutNullStreams {
+  const { signal, timeoutMs = defaultTimeoutMs } = options;
+  const [first, rest, env] = asNobody(program, args, options);
+  return spawn(first, rest, { signal, timeout: timeoutMs, killSignal: 'SIGKILL', env });
+}
+
+function asNobody(program: string, args: readonly string[], options: SandboxOptions) {
+  const { mountsOf, env, timeoutMs = defaultTimeoutMs, memoryBytes = memoryLimitBytes, group } = options;
+  const enter = mountsOf === undefined ? [] : ['nsenter', '--mount', '--target', String(mountsOf), '--'];
+  const groups = group === undefined ? ['--clear-groups'] : ['--groups', String(group)];
+  const argv = [
+    ...['--pdeathsig', 'KILL', '--'],
+    ...enter,
+    ...['unshare', '--net', '--pid', '--ipc', '--uts', '--fork', '--kill-child', '--'],
+    ...['setpriv', '--reuid', nobody, '--regid', nobody, ...groups, '--no-new-privs', '--bounding-set=-all', '--'],
+    ...['prlimit', `--as=${memoryBytes}`, '--core=0', `--cpu=${timeoutMs / 1000}`, '--'],
+    program,
+    ...args,
+  ];
+  const path = process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin';
+  return ['setpriv', argv, { PATH: path, LC_ALL: 'C.UTF-8', TZ: 'UTC', ...env }] as const;
 }

@@ -6,6 +6,7 @@ import type { HostChanges } from '../host-changes/host-changes.ts';
 import type { HostSystem } from '../host-system/host-system.ts';
 import type { KeyedLock } from '../keyed-lock.ts';
 import type { StepHook } from '../step-hook.ts';
+import type { RecipeOutput } from './built-image.ts';
 import type { Accelerator } from './host/acceleration.ts';
 import type { CpuPoolRecord } from './host/cpu-pool-record.ts';
 import type { NicLimitsProbe } from './host/nic-limits.ts';
@@ -38,4 +39,6 @@ export type AgentContext = {
   directIo: boolean;
   /** The disks under the storage. */
   disks: DiskWatch;
+  /** What looks into disks that no program of the host can read. */
+  appliance: RecipeOutput | undefined;
 };

@@ -60,6 +60,7 @@ export async function runServer({ folders, settings, stream, onReady, signal }: 
       acceleration: settings.acceleration,
       probe: { kernelPath: probeKernel(folders) },
       benchImage: { recipe: checkoutPath('images', 'bench', 'build') },
+      appliance: { recipe: checkoutPath('images', 'appliance', 'build') },
       log: log.child({ part: 'host-agent' }),
     });
     undo.defer(() => agent.close());

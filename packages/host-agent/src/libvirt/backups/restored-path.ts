@@ -3,10 +3,11 @@
 import type { BackupKeeping, RestoredPath } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
 import { nothingThere } from '../../backup-conflicts.ts';
-import { openContents } from '../../disk-contents/open-contents.ts';
+import type { DiskContents } from '../../disk-contents/disk-contents.ts';
 import { openRawDisk } from '../../disk-contents/raw-disk.ts';
 import { exists } from '../../exists.ts';
 import type { AgentContext } from '../agent-context.ts';
+import { openGuestContents } from '../image-building/guest-contents.ts';
 import { backupFolder } from './backup-folder.ts';
 import { fetchedDisk } from './restore-folder.ts';
 
@@ -25,7 +26,7 @@ export function readRestoredPath(context: AgentContext): BackupKeeping['readRest
         { folder: backupFolder(storage, id), writable: false, signal },
       );
       try {
-        const opened = await openContents(disk);
+        const opened = await openGuestContents(context, disk, { signal });
         if (!('root' in opened)) throw unreadable(opened.why);
         return await look(opened.root, path, offset);
       } finally {
@@ -34,9 +35,7 @@ export function readRestoredPath(context: AgentContext): BackupKeeping['readRest
     });
 }
 
-type Contents = Extract<Awaited<ReturnType<typeof openContents>>, { root: unknown }>['root'];
-
-async function look(root: Contents, path: string, offset: number): Promise<RestoredPath> {
+async function look(root: DiskContents, path: string, offset: number): Promise<RestoredPath> {
   const entry = await root.stat(path);
   if (entry?.kind === 'folder') {
     const entries = await root.list(path);

@@ -7,8 +7,8 @@ import type { Logger } from 'pino';
 import { NotPossible } from '../../host-bench/comparison.ts';
 import { measureInRounds } from '../../host-bench/measure.ts';
 import type { AgentContext } from '../agent-context.ts';
+import { builtImage, type RecipeOutput } from '../built-image.ts';
 import { BenchHolder } from './bench-holder.ts';
-import { type BenchImage, benchImage } from './bench-image.ts';
 import { benchFolder, benchPrefix } from './bench-names.ts';
 import { BenchWorld } from './bench-world.ts';
 import type { Comparison } from './comparisons/comparison.ts';
@@ -37,9 +37,11 @@ const comparisons: Readonly<Record<BenchComparisonName, Comparison>> = {
 
 const reapRetryMs = 5_000;
 
+const kept = { folder: 'bench-images', suffix: '.qcow2', what: 'the image to measure with' };
+
 export function hostBenchmarking(
   context: AgentContext,
-  image: BenchImage | undefined,
+  image: RecipeOutput | undefined,
 ): HostBenchmarking & { stopReaping(): Promise<void> } {
   let isBusy = false;
   const holder = new BenchHolder();
@@ -56,7 +58,7 @@ export function hostBenchmarking(
         await reapBench(context, holder);
         if (!force) await refuseBesideOthers(context);
         const { signal = new AbortController().signal } = call;
-        const built = await benchImage(context, image, call);
+        const built = await builtImage(context, image, kept, call);
         const world = await BenchWorld.open(context, { image: built, seconds, signal, holder });
         return await compareIn(world, comparison, pairs, call);
       } finally {

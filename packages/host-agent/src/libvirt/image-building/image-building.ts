@@ -12,7 +12,6 @@ import type {
   LintTarget,
 } from '@virga/contract/agent/image-building';
 import { imageTaken } from '../../build-conflicts.ts';
-import { openContents } from '../../disk-contents/open-contents.ts';
 import { type DiskFile, openRawDisk } from '../../disk-contents/raw-disk.ts';
 import { writeFileDurably } from '../../durable-file.ts';
 import { lint } from '../../image-lint/lint.ts';
@@ -22,6 +21,7 @@ import { settleImage } from '../images/settle-image.ts';
 import { storageError } from '../storage.ts';
 import { fingerprint } from './build-file.ts';
 import { requireBuildTools, requireContentTools } from './build-tools.ts';
+import { openGuestContents } from './guest-contents.ts';
 import { makeFromDisk } from './make-from-disk.ts';
 import { makeFromRecipe } from './make-from-recipe.ts';
 import { withStillDisk } from './still-disk.ts';
@@ -72,7 +72,7 @@ async function lintImage(
   context: AgentContext,
   cloudId: string,
   target: LintTarget,
-  { signal }: CallContext,
+  call: CallContext,
 ): Promise<LintReport> {
   await requireContentTools();
   const from =
@@ -84,7 +84,7 @@ async function lintImage(
     context.locks.run(`lint ${target.id}`, async () => {
       const folder = await lintFolder(context, target.id);
       try {
-        return await lintFile(file, folder, signal);
+        return await lintFile(context, file, folder, call);
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
@@ -92,10 +92,10 @@ async function lintImage(
   );
 }
 
-async function lintFile(file: DiskFile, folder: string, signal: AbortSignal | undefined): Promise<LintReport> {
-  const disk = await openRawDisk(file, { folder, writable: false, signal });
+async function lintFile(context: AgentContext, file: DiskFile, folder: string, call: CallContext): Promise<LintReport> {
+  const disk = await openRawDisk(file, { folder, writable: false, signal: call.signal });
   try {
-    return await lint(await openContents(disk));
+    return await lint(await openGuestContents(context, disk, call));
   } finally {
     await disk.close();
   }

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { BuildRecord, ImageOrder, LintReport } from '@virga/contract/agent/image-building';
 import { copyUsed } from '../../disk-contents/copy-used.ts';
-import { openContents } from '../../disk-contents/open-contents.ts';
 import { type DiskFile, openRawDisk } from '../../disk-contents/raw-disk.ts';
 import { lint, seal } from '../../image-lint/lint.ts';
 import { runCommand } from '../../run-command.ts';
@@ -13,6 +12,7 @@ import type { AgentContext } from '../agent-context.ts';
 import { unusable } from '../images/image-check.ts';
 import { imageFile } from '../images/image-store.ts';
 import { qcow2Of } from './build-file.ts';
+import { openGuestContents } from './guest-contents.ts';
 import { withStillDisk } from './still-disk.ts';
 
 type Order = ImageOrder & { folder: string };
@@ -25,23 +25,26 @@ export async function makeFromDisk(context: AgentContext, order: Order, call: Ca
   return withStillDisk(context, { cloudId, from }, async (source) => {
     call.onProgress?.(order.seal ? 'sealing' : 'looking into the disk', 5);
     await context.hook('look-into-disk', id);
-    const { file, sealed, report } = await look(order, source, call);
+    const { file, sealed, report } = await look(context, order, source, call);
     await context.hook('copy-disk', id);
     await qcow2Of(context.storage, file, join(folder, imageFile), { from: 10, to: 85 }, call);
     return { sources: [], packages: [], sealed, report };
   }).finally(() => cleanUp(folder));
 }
 
-async function look(order: Order, source: DiskFile, { signal }: CallContext): Promise<Looked> {
+async function look(context: AgentContext, order: Order, source: DiskFile, call: CallContext): Promise<Looked> {
+  const { signal } = call;
   const { folder } = order;
   const layer = { path: join(folder, 'layer.qcow2'), format: 'qcow2' as const };
   if (order.seal) {
-    const args = ['create', '-q', '-f', 'qcow2', '-F', source.format, '-b', source.path, layer.path];
+    // With clusters as small as blocks of file systems: what is given back is given back whole.
+    const rest = ['-o', 'cluster_size=4096', '-F', source.format, '-b', source.path, layer.path];
+    const args = ['create', '-q', '-f', 'qcow2', ...rest];
     await runCommand('qemu-img', args, { signal, package: 'qemu-utils' });
   }
   const disk = await openRawDisk(order.seal ? layer : source, { folder, writable: order.seal, signal });
   try {
-    const opened = await openContents(disk);
+    const opened = await openGuestContents(context, disk, call);
     if (!order.seal) return { file: source, sealed: [], report: await lint(opened) };
     if ('why' in opened) throw unusable(`cannot be sealed: ${opened.why}`, 'Make the image without sealing it.');
     const sealed = await seal(opened);

@@ -13,7 +13,8 @@ const makers = {
 } as const;
 export type LoopKind = keyof typeof makers;
 
-export type LoopFileSystem = { path: string; close(): Promise<void> };
+/** `file`: what it lies in. */
+export type LoopFileSystem = { path: string; file: string; close(): Promise<void> };
 
 /** @returns why there is none, when the kernel does not have it or gives no loop device */
 export async function mountLoop(kind: LoopKind, sizeMib: number): Promise<LoopFileSystem | string> {
@@ -33,6 +34,7 @@ export async function mountLoop(kind: LoopKind, sizeMib: number): Promise<LoopFi
   await runCommand('chmod', ['711', path]);
   return {
     path,
+    file,
     close: async () => {
       await runCommand('umount', ['-l', path]);
       await rm(folder, { recursive: true });

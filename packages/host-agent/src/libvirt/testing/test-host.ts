@@ -12,6 +12,7 @@ import pino from 'pino';
 import { type LibvirtAgentOptions, openLibvirtAgent } from '../libvirt-agent.ts';
 
 const socketPath = process.env.VIRGA_TEST_LIBVIRT_SOCKET ?? '/run/libvirt/libvirt-sock';
+const appliance = process.env.VIRGA_TEST_APPLIANCE;
 export const gibibyte = 1024 ** 3;
 
 export type TestHost = {
@@ -41,6 +42,7 @@ export async function openTestHost(octet: number, options: Partial<LibvirtAgentO
       storagePath,
       acceleration: 'tcg',
       log: pino({ level: 'silent' }),
+      appliance: appliance ? { file: appliance } : undefined,
       ...options,
       ...more,
     });
