@@ -2,6 +2,7 @@
 // all is over.
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId, SnapshotId } from '@virga/contract/ids';
+import type { AttachedVolume } from '@virga/contract/rest/instance-devices';
 import { until } from '@virga/testing/until';
 import type { DiskWorld } from './disk-world.ts';
 
@@ -112,11 +113,12 @@ function clone(full: boolean): Verb {
         patience,
       );
       const content = [...world.current];
-      await world.compareClone(found.id, content, 'the clone');
-      await world.write(found, content);
-      await world.compareClone(found.id, content, 'the clone that has written');
+      const [{ id: volumeId }] = found.volumes as [AttachedVolume];
+      await world.compareClone(found.id, volumeId, content, 'the clone');
+      await world.write(found, content, volumeId);
+      await world.compareClone(found.id, volumeId, content, 'the clone that has written');
       await until('its operation has ended', async () => (await openOf(world, found.id)) === 0, patience);
-      await client.deleteInstance({ params: { id: found.id }, query: {} });
+      await client.deleteInstance({ params: { id: found.id }, query: { withVolumes: true } });
       await until(
         'the clone is gone',
         async () => {
@@ -126,11 +128,53 @@ function clone(full: boolean): Verb {
         patience,
       );
       await until('what it rested on is gone', async () => (await hidden(world)) === 0, patience);
+      await onlyItsVolume(world);
     },
   };
 }
 
-export const snapshotVerbs: readonly Verb[] = [take(false), take(true), revert, clone(false), clone(true), remove];
+const copy: Verb = {
+  name: 'a volume of a snapshot',
+  ask: (world, turn) =>
+    world.setting.cloud.client
+      .createVolume({ body: { name: `volume-${turn}`, snapshot: chosen(world, turn), disk: world.volumeId } })
+      .then(
+        () => undefined,
+        (error) => unless(error, 'NameTaken'),
+      ),
+  async settle(world, turn) {
+    const { client } = world.setting.cloud;
+    const made = await until(
+      'the volume is there',
+      async () => {
+        const { items } = await client.listVolumes({ query: { name: `volume-${turn}` } });
+        return items[0]?.state === 'available' ? items[0] : undefined;
+      },
+      patience,
+    );
+    await world.compareVolume(made.id, world.kept.get(chosen(world, turn))!, 'the volume of a snapshot');
+    await client.deleteVolume({ params: { id: made.id }, query: {} });
+    await onlyItsVolume(world);
+  },
+};
+
+async function onlyItsVolume({ setting }: DiskWorld): Promise<void> {
+  await until(
+    'the other volumes are gone',
+    async () => (await setting.cloud.client.listVolumes({ query: {} })).items.length === 1,
+    patience,
+  );
+}
+
+export const snapshotVerbs: readonly Verb[] = [
+  take(false),
+  take(true),
+  revert,
+  clone(false),
+  clone(true),
+  copy,
+  remove,
+];
 
 /** What became of the instance, for whoever has to find out why. */
 async function storyOf({ setting, instance }: DiskWorld): Promise<string> {

@@ -1,5 +1,5 @@
-// The server is killed at steps of taking, going back to and deleting snapshots, and of making clones, on a real host whose guest
-// writes: every disk holds what was written to it, and no file is left. VIRGA_TEST_SNAPSHOT_KILLS says how many kills it is to be at
+// The server is killed at steps of taking, going back to and deleting snapshots, and of making clones with their volumes and volumes
+// alone, on a real host whose guest writes: every disk holds what was written to it, and no file is left. VIRGA_TEST_SNAPSHOT_KILLS says how many kills it is to be at
 // least; all steps of all verbs are gone through again and again then.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -39,7 +39,7 @@ test('every disk holds what was written to it, however often the server is kille
   while (world.kept.size > 0) await calmly(world, snapshotVerbs.at(-1)!, 0);
   await world.compareAll('at the end');
   const { client } = setting.cloud;
-  await client.deleteInstance({ params: { id: instance.id }, query: {} });
+  await client.deleteInstance({ params: { id: instance.id }, query: { withVolumes: true } });
   await nothingLeft(setting);
   t.diagnostic(`${kills} kills, ${world.compared} disks compared, 0 lost, 0 leaked`);
   assert.ok(kills >= wantedKills);

@@ -59,6 +59,10 @@ function toldOf(row: InstanceRow, kind: string, { state, reason }: ObservedInsta
     return { what: 'started', sentence: (it) => `was woken ${on(it)}, and goes on where it was` };
   }
   const { desired, reboot } = row;
+  // A clone that is not to be started.
+  if (kind === 'instance.launch' && desired === 'stopped') {
+    return { what: 'changed', sentence: (it) => `is ${on(it)}, and is off` };
+  }
   if (byKind[kind]) return byKind[kind];
   if (desired === 'stopped') return stopped;
   return reboot === null ? started : byKind['instance.reboot']!;

@@ -114,6 +114,25 @@ test('a snapshot that a volume is being made of stays until that is there, and s
   for (const id of [copy.id, volumeId]) await removeVolume(id);
 });
 
+test('many copies hold up no other volume', async () => {
+  const { instance, volumeId } = await withVolume('web', 'data');
+  const snapshotId = await take('web', 'before');
+  const numbers = [1, 2, 3, 4, 5, 6, 7, 8];
+  const held = numbers.map(() => cloud.freezeAt('volume-copy'));
+  const copies = [];
+  for (const number of numbers) copies.push(await create(`copy-${number}`, { snapshot: 'before' }));
+  await Promise.all(held.slice(0, 4));
+  const other = await create('other', { sizeGib: 1, instance: 'web' });
+  await cloud.succeeded(other.operationId);
+  await cloud.kill();
+  await cloud.startAgain();
+  for (const { operationId } of copies) await cloud.succeeded(operationId);
+  for (const { volume: made } of [...copies, other]) await removeVolume(made.id);
+  await drop(snapshotId);
+  await remove(instance.id);
+  await removeVolume(volumeId);
+});
+
 test('a clone has copies of the volumes, of the same moment and at the same places', async () => {
   const { instance, volumeId } = await withVolume('web', 'web-data');
   const made = [];
@@ -125,6 +144,15 @@ test('a clone has copies of the volumes, of the same moment and at the same plac
     await cloud.succeeded(operationId);
     const { volumes, state } = await cloud.instance(instanceId);
     assert.equal(state, name === 'linked' ? 'running' : 'stopped');
+    const told = await cloud.deps.db
+      .selectFrom('events')
+      .select('type')
+      .where('resource_id', '=', instanceId)
+      .execute();
+    assert.equal(
+      told.some(({ type }) => type === 'instance.started'),
+      state === 'running',
+    );
     assert.deepEqual(
       volumes.map(({ name: called, target, readOnly, limits }) => [called, target, readOnly, limits]),
       [[`${name}-data`, 'vdc', false, { iops: 500 }]],

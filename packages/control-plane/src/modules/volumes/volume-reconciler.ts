@@ -22,11 +22,15 @@ import {
 } from './volume-outcome.ts';
 import type { VolumeRow } from './volume-store.ts';
 
-const concurrency = 4;
+const concurrency = 8;
+/** What copies much leaves room for what takes a moment. */
+const copiesAtOnce = 4;
+const lookAgainMs = 200;
 
 export class VolumeReconciler {
   readonly #context: { deps: Deps; access: SystemAccess };
   readonly #queue: KeyedQueue<VolumeId>;
+  #copying = 0;
 
   constructor(deps: Deps, access: SystemAccess) {
     this.#context = { deps, access };
@@ -80,13 +84,24 @@ export class VolumeReconciler {
     const { db } = this.#context.deps;
     const row = await db.selectFrom('volumes').selectAll().where('id', '=', id).executeTakeFirst();
     if (!row || (row.desired !== 'deleted' && row.converged_generation === row.generation)) return;
+    if (!isCopied(row)) return this.#converge(row, signal);
+    if (this.#copying >= copiesAtOnce) return this.#queue.wakeAfter(id, lookAgainMs);
+    this.#copying++;
+    try {
+      await this.#converge(row, signal);
+    } finally {
+      this.#copying--;
+    }
+  }
+
+  async #converge(row: VolumeRow, signal: AbortSignal): Promise<void> {
     try {
       const isThere = row.desired === 'deleted' ? await this.#delete(row, signal) : await this.#apply(row, signal);
-      if (!isThere) this.wake(id);
+      if (!isThere) this.wake(row.id);
     } catch (error) {
       if (!(error instanceof VirgaError) || signal.aborted) throw error;
       if (!(await recordVolumeFailed(this.#context, row, error))) throw error;
-      this.wake(id);
+      this.wake(row.id);
     }
   }
 
@@ -135,3 +150,7 @@ export class VolumeReconciler {
     return recordVolumeDeleted(this.#context, row);
   }
 }
+
+/** It is to be made as a copy of an image or of what a snapshot keeps. */
+const isCopied = ({ desired, converged_generation, clone, snapshot }: VolumeRow): boolean =>
+  desired !== 'deleted' && converged_generation === 0 && (clone === 'full' || snapshot !== null);
