@@ -16,7 +16,6 @@ import { storeError } from '../../store/database.ts';
 import { progressOperation } from '../operations/operation-store.ts';
 import { recordDrift } from './definition-drift.ts';
 import { hasDetaching, hasPending, notMadeOf } from './device-store.ts';
-import { followInstance, followRefusals, movedInVain } from './follow-instance.ts';
 import { HostSight } from './host-sight.ts';
 import { type Deviation, deviation } from './instance.ts';
 import { forgetFailure, recordApplied, recordDeleted, recordFailed, recordObserved } from './instance-outcome.ts';
