@@ -42,6 +42,8 @@ export interface DiskContents {
 export interface RootContents extends DiskContents {
   /** It was not unmounted: the last changes are in its journal. */
   needsRecovery(): Promise<boolean>;
-  /** Brings in what the journal has, and leaves on the disk what was changed. @throws CommandFailed it cannot be mended by itself */
-  check(): Promise<void>;
+  /** Before changes: brings in what the journal has. @throws CommandFailed it cannot be mended by itself */
+  recover(): Promise<void>;
+  /** After changes: all of them are on the disk, which is as after an orderly end. */
+  settle(): Promise<void>;
 }

@@ -75,11 +75,15 @@ export class ExtContents extends WalkedContents {
     return /^Filesystem features:.*\bneeds_recovery\b/m.test((await this.ask('show_super_stats -h')).toString());
   }
 
-  /** Brings in what the journal has, and mends what can be mended. @throws CommandFailed it cannot be mended by itself */
-  async check(): Promise<void> {
+  /** Also mends what can be mended. */
+  async recover(): Promise<void> {
     this.forget();
     const mended = 1;
     await this.disk.run('e2fsck', ['-f', '-p', this.device], { env: this.env, acceptedCodes: [0, mended] });
+  }
+
+  settle(): Promise<void> {
+    return this.recover();
   }
 
   private async removal(path: string, entry: Entry, commands: string[], depth = 0): Promise<void> {

@@ -23,7 +23,7 @@ export type ContentsOptions = {
 };
 
 /** Where the appliance finds file systems that the host's programs do not read. */
-const applianceReads: readonly string[] = ['xfs', 'btrfs', 'f2fs', 'LVM2_member'];
+const applianceReads: readonly string[] = ['xfs', 'btrfs', 'LVM2_member'];
 
 export async function openContents(
   disk: RawDisk,

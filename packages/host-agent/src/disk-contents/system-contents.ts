@@ -28,7 +28,7 @@ export class SystemContents extends WalkedContents {
     try {
       return new SystemContents(appliance, await mount(appliance, 'ro'));
     } catch (error) {
-      if (error instanceof CommandFailed && error.exitCode === noSystem) return words(error.stdout);
+      if (error instanceof CommandFailed && error.exitCode === noSystem) return error.stdout.split('\n').filter(Boolean);
       throw error;
     }
   }
@@ -51,7 +51,12 @@ export class SystemContents extends WalkedContents {
     return this.isDirty;
   }
 
-  async check(): Promise<void> {
+  recover(): Promise<void> {
+    return this.beWritable();
+  }
+
+  /** What is free is given back too. */
+  async settle(): Promise<void> {
     await this.beWritable();
     this.forget();
     await mount(this.appliance, 'settled');

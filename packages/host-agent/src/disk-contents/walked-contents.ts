@@ -22,7 +22,8 @@ export abstract class WalkedContents implements RootContents {
   abstract link(path: string, target: string): Promise<void>;
   abstract remove(path: string): Promise<void>;
   abstract needsRecovery(): Promise<boolean>;
-  abstract check(): Promise<void>;
+  abstract recover(): Promise<void>;
+  abstract settle(): Promise<void>;
   protected abstract readFolder(folder: Place): Promise<Entry[]>;
   protected abstract readTarget(link: Place): Promise<string>;
   /** The first bytes of a file that is not empty. */

@@ -32,13 +32,13 @@ export async function lint(opened: OpenContents | Unreadable): Promise<LintRepor
 export async function seal(opened: OpenContents): Promise<string[]> {
   const done: string[] = [];
   // What was not written back comes first: it may be what a rule looks at.
-  await opened.root.check();
+  await opened.root.recover();
   const guest = new GuestFiles(opened);
   for (const rule of lintRules) {
     const { repair } = await rule.look(guest);
     if (repair) done.push(await repair.act());
   }
-  await opened.root.check();
+  await opened.root.settle();
   return done;
 }
 

@@ -55,7 +55,7 @@ async function changed(name: string, change: (root: DiskContents) => Promise<voi
     const opened = await openContents(disk);
     assert.ok('root' in opened);
     await change(opened.root);
-    await opened.root.check();
+    await opened.root.settle();
   } finally {
     file = await disk.close();
   }

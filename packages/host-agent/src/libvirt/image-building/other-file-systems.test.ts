@@ -193,7 +193,7 @@ test('a root on LVM is found, and changed', async (t) => {
   await contents.write('/etc/new/file', 'content', { mode: 0o640, uid: 5, gid: 6 });
   await contents.link('/etc/link', 'new/file');
   await contents.remove('/usr/old');
-  await contents.check();
+  await contents.settle();
   assert.equal((await contents.read('/etc/link'))?.toString(), 'content');
   const { mode, uid, gid } = (await contents.stat('/etc/link'))!;
   assert.deepEqual([mode, uid, gid], [0o640, 5, 6]);
