@@ -2,18 +2,18 @@
 // written is asked of the objects that have changed since: Ceph gives each the time of the client that wrote it, which is this
 // host; the image has one too, which it keeps by the minute only.
 import { isNotThere } from './ceph-failures.ts';
+import type { Extent } from './rbd-extents.ts';
 
 /** What asks Ceph. */
 type Pool = {
   rbd(args: readonly string[]): Promise<string>;
+  extents(image: string, since: string): Promise<Extent[]>;
   /** In nanoseconds; 0: it is gone. */
   objectWrittenAt(name: string): Promise<bigint>;
 };
 
 const markName = 'virga-mark';
 const atOnce = 4;
-
-type Extent = { offset: number; length: number; exists: boolean | string };
 
 /** @returns the number that Ceph gives each snapshot */
 export async function markImage(pool: Pool, image: string): Promise<string> {
@@ -31,7 +31,7 @@ export async function unmarkImage(pool: Pool, image: string): Promise<void> {
 }
 
 export const isImageAsMarked = async (pool: Pool, image: string, mark: string): Promise<boolean> =>
-  (await findMark(pool, image)) === mark && (await changes(pool, image)).length === 0;
+  (await findMark(pool, image)) === mark && (await pool.extents(image, markName)).length === 0;
 
 /** In nanoseconds; 0: nothing has been written since it was marked; undefined: it is not there. */
 export async function imageWrittenAt(pool: Pool, image: string): Promise<bigint | undefined> {
@@ -39,7 +39,7 @@ export async function imageWrittenAt(pool: Pool, image: string): Promise<bigint 
     if ((await findMark(pool, image)) === undefined) return 0n;
     const info = await pool.rbd(['info', '--format', 'json', image]);
     const { object_size: size, block_name_prefix: prefix } = JSON.parse(info) as Record<string, string | number>;
-    const objects = (await changes(pool, image)).flatMap(({ offset, length }) => {
+    const objects = (await pool.extents(image, markName)).flatMap(({ offset, length }) => {
       const first = Math.floor(offset / Number(size));
       const last = Math.floor((offset + length - 1) / Number(size));
       return Array.from({ length: last - first + 1 }, (_, index) => `${prefix}.${hex(first + index)}`);
@@ -63,9 +63,4 @@ async function findMark(pool: Pool, image: string): Promise<string | undefined> 
   const text = await pool.rbd(['snap', 'ls', '--format', 'json', image]);
   const found = (JSON.parse(text) as { id: number; name: string }[]).find(({ name }) => name === markName);
   return found && String(found.id);
-}
-
-async function changes(pool: Pool, image: string): Promise<Extent[]> {
-  const since = ['--from-snap', markName, '--whole-object', '--format', 'json'];
-  return JSON.parse(await pool.rbd(['diff', ...since, image])) as Extent[];
 }

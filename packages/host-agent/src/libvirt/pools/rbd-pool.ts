@@ -7,6 +7,7 @@ import type { DesiredPool, PoolAbilities, PoolPlace } from '@virga/contract/agen
 import { VirgaError } from '@virga/contract/errors';
 import type { VolumeId } from '@virga/contract/ids';
 import { CommandFailed, runCommand } from '../../run-command.ts';
+import { startOwned } from '../backups/owned-process.ts';
 import { type DiskSource, diskName } from '../disks/disk-source.ts';
 import type { BaseImage } from '../instances/root-disk.ts';
 import type { Storage, StorageSpace } from '../storage.ts';
@@ -14,9 +15,10 @@ import { volumeSecretUuid } from '../volumes/volume-secret.ts';
 import { isNotThere, isStillOpen, stillOpen } from './ceph-failures.ts';
 import { cephSecretUuid } from './ceph-secret.ts';
 import { type DiskWork, keyId, type NewDisk, type PoolDriver, type PresentDisk } from './pool-driver.ts';
+import { type Extent, readExtents } from './rbd-extents.ts';
 import { contentBytes, imageBytes, makeLuks } from './rbd-luks.ts';
 import { imageWrittenAt, isImageAsMarked, markImage, unmarkImage } from './rbd-marks.ts';
-import { type WrittenExtent, wipeExtents } from './rbd-wipe.ts';
+import { wipeExtents } from './rbd-wipe.ts';
 
 type RbdUsage = { name: string; snapshot?: string; provisioned_size: number; used_size: number };
 /** To a cluster: files that are gone afterwards. */
@@ -127,10 +129,10 @@ export class RbdPool implements PoolDriver {
   }
 
   async wipe(folder: string, id: VolumeId, work: DiskWork): Promise<void> {
-    const written = await this.rbd(['diff', '--whole-object', '--format', 'json', this.imageName(id)], work);
+    const written = await this.extents(this.imageName(id), undefined, work);
     // Encrypted or not: with its header goes what its key opens.
     const disk = { id, format: 'raw', encrypted: false } as const;
-    await this.withImage(folder, disk, (options) => wipeExtents(options, JSON.parse(written) as WrittenExtent[], work));
+    await this.withImage(folder, disk, (options) => wipeExtents(options, written, work));
   }
 
   async removeDisk(id: VolumeId): Promise<void> {
@@ -245,6 +247,19 @@ export class RbdPool implements PoolDriver {
     });
   }
 
+  /** What is written of an image; since one of its snapshots, what has changed. @throws as #run */
+  extents(image: string, since: string | undefined, { signal }: DiskWork = {}): Promise<Extent[]> {
+    return this.#asking(async (access) => {
+      const from = since === undefined ? [] : ['--from-snap', since];
+      const args = [...access, 'diff', '--whole-object', ...from, image];
+      const stdio = ['ignore' as const, 'pipe' as const, 'pipe' as const];
+      const child = startOwned('rbd', args, { stdio, signal, package: 'ceph-common' });
+      const found = await readExtents(child.stdout!);
+      await child.ended;
+      return found;
+    });
+  }
+
   /** @throws HostUnavailable the cluster does not answer | PoolUnusable | CommandFailed */
   async #run(
     program: string,
@@ -252,10 +267,16 @@ export class RbdPool implements PoolDriver {
     { signal }: DiskWork = {},
     timeoutMs = answerMs,
   ): Promise<string> {
+    return this.#asking((access) =>
+      runCommand(program, [...access, ...args], { signal, timeoutMs, package: 'ceph-common' }),
+    );
+  }
+
+  /** Runs a program of Ceph's with arguments that let it into the cluster. @throws as #run */
+  #asking<T>(work: (access: readonly string[]) => Promise<T>): Promise<T> {
     return this.#withAccess(async ({ conf, user }) => {
       try {
-        const access = ['--conf', conf, '--id', user];
-        return await runCommand(program, [...access, ...args], { signal, timeoutMs, package: 'ceph-common' });
+        return await work(['--conf', conf, '--id', user]);
       } catch (error) {
         if (!(error instanceof CommandFailed) || isNotThere(error)) throw error;
         throw new VirgaError('PoolUnusable', {

@@ -1,11 +1,12 @@
 // Overwrites what is written of an image of Ceph with zeroes, through Ceph, which keeps no older content of it for anyone to
 // read. Where the OSDs write that on their devices is theirs: what was there before may stay until it is used again.
-import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { CommandFailed } from '../../run-command.ts';
 import { startOwned } from '../backups/owned-process.ts';
 import type { DiskWork } from './pool-driver.ts';
-
-export type WrittenExtent = { offset: number; length: number };
+import type { Extent } from './rbd-extents.ts';
 
 const program = 'qemu-io';
 const chunkBytes = 4 * 1024 * 1024;
@@ -13,35 +14,31 @@ const chunkBytes = 4 * 1024 * 1024;
 /** @param options open the image as it is @throws CommandFailed */
 export async function wipeExtents(
   options: string,
-  extents: readonly WrittenExtent[],
+  extents: readonly Extent[],
   { signal, onProgress }: DiskWork,
 ): Promise<void> {
-  const writes = extents.flatMap(({ offset, length }) =>
-    Array.from({ length: Math.ceil(length / chunkBytes) }, (_, index) => {
-      const at = index * chunkBytes;
-      return `write -P 0 ${offset + at} ${Math.min(chunkBytes, length - at)}\n`;
-    }),
-  );
-  if (writes.length === 0) return;
-  const child = startOwned(program, ['--image-opts', options], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    signal,
-    package: 'qemu-utils',
-  });
-  let said = '';
+  const all = extents.reduce((sum, { length }) => sum + Math.ceil(length / chunkBytes), 0);
+  const stdio = ['pipe' as const, 'pipe' as const, 'pipe' as const];
+  const child = startOwned(program, ['--image-opts', options], { stdio, signal, package: 'qemu-utils' });
+  // One that has ended early says so by its end.
+  const told = pipeline(Readable.from(commandsFor(extents)), child.stdin!).catch(() => undefined);
   let done = 0;
-  child.stdout!.setEncoding('utf8').on('data', (text: string) => {
+  for await (const line of createInterface({ input: child.stdout! })) {
     // It says so of each, and ends well whatever has come of them.
-    const lines = (said + text).split('\n');
-    said = lines.pop()!;
-    done += lines.filter((line) => /wrote \d+\/\d+ bytes/.test(line)).length;
-    onProgress?.(Math.floor((100 * done) / writes.length));
-  });
-  child.stdin!.on('error', () => undefined);
-  child.stdin!.end(`${writes.join('')}flush\n`);
-  const read = once(child.stdout!, 'end');
+    if (!/wrote \d+\/\d+ bytes/.test(line)) continue;
+    done += 1;
+    onProgress?.(Math.floor((100 * done) / all));
+  }
   await child.ended;
-  await read;
-  if (done < writes.length)
-    throw new CommandFailed(program, 0, `${done} of ${writes.length} writes were done`, undefined);
+  await told;
+  if (done < all) throw new CommandFailed(program, 0, `${done} of ${all} writes were done`, undefined);
+}
+
+function* commandsFor(extents: readonly Extent[]): Generator<string> {
+  for (const { offset, length } of extents) {
+    for (let at = 0; at < length; at += chunkBytes) {
+      yield `write -P 0 ${offset + at} ${Math.min(chunkBytes, length - at)}\n`;
+    }
+  }
+  yield 'flush\n';
 }
