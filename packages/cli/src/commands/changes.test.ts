@@ -189,7 +189,7 @@ test('launch gives several instances numbered names, each under an idempotency k
 test('launch sends what was asked for, and invents a name from the image', async () => {
   await using server = await serveContract(cloud);
   await using cli = await captureCli(server.url);
-  const options = ['--network', 'lab', '--key', 'a', '--key', 'b', '--disk', '8', '--firmware', 'uefi'];
+  const options = '--network lab --key a --key b --disk 8 --firmware uefi --pool fast --full'.split(' ');
   const argv = ['launch', '--image', 'starter', '--type', 'small', ...options, '--user-data', '-'];
   await cli.run(argv, { input: '#!/bin/sh\n' });
   const { name, ...body } = server.seen.find(({ route }) => route === 'launchInstance')!.body as { name: string };
@@ -200,6 +200,8 @@ test('launch sends what was asked for, and invents a name from the image', async
     network: 'lab',
     keyPairs: ['a', 'b'],
     diskGib: 8,
+    pool: 'fast',
+    clone: 'full',
     firmware: 'uefi',
     userData: Buffer.from('#!/bin/sh\n').toString('base64'),
     warm: 'auto', // the contract's default

@@ -46,6 +46,7 @@ export function prepareFolder(
   const { storage, hook } = context;
   // Whoever deletes an image takes the same lock, and then finds the folder that rests on it.
   return context.locks.run(desired.rootDisk.imageId ?? desired.rootDisk.id, async () => {
+    if (owner?.ceph && owner.ceph.poolId !== desired.rootDisk.pool) throw isInCeph(desired, owner.ceph.poolId);
     if (owner?.clone !== undefined) return rootBase(storage, desired, await claimClone(context, owner));
     const image = await rootBase(storage, desired, owner);
     if (owner !== undefined) return image;
@@ -193,4 +194,11 @@ const diskGone = ({ domainName }: DesiredInstance, path: string) =>
   new VirgaError('HypervisorRefused', {
     detail: `The root disk of ${domainName} is gone: there is no ${path}.`,
     action: 'Bring it back, such as from a backup or by mounting the storage; or delete the instance.',
+  });
+
+/** As after a lost database was rebuilt without that pool. */
+const isInCeph = ({ domainName }: DesiredInstance, poolId: string) =>
+  new VirgaError('PoolUnusable', {
+    detail: `The root disk of ${domainName} lies in the Ceph pool ${poolId}, which it is not asked for in.`,
+    action: 'Look which pools the cloud knows: virga pools list.',
   });
