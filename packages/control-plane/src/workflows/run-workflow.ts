@@ -54,7 +54,7 @@ async function forward(
     });
     return undefined;
   } catch (error) {
-    return permanentFault(run, error);
+    return permanentFault(run, error, operation.created_at);
   }
 }
 
@@ -81,8 +81,11 @@ async function backward(
 /** What is over by itself some time. */
 const passing: readonly VirgaError['code'][] = ['HostUnavailable', 'StoreUnavailable', 'BackupStoreUnavailable'];
 
+/** For so long a backup store may be away. Of the others nothing can be done without what is away. */
+const patienceMs = 24 * 3_600_000;
+
 /** What failed for good. @throws what may be over by itself, or is no failure of the step */
-function permanentFault({ signal }: Run, error: unknown): VirgaError {
+function permanentFault({ signal, deps }: Run, error: unknown, since?: Date): VirgaError {
   if (signal.aborted || error instanceof LeaseLost) throw error;
   const known = storeError(error);
   if (!(known instanceof VirgaError)) {
@@ -93,7 +96,11 @@ function permanentFault({ signal }: Run, error: unknown): VirgaError {
     });
   }
   if (!passing.includes(known.code)) return known;
-  throw new TryAgainLater(known.detail, { cause: error });
+  const waitedMs = since === undefined ? 0 : deps.clock.now().getTime() - since.getTime();
+  if (known.code !== 'BackupStoreUnavailable' || waitedMs < patienceMs)
+    throw new TryAgainLater(known.detail, { cause: error });
+  const { detail } = known;
+  return new VirgaError('OperationFailed', { detail, action: 'Bring the store back, and try again.', cause: error });
 }
 
 const weightOf = (steps: Workflow['steps']): number => steps.reduce((sum, { weight = 1 }) => sum + weight, 0);

@@ -4,6 +4,7 @@ import { VirgaError } from '@virga/contract/errors';
 import type { OperationId } from '@virga/contract/ids';
 import { openTemporaryStore, type TemporaryStore } from '@virga/testing/temporary-store';
 import { until } from '@virga/testing/until';
+import { sql } from 'kysely';
 import { pino } from 'pino';
 import { AgentRegistry } from '../agents/agent-registry.ts';
 import { type Deps, defaultSettings, systemClock } from '../deps.ts';
@@ -291,6 +292,22 @@ test('a step that waits for a host is tried again, and the operation says what i
   await until('it says what it waits for', async () => /waiting: The host is away/.test((await operation(id)).message));
   assert.equal((await ended(id)).state, 'succeeded');
   assert.deepEqual(world.acts, ['do 0', 'do 1', 'do 1', 'do 2']);
+  await engine.close();
+});
+
+test('a backup store that is away is waited for, but not for ever', async () => {
+  const away = new VirgaError('BackupStoreUnavailable', { detail: 'The store is away.', action: 'Mount it.' });
+  const world: World = { acts: [], onAct: async (act) => (act === 'do 0' ? Promise.reject(away) : undefined) };
+  const engine = engineFor(threeSteps('test.away', world));
+  await engine.start();
+  const id = await begin('test.away');
+  await until('it waits', async () => (await operation(id)).message === 'waiting: The store is away.');
+  await sql`update operations set created_at = now() - interval '25 hours' where id = ${id}`.execute(store.db);
+  const row = await ended(id);
+  assert.deepEqual(
+    [row.state, row.error?.code, row.error?.detail],
+    ['failed', 'OperationFailed', 'The store is away.'],
+  );
   await engine.close();
 });
 

@@ -17,8 +17,6 @@ import { accessOf, requireStore } from './store-rows.ts';
 type Input = { backupId: BackupId };
 export const makeBackupKind = 'backup.create';
 
-/** For so long a store may be away. */
-const patienceMs = 24 * 3_600_000;
 const frozenAtMostMs = 60_000;
 
 export const makeBackup = workflow<Input>({
@@ -116,15 +114,6 @@ async function make(
       },
     );
     return { ...made, parentId: parent?.id ?? null };
-  } catch (error) {
-    const isAway = error instanceof VirgaError && error.code === 'BackupStoreUnavailable';
-    if (!isAway || deps.clock.now().getTime() - row.created_at.getTime() < patienceMs) throw error;
-    const { detail } = error;
-    throw new VirgaError('OperationFailed', {
-      detail,
-      action: 'Bring the store back, and back up again.',
-      cause: error,
-    });
   } finally {
     await endFreezeGuard(deps, id, guard);
   }

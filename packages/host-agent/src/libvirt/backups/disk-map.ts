@@ -27,8 +27,9 @@ export async function mapDisk(
   for await (const chunk of command.stdout!) {
     bytes += (chunk as Buffer).length;
     if (bytes > maxMapBytes) {
-      command.kill('SIGKILL');
-      throw new RangeError(`the map of ${path} is too large`);
+      const tooLarge = new RangeError(`the map of ${path} is too large`);
+      command.giveUp(tooLarge);
+      throw tooLarge;
     }
     chunks.push(chunk as Buffer);
   }

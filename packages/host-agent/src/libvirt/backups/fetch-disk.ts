@@ -58,13 +58,19 @@ async function fetchInto(
   disk: NbdClient,
   { signal, onWritten }: { signal: AbortSignal | undefined; onWritten: (bytes: number) => void },
 ): Promise<void> {
-  const { process, ended } = await startRestic(store, storage.backupsPath, ['dump', snapshotId, `/${storedName}`], {
-    signal,
-  });
+  const { process, ended, heard } = await startRestic(
+    store,
+    storage.backupsPath,
+    ['dump', snapshotId, `/${storedName}`],
+    {
+      signal,
+    },
+  );
   const hash = createHash('sha256');
   async function* hashed(): AsyncGenerator<Buffer> {
     for await (const chunk of process.stdout!) {
       hash.update(chunk as Buffer);
+      heard();
       yield chunk as Buffer;
     }
     // What ended early because restic failed is not what was stored, and restic says why.
@@ -73,7 +79,7 @@ async function fetchInto(
   try {
     await readStream(hashed(), disk, onWritten);
   } catch (error) {
-    process.kill('SIGKILL');
+    process.giveUp(error as Error);
     if (error instanceof StreamBroken) throw unusable(snapshotId, error.message, error);
     throw error;
   }

@@ -9,6 +9,7 @@ import { startOwned } from './owned-process.ts';
 
 const firstWaitMs = 5;
 const longestWaitMs = 100;
+const openMs = 60_000;
 
 export type DiskFile = { path: string; format: 'qcow2' | 'raw' };
 
@@ -35,7 +36,8 @@ export async function withOpenDisk<T>(
     return result;
   } finally {
     // It syncs what it has written; SIGTERM lets it.
-    server.kill(writes ? 'SIGTERM' : 'SIGKILL');
+    if (writes) server.kill('SIGTERM');
+    else server.giveUp(new Error('the disk is closed'));
     await server.ended.catch(() => undefined);
     await rm(folder, { recursive: true, force: true });
   }
@@ -47,12 +49,13 @@ async function connectSoon(socket: string, ended: Promise<void>): Promise<NbdCli
     throw new CommandFailed('qemu-nbd', 0, 'it ended before anybody came', undefined);
   });
   hasEnded.catch(() => undefined);
+  const deadlineMs = performance.now() + openMs;
   for (let waitMs = firstWaitMs; ; waitMs = Math.min(longestWaitMs, waitMs * 2)) {
     try {
       return await Promise.race([NbdClient.connect(socket), hasEnded]);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ENOENT' && code !== 'ECONNREFUSED') throw error;
+      if ((code !== 'ENOENT' && code !== 'ECONNREFUSED') || performance.now() > deadlineMs) throw error;
     }
     await Promise.race([new Promise((resolve) => setTimeout(resolve, waitMs)), hasEnded]);
   }

@@ -13,6 +13,7 @@ import { isLibvirtError, tolerate } from '../hypervisor-errors.ts';
 import { whileFrozen } from '../snapshots/freeze.ts';
 import { requireSpace, reserveBytes } from '../storage.ts';
 import { childAt, childrenOf, parseXml } from '../xml.ts';
+import { untilPushEnded } from './await-push.ts';
 import type { BackedUpDisk, DomainDisks } from './backed-up-disks.ts';
 import { backupFolder, type ReadDisk } from './backup-folder.ts';
 import { backupXml, checkpointXml, type PushedDisk } from './backup-xml.ts';
@@ -129,25 +130,18 @@ export async function giveUpPush(
   const { domains } = connection;
   if (await domains.isActive(ref)) {
     const xml = await domains.backupXml(ref).catch((error) => {
-      if (isLibvirtError(error, 'NO_DOMAIN_BACKUP')) return '';
+      if (isLibvirtError(error, 'NO_DOMAIN_BACKUP', 'OPERATION_INVALID', 'NO_DOMAIN')) return '';
       throw error;
     });
-    if (xml.includes(backupFolder(context.storage, id))) await tolerate(domains.abortJob(ref), 'OPERATION_INVALID');
-    await untilOver(connection, ref, xml !== '');
+    if (xml.includes(backupFolder(context.storage, id))) {
+      await tolerate(domains.abortJob(ref), 'OPERATION_INVALID');
+      await untilPushEnded(connection, ref);
+    }
   }
   const name = checkpointName(id);
   for (const checkpoint of await listCheckpoints(connection, ref)) {
     if (checkpoint.name === name) await removeCheckpoint(connection, checkpoint);
   }
-}
-
-async function untilOver({ domains }: Connection, ref: DomainRef, isUnderWay: boolean): Promise<void> {
-  const isThere = () =>
-    domains.backupXml(ref).then(
-      () => true,
-      () => false,
-    );
-  while (isUnderWay && (await isThere())) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 /** What the disks take on the host: more than that no full backup reads. */

@@ -16,21 +16,32 @@ import { type OwnedProcess, startOwned } from './owned-process.ts';
 const passwordPath = '/proc/self/fd/3';
 const hostName = 'virga';
 const bytesPerKib = 1024;
+/** A store that does not answer keeps restic waiting for ever. */
+const silenceMs = 15 * 60_000;
+/** What it may have in its hands without a word, at whatever rate. */
+const bufferedBytes = 64 * 1024 * 1024;
 
 export type Restic = {
   process: OwnedProcess;
   /** It has ended well, and nothing of it is left. @throws BackupStoreUnavailable | the reason of the signal */
   ended: Promise<void>;
+  /** To be called when it has read or written something: what is silent for too long is ended. */
+  heard(): void;
 };
 
-type Options = { signal?: AbortSignal | undefined; input?: boolean };
+type Options = {
+  signal?: AbortSignal | undefined;
+  input?: boolean;
+  /** How long it may be silent. */
+  patienceMs?: number | undefined;
+};
 
 /** @param cachePath what restic remembers of stores, encrypted as they are */
 export async function startRestic(
   store: BackupStoreAccess,
   cachePath: string,
   args: readonly string[],
-  { signal, input = false }: Options = {},
+  { signal, input = false, patienceMs = patienceFor(store) }: Options = {},
 ): Promise<Restic> {
   const password = await openSecret(store.password);
   let folder: string | null = null;
@@ -46,13 +57,26 @@ export async function startRestic(
       signal,
       package: 'restic',
     });
+    let timer: NodeJS.Timeout | undefined;
+    const tooLong = () => {
+      const why = `nothing was heard of it for ${Math.round(patienceMs / 60_000)} minutes`;
+      process.giveUp(new CommandFailed('restic', null, why, undefined));
+    };
+    const heard = () => {
+      clearTimeout(timer);
+      timer = setTimeout(tooLong, patienceMs);
+    };
+    heard();
     const ended = process.ended
       .catch((error) => {
         throw error instanceof CommandFailed ? unavailable(store, error) : error;
       })
-      .finally(clear);
+      .finally(() => {
+        clearTimeout(timer);
+        return clear();
+      });
     ended.catch(() => undefined);
-    return { process, ended };
+    return { process, ended, heard };
   } catch (error) {
     await clear();
     throw error;
@@ -64,11 +88,20 @@ export async function runRestic(
   store: BackupStoreAccess,
   cachePath: string,
   args: readonly string[],
-  options: Pick<Options, 'signal'> = {},
+  options: Omit<Options, 'input'> = {},
 ): Promise<string> {
-  const { process, ended } = await startRestic(store, cachePath, args, options);
+  const { process, ended, heard } = await startRestic(store, cachePath, args, options);
   const chunks: Buffer[] = [];
-  for await (const chunk of process.stdout!) chunks.push(chunk as Buffer);
+  try {
+    for await (const chunk of process.stdout!) {
+      chunks.push(chunk as Buffer);
+      heard();
+    }
+  } catch (error) {
+    // Why it was given up says more than that it has.
+    await ended;
+    throw error;
+  }
   await ended;
   return Buffer.concat(chunks).toString('utf8');
 }
@@ -98,13 +131,14 @@ export async function storeStream(
   { name, tags, signal }: { name: string; tags: readonly string[]; signal?: AbortSignal | undefined },
 ): Promise<{ shortId: string; addedBytes: number }> {
   const args = ['backup', '--json', '--stdin', '--stdin-filename', name, '--host', hostName, '--tag', tags.join(',')];
-  const { process, ended } = await startRestic(store, cachePath, args, { signal, input: true });
+  const { process, ended, heard } = await startRestic(store, cachePath, args, { signal, input: true });
   const output = lastLine(process.stdout!);
+  output.catch(() => undefined);
   try {
-    await feed(process.stdin!, stream);
+    await feed(process.stdin!, stream, heard);
   } catch (error) {
     // The end of its input would be the end of the file to it.
-    process.kill('SIGKILL');
+    process.giveUp(error as Error);
     await ended.catch(() => undefined);
     if (isPipeError(error)) await ended;
     throw error;
@@ -134,7 +168,7 @@ export async function wholeIds(
 /** What restic ended is told by its own end. */
 const isPipeError = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'EPIPE';
 
-async function feed(stdin: Writable, stream: AsyncIterable<Buffer>): Promise<void> {
+async function feed(stdin: Writable, stream: AsyncIterable<Buffer>, heard: () => void): Promise<void> {
   let failure: Error | undefined;
   stdin.on('error', (error) => {
     failure = error;
@@ -143,6 +177,7 @@ async function feed(stdin: Writable, stream: AsyncIterable<Buffer>): Promise<voi
   for await (const chunk of stream) {
     if (failure !== undefined) throw failure;
     if (!stdin.write(chunk)) await Promise.race([once(stdin, 'drain'), closed]);
+    heard();
     if (stdin.destroyed) throw Object.assign(new Error('restic reads no more'), { code: 'EPIPE' });
   }
   if (failure !== undefined) throw failure;
@@ -157,6 +192,10 @@ async function lastLine(stdout: Readable): Promise<string> {
     if (complete >= 0) text = text.slice(complete + 1);
   }
   return text.trim();
+}
+
+function patienceFor({ limitBytesPerSecond: limit }: BackupStoreAccess): number {
+  return silenceMs + (limit === null ? 0 : (bufferedBytes / limit) * 1000);
 }
 
 function globalArgs({ place, limitBytesPerSecond }: BackupStoreAccess, cachePath: string, caFolder: string | null) {

@@ -13,6 +13,9 @@ type StoreKeeping = Pick<
   'openBackupStore' | 'listStoreSnapshots' | 'removeStoreSnapshots' | 'checkBackupStore'
 >;
 
+/** What goes through all of a store may say nothing for as long. */
+const wholeMs = 24 * 3_600_000;
+
 const backupTag = 'backup=';
 
 /** Tags of the snapshots of a backup. @param part which part of it, such as the id of a disk; default all */
@@ -37,7 +40,7 @@ export const storeKeeping = (context: AgentContext): StoreKeeping => ({
       await context.hook('backup-forget', store.id);
       if (left.length > 0) await runRestic(store, backupsPath, ['forget', '--quiet', ...left], { signal });
       await context.hook('backup-prune', store.id);
-      await runRestic(store, backupsPath, ['prune', '--quiet'], { signal });
+      await runRestic(store, backupsPath, ['prune', '--quiet'], { signal, patienceMs: wholeMs });
     }),
   checkBackupStore: (store, { readPercent }, { signal } = {}) =>
     exclusively(context, store, () => checkStore(context, store, readPercent, signal)),
@@ -86,7 +89,7 @@ async function checkStore(
   const snapshots = await listSnapshots(store, backupsPath, [], { signal });
   const reading = readPercent === 0 ? [] : [`--read-data-subset=${readPercent}%`];
   try {
-    await runRestic(store, backupsPath, ['check', ...reading], { signal });
+    await runRestic(store, backupsPath, ['check', ...reading], { signal, patienceMs: wholeMs });
   } catch (error) {
     if (!(error instanceof VirgaError) || error.code !== 'BackupStoreUnavailable') throw error;
     throw new VirgaError('BackupUnusable', {
