@@ -262,6 +262,10 @@ test('workflows that take long do not hold up short ones', async (t) => {
   await engine.start();
   assert.equal((await ended(await begin(short))).state, 'succeeded');
   assert.deepEqual(world.acts, ['do 0', 'do 0']);
+  await until('the third says what it waits for', async () => {
+    const { message } = await operation(waiting[2]!);
+    return message === 'waits for 2 others';
+  });
   release.resolve();
   for (const id of waiting) await ended(id);
 });

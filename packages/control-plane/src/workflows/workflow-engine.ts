@@ -16,6 +16,7 @@ import {
   nextLeaseMs,
   takeLeases,
   takeOverLeases,
+  tellQueue,
 } from './workflow-lease.ts';
 
 export type WorkflowEngineOptions = {
@@ -78,10 +79,13 @@ export class WorkflowEngine {
       let nextMs = leaseMs;
       for (const [filter, running] of this.#classes()) {
         // Who ends makes room, and wakes.
-        if (running >= concurrency) continue;
-        for (const operation of await takeLeases(deps.db, this.#owner, concurrency - running, leaseMs, filter)) {
-          this.#begin(operation);
+        if (running < concurrency) {
+          for (const operation of await takeLeases(deps.db, this.#owner, concurrency - running, leaseMs, filter)) {
+            this.#begin(operation);
+          }
         }
+        if (filter.op === 'in') await tellQueue(deps.db, filter);
+        if (running >= concurrency) continue;
         nextMs = Math.min(nextMs, (await nextLeaseMs(deps.db, filter)) ?? leaseMs);
       }
       this.#wakeAfter(nextMs);

@@ -3,6 +3,7 @@
 import type { OperationId } from '@virga/contract/ids';
 import { type Selectable, sql } from 'kysely';
 import type { Db, Tx } from '../store/database.ts';
+import { notify } from '../store/notifications.ts';
 import type { Database } from '../store/schema.ts';
 
 export type LeasedOperation = Selectable<Database['operations']>;
@@ -91,6 +92,28 @@ export async function takeOverLeases(db: Db): Promise<void> {
     .where('input', 'is not', null)
     .where('lease_owner', 'is not', null)
     .execute();
+}
+
+/** For more than that nobody counts. */
+const toldAtMost = 100;
+
+/** Tells the workflows that nobody has taken yet how many are before them. */
+export async function tellQueue(db: Db, filter: KindFilter): Promise<void> {
+  const { rows } = await sql<{ id: OperationId }>`
+    with unfinished as (
+      select id, created_at, state, lease_owner is not null as is_taken from operations
+      where state in ('queued', 'running') and input is not null and ${isOfKind(filter)}
+    ), waiting as (
+      select id, (select count(*) from unfinished where is_taken) + row_number() over (order by created_at, id) - 1 as before
+      from unfinished where state = 'queued' and not is_taken order by created_at, id limit ${toldAtMost}
+    ), told as (
+      select id, 'waits for ' || before || case before when 1 then ' other' else ' others' end as message
+      from waiting where before > 0
+    )
+    update operations o set message = told.message from told
+    where o.id = told.id and o.state = 'queued' and o.lease_owner is null and o.message <> told.message
+    returning o.id`.execute(db);
+  for (const { id } of rows) await notify(db, 'operations', id);
 }
 
 /** When the next workflow can be taken, in ms from now; undefined when none waits. */
