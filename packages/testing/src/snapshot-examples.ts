@@ -47,6 +47,7 @@ export const snapshotAnswers = {
   protectSnapshot: () => aSnapshot({ protected: true }),
   revertSnapshot: () => changed,
   deleteSnapshot: () => changed,
+  cancelSnapshotDeletion: () => changed,
   listSnapshotSchedules: () => ({ items: [aSnapshotSchedule()] }),
   createSnapshotSchedule: () => aSnapshotSchedule(),
   deleteSnapshotSchedule: () => ({}),
@@ -65,6 +66,7 @@ export const snapshotCommands = {
     argv: ['snapshots', 'delete', 'before', '--yes'],
     json: [{ name: 'before', ...changed }],
   },
+  'snapshots cancel-deletion': { argv: ['snapshots', 'cancel-deletion', 'before'], json: changed },
   'snapshots schedule': {
     argv: ['snapshots', 'schedule', 'web', '--cron', '0 * * * *', '--keep', '24'],
     json: aSnapshotSchedule(),

@@ -126,6 +126,7 @@ import { screenshot } from './screenshot.ts';
 import { sendKey } from './send-key.ts';
 import { set } from './set.ts';
 import { show } from './show.ts';
+import { cancelSnapshotDeletion } from './snapshots/cancel-snapshot-deletion.ts';
 import { createSnapshot } from './snapshots/create-snapshot.ts';
 import { deleteSnapshot } from './snapshots/delete-snapshot.ts';
 import { listSnapshotSchedules } from './snapshots/list-snapshot-schedules.ts';
@@ -247,6 +248,7 @@ export const commandTable: readonly CommandDefinition[] = [
   revertSnapshot,
   protectSnapshot,
   deleteSnapshot,
+  cancelSnapshotDeletion,
   scheduleSnapshots,
   listSnapshotSchedules,
   unscheduleSnapshots,

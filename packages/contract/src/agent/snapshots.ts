@@ -116,6 +116,11 @@ export interface SnapshotKeeping {
    * @throws InUse clones rest on it, or volumes are being made of it | HostUnavailable
    */
   deleteSnapshot(snapshot: SnapshotToDelete, context?: CallContext): Promise<void>;
+  /**
+   * Ends a deletion that goes no further, once the call that deletes has ended. `kept`: nothing of it had been done. Otherwise the
+   * snapshot is gone, and what was being merged is left in the files that it is in until the next deletion. Idempotent.
+   */
+  cancelDeletion(snapshot: SnapshotToDelete, context?: CallContext): Promise<{ kept: boolean }>;
   /** Every snapshot of this cloud on the host. */
   listSnapshots(cloudId: string, context?: CallContext): Promise<ObservedSnapshot[]>;
   /**

@@ -176,6 +176,14 @@ export const snapshotRoutes = {
     summary: 'Delete a snapshot, and merge what only it needed, also while the instance runs',
     params: idParams('snapshot'),
   }),
+  cancelSnapshotDeletion: route({
+    ...change,
+    method: 'POST',
+    path: '/v1/snapshots/{id}/cancel-deletion',
+    summary:
+      'Cancel the deletion of a snapshot; where its merging has begun it goes all the same, and the rest is left for the next',
+    params: idParams('snapshot'),
+  }),
   listSnapshotSchedules: route({
     method: 'GET',
     path: '/v1/instances/{id}/snapshot-schedules',

@@ -14,6 +14,7 @@ const channels = [
   'hosts',
   'imports',
   'backups',
+  'snapshots',
   'tunings',
   'keepsakes',
   'operations',

@@ -18,6 +18,8 @@ export type SnapshotTables = {
     is_protected: Generated<boolean>;
     memory: boolean;
     state: Generated<'creating' | 'available' | 'deleting' | 'error'>;
+    /** Of the one that is under way. */
+    is_deletion_cancelled: Generated<boolean>;
     failure: JSONColumnType<Failure> | null;
     consistency: SnapshotConsistency | null;
     disks: ColumnType<ObservedSnapshot['disks'], string | undefined, string>;

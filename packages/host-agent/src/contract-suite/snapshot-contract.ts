@@ -175,6 +175,29 @@ export function snapshotContract(test: ContractTest): void {
     });
   }
 
+  test('a deletion that is cancelled leaves the snapshot whole, or gone where its merging has begun', async (world, t) => {
+    const desired = await world.launched(t);
+    const snapshot = snapshotOf(desired);
+    const before = await world.agent.applySnapshot(snapshot);
+    const cutAt = async (at: string) => {
+      world.onStep(snapshot.id, (step) => {
+        if (step === at) throw new Error('cut short');
+      });
+      await assert.rejects(world.agent.deleteSnapshot(snapshot), /cut short/);
+      world.onStep(snapshot.id, () => undefined);
+    };
+    await cutAt('snapshot-forget');
+    assert.deepEqual(await world.agent.cancelDeletion(snapshot), { kept: true });
+    assert.deepEqual(await listed(world, snapshot), before);
+    await cutAt('snapshot-end');
+    assert.equal((await listed(world, snapshot))?.intact, false);
+    for (const _ of ['once', 'again']) {
+      assert.deepEqual(await world.agent.cancelDeletion(snapshot), { kept: false });
+      assert.equal(await listed(world, snapshot), undefined);
+    }
+    await world.converge(stopped(desired), 'stopped');
+  });
+
   test('snapshots go with their instance', async (world, t) => {
     const desired = await world.launched(t);
     const snapshot = snapshotOf(desired);

@@ -125,6 +125,44 @@ test('snapshots are deleted from every place of a chain, while the guest runs an
   }
 });
 
+test('a merge that is left off leaves the disk whole, while the guest runs and while it is off', async (t) => {
+  let cutAt: string | undefined;
+  const host = await openTestHost(71, {
+    hook: (step) => {
+      if (step === cutAt) throw new Error('cut short');
+    },
+  });
+  t.after(() => host.close());
+  const { agent, outside } = host;
+  for (const at of ['merge-pivot', 'merge-files', 'merge-lists']) {
+    const isOff = at === 'merge-files';
+    const desired = machine(host);
+    await agent.applyInstance(desired);
+    await writeInGuest(outside, desired.domainName, [1, 1]);
+    const [one, two] = [snapshotOf(desired), snapshotOf(desired)];
+    await agent.applySnapshot(one);
+    await writeInGuest(outside, desired.domainName, [2]);
+    if (isOff) await agent.applyInstance(stopped(desired));
+    cutAt = at;
+    await assert.rejects(agent.deleteSnapshot(one), /cut short/);
+    cutAt = undefined;
+    assert.deepEqual(await agent.cancelDeletion(one), { kept: false }, at);
+    assert.deepEqual(await agent.listSnapshots(host.cloudId), []);
+    const ref = await outside.domains.lookupByName(desired.domainName);
+    if (isOff) await agent.applyInstance({ ...desired, generation: 3 });
+    else assert.equal(await outside.domains.blockJobInfo(ref, 'vda'), undefined);
+    assert.deepEqual(await contentOf(host, desired), [2, 1, 0], at);
+    // What was left is merged with the next one.
+    assert.equal((await layersOf(host, desired)).length, at === 'merge-lists' ? 1 : 2);
+    await agent.applySnapshot(two);
+    await writeInGuest(outside, desired.domainName, [3], { from: 2 });
+    await agent.deleteSnapshot(two);
+    assert.deepEqual(await contentOf(host, desired), [2, 1, 3], at);
+    assert.deepEqual(await layersOf(host, desired), ['root.qcow2']);
+    await agent.deleteInstance(desired);
+  }
+});
+
 test('after a revert the later snapshot is a branch of its own, and either can be gone back to', async (t) => {
   const host = await open(t);
   const { agent, outside } = host;
@@ -184,13 +222,18 @@ test('the image that disks rest on is never merged into, nor what clones rest on
   await writeFile(path, Buffer.alloc(8 * mebibyte, 9));
   const imageId = newId('image');
   await agent.importImage({ id: imageId, cloudId, generation: 1, source: { kind: 'file', path }, format: 'raw' });
-  const base = machine(host);
+  const volume = { cloudId, generation: 1, name: 'data', sizeBytes: 8 * mebibyte, mustExist: false, keepsake: {} };
+  const data = { ...volume, id: newId('volume'), source: { imageId, clone: 'linked' as const } };
+  await agent.applyVolume(data);
+  const base = machine(host, { volumes: [{ id: data.id, target: 'vdc', readOnly: false }] });
   const desired = { ...base, rootDisk: { ...base.rootDisk, imageId } };
   await agent.applyInstance(desired);
   await writeInGuest(outside, desired.domainName, [1]);
+  await writeInGuest(outside, desired.domainName, [3], { from: 2, device: `ua-${data.id}` });
   const snapshots = [snapshotOf(desired), snapshotOf(desired)];
   for (const snapshot of snapshots) await agent.applySnapshot(snapshot);
-  const clone = { ...desired, id: newId('instance'), uuid: randomUUID(), domainName: `${desired.domainName}c` };
+  const names = { id: newId('instance'), uuid: randomUUID(), domainName: `${desired.domainName}c` };
+  const clone = { ...desired, ...names, volumes: [] };
   const [first, second] = snapshots;
   const { id, uuid, domainName } = clone;
   await agent.makeClone({ id, cloudId, uuid, domainName, kind: 'linked', snapshot: second! });
@@ -198,6 +241,18 @@ test('the image that disks rest on is never merged into, nor what clones rest on
   await writeInGuest(outside, domainName, [5], { from: 1 });
   await writeInGuest(outside, desired.domainName, [2], { from: 2 });
   assert.deepEqual(await contentOf(host, clone), [1, 5, 9]);
+  const ofClone = snapshotOf(clone);
+  await agent.applySnapshot(ofClone);
+  for (const [kept, instanceId, diskId, content] of [
+    [second!.id, desired.id, desired.rootDisk.id, [1, 9, 9]],
+    [second!.id, desired.id, data.id, [9, 9, 3]],
+    [ofClone.id, clone.id, clone.rootDisk.id, [1, 5, 9]],
+  ] as const) {
+    const copy = { ...volume, id: newId('volume'), snapshot: { id: kept, instanceId, diskId } };
+    await agent.applyVolume(copy);
+    assert.deepEqual(await readPattern(join(host.storagePath, 'volumes', copy.id, 'disk.qcow2'), 3), content);
+  }
+  await agent.deleteSnapshot(ofClone);
   // The clone rests on files of this one too.
   await agent.deleteSnapshot(first!);
   assert.equal((await layersOf(host, desired)).length, 3);

@@ -43,6 +43,8 @@ export type StoredFolder = {
   hasSeed: boolean;
   /** Its domain has been there. */
   wasDefined?: true | undefined;
+  /** Its domain has gone to another host. */
+  hasLeft?: true | undefined;
   /** What the serial console printed, the end of it. */
   consoleLog: string;
   /** Its disk is a copy of one that has something to boot. */
@@ -84,6 +86,8 @@ export type StoredDomain = {
   /** When the guest will have shut down, in milliseconds since 1970; null when it is not about to. */
   offAtMs: number | null;
   boots: number;
+  /** Its memory is still coming from another host. */
+  isMoving?: true | undefined;
   /** The name that it has, while that is not the one that is desired. */
   name?: string | undefined;
   /** It was started standing still, and has yet to boot. */
@@ -120,7 +124,10 @@ export type StoredTemplate = DesiredTemplate & { isReady: boolean };
 
 export type StoredShell = DesiredShell;
 
-export type StoredSnapshot = Omit<ObservedSnapshot, 'usedBytes' | 'clones' | 'intact'>;
+export type StoredSnapshot = Omit<ObservedSnapshot, 'usedBytes' | 'clones' | 'intact'> & {
+  /** By its disks: it is being merged. */
+  isForgotten?: true;
+};
 
 export type StoredBoot = { count: number };
 

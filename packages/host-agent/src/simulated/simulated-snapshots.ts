@@ -96,9 +96,17 @@ export function simulatedSnapshots(host: SimulatedHost, calls: Calls, locks: Key
         const snapshot = snapshots.get(asked.id);
         if (snapshot?.cloudId !== asked.cloudId) return;
         refuseInUse(host, snapshot);
-        await steps.take('snapshot-forget', 10, 0, () => undefined);
+        await steps.take('snapshot-forget', 10, 0, () => snapshots.set(asked.id, { ...snapshot, isForgotten: true }));
         await steps.take('merge-begin', 50, steps.timings.rootDiskMs, () => undefined);
         await steps.take('snapshot-end', 99, 0, () => snapshots.delete(asked.id));
+      }),
+    cancelDeletion: (asked, context) =>
+      act('cancelDeletion', asked.id, asked.instance.id, context, async (steps) => {
+        const snapshot = snapshots.get(asked.id);
+        if (snapshot?.cloudId !== asked.cloudId) return { kept: false };
+        if (!snapshot.isForgotten) return { kept: true };
+        await steps.take('snapshot-end', 99, 0, () => snapshots.delete(asked.id));
+        return { kept: false };
       }),
     listSnapshots: (cloudId, context) =>
       calls.run('listSnapshots', '', context, () =>
@@ -207,6 +215,6 @@ function refuseOthers(host: SimulatedHost, domain: StoredDomain, { name, disks }
 const clonesOf = (host: SimulatedHost, { id }: StoredSnapshot): InstanceId[] =>
   host.store.folders.all().flatMap(({ owner }) => (owner.clonedFrom?.snapshotId === id ? owner.id : []));
 
-export function observeSnapshot(host: SimulatedHost, snapshot: StoredSnapshot): ObservedSnapshot {
-  return { ...snapshot, usedBytes: 0, clones: clonesOf(host, snapshot), intact: true };
+export function observeSnapshot(host: SimulatedHost, { isForgotten, ...snapshot }: StoredSnapshot): ObservedSnapshot {
+  return { ...snapshot, usedBytes: 0, clones: clonesOf(host, snapshot), intact: isForgotten !== true };
 }

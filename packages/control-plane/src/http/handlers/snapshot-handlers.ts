@@ -3,6 +3,7 @@ import type { snapshotRoutes } from '@virga/contract/rest/snapshots';
 import { cloneInstance } from '../../modules/snapshots/clone-operations.ts';
 import { revertSnapshot } from '../../modules/snapshots/revert-operations.ts';
 import {
+  cancelSnapshotDeletion,
   createSnapshot,
   deleteSnapshot,
   getSnapshot,
@@ -25,6 +26,7 @@ export function snapshotHandlers(deps: FrontDeps): Pick<Handlers, keyof typeof s
     protectSnapshot: ({ access, params, body }) => protectSnapshot(deps, access, params.id, body.protected),
     revertSnapshot: ({ access, params, body }) => revertSnapshot(deps, access, params.id, body),
     deleteSnapshot: ({ access, params }) => deleteSnapshot(deps, access, params.id),
+    cancelSnapshotDeletion: ({ access, params }) => cancelSnapshotDeletion(deps, access, params.id),
     listSnapshotSchedules: ({ access, params, query }) => listSnapshotSchedules(db, access, params.id, query),
     createSnapshotSchedule: ({ access, params, body }) => createSnapshotSchedule(deps, access, params.id, body),
     async deleteSnapshotSchedule({ access, params }) {

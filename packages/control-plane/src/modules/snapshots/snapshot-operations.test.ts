@@ -12,7 +12,14 @@ import { createVolume } from '../volumes/create-volume.ts';
 import { deleteVolume } from '../volumes/volume-operations.ts';
 import { cloneInstance } from './clone-operations.ts';
 import { revertSnapshot } from './revert-operations.ts';
-import { createSnapshot, deleteSnapshot, getSnapshot, listSnapshots, protectSnapshot } from './snapshot-operations.ts';
+import {
+  cancelSnapshotDeletion,
+  createSnapshot,
+  deleteSnapshot,
+  getSnapshot,
+  listSnapshots,
+  protectSnapshot,
+} from './snapshot-operations.ts';
 
 let cloud: SimulatedCloud;
 before(async () => {
@@ -143,6 +150,31 @@ test('a snapshot that the host refuses is gone again, and its operation says why
   assert.equal((await cloud.failed(operationId)).code, 'StorageFull');
   assert.deepEqual(await toBeThawed(), [id], 'it may be frozen still');
   await assert.rejects(get(snapshot.id), { code: 'NotFound' });
+  assert.deepEqual(await onHost(), []);
+  await remove(id);
+});
+
+test('a deletion that is cancelled leaves the snapshot as it was, or ends at once where the merging has begun', async () => {
+  const { id } = await cloud.launch('web');
+  const taken = await take('web', { name: 'cancelled' });
+  const cancel = () => cancelSnapshotDeletion(cloud.deps, cloud.operator, taken.id);
+  await assert.rejects(cancel(), { code: 'Conflict' });
+  const cancelled = async (at: string, reached: () => Promise<boolean>) => {
+    cloud.host().stopFailing();
+    cloud.host().failNext(at, 'HostUnavailable', { times: 1_000 });
+    const { operationId } = await deleteSnapshot(cloud.deps, cloud.operator, taken.id);
+    await until(`it is deleted up to ${at}`, reached);
+    assert.equal((await cancel()).operationId, operationId);
+    assert.equal((await cancel()).snapshot.state, 'deleting');
+    return operationId;
+  };
+  const seen = async () => (await cloud.host().listSnapshots(cloud.deps.cloudId)).at(0);
+  const error = await cloud.failed(await cancelled('snapshot-forget', async () => (await seen())?.intact === true));
+  assert.match(error.detail, /is as it was/);
+  assert.deepEqual(await get(taken.id), taken);
+  await cloud.succeeded(await cancelled('merge-begin', async () => (await seen())?.intact === false));
+  cloud.host().stopFailing();
+  await assert.rejects(get(taken.id), { code: 'NotFound' });
   assert.deepEqual(await onHost(), []);
   await remove(id);
 });

@@ -6,6 +6,7 @@ import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { brokenConstraint, type Db, inTransaction, type Tx } from '../../store/database.ts';
+import { notify } from '../../store/notifications.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
@@ -179,6 +180,34 @@ export async function deleteSnapshot(deps: Deps, access: ProjectAccess<'operator
   });
 }
 
+/**
+ * Cancels a deletion. Its operation ends as failed, and the snapshot is as it was; or as succeeded, where the merging had begun.
+ * @throws NotFound | Conflict it is not being deleted
+ */
+export async function cancelSnapshotDeletion(
+  deps: Deps,
+  access: ProjectAccess<'operator'>,
+  id: SnapshotId,
+): Promise<Changed> {
+  return inTransaction(deps.db, async (tx) => {
+    const row = await holdSnapshot(tx, access, id);
+    const [operationId] = await openOperationsOf(tx, row.id);
+    if (row.state !== 'deleting' || operationId === undefined) {
+      throw conflict(`Snapshot ${row.name} is not being deleted.`, 'See what there is: virga snapshots list.');
+    }
+    if (!row.is_deletion_cancelled) {
+      await tx.updateTable('snapshots').set({ is_deletion_cancelled: true }).where('id', '=', id).execute();
+      await appendEvent(tx, access, {
+        type: 'snapshot.delete-cancelled',
+        ...resourceOf(row),
+        message: `The deletion of snapshot ${row.name} was cancelled.`,
+      });
+      await notify(tx, 'snapshots', id);
+    }
+    return { snapshot: toSnapshot(row), operationId };
+  });
+}
+
 /** The row must be held. @returns the operation that follows it */
 export async function beginDeletion(
   tx: Tx,
@@ -189,7 +218,11 @@ export async function beginDeletion(
   const isSpent = row.clones.length === 0 && (await volumesMadeOf(tx, { snapshotId: row.id })).length === 0;
   await tx
     .updateTable('snapshots')
-    .set(isSpent ? { state: 'deleting', failure: null } : { purpose: 'clone', name: row.id, schedule_id: null })
+    .set(
+      isSpent
+        ? { state: 'deleting', failure: null, is_deletion_cancelled: false }
+        : { purpose: 'clone', name: row.id, schedule_id: null },
+    )
     .where('id', '=', row.id)
     .execute();
   return startWorkflow(tx, access, deleteSnapshotKind, resourceOf(row), { snapshotId: row.id });

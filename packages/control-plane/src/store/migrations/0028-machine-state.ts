@@ -1,9 +1,11 @@
-// What snapshots keep beside the disks, and that the deletion of one is cancelled.
+// What snapshots keep beside the disks, and which deletions are cancelled.
 import { type Kysely, sql } from 'kysely';
 
 export async function up(db: Kysely<unknown>): Promise<void> {
   await sql`
-    -- Snapshots of earlier versions keep nothing of it.
-    alter table snapshots add machine_state jsonb not null default '[]';
+    alter table snapshots
+      -- Those of earlier versions keep nothing of it.
+      add machine_state jsonb not null default '[]',
+      add is_deletion_cancelled boolean not null default false;
   `.execute(db);
 }

@@ -9,7 +9,7 @@ import type { InstanceId } from '@virga/contract/ids';
 import { readJsonFile, writeFileDurably } from '../../durable-file.ts';
 import { runCommand } from '../../run-command.ts';
 import type { AgentContext } from '../agent-context.ts';
-import { isLibvirtError } from '../hypervisor-errors.ts';
+import { isLibvirtError, tolerate } from '../hypervisor-errors.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
 import { instanceFiles } from '../instances/instance-folder.ts';
 import { isOff } from '../instances/power.ts';
@@ -46,6 +46,32 @@ export async function compactDisk(context: AgentContext, disk: MergedDisk, call:
     if (begun === 'merged') continue;
     await followJob(context, disk, begun, call);
   }
+}
+
+/**
+ * Leaves off a merge that nobody goes on with: the disk stays in the files that it is in, of which the upper one is still whole. The
+ * caller lets nobody else change them.
+ */
+export async function stopMerge(context: AgentContext, { firstFile, holder }: MergedDisk): Promise<void> {
+  await context.locks.run(holder?.id ?? basename(dirname(firstFile)), async () => {
+    const domain = await holderOf(context, holder ?? null);
+    if (domain !== undefined) await finishPivots(context, domain);
+    const merge = await readMerge(firstFile);
+    if (merge === undefined) return;
+    if (!namesIn(await readTree(firstFile)).has(merge.from)) return endMerge(firstFile, merge);
+    const found = domain && !isOff(domain) ? await diskOf(context, domain, firstFile) : undefined;
+    if (domain !== undefined && found !== undefined) {
+      await context.hook('merge-stop', basename(dirname(firstFile)));
+      await context.hypervisor.act(`leave off merging a disk of ${domain.ref.name}`, ({ domains }) =>
+        tolerate(domains.blockJobAbort(domain.ref, found.target), 'OPERATION_INVALID', 'INVALID_ARG'),
+      );
+      const now = await diskOf(context, domain, firstFile);
+      const from = layerPath(firstFile, merge.from);
+      // QEMU was at its end.
+      if (now && now.file !== from && !now.below.includes(from)) return finishMerge(context, firstFile, merge, domain);
+    }
+    await rm(mergePath(firstFile), { force: true });
+  });
 }
 
 type LiveMerge = { domain: OwnDomain; target: string; merge: Merge };

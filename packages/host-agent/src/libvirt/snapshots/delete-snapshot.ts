@@ -70,14 +70,14 @@ export async function forgetSnapshots(
 }
 
 /** The disk no longer keeps anything for a snapshot. Of one that is gone there is nothing to forget. */
-async function forget(firstFile: string, id: SnapshotId): Promise<void> {
+export async function forget(firstFile: string, id: SnapshotId): Promise<void> {
   const { current, snapshots } = await readTree(firstFile);
   if (!(id in snapshots)) return;
   const { [id]: _, ...others } = snapshots;
   await writeTree(firstFile, { current, snapshots: others });
 }
 
-async function mergedDisk(
+export async function mergedDisk(
   context: AgentContext,
   instance: { id: InstanceId; uuid: string },
   firstFile: string,
