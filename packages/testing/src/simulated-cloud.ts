@@ -64,6 +64,7 @@ export class SimulatedCloud {
   readonly administrator: CloudAccess<'admin'>;
   #server: Server;
   readonly #folders: string[] = [];
+  readonly #strangers: SimulatedAgent[] = [];
 
   private constructor(
     options: SimulatedCloudOptions,
@@ -116,6 +117,13 @@ export class SimulatedCloud {
   /** The first host, or the one of that index. */
   host(index = 0): SimulatedAgent {
     return this.#server.agents[index]!;
+  }
+
+  /** A host that is not of the cloud. */
+  strangeHost(): SimulatedAgent {
+    const host = openSimulatedAgent({ name: 'stranger', timings: instantTimings });
+    this.#strangers.push(host);
+    return host;
   }
 
   async hostsAreReady(): Promise<void> {
@@ -253,7 +261,7 @@ export class SimulatedCloud {
   async close(): Promise<void> {
     await this.stop();
     for (const folder of this.#folders) await rm(folder, { recursive: true });
-    for (const agent of [...this.#server.agents, ...this.#hosts]) await agent.close();
+    for (const agent of [...this.#server.agents, ...this.#hosts, ...this.#strangers]) await agent.close();
     await this.#database.drop();
   }
 }

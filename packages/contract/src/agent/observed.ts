@@ -20,8 +20,8 @@ export type ObservedState = Static<typeof ObservedState>;
 
 /**
  * Why a domain is in its state, as libvirt knows it. `restored`: it goes on from saved memory. `guest-shutdown`: the guest powered itself off (also after an ACPI
- * request). `destroyed`: somebody cut it off. `crashed`, `failed`: QEMU died or could not start. `unknown`: not recorded,
- * as after a restart of the host.
+ * request). `destroyed`: somebody cut it off. `crashed`, `failed`: QEMU died or could not start. `migrated`: it has come from
+ * another host, or, when it is off or absent, has gone to one. `unknown`: not recorded, as after a restart of the host.
  */
 export const ObservedReason = Type.Union([
   Type.Literal('booted'),
@@ -32,6 +32,7 @@ export const ObservedReason = Type.Union([
   Type.Literal('failed'),
   Type.Literal('suspended'),
   Type.Literal('storage-full'),
+  Type.Literal('migrated'),
   Type.Literal('undefined'),
   Type.Literal('unknown'),
 ]);
@@ -49,6 +50,8 @@ export const ObservedInstance = Type.Object({
   /** True when files of the instance exist without a domain. */
   leftovers: Type.Boolean(),
   domainName: Type.String(),
+  /** It is just going to another host, or coming from one: libvirt holds its memory still. Absent is false. */
+  moving: Type.Optional(Type.Boolean()),
   /** What the guest has while it is on: its vCPUs, and its memory without what the balloon holds. */
   sizes: Type.Optional(Type.Object({ vcpus: Type.Integer(), memoryMib: Type.Integer() })),
   /** In the answer of `applyInstance`: what a guest was asked for in vain, each one sentence. */

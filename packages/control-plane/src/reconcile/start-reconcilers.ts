@@ -71,7 +71,7 @@ async function act(deps: Deps): Promise<Acting> {
   for (const host of deps.agents.all()) {
     // Once, so that operations say what they wait for.
     const onUnreachable = () => wakeUnconverged(({ id }) => id === host.id);
-    hosts.set(host.id, actOn(deps, host, { networks, volumes }, onUnreachable, ending.signal));
+    hosts.set(host.id, actOn(deps, host, { networks, volumes }, onUnreachable, hosts, ending.signal));
   }
   const engine = new WorkflowEngine({
     deps,
@@ -180,6 +180,7 @@ function actOn(
   host: RegisteredHost,
   { networks, volumes }: { networks: NetworkReconciler; volumes: VolumeReconciler },
   onUnreachable: () => Promise<void>,
+  all: ReadonlyMap<HostId, ActedOn>,
   signal: AbortSignal,
 ): ActedOn {
   const access = systemAccess('reconciler');
@@ -198,6 +199,8 @@ function actOn(
       );
       for (const { networkId } of row.nics) await networks.provide(host, networkId, callSignal);
     },
+    others: () => [...all.values()].filter(({ id }) => id !== host.id).map(({ instances: { view } }) => view),
+    wakeAt: (hostId, id) => all.get(hostId)?.instances.wake(id),
   });
   const templates = new TemplateReconciler(deps, access, host);
   const cpuPools = new CpuPoolReconciler(deps, access, host);
@@ -208,7 +211,7 @@ function actOn(
   let isRelieving = false;
   const lookForDrifts = async () => {
     for (const { id, drift } of await host.agent.findDrifts(deps.cloudId, { signal })) {
-      await recordDrift({ deps, access }, id, drift);
+      await recordDrift({ deps, access }, host.id, id, drift);
     }
   };
   const keepPlaces = () => keepCpus({ deps, access }, host, signal);
@@ -255,7 +258,7 @@ function actOn(
       }
     },
     instance: (instance) => instances.observed(instance),
-    drift: (id, drift) => unwaited(recordDrift({ deps, access }, id, drift)),
+    drift: (id, drift) => unwaited(recordDrift({ deps, access }, host.id, id, drift)),
     networkChanged: (id) => networks.changed(host, id),
   });
   const resync = async () => {

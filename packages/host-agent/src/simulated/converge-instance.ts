@@ -150,7 +150,8 @@ function markDefined(
   wasDefined: true | undefined,
 ): void {
   const folder = folders.get(id);
-  if (folder !== undefined && folder.wasDefined !== wasDefined) folders.set(id, { ...folder, wasDefined });
+  if (folder === undefined || (folder.wasDefined === wasDefined && !folder.hasLeft)) return;
+  folders.set(id, { ...folder, wasDefined, hasLeft: undefined });
 }
 
 const freshDomain: Omit<StoredDomain, 'record'> = {

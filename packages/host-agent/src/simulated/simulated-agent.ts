@@ -46,6 +46,7 @@ import { takeInventory } from './simulated-inventory.ts';
 import { simulatedKeepsakes } from './simulated-keepsakes.ts';
 import type { LoadControls } from './simulated-load.ts';
 import { type MemoryControls, memoryControls, memoryFacts, simulatedMemory } from './simulated-memory.ts';
+import { joinMigrations, type MigrationControls, migrationControls } from './simulated-migration.ts';
 import { simulatedMoving } from './simulated-moves.ts';
 import { applyNetwork, observeNetwork, removeNetwork } from './simulated-networks.ts';
 import { type PoolControls, poolControls, requireRootPool, simulatedPools } from './simulated-pools.ts';
@@ -89,6 +90,7 @@ export type SimulatedAgent = HostAgent &
   HostFileControls &
   LoadControls &
   MemoryControls &
+  MigrationControls &
   PoolControls &
   FailureControls & {
     /** Another agent for the same host, as after a restart of its process. The host ends with the last one. */
@@ -123,8 +125,10 @@ function openOn(host: SimulatedHost, options: SimulatedAgentOptions): SimulatedA
     host.leave(listener);
     await agent.leave();
   };
+  joinMigrations(agent, host);
   return Object.assign(
     agent,
+    migrationControls(host),
     simulatedGuestAccess(host, agent.calls, options.clock ?? systemClock),
     screens,
     simulatedBackups(host, agent.calls),

@@ -12,7 +12,7 @@ type Context = { deps: Deps; access: SystemAccess };
 
 export async function keepCpus(
   { deps, access }: Context,
-  { agent }: RegisteredHost,
+  { id: hostId, agent }: RegisteredHost,
   signal: AbortSignal,
 ): Promise<void> {
   const drifts = await agent.keepCpus(deps.cloudId, { signal });
@@ -20,7 +20,7 @@ export async function keepCpus(
     await inTransaction(deps.db, async (tx) => {
       const row = await findInstance(tx, id);
       // One that is just being changed was found half way, and by nobody else.
-      if (!row || row.generation !== row.converged_generation) return;
+      if (row?.host_id !== hostId || row.generation !== row.converged_generation) return;
       await appendEvent(tx, access, {
         ...about(row, 'instance.changed-outside'),
         message: `How instance ${row.name} runs was changed beside Virga, and was set right: ${changes.join('; ')}.`,

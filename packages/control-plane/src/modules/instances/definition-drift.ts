@@ -1,7 +1,7 @@
 // What somebody has made of a definition with virsh or virt-manager: kept as an overlay or taken back, as the instance's policy
 // says. Decided in one transaction with the event that tells it; the reconciler has the host do it.
 import type { ObservedDrift } from '@virga/contract/agent/definition';
-import type { InstanceId } from '@virga/contract/ids';
+import type { HostId, InstanceId } from '@virga/contract/ids';
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
@@ -12,11 +12,17 @@ import { wakeInstance } from './instance-wake.ts';
 
 type Context = { deps: Deps; access: SystemAccess };
 
-export async function recordDrift({ deps, access }: Context, id: InstanceId, seen: ObservedDrift): Promise<void> {
+/** @param hostId where it was seen; an instance that somebody has moved there is first followed */
+export async function recordDrift(
+  { deps, access }: Context,
+  hostId: HostId,
+  id: InstanceId,
+  seen: ObservedDrift,
+): Promise<void> {
   await inTransaction(deps.db, async (tx) => {
     await tx.selectFrom('instances').select('id').where('id', '=', id).forUpdate().execute();
     const row = await findInstance(tx, id);
-    if (!row || row.desired === 'deleted') return;
+    if (row?.host_id !== hostId || row.desired === 'deleted') return;
     // Told twice, by the watch and by the answer of the host, before the decision has come there.
     if (row.drift?.hash === seen.hash && row.generation !== row.converged_generation) return;
     const isKept = row.drift_policy === 'keep';

@@ -2,7 +2,7 @@
 // and changes nothing when a newer request has come meanwhile.
 import type { ObservedInstance } from '@virga/contract/agent/observed';
 import { VirgaError } from '@virga/contract/errors';
-import type { OperationId } from '@virga/contract/ids';
+import type { HostId, OperationId } from '@virga/contract/ids';
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
@@ -40,8 +40,12 @@ export async function holdInstance(tx: Tx, row: InstanceRow) {
   return current?.generation === row.generation ? current : undefined;
 }
 
-/** Writes down what was seen, whatever was asked for, and tells when a guest stands still for want of room. */
-export async function recordObserved({ deps, access }: Context, observed: ObservedInstance): Promise<void> {
+/** Writes down what its own host has shown, whatever was asked for, and tells when a guest stands still for want of room. */
+export async function recordObserved(
+  { deps, access }: Context,
+  hostId: HostId,
+  observed: ObservedInstance,
+): Promise<void> {
   const { state, reason } = observed;
   const before = await deps.db
     .with('before', (db) => db.selectFrom('instances').selectAll().where('id', '=', observed.id).forUpdate())
@@ -49,6 +53,7 @@ export async function recordObserved({ deps, access }: Context, observed: Observ
     .from('before')
     .set({ observed_state: state, observed_reason: reason, ...sizesOf(observed) })
     .whereRef('instances.id', '=', 'before.id')
+    .where('before.host_id', '=', hostId)
     .where((where) =>
       where.or([
         where('before.observed_state', '!=', state),
@@ -76,7 +81,7 @@ export async function recordObserved({ deps, access }: Context, observed: Observ
 export async function recordApplied(context: Context, row: InstanceRow, observed: ObservedInstance): Promise<boolean> {
   const { deps, access } = context;
   if (!isReached(row.desired, observed)) {
-    await recordObserved(context, observed);
+    await recordObserved(context, row.host_id, observed);
     return false;
   }
   const now = deps.clock.now();

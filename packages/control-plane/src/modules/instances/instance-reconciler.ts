@@ -3,7 +3,7 @@
 // A host that is away is waited for; what fails for good is written down by instance-outcome.ts.
 import type { ObservedInstance } from '@virga/contract/agent/observed';
 import { VirgaError } from '@virga/contract/errors';
-import type { InstanceId } from '@virga/contract/ids';
+import type { HostId, InstanceId } from '@virga/contract/ids';
 import type { CrashPolicy } from '@virga/contract/rest/instance-attributes';
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { RegisteredHost } from '../../agents/agent-registry.ts';
@@ -16,6 +16,7 @@ import { storeError } from '../../store/database.ts';
 import { progressOperation } from '../operations/operation-store.ts';
 import { recordDrift } from './definition-drift.ts';
 import { hasDetaching, hasPending, notMadeOf } from './device-store.ts';
+import { followInstance, followRefusals, movedInVain } from './follow-instance.ts';
 import { HostSight } from './host-sight.ts';
 import { type Deviation, deviation } from './instance.ts';
 import { forgetFailure, recordApplied, recordDeleted, recordFailed, recordObserved } from './instance-outcome.ts';
@@ -30,6 +31,7 @@ import {
 } from './instance-store.ts';
 import { reapInstance } from './orphaned-instance-reaper.ts';
 import { adoptPower, adoptStart, adoptStop, beginRepair, recordRepaired } from './outside-change.ts';
+import { type HostView, mayHaveMoved, sightingsOf, whereabouts } from './whereabouts.ts';
 
 /** Clocks of hosts differ a little: a guest whose time is over may be cut off a moment later. */
 const shortestWaitMs = 200;
@@ -43,12 +45,16 @@ export type InstanceReconcilerOptions = {
   host: RegisteredHost;
   /** Brings image and networks of the instance to the host, when it turns out that one is missing there. */
   provide: (row: InstanceRow, signal: AbortSignal) => Promise<void>;
+  /** What the other hosts of the cloud show. */
+  others: () => HostView[];
+  /** Has the instance looked at where its row says that it is. */
+  wakeAt: (hostId: HostId, id: InstanceId) => void;
 };
 
 export class InstanceReconciler {
   readonly #context: { deps: Deps; access: SystemAccess };
   readonly #host: RegisteredHost;
-  readonly #provide: InstanceReconcilerOptions['provide'];
+  readonly #options: Pick<InstanceReconcilerOptions, 'provide' | 'others' | 'wakeAt'>;
   readonly #queue: KeyedQueue<InstanceId>;
   readonly #sight: HostSight;
   /** Generations that came of an adoption. */
@@ -60,10 +66,10 @@ export class InstanceReconciler {
   /** Open once the boot of the host has been looked into: before, nothing is done there, or written down of it. */
   readonly gate = new Gate();
 
-  constructor({ deps, access, host, provide }: InstanceReconcilerOptions) {
+  constructor({ deps, access, host, ...options }: InstanceReconcilerOptions) {
     this.#context = { deps, access };
     this.#host = host;
-    this.#provide = provide;
+    this.#options = options;
     this.#sight = new HostSight(host.agent, deps.cloudId);
     const concurrency = () => Math.min(deps.settings.reconcileConcurrency, Math.max(fewestAtOnce, this.hostThreads));
     this.#queue = new KeyedQueue({
@@ -73,6 +79,10 @@ export class InstanceReconciler {
       work: (id, signal) => this.#reconcile(id, signal),
       onError: (id, error) => deps.log.warn({ err: error, instance: id, host: host.name }, 'reconciling failed'),
     });
+  }
+
+  get view(): HostView {
+    return { host: this.#host, sight: this.#sight };
   }
 
   wake(id: InstanceId): void {
@@ -138,7 +148,7 @@ export class InstanceReconciler {
   #notice(instance: ObservedInstance): void {
     const earlier = this.#notices.get(instance.id) ?? Promise.resolve();
     const notice = Promise.all([earlier, this.gate.pass()])
-      .then(async ([, isOpen]) => isOpen && recordObserved(this.#context, instance))
+      .then(async ([, isOpen]) => isOpen && recordObserved(this.#context, this.#host.id, instance))
       .catch((error) => this.#context.deps.log.warn({ err: error, instance: instance.id }, 'an observation was lost'))
       .then(() => {
         if (this.#notices.get(instance.id) === notice) this.#notices.delete(instance.id);
@@ -151,7 +161,8 @@ export class InstanceReconciler {
     await this.#notices.get(id);
     const row = await findInstanceOrder(this.#context.deps.db, id);
     if (!row) return this.#reap(id, signal);
-    if (row.host_id !== this.#host.id) return;
+    if (row.host_id !== this.#host.id) return this.#tellOwner(row);
+    if (await this.#isElsewhere(row)) return;
     const hasConverged = row.desired !== 'deleted' && row.generation === row.converged_generation;
     if (hasConverged || this.#isAdoptedAnew(row)) return this.#compare(row, signal);
     const waitMs = (row.retry_at?.getTime() ?? 0) - this.#context.deps.clock.now().getTime();
@@ -164,6 +175,36 @@ export class InstanceReconciler {
       const seen = this.#sight.get(id);
       if (seen && judge(row, seen) !== 'none') this.wake(id);
     }
+  }
+
+  /** Somebody has moved it here, or its definition was left here. Whoever has the row decides. */
+  #tellOwner({ host_id: hostId, id }: InstanceRow): void {
+    if ((this.#sight.get(id)?.state ?? 'absent') === 'absent') this.#sight.forget(id);
+    else this.#options.wakeAt(hostId, id);
+  }
+
+  /** An instance that somebody has moved is followed. @returns whether nothing is to be done to it on this host now */
+  async #isElsewhere(row: InstanceRow): Promise<boolean> {
+    const others = this.#options.others();
+    if (row.converged_generation === 0 || !mayHaveMoved(this.#sight.get(row.id), others, row.id)) return false;
+    const { deps } = this.#context;
+    const where = whereabouts(row, await sightingsOf(row.id, this.view, others));
+    if (where.at === 'home') return false;
+    let error = where.at === 'held' ? where.error : undefined;
+    if (where.at === 'other') {
+      try {
+        await followInstance(this.#context, row, where.host, where.seen);
+        return true;
+      } catch (refusal) {
+        if (!(refusal instanceof VirgaError) || !followRefusals.has(refusal.code)) throw refusal;
+        error = movedInVain(row, where.host, refusal);
+      }
+    }
+    const waitMs = (row.retry_at?.getTime() ?? 0) - deps.clock.now().getTime();
+    if (error === undefined) this.#queue.wakeAfter(row.id, deps.settings.reconcilePeriodMs);
+    else if (waitMs > 0) this.#queue.wakeAfter(row.id, waitMs);
+    else this.#queue.wakeAfter(row.id, await recordFailed(this.#context, row, error));
+    return true;
   }
 
   /**
@@ -199,7 +240,7 @@ export class InstanceReconciler {
     if (!done) return false;
     this.#sight.answered(row.id, done.value, askedAt);
     if (done.value.drift) {
-      await recordDrift(this.#context, row.id, done.value.drift);
+      await recordDrift(this.#context, this.#host.id, row.id, done.value.drift);
       this.wake(row.id);
       return false;
     }
@@ -270,7 +311,7 @@ export class InstanceReconciler {
     attempt: () => Promise<T>,
   ): Promise<T> {
     if (!(error instanceof VirgaError) || error.code !== 'NotFound' || row.desired === 'deleted') throw error;
-    await this.#provide(row, signal);
+    await this.#options.provide(row, signal);
     return attempt();
   }
 
@@ -292,7 +333,7 @@ export class InstanceReconciler {
     const first = judge(row, seen);
     const waitMs = (row.retry_at?.getTime() ?? 0) - this.#context.deps.clock.now().getTime();
     if (first === 'repair' && waitMs > 0) {
-      await recordObserved(this.#context, seen);
+      await recordObserved(this.#context, this.#host.id, seen);
       return this.#queue.wakeAfter(row.id, waitMs);
     }
     if (first !== 'none') {
@@ -301,7 +342,7 @@ export class InstanceReconciler {
       seen = await this.#sight.lookNow(row.id);
       this.#sight.answered(row.id, seen, askedAt);
     }
-    await recordObserved(this.#context, seen);
+    await recordObserved(this.#context, this.#host.id, seen);
     if (row.surplus_vcpus + row.surplus_memory_mib > 0) await recordGivenBack(this.#context, row, seen);
     const deviated = judge(row, seen);
     switch (deviated) {

@@ -30,6 +30,7 @@ import { define } from './domain-definition.ts';
 import { lookAt, type OwnDomain } from './domain-lookup.ts';
 import { renameDomain } from './domain-rename.ts';
 import { forgetDevices, removeGoneLeases } from './gone-devices.ts';
+import { forgetGone } from './gone-elsewhere.ts';
 import { prepareDisk, prepareFolder, prepareSeed } from './instance-disks.ts';
 import { prepareLeases, startNetworks } from './instance-networks.ts';
 import { requireNetworks, type Survey, surveyInstance } from './instance-survey.ts';
@@ -79,7 +80,10 @@ export function applyInstance(
           },
         );
         // After the start, which does not wait for a disk.
-        if (written !== undefined) await rememberDefinition(context, desired.id, written);
+        if (written !== undefined) {
+          await rememberDefinition(context, desired.id, written);
+          await forgetGone(context.storage, desired.id);
+        }
       }
     } catch (error) {
       if (!signal?.aborted && !isInterruption(error)) await undo.unwind(context.log);

@@ -9,6 +9,7 @@ import { storageError } from '../storage.ts';
 import { discardShell, findShell } from '../warm/shells.ts';
 import { undefine } from './domain-definition.ts';
 import { lookAt } from './domain-lookup.ts';
+import { forgetGone } from './gone-elsewhere.ts';
 import { readOwner, removeFolder } from './instance-folder.ts';
 import { cutOff, isOff } from './power.ts';
 
@@ -24,6 +25,7 @@ export function deleteInstance(context: AgentContext, instance: InstanceIdentity
     await deleteLeases(context, instance);
     await forgetSnapshots(context, instance);
     await deleteFiles(context, instance);
+    await forgetGone(context.storage, instance.id);
     context.shutdowns.forget(instance.id);
   });
 }

@@ -7,6 +7,7 @@ import type { AgentContext } from '../agent-context.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
 import { cephMark } from '../pools/rbd-root-disk.ts';
 import { lookAt, type OwnDomain, readRecord, readSizes } from './domain-lookup.ts';
+import { isNotedGone } from './gone-elsewhere.ts';
 import { type FolderOwner, folderPath, hasLeftovers, instanceFiles, listFolders } from './instance-folder.ts';
 import { observedState } from './observed-state.ts';
 
@@ -16,7 +17,9 @@ type Identity = Pick<FolderOwner, 'id' | 'cloudId' | 'domainName' | 'uuid'>;
 export async function observe(context: AgentContext, domain: OwnDomain): Promise<ObservedInstance> {
   const { instanceId: id, cloudId, generation, desired } = domain.record;
   const isAdopted = desired.origin === 'adopted';
-  const { state, reason } = observedState(await settledState(context, domain));
+  const { state, reason: known, moving } = observedState(await settledState(context, domain));
+  const isGone = state === 'stopped' && known === 'unknown' && (await isNotedGone(context.storage, id));
+  const reason = isGone ? 'migrated' : known;
   const isHibernated = state === 'stopped' && domain.hasSavedMemory;
   if (state === 'stopped') context.shutdowns.forget(id);
   return {
@@ -30,6 +33,7 @@ export async function observe(context: AgentContext, domain: OwnDomain): Promise
     leftovers: false,
     domainName: domain.ref.name,
     ...(isAdopted && { adopted: true }),
+    ...(moving && { moving }),
     ...(desired.warm && { warm: true }),
     ...(state !== 'stopped' && { sizes: domain.sizes }),
   };
@@ -57,7 +61,12 @@ export async function observeAbsent(
 ): Promise<ObservedInstance> {
   context.shutdowns.forget(id);
   const leftovers = await hasLeftovers(context.storage, { id, cloudId });
-  return { id, cloudId, generation: 0, state: 'absent', reason: 'undefined', intact: false, leftovers, domainName };
+  return { id, cloudId, ...(await absence(context, id)), leftovers, domainName };
+}
+
+async function absence({ storage }: AgentContext, id: Identity['id']) {
+  const reason = (await isNotedGone(storage, id)) ? 'migrated' : 'undefined';
+  return { generation: 0, state: 'absent', reason, intact: false } as const;
 }
 
 /** Looks at one instance by its UUID; `identity` tells whose it was, in case it is gone. */
@@ -106,14 +115,19 @@ export async function listSeenInstances(
   );
   const instances = found.filter((instance) => instance !== undefined);
   const ids = new Set(instances.map(({ instance }) => instance.id));
-  const absent = [...folders].filter(([id]) => !ids.has(id)).map(([id, owner]) => leftoversOf(id, cloudId, owner));
-  return [...instances, ...absent];
+  const absent = [...folders].filter(([id]) => !ids.has(id));
+  return [...instances, ...(await Promise.all(absent.map(([id, owner]) => leftoversOf(context, id, cloudId, owner))))];
 }
 
-function leftoversOf(id: Identity['id'], cloudId: string, owner: FolderOwner | undefined): SeenInstance {
+async function leftoversOf(
+  context: AgentContext,
+  id: Identity['id'],
+  cloudId: string,
+  owner: FolderOwner | undefined,
+): Promise<SeenInstance> {
   const domainName = owner?.domainName ?? '';
-  const absent = { state: 'absent', reason: 'undefined', intact: false, leftovers: true } as const;
-  return { instance: { id, cloudId, generation: 0, ...absent, domainName }, uuid: owner?.uuid };
+  const instance = { id, cloudId, ...(await absence(context, id)), leftovers: true, domainName };
+  return { instance, uuid: owner?.uuid };
 }
 
 /** True when the disk and the seed of an instance are where they should be. */

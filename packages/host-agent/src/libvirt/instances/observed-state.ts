@@ -2,7 +2,7 @@
 import type { ObservedInstance } from '@virga/contract/agent/observed';
 import type { DomainState } from '@virga/libvirt/api/domain/state-names';
 
-type Seen = Pick<ObservedInstance, 'state' | 'reason'>;
+type Seen = Pick<ObservedInstance, 'state' | 'reason' | 'moving'>;
 
 const seen = (state: Seen['state'], reason: Seen['reason']): Seen => ({ state, reason });
 
@@ -10,7 +10,7 @@ export function observedState({ state, reason }: DomainState): Seen {
   switch (state) {
     case 'running':
     case 'blocked':
-      return seen('running', reason === 'restored' ? 'restored' : 'booted');
+      return running(reason);
     case 'paused':
       return paused(reason);
     case 'pm-suspended':
@@ -26,14 +26,22 @@ export function observedState({ state, reason }: DomainState): Seen {
   }
 }
 
+function running(reason: DomainState['reason']): Seen {
+  if (reason === 'restored' || reason === 'migrated') return seen('running', reason);
+  // The rest of its memory is still on its way, and its old host holds on to it.
+  return reason === 'postcopy' ? { ...seen('running', 'migrated'), moving: true } : seen('running', 'booted');
+}
+
 function paused(reason: DomainState['reason']): Seen {
   switch (reason) {
+    case 'migration':
+    case 'postcopy':
     case 'starting-up':
+      return { ...seen('running', 'booted'), moving: true };
     case 'save':
     case 'dump':
     case 'snapshot':
-    case 'migration':
-      // Every start, save and copy passes through here; what comes of it follows.
+      // Every save and copy passes through here; what comes of it follows.
       return seen('running', 'booted');
     case 'shutting-down':
       return seen('stopping', 'guest-shutdown');
@@ -54,6 +62,7 @@ function whyOff(reason: DomainState['reason']): Seen['reason'] {
     case 'destroyed':
     case 'crashed':
     case 'failed':
+    case 'migrated':
       return reason;
     case 'saved':
       return 'suspended';

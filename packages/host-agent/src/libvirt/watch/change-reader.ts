@@ -7,6 +7,7 @@ import type { DomainRef, NetworkRef } from '@virga/libvirt/protocol/objects';
 import type { AgentContext } from '../agent-context.ts';
 import { findDrift } from '../definitions/drift.ts';
 import { lookAt, type OwnDomain } from '../instances/domain-lookup.ts';
+import { noteGone } from '../instances/gone-elsewhere.ts';
 import { observe, observeAbsent, type SeenInstance } from '../instances/observed-instance.ts';
 import type { EventQueue } from './event-queue.ts';
 
@@ -46,11 +47,11 @@ export class ChangeReader {
     this.phase = 'ended';
   }
 
-  domainChanged(domain: DomainRef): void {
-    if (this.phase === 'early') this.early.push(() => this.domainChanged(domain));
+  domainChanged(domain: DomainRef, { hasLeft = false }: { hasLeft?: boolean } = {}): void {
+    if (this.phase === 'early') this.early.push(() => this.domainChanged(domain, { hasLeft }));
     if (this.phase !== 'open') return;
     const before = this.looks.get(domain.uuid) ?? Promise.resolve();
-    const look = before.then(() => this.look(domain.uuid)).catch(this.fail);
+    const look = before.then(() => this.look(domain.uuid, hasLeft)).catch(this.fail);
     this.looks.set(domain.uuid, look);
     void look.then(() => {
       if (this.looks.get(domain.uuid) === look) this.looks.delete(domain.uuid);
@@ -68,9 +69,10 @@ export class ChangeReader {
     if (this.phase === 'open') void this.lookAtNetwork(network).catch(this.fail);
   }
 
-  private async look(uuid: string): Promise<void> {
-    const domain = await lookAt(this.connection, uuid);
+  private async look(uuid: string, hasLeft: boolean): Promise<void> {
     const known = this.known.get(uuid);
+    if (hasLeft && known !== undefined) await noteGone(this.context.storage, known.id);
+    const domain = await lookAt(this.connection, uuid);
     if (domain?.record?.cloudId === this.cloudId) {
       const instance = await observe(this.context, domain as OwnDomain);
       this.known.set(uuid, instance);

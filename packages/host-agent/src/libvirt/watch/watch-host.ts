@@ -82,7 +82,7 @@ async function followConnection(
   // First the subscription, then the list: what happens in between is told by both.
   await Promise.all([
     connection.domains.on('lifecycle', ({ domain, event, detail }) => {
-      changes.domainChanged(domain);
+      changes.domainChanged(domain, { hasLeft: event === 'stopped' && detail === 'migrated' });
       if (event === 'defined' && detail === 'updated') changes.definitionChanged(domain);
     }),
     connection.domains.on('metadata-change', ({ domain }) => changes.domainChanged(domain)),
