@@ -1,12 +1,15 @@
 // A cloud is purged from a machine that has more than that: another cloud, and domains and networks of somebody else. What
 // was the cloud's is gone, with guests that are kept to be copied and those that are only being made; the others never notice.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { newId } from '@virga/contract/ids';
+import type { Snapshot } from '@virga/contract/rest/snapshots';
 import { tinyGuestDisk } from '@virga/host-agent/contract-suite/tiny-guest';
 import { type Hypervisor, startHypervisor } from '@virga/testing/hypervisor';
 import { until } from '@virga/testing/until';
+import { cloudIdPath } from 'virga/server/cloud-id';
 import { output, runProgram } from './run-program.ts';
 import { WholeCloud } from './whole-cloud.ts';
 
@@ -129,10 +132,23 @@ test('a purge takes away one cloud, and leaves another one and what is of somebo
   assert.match(await other.done('launch more --image guest --type nano --wait'), /^instance more: running/);
 });
 
-test('a purge takes away what a server was about to keep that was killed', async () => {
+/** A copy of what a snapshot keeps, as a server leaves it that is killed meanwhile. */
+function beginToCopy({ folders }: WholeCloud, { id, instanceId, disks }: Snapshot): void {
+  const cloudId = readFileSync(cloudIdPath(folders), 'utf8').trim();
+  const volumeId = newId('volume');
+  const folder = join(folders.state, 'storage', 'volumes', `.${volumeId}.${cloudId}`);
+  mkdirSync(folder);
+  const snapshot = { id, instanceId, diskId: disks[0]!.id };
+  writeFileSync(join(folder, 'owner.json'), JSON.stringify({ id: volumeId, cloudId, snapshot }));
+}
+
+test('a purge takes away what a server was about to keep or copy that was killed', async () => {
   await registerStarter(other);
+  await other.done('snapshots create web --name before --wait');
+  const snapshot = await other.json('snapshots show before');
   await beginToKeep(other, 'tiny');
   await other.stopServer('SIGKILL');
+  beginToCopy(other, snapshot);
   assert.match(await purge(other), /The cloud is gone/);
   assert.deepEqual(await virsh('list', '--all', '--name'), ['foreign']);
   assert.equal(existsSync(other.folders.state), false);

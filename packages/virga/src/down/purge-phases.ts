@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { changeConfig, configFolder, configPath, readConfig } from '@virga/cli/config/config-file';
 import type { HostAgent } from '@virga/contract/agent/agent';
 import { restoreTestCloud } from '@virga/contract/agent/backups';
-import { VirgaError } from '@virga/contract/errors';
+import { type ErrorCode, VirgaError } from '@virga/contract/errors';
 import { templateDomain } from '@virga/control-plane/modules/templates/template';
 import { uuidOf } from '@virga/control-plane/reconcile/uuid-of';
 import { openLibvirtAgent } from '@virga/host-agent/libvirt/libvirt-agent';
@@ -50,11 +50,18 @@ export function purgeHostPhase(folders: Folders): Phase {
       const cloudId = readCloudId(folders);
       if (cloudId === undefined) return;
       await withAgent(folders, async (agent) => {
+        // What was just being made of a snapshot keeps it, and its instance.
+        for (const { id, generation } of await agent.listVolumes(cloudId)) {
+          if (generation === 0) await agent.deleteVolume({ id, cloudId }).catch(leaveUnreachable);
+        }
         for (const cloud of [cloudId, restoreTestCloud(cloudId)]) {
           await inTurn(await agent.listInstances(cloud), async ({ id, domainName, adopted }) => {
             report(adopted ? `giving ${domainName} back` : `deleting ${domainName}`);
             if (adopted) await agent.releaseInstance({ id, cloudId: cloud });
-            else await agent.deleteInstance({ id, cloudId: cloud, uuid: uuidOf(id), domainName, nics: [] });
+            else {
+              const identity = { id, cloudId: cloud, uuid: uuidOf(id), domainName, nics: [] };
+              await agent.deleteInstance(identity).catch(leaveUnreachable);
+            }
           });
         }
         // Disks of copies rest on those of templates, and these on images.
@@ -73,7 +80,8 @@ export function purgeHostPhase(folders: Folders): Phase {
         }
         for (const { id } of await agent.listPools(cloudId)) {
           report(`deleting pool ${id}`);
-          await agent.deletePool({ id, cloudId }).catch(leaveUnreachable);
+          // What could not be reached of it is still there.
+          await agent.deletePool({ id, cloudId }).catch((error) => leaveUnreachable(error, 'InUse'));
         }
         for (const { id } of await agent.listNetworks(cloudId)) {
           report(`deleting network ${id}`);
@@ -109,8 +117,9 @@ async function inTurn<T>(all: readonly T[], remove: (one: T) => Promise<void>): 
 }
 
 /** What is not mounted stays as it is. */
-function leaveUnreachable(error: unknown): void {
-  if (!(error instanceof VirgaError) || error.code !== 'PoolUnusable') throw error;
+function leaveUnreachable(error: unknown, ...others: ErrorCode[]): void {
+  const codes: ErrorCode[] = ['PoolUnusable', ...others];
+  if (!(error instanceof VirgaError) || !codes.includes(error.code)) throw error;
 }
 
 /** The login, and with the last one the key pair that `up` made. What other clouds need stays. */
