@@ -89,6 +89,8 @@ test('a volume goes into a Ceph pool, where it is raw and takes what is written,
     const { poolName, format } = await get(id);
     assert.deepEqual([poolName, format], ['ceph', 'raw']);
   }
+  await openPool({ name: 'ceph-2', driver: 'rbd', ceph: { ...ceph, monitors: ['10.0.0.2'] }, hosts: ['host-1'] });
+  await assert.rejects(move(locked.id, 'ceph-2'), { code: 'InvalidArgument', field: '/pool' });
   await assert.rejects(move(locked.id, 'local', { format: 'raw' }), { code: 'InvalidArgument', field: '/encrypted' });
   await cloud.succeeded((await move(locked.id, 'local')).operationId);
   assert.equal((await get(locked.id)).format, 'qcow2');

@@ -107,12 +107,24 @@ async function targetPool(tx: Tx, row: VolumeView, idOrName: string): Promise<Po
       field,
     });
   }
+  if (pool!.ceph !== null && row.pool_driver === 'rbd') await refuseSameCephPool(tx, row, pool!.ceph.pool);
   if (usableHosts(pool!.hosts).some(({ hostId }) => hostId === row.host_id)) return pool!;
   const why = pool!.hosts.find(({ hostId }) => hostId === row.host_id)?.failure;
   throw new VirgaError('PoolUnusable', {
     detail: `Host ${row.host_name} cannot use the pool ${pool!.name} now${why ? `: ${why.detail}` : '.'}`,
     action: why?.action ?? 'Try again in a moment, or see virga pools show.',
     field,
+  });
+}
+
+/** Its image has one name in both: whether they are two could not be told. */
+async function refuseSameCephPool(tx: Tx, { pool_id: poolId, name }: VolumeView, cephPool: string): Promise<void> {
+  const { ceph } = await tx.selectFrom('pools').select('ceph').where('id', '=', poolId).executeTakeFirstOrThrow();
+  if (ceph?.pool !== cephPool) return;
+  throw new VirgaError('InvalidArgument', {
+    detail: `Volume ${name} lies in a pool ${cephPool} of Ceph, and would go into another one of that name.`,
+    action: 'Move it by way of a pool that is a folder.',
+    field: '/pool',
   });
 }
 
