@@ -266,10 +266,10 @@ function actOn(
     await networks.resync(host, signal);
     await instances.resync(signal);
     await reapImages(deps, access, host, signal);
+    await reapImageCopies(deps, host, signal);
     await volumes.resync(host, signal);
     await templates.resync();
     cpuPools.wake();
-    await reapImageCopies(deps, host, signal);
     await reapReleased({ deps, access }, host);
     await lookForDrifts();
     await keepPlaces();

@@ -59,9 +59,9 @@ async function deleteFiles({ storage, hook }: AgentContext, instance: InstanceId
   if (owner !== undefined && (owner.cloudId !== instance.cloudId || owner.released)) return;
   await hook('delete-files', instance.id);
   try {
+    if (owner?.ceph) await removeCephRoot(storage, owner.ceph);
     await removeFolder(storage, instance);
   } catch (error) {
-    if (owner?.ceph) await removeCephRoot(storage, owner.ceph);
     throw storageError(error, storage, 'remove an instance');
   }
 }

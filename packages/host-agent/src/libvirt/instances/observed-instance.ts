@@ -32,8 +32,8 @@ export async function observe(context: AgentContext, domain: OwnDomain): Promise
     intact: domain.isPersistent && (isAdopted || (await hasFiles(context, id))),
     leftovers: false,
     domainName: domain.ref.name,
-    ...(isAdopted && { adopted: true }),
     ...(moving && { moving }),
+    ...(isAdopted && { adopted: true }),
     ...(desired.warm && { warm: true }),
     ...(state !== 'stopped' && { sizes: domain.sizes }),
   };
