@@ -22,9 +22,8 @@ export function buildTree(
   commands: readonly CommandDefinition[],
   groupSummaries: Readonly<Record<string, string>>,
 ): CommandTree {
-  const names = [...new Set(commands.map(({ meta }) => wordsOf(meta.path)[0]))];
-  const nodes = names.map((name): CommandNode => {
-    const members = commands.filter(({ meta }) => wordsOf(meta.path)[0] === name);
+  const byName = Map.groupBy(commands, ({ meta }) => wordsOf(meta.path)[0]);
+  const nodes = [...byName].map(([name, members]): CommandNode => {
     const first = members[0]!;
     const { section, summary } = first.meta;
     if (members.length === 1 && first.meta.path === name) {
@@ -33,7 +32,7 @@ export function buildTree(
     const singular = singularOf(name);
     const group = {
       name,
-      alias: names.includes(singular) ? undefined : singular,
+      alias: byName.has(singular) ? undefined : singular,
       summary: groupSummaries[name] ?? summary,
       commands: members,
       default: members.find(({ meta }) => meta.groupDefault),
