@@ -10,6 +10,7 @@ import {
   keptBackupStores,
 } from '../modules/backups/kept-stores.ts';
 import { readGuestModel } from '../modules/placement/cpu-pools.ts';
+import { type KeptSnapshotSchedule, keptSnapshotSchedules } from '../modules/snapshots/kept-schedules.ts';
 import type { Db, Tx } from '../store/database.ts';
 import type { Database } from '../store/schema.ts';
 
@@ -34,6 +35,7 @@ export type KeptHostState = {
   tuning: KeptTuning | null;
   volatileWriteback: { key: string; name: string; allowedBy: string; allowedAt: string }[];
   backupSchedules: KeptBackupSchedule[];
+  snapshotSchedules: KeptSnapshotSchedule[];
   cloud: {
     backupStores: KeptBackupStore[];
     guestModel: Awaited<ReturnType<typeof readGuestModel>>;
@@ -77,6 +79,7 @@ export async function hostKeepsakeOf(db: Db | Tx, id: HostId): Promise<KeptHostS
       allowedAt: one.allowed_at.toISOString(),
     })),
     backupSchedules: await keptBackupSchedules(db, id),
+    snapshotSchedules: await keptSnapshotSchedules(db, id),
     cloud: {
       backupStores: await keptBackupStores(db),
       guestModel: await readGuestModel(db),

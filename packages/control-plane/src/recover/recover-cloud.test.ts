@@ -195,7 +195,7 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
   const seen = await recover({ dryRun: true });
   assert.deepEqual(seen.counts, {
     ...{ projects: 1, hosts: 1, networks: 1, images: 1, volumes: 2, instances: 3 },
-    ...{ backupStores: 1, backupSchedules: 1 },
+    ...{ backupStores: 1, backupSchedules: 1, snapshotSchedules: 0 },
   });
   const recovered = await recover();
   assert.deepEqual(recovered, seen);

@@ -27,7 +27,7 @@ import { hostColumns, keptHostOf, recoverCloudSettings, recoverHost } from './re
 import { recoverPools } from './recovered-pools.ts';
 import { recoverReleased } from './recovered-releases.ts';
 import { hostOf, imageRow, instanceRow, keptOf, networkRow, schedulesOf } from './recovered-rows.ts';
-import { recoverSnapshots } from './recovered-snapshots.ts';
+import { recoverSnapshotSchedules, recoverSnapshots } from './recovered-snapshots.ts';
 import { recoverAllowances, recoverAttachments, recoverVolumes } from './recovered-volumes.ts';
 
 export type RecoverOptions = {
@@ -46,7 +46,15 @@ export type RecoverOptions = {
 export type Recovered = {
   cloudId: string;
   counts: Record<
-    'projects' | 'hosts' | 'networks' | 'images' | 'volumes' | 'instances' | 'backupStores' | 'backupSchedules',
+    | 'projects'
+    | 'hosts'
+    | 'networks'
+    | 'images'
+    | 'volumes'
+    | 'instances'
+    | 'backupStores'
+    | 'backupSchedules'
+    | 'snapshotSchedules',
     number
   >;
   /** What is there and could not be taken, or needs something to be done, a sentence each. */
@@ -156,6 +164,7 @@ async function write(
   }
   let volumes = 0;
   let instances = 0;
+  let snapshotSchedules = 0;
   for (const host of hosts) {
     await tx
       .insertInto('hosts')
@@ -183,6 +192,7 @@ async function write(
       await writeInstance(tx, found, host, { leftAlone, userId });
       instances++;
     }
+    snapshotSchedules += await recoverSnapshotSchedules(tx, host, { userId, leftAlone });
     await recoverSnapshots(tx, host, leftAlone);
     await countPromised(tx, host.id);
     await recoverReleased(tx, access, cloudId, host);
@@ -190,7 +200,7 @@ async function write(
   const backups = await recoverBackups(tx, access, hosts, { seal, userId, leftAlone });
   const counts = {
     ...{ projects, hosts: hosts.length, networks: networkCount, images: imageCount, volumes, instances },
-    ...backups,
+    ...{ ...backups, snapshotSchedules },
   };
   await appendEvent(tx, access, {
     type: 'cloud.recovered',

@@ -1,9 +1,48 @@
-// Snapshots of a lost database, and the clones that rest on them. Schedules of snapshots are lost: hosts do not have them.
-import type { ObservedSnapshot } from '@virga/contract/agent/snapshots';
-import type { HostId } from '@virga/contract/ids';
-import type { Tx } from '../store/database.ts';
+// Snapshots of a lost database, the schedules that take them, and the clones that rest on them.
 
-type Kept = { purpose?: 'kept' | 'clone'; isProtected?: boolean; createdAt?: string };
+import type { Inventory } from '@virga/contract/agent/inventory';
+import type { ObservedSnapshot } from '@virga/contract/agent/snapshots';
+import type { HostId, InstanceId, ScheduleId, UserId } from '@virga/contract/ids';
+import { firstRun } from '../modules/instances/instance-schedule.ts';
+import type { Tx } from '../store/database.ts';
+import { keptHostOf } from './recovered-hosts.ts';
+
+type Kept = {
+  purpose?: 'kept' | 'clone';
+  isProtected?: boolean;
+  createdAt?: string;
+  scheduleId?: ScheduleId | null;
+};
+
+/**
+ * After the instances, and before the snapshots. @returns how many
+ * @param userId on whose behalf they run: who asked for them is lost
+ */
+export async function recoverSnapshotSchedules(
+  tx: Tx,
+  part: Pick<Inventory, 'keepsakes'>,
+  { userId, leftAlone }: { userId: UserId | null; leftAlone: string[] },
+): Promise<number> {
+  let count = 0;
+  for (const { created_at, ...row } of keptHostOf(part)?.snapshotSchedules ?? []) {
+    const instance = await tx
+      .selectFrom('instances')
+      .select('id')
+      .where('id', '=', row.instance_id as InstanceId)
+      .executeTakeFirst();
+    if (!instance) {
+      leftAlone.push(`A schedule of snapshots, ${row.id}, is of an instance that is not there.`);
+      continue;
+    }
+    const next = firstRun({ cron: row.cron, timeZone: row.time_zone }, new Date());
+    await tx
+      .insertInto('snapshot_schedules')
+      .values({ ...row, created_at: new Date(created_at), next_run_at: next, user_id: userId })
+      .execute();
+    count++;
+  }
+  return count;
+}
 
 /** After the instances. One that belongs to none that is known stays on its host. */
 export async function recoverSnapshots(
@@ -12,8 +51,9 @@ export async function recoverSnapshots(
   leftAlone: string[],
 ): Promise<void> {
   for (const snapshot of snapshots) {
-    const { id, name, instanceId, keepsake, memory, machineState, consistency, disks, takenAt, intact, clones } = snapshot;
-    const { purpose = 'kept', isProtected = false, createdAt = takenAt } = keepsake as Kept;
+    const { id, name, instanceId, keepsake, memory, machineState, consistency, disks, takenAt, intact, clones } =
+      snapshot;
+    const { purpose = 'kept', isProtected = false, createdAt = takenAt, scheduleId } = keepsake as Kept;
     const instance = await tx
       .selectFrom('instances')
       .select('project_id')
@@ -24,11 +64,22 @@ export async function recoverSnapshots(
       leftAlone.push(`Snapshot ${name} (${id}) ${why}; what there is of it stays where it is.`);
       continue;
     }
+    const schedule = await tx
+      .selectFrom('snapshot_schedules')
+      .select('id')
+      .where('id', '=', scheduleId ?? ('' as ScheduleId))
+      .executeTakeFirst();
     await tx
       .insertInto('snapshots')
       .values({
         ...{ id, name, memory, purpose, consistency, project_id: instance.project_id, instance_id: instanceId },
-        ...{ host_id: hostId, schedule_id: null, is_protected: isProtected, state: 'available', failure: null },
+        ...{
+          host_id: hostId,
+          schedule_id: schedule?.id ?? null,
+          is_protected: isProtected,
+          state: 'available',
+          failure: null,
+        },
         disks: JSON.stringify(disks),
         machine_state: JSON.stringify(machineState),
         taken_at: new Date(takenAt),

@@ -67,6 +67,7 @@ export async function runRecover(context: CommandContext, { state, cloud, yes }:
 const names: Partial<Record<keyof Recovered['counts'], string>> = {
   backupStores: 'backup stores',
   backupSchedules: 'schedules of backups',
+  snapshotSchedules: 'schedules of snapshots',
 };
 
 function describe({ cloudId, counts, leftAlone }: Recovered): string[] {

@@ -68,6 +68,7 @@ export async function createSnapshotSchedule(
       data: { schedule: scheduleId, cron, timeZone, keep, memory },
     });
     await notify(tx, 'due');
+    await notify(tx, 'keepsakes', instance.host_id);
     const row = await selectSchedules(tx).where('snapshot_schedules.id', '=', scheduleId).executeTakeFirstOrThrow();
     return toSchedule(row);
   });
@@ -94,6 +95,7 @@ export async function deleteSnapshotSchedule(
         action: `List them with virga snapshots schedules ${instance.name}.`,
       });
     }
+    await notify(tx, 'keepsakes', instance.host_id);
     await appendEvent(tx, access, {
       ...about(instance, 'instance.snapshot-schedule-deleted'),
       message: `Snapshots of instance ${instance.name} are no longer taken by the clock: ${row.cron} (${row.time_zone}).`,

@@ -77,7 +77,10 @@ export function desiredSnapshotOf(row: SnapshotView, cloudId: string): DesiredSn
     ...{ id, cloudId, name, memory, instance: instanceOf(row) },
     // What once was there is not taken anew: one of now would not be what it was.
     mustExist: row.state !== 'creating',
-    keepsake: { projectId: row.project_id, purpose, isProtected, createdAt: row.created_at.toISOString() },
+    keepsake: {
+      ...{ projectId: row.project_id, purpose, isProtected, createdAt: row.created_at.toISOString() },
+      scheduleId: row.schedule_id,
+    },
   };
 }
 
