@@ -1,9 +1,11 @@
 // Where programs run that read what a guest has written: as nobody, without network, without sight of other processes, with
-// limits of memory and time. Owns those limits. Fails with CommandFailed.
+// limits of memory and time. They see the host's files as nobody does, and the disk where it is shown; a file of unknown origin
+// by itself is for sandbox/. Owns those limits. Fails with CommandFailed.
 import { type ChildProcessWithoutNullStreams, execFile, spawn } from 'node:child_process';
 import { CommandFailed } from '../run-command.ts';
+import { rlimits } from '../sandbox/rlimits.ts';
+import { nobody } from '../sandbox/sandbox.ts';
 
-const nobody = '65534';
 const memoryLimitBytes = 1024 ** 3;
 const defaultTimeoutMs = 120_000;
 const maxOutputBytes = 64 * 1024 * 1024;
@@ -64,8 +66,8 @@ function asNobody(program: string, args: readonly string[], options: SandboxOpti
     ...['--pdeathsig', 'KILL', '--'],
     ...enter,
     ...['unshare', '--net', '--pid', '--ipc', '--uts', '--fork', '--kill-child', '--'],
-    ...['setpriv', '--reuid', nobody, '--regid', nobody, ...groups, '--no-new-privs', '--bounding-set=-all', '--'],
-    ...['prlimit', `--as=${memoryBytes}`, '--core=0', `--cpu=${timeoutMs / 1000}`, '--'],
+    ...['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, ...groups, '--no-new-privs', '--bounding-set=-all', '--'],
+    ...['prlimit', ...rlimits({ memoryBytes, cpuSeconds: timeoutMs / 1000 }), '--'],
     program,
     ...args,
   ];

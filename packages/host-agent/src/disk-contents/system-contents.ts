@@ -28,7 +28,8 @@ export class SystemContents extends WalkedContents {
     try {
       return new SystemContents(appliance, await mount(appliance, 'ro'));
     } catch (error) {
-      if (error instanceof CommandFailed && error.exitCode === noSystem) return error.stdout.split('\n').filter(Boolean);
+      if (error instanceof CommandFailed && error.exitCode === noSystem)
+        return error.stdout.split('\n').filter(Boolean);
       throw error;
     }
   }

@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chown, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { VirgaError } from '@virga/contract/errors';
+import { rlimits, smallStackBytes } from './rlimits.ts';
 
 /** Who programs are in there: somebody to whom nothing belongs. */
 export const nobody = 65_534;
@@ -33,14 +34,6 @@ export type SandboxRun = {
 
 /** How a program ended. */
 export type SandboxResult = { exitCode: number | null; stdout: string; stderr: string; isTimedOut: boolean };
-
-/** All that run as nobody on the host count. */
-const mostProcesses = 4096;
-/**
- * Of each thread. With the usual 8 MiB, and 128 MiB that the C library reserves for each thread's memory, qemu-img with its up to
- * 64 threads for slow disks would reach the limit of what it may map without using any of it.
- */
-const stackBytes = 1024 ** 2;
 
 const keptOutputBytes = 64 * 1024;
 /** Said before the program begins: what ends without it has not been locked away. */
@@ -87,10 +80,7 @@ export async function runSandboxed(run: SandboxRun): Promise<SandboxResult> {
   await mkdir(root, { recursive: true, mode: 0o700 });
   try {
     signal?.throwIfAborted();
-    const bounds = [
-      ...[`--as=${limits.memoryBytes}`, `--cpu=${limits.cpuSeconds}`, `--fsize=${limits.fileBytes}`],
-      ...['--core=0', '--nofile=64', `--nproc=${mostProcesses}`, `--stack=${stackBytes}`],
-    ];
+    const bounds = rlimits({ ...limits, stackBytes: smallStackBytes });
     const inside = ['/usr/bin/prlimit', ...bounds, '--', program, ...args];
     const namespaces = ['--mount', '--net', '--ipc', '--uts', '--pid', '--fork', '--kill-child=SIGKILL'];
     const outside = ['unshare', ...namespaces, '--', 'sh', '-c', script, 'sandbox', root, folder, String(nobody)];

@@ -7,6 +7,7 @@ import { imageBytes } from '../../image-formats/image-bytes.ts';
 import { checkQcow2Tables } from '../../image-formats/qcow2-tables.ts';
 import { natureOf } from '../../image-formats/signatures.ts';
 import { CommandFailed, runCommand } from '../../run-command.ts';
+import { rlimits, smallStackBytes } from '../../sandbox/rlimits.ts';
 import { descriptorBytes, descriptorOffset, isoRefusal } from './iso-header.ts';
 import { headerBytes, isQcow2, readQcow2Header } from './qcow2-header.ts';
 
@@ -95,7 +96,12 @@ async function ask(
   signal: AbortSignal | undefined,
   acceptedCode = 0,
 ): Promise<string> {
-  const limits = [`--as=${memoryLimitBytes}`, `--cpu=${timeoutMs / 1000}`, '--core=0', '--fsize=0'];
+  const limits = rlimits({
+    memoryBytes: memoryLimitBytes,
+    cpuSeconds: timeoutMs / 1000,
+    fileBytes: 0,
+    stackBytes: smallStackBytes,
+  });
   try {
     return await runCommand('prlimit', [...limits, '--', 'qemu-img', ...args], { timeoutMs, user, signal });
   } catch (error) {

@@ -7,6 +7,7 @@ import type { DesiredImage } from '@virga/contract/agent/desired';
 import type { ImageVerification } from '@virga/contract/agent/image-source';
 import type { ObservedImage } from '@virga/contract/agent/observed';
 import { flushFolder, writeFileDurably } from '../../durable-file.ts';
+import { nobody } from '../../sandbox/sandbox.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { guestOwner } from '../host/guest-owner.ts';
 import { checkContent, checkHeader, type Reader, unusable } from './image-check.ts';
@@ -14,7 +15,6 @@ import { imageFile, imageFolder, recordFile } from './image-store.ts';
 
 /** Readable by root and by the group that guests' QEMUs run as; written by nobody. */
 export const imageMode = 0o440;
-const nobody = 65_534;
 /** Bringing it here was most of the work. */
 const checkPercent = 90;
 
