@@ -29,7 +29,7 @@ const aLintReport = (fields: Partial<LintReport> = {}): LintReport => ({
         verdict: 'warning',
         repair: 'Empties them, and removes older ones and the journal.',
       },
-      seen: 'There are 0.2 MB in 4 files below /var/log: /var/log/dpkg.log, /var/log/lastlog and 2 more.',
+      seen: 'There are 214 kB in 4 files below /var/log: /var/log/dpkg.log, /var/log/lastlog and 2 more.',
       why: 'They tell of another machine, and of those who used it.',
     }),
     aFinding({

@@ -37,6 +37,7 @@ export async function makeRecipeRoot(recipe: ImageRecipe, options: Options): Pro
       '--dpkgopt=force-confold',
     ],
     ...(base.snapshot ? ['--aptopt=Acquire::Check-Valid-Until "false"'] : []),
+    ...(await proxiesOfApt()).map((option) => `--aptopt=${option}`),
     ...leftOut.flatMap((rule) => [`--dpkgopt=${rule}`]),
     // Where no package is configured, that is all there is to hook into.
     `--${base.variant === 'extract' ? 'extract' : 'customize'}-hook=sh '${join(folder, 'stage', 'apply')}' "$1" ${network ? 'online' : 'offline'}`,
@@ -47,7 +48,8 @@ export async function makeRecipeRoot(recipe: ImageRecipe, options: Options): Pro
   await act('mmdebstrap could not make the system of the recipe', () =>
     runAsBuilder(args, {
       network: true,
-      env: { ...proxies(), SOURCE_DATE_EPOCH: String(epochSeconds), DEBIAN_FRONTEND: 'noninteractive' },
+      // What mmdebstrap leaves in there goes with the folder.
+      env: { ...proxies(), TMPDIR: folder, SOURCE_DATE_EPOCH: String(epochSeconds), DEBIAN_FRONTEND: 'noninteractive' },
       timeoutMs: buildMs,
       signal,
       onLine(line) {
@@ -70,6 +72,13 @@ export async function makeRecipeRoot(recipe: ImageRecipe, options: Options): Pro
 function proxies(): Record<string, string> {
   const names = ['http_proxy', 'https_proxy', 'no_proxy'];
   return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+}
+
+/** And that of the host's own apt, which mmdebstrap does not look at. */
+async function proxiesOfApt(): Promise<string[]> {
+  const dump = ['dump', '--format', '%f "%v";%n', 'Acquire::http', 'Acquire::https'];
+  const text = await runCommand('apt-config', dump).catch(() => '');
+  return text.split('\n').filter((line) => /^Acquire::https?::Proxy(::|\s)/.test(line) && !line.endsWith(' "";'));
 }
 
 /** What nobody reads on a server, and what is not the same twice. */

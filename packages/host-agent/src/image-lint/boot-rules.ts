@@ -95,7 +95,7 @@ const serialConsole: Rule = {
     const unread = `No boot loader's list of kernels was found${getty ? `; ${getty}` : ''}.`;
     if (files.length === 0) return { verdict: getty ? 'ok' : 'advice', seen: unread };
     if (silent.length === 0 && asked)
-      return fine(`${naming(files.map(({ path }) => path))} has console=ttyS0, and ${asked}.`);
+      return fine(`console=ttyS0 is in ${naming(files.map(({ path }) => path))}, and ${asked}.`);
     const serving = await guest.unit('serial-getty@.service');
     return {
       verdict: 'warning',

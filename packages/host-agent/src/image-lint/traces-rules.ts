@@ -2,8 +2,11 @@
 import type { Found } from './guest-files.ts';
 import { fine, naming, pathsOf, type Rule, removal } from './rule.ts';
 
-const megabytes = (found: readonly Found[]): string =>
-  `${(found.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) / 1e6).toFixed(1)} MB`;
+function sizeOf(found: readonly Found[]): string {
+  const bytes = found.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+const files = (count: number): string => (count === 1 ? 'one file' : `${count} files`);
 /** Files that stay, so that whoever writes to them finds them with the rights that they have. */
 const isKept = (path: string): boolean =>
   !/(\.[0-9]+|\.gz|\.xz|\.zst|\.old|-[0-9]{8})$|^\/var\/log\/(journal|installer)\//.test(path);
@@ -17,7 +20,7 @@ const logs: Rule = {
     if (found.length === 0) return fine('There is nothing in the files below /var/log.');
     return {
       verdict: 'warning',
-      seen: `There are ${megabytes(found)} in ${found.length} files below /var/log: ${naming(pathsOf(found))}.`,
+      seen: `There are ${sizeOf(found)} in ${files(found.length)} below /var/log: ${naming(pathsOf(found))}.`,
       repair: {
         says: 'Empties them, and removes older ones and the journal.',
         async act() {
@@ -28,7 +31,7 @@ const logs: Rule = {
           for (const { path, kind } of await guest.named('/var/log/journal', /^[0-9a-f]{32}$/)) {
             if (kind === 'folder') await guest.root.remove(path);
           }
-          return `Emptied ${found.length} files below /var/log.`;
+          return `Emptied ${files(found.length)} below /var/log.`;
         },
       },
     };
@@ -124,7 +127,7 @@ const leftFiles: Rule = {
     found.push(...(await guest.named('/var/cache/apt', /\.bin$/)));
     if (found.length === 0) return fine('There is nothing in the folders for temporary files and packages.');
     const paths = pathsOf(found);
-    const seen = `There are ${megabytes(found)} in ${found.length} files: ${naming(paths)}.`;
+    const seen = `There are ${sizeOf(found)} in ${found.length} files: ${naming(paths)}.`;
     return { verdict: 'advice', seen, repair: removal(guest.root, paths) };
   },
 };
