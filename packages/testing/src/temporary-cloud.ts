@@ -29,13 +29,16 @@ export type TemporaryCloud = {
 export type TemporaryCloudOptions = Partial<Omit<ControlPlaneOptions, 'database' | 'hosts' | 'sealKey'>> & {
   /** Default one host that does everything at once. */
   agents?: SimulatedAgent[];
+  /** In place of simulated ones; whoever opened their agents closes them. */
+  hosts?: ControlPlaneOptions['hosts'];
   /** Default a fresh one. One that is given is not dropped. */
   database?: TemporaryDatabase;
 };
 
 export async function startTemporaryCloud(options: TemporaryCloudOptions = {}): Promise<TemporaryCloud> {
   const {
-    agents = [openSimulatedAgent({ name: 'sim-1', timings: instantTimings })],
+    hosts,
+    agents = hosts ? [] : [openSimulatedAgent({ name: 'sim-1', timings: instantTimings })],
     database: given,
     ...rest
   } = options;
@@ -47,9 +50,11 @@ export async function startTemporaryCloud(options: TemporaryCloudOptions = {}): 
   const controlPlane = await startControlPlane({
     database: database.config,
     sealKey,
-    hosts: await Promise.all(
-      agents.map(async (agent) => ({ name: (await agent.facts()).name, driver: 'simulated' as const, agent })),
-    ),
+    hosts:
+      hosts ??
+      (await Promise.all(
+        agents.map(async (agent) => ({ name: (await agent.facts()).name, driver: 'simulated' as const, agent })),
+      )),
     listen: { host: '127.0.0.1', port: 0 },
     log: silentLog,
     version: '0.0.0-test',

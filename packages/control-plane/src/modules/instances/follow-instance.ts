@@ -50,6 +50,8 @@ export async function followInstance(
       .updateTable('instances')
       .set({
         host_id: to.id,
+        observed_state: seen.state,
+        observed_reason: seen.reason,
         // They were chosen among those of the old host.
         cpu_wanted: null,
         generation: row.generation + 1,

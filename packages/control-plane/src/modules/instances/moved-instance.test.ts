@@ -102,6 +102,7 @@ async function assertExact(): Promise<void> {
 /** Its guest runs on that host only, was not started again, and the host knows what it is to be. */
 async function settledOn(id: InstanceId, index: number): Promise<Instance> {
   await until('it is of that host', async () => (await homeOf(id)) === index, { timeoutMs: 20_000 });
+  assert.equal((await row(id)).observed_state, 'running');
   await until('the host has been told', async () => {
     const { generation, converged_generation } = await row(id);
     return generation === converged_generation;
