@@ -29,6 +29,7 @@ import { NetworkReconciler } from '../modules/networks/network-reconciler.ts';
 import { CpuPoolReconciler } from '../modules/placement/cpu-pool-reconciler.ts';
 import { reapImageCopies } from '../modules/pools/image-copies.ts';
 import { PoolReconciler } from '../modules/pools/pool-reconciler.ts';
+import { reapSnapshots } from '../modules/snapshots/orphaned-snapshot-reaper.ts';
 import { snapshotWorkflows } from '../modules/snapshots/snapshot-workflows.ts';
 import { reapSpentSnapshots } from '../modules/snapshots/spent-snapshot-reaper.ts';
 import { TemplateReconciler } from '../modules/templates/template-reconciler.ts';
@@ -261,6 +262,7 @@ function actOn(
     drift: (id, drift) => unwaited(recordDrift({ deps, access }, host.id, id, drift)),
     networkChanged: (id) => networks.changed(host, id),
   });
+  let isReaping = false;
   const resync = async () => {
     if (!watcher.isReachable) return;
     await networks.resync(host, signal);
@@ -273,6 +275,15 @@ function actOn(
     await reapReleased({ deps, access }, host);
     await lookForDrifts();
     await keepPlaces();
+    // Nothing waits for it: a large disk is merged for a long time.
+    if (isReaping) return;
+    isReaping = true;
+    const reaped = reapSnapshots({ deps, access }, host, signal);
+    unwaited(
+      reaped.finally(() => {
+        isReaping = false;
+      }),
+    );
   };
   return { id: host.id, instances, templates, cpuPools, tuning, pools, keeper, watcher, resync };
 }

@@ -60,8 +60,10 @@ export async function recoverSnapshots(
       .where('id', '=', instanceId)
       .executeTakeFirst();
     if (!instance || !intact) {
-      const why = intact ? 'is of an instance that nothing else tells of' : 'has lost a file';
-      leftAlone.push(`Snapshot ${name} (${id}) ${why}; what there is of it stays where it is.`);
+      const why = intact
+        ? 'is of an instance that nothing else tells of; what there is of it stays where it is'
+        : 'has lost a file, or was being deleted; the next server removes what there is of it';
+      leftAlone.push(`Snapshot ${name} (${id}) ${why}.`);
       continue;
     }
     const schedule = await tx

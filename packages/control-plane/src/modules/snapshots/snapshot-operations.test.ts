@@ -179,6 +179,18 @@ test('a deletion that is cancelled leaves the snapshot as it was, or ends at onc
   await remove(id);
 });
 
+test('a snapshot that no row owns is removed from its host, and one that cannot be holds up no other', async () => {
+  const { id } = await cloud.launch('web');
+  const [held, other] = [await take('web', { name: 'held' }), await take('web', { name: 'other' })];
+  cloud.host().failNext('snapshot-forget', 'StorageFull', { resourceId: held.id });
+  await cloud.deps.db.deleteFrom('snapshots').where('id', 'in', [held.id, other.id]).execute();
+  await until('both are gone', async () => (await onHost()).length === 0);
+  for (const snapshot of [held, other]) {
+    await until('it is told', async () => (await cloud.eventTypes(snapshot.id)).includes('snapshot.reaped'));
+  }
+  await remove(id);
+});
+
 test('a linked clone keeps what it rests on until it is gone, a full one needs nothing', async () => {
   const { id, networkInterfaces } = await cloud.launch('web');
   const clone = async (name: string, more: { full?: boolean; snapshot?: string; start?: boolean } = {}) => {
