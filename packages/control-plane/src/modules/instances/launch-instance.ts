@@ -55,7 +55,7 @@ export async function launchInstance(
     } catch (error) {
       // The host of the copy has filled up in this very moment, and another may have room.
       const hasNoRoom =
-        error instanceof VirgaError && (error.code === 'NoCapacity' || error.code === 'HostUnavailable');
+        error instanceof VirgaError && ['NoCapacity', 'HostUnavailable', 'StorageFull'].includes(error.code);
       if (!hasNoRoom || origin === undefined || body.warm === 'always') throw error;
       return await launch({ ...body, warm: 'never' });
     }

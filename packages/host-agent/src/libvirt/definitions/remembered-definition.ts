@@ -57,6 +57,8 @@ export async function rememberDefinition(
     // A file of libvirt's that is newer has something else in it.
     await utimes(path, at, at);
   } catch (error) {
+    // Of one that somebody has brought from another host there is no folder yet: what we write of it is remembered.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
     if (!isStorageFull(error)) throw error;
     context.log.warn({ err: error, instance: id }, 'the definition could not be remembered');
   }

@@ -36,16 +36,16 @@ export async function cloneImage(
 ): Promise<void> {
   const base = `${pool.imageName(nameOf(copied))}@${snapshot}`;
   for (let left = attempts; ; left--) {
-    // Once on this host, whoever needs it.
-    await locks.run(pool.imageName(nameOf(copied)), () => provideCopy(pool, copied, image, id, work));
     try {
       // The first format: that a clone is there keeps its parent from being removed.
       await pool.rbd(['clone', '--rbd-default-clone-format', '1', base, target], work);
       return;
     } catch (error) {
-      // Another host has just removed it, as nobody needed it.
+      // There is none yet, or another host has just removed it, as nobody needed it.
       if (left === 0 || !(isNotThere(error) || isOtherwise(error))) throw error;
     }
+    // Once on this host, whoever needs it.
+    await locks.run(pool.imageName(nameOf(copied)), () => provideCopy(pool, copied, image, id, work));
   }
 }
 

@@ -59,11 +59,12 @@ const secretOfPool = async () =>
   (await host.outside.secrets.list()).find(({ uuid }) => uuid === cephSecretUuid(pool.id));
 const images = async () => JSON.parse(await ceph!.run('rbd', ['ls', '--format', 'json', ceph!.pool])) as string[];
 
+const fileOf = (id: ImageId) => ({ kind: 'file' as const, path: join(host.storagePath, `${id}.raw`) });
+
 async function importImage(content: Buffer): Promise<ImageId> {
   const id = newId('image');
-  const path = join(host.storagePath, `${id}.raw`);
-  await writeFile(path, content);
-  const source = { kind: 'file' as const, path };
+  const source = fileOf(id);
+  await writeFile(source.path, content);
   await host.agent.importImage({ id, cloudId: host.cloudId, generation: 1, source, format: 'raw' });
   return id;
 }
@@ -206,13 +207,19 @@ test('a root disk in Ceph is a clone that takes what is written to it, made agai
   // As after a restart of libvirt, which forgets the key.
   await outside.secrets.undefine((await secretOfPool())!);
   assert.equal((await agent.applyInstance({ ...desired, generation: 3 })).state, 'running');
-  await agent.applyInstance({ ...desired, generation: 4, power: off });
+  // As on another host of the pool that somebody has brought the guest to.
+  const other = await host.openAgent({ storagePath: join(host.storagePath, 'other') });
+  await other.applyPool({ ...pool, mustExist: true });
+  await other.importImage({ id: imageId, cloudId, generation: 1, format: 'raw', source: fileOf(imageId) });
+  const there = await other.applyInstance({ ...desired, generation: 4 });
+  assert.deepEqual([there.state, there.intact], ['running', true]);
+  await other.applyInstance({ ...desired, generation: 5, power: off });
   await ceph.run('rbd', ['rm', '--no-progress', `${ceph.pool}/${id}`]);
-  await assert.rejects(agent.applyInstance({ ...desired, generation: 5 }), {
+  await assert.rejects(other.applyInstance({ ...desired, generation: 6 }), {
     code: 'HypervisorRefused',
     detail: new RegExp(`is gone: there is no ${ceph.pool}/${id} in Ceph`),
   });
-  await agent.deleteInstance(desired);
+  for (const one of [other, agent]) await one.deleteInstance(desired);
   await agent.deleteNetwork(network);
   await agent.deleteImageCopy({ poolId: pool.id, imageId, cloudId });
   assert.deepEqual(await images(), []);

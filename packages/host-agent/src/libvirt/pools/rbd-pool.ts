@@ -129,6 +129,8 @@ export class RbdPool implements PoolDriver {
   }
 
   async wipe(folder: string, id: VolumeId, work: DiskWork): Promise<void> {
+    // One that is gone was wiped before it was removed.
+    if ((await this.sizeOf(folder, id)) === undefined) return;
     const written = await this.extents(this.imageName(id), undefined, work);
     // Encrypted or not: with its header goes what its key opens.
     const disk = { id, format: 'raw', encrypted: false } as const;
@@ -138,12 +140,7 @@ export class RbdPool implements PoolDriver {
   async removeDisk(id: VolumeId): Promise<void> {
     await this.removeImage(this.imageName(`${id}.partial`));
     await this.forgetMark(id);
-    try {
-      await this.removeImage(this.imageName(id));
-    } catch (error) {
-      if (isStillOpen(error)) throw stillOpen(id, error);
-      throw error;
-    }
+    await this.removeImage(this.imageName(id));
   }
 
   async isOpenElsewhere(): Promise<boolean> {
@@ -213,13 +210,13 @@ export class RbdPool implements PoolDriver {
     return `${this.#place.cephPool}/${name}`;
   }
 
-  /** Nothing there is success. @throws as #run */
+  /** Nothing there is success. @throws as #run | HostUnavailable somebody has it open */
   async removeImage(image: string): Promise<void> {
     try {
       // Each of its objects by itself.
       await this.#run('rbd', ['rm', '--no-progress', image], {}, longestMs);
     } catch (error) {
-      if (!isNotThere(error)) throw error;
+      if (!isNotThere(error)) throw isStillOpen(error) ? stillOpen(image, error) : error;
     }
   }
 
