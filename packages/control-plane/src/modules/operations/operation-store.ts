@@ -98,8 +98,8 @@ export async function endOperation(
 }
 
 /** Operations of a resource that have not ended. */
-export async function openOperationsOf(tx: Tx, resourceId: string): Promise<OperationId[]> {
-  const rows = await tx
+export async function openOperationsOf(db: Db | Tx, resourceId: string): Promise<OperationId[]> {
+  const rows = await db
     .selectFrom('operations')
     .select('id')
     .where('resource_id', '=', resourceId)

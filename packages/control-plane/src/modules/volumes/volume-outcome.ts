@@ -106,6 +106,28 @@ export async function recordVolumeFailed(
   });
 }
 
+/** To who waits for it, and to who waits for an instance that is to have it from the start. */
+export async function recordVolumeProgress(
+  { deps: { db, clock }, access }: Context,
+  row: VolumeRow,
+  { message, percent }: { message: string; percent: number },
+): Promise<void> {
+  for (const id of await openOperationsOf(db, row.id)) {
+    await progressOperation(db, access, id, { message, percent }, clock.now());
+  }
+  if (row.converged_generation > 0) return;
+  const holder = await db
+    .selectFrom('volume_attachments')
+    .select('instance_id')
+    .where('volume_id', '=', row.id)
+    .executeTakeFirst();
+  if (holder === undefined) return;
+  const told = { message: `${message} of volume ${row.name}, ${percent} %` };
+  for (const id of await openOperationsOf(db, holder.instance_id)) {
+    await progressOperation(db, access, id, told, clock.now());
+  }
+}
+
 /** What volumes take from their pools, as a host has just told. */
 export async function recordVolumeUsage({ deps }: Context, seen: readonly ObservedVolume[]): Promise<void> {
   const known = seen.filter(({ usedBytes }) => usedBytes !== null);

@@ -8,6 +8,7 @@ import type { SystemAccess } from '../../access/authorizer.ts';
 import type { RegisteredHost } from '../../agents/agent-registry.ts';
 import type { Deps } from '../../deps.ts';
 import { KeyedQueue } from '../../reconcile/keyed-queue.ts';
+import { OperationProgress } from '../../reconcile/operation-progress.ts';
 import { provideImage } from '../images/image-hosts.ts';
 import { desiredPoolOf } from '../pools/pool.ts';
 import { reapMoves } from './orphaned-move-reaper.ts';
@@ -16,6 +17,7 @@ import { desiredVolumeOf } from './volume.ts';
 import {
   recordVolumeDeleted,
   recordVolumeFailed,
+  recordVolumeProgress,
   recordVolumeReached,
   recordVolumeSeen,
   recordVolumeUsage,
@@ -130,8 +132,9 @@ export class VolumeReconciler {
     const { agents } = this.#context.deps;
     const agent = agents.agentOf(row.host_id);
     const desired = await this.#desired(row);
-    const apply = () => agent.applyVolume(desired, { signal });
-    const seen = await apply().catch(async (error) => {
+    const progress = new OperationProgress((told) => recordVolumeProgress(this.#context, row, told));
+    const apply = () => agent.applyVolume(desired, { signal, onProgress: progress.report });
+    const attempt = apply().catch(async (error) => {
       // The image has not been needed on that host before.
       const isMissing = error instanceof VirgaError && error.code === 'NotFound' && row.image_id !== null;
       const host = agents.all().find(({ id }) => id === row.host_id);
@@ -139,6 +142,7 @@ export class VolumeReconciler {
       await provideImage(this.#context.deps, host, row.image_id!, signal);
       return apply();
     });
+    const seen = await attempt.finally(() => progress.end());
     return recordVolumeReached(this.#context, row, seen);
   }
 

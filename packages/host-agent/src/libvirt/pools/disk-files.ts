@@ -5,6 +5,7 @@ import { copyFile, rm } from 'node:fs/promises';
 import { finishFile, partialPath } from '../../durable-file.ts';
 import { CommandFailed, type CommandOptions, runCommand } from '../../run-command.ts';
 import { withSecretFile } from '../../secret-file.ts';
+import { runConvert } from '../disks/convert-disk.ts';
 import { type DiskWork, keyId, type NewDisk, type PresentDisk } from './pool-driver.ts';
 
 const diskMode = 0o600;
@@ -69,22 +70,25 @@ async function copyInto(
   if (passphrase !== undefined) {
     await createFile(partial, { ...disk, source: undefined }, work);
     const target = `driver=qcow2,file.filename=${escaped(partial)},encrypt.key-secret=${keyId}`;
-    const convert = ['convert', '-q', '-n', ...shared, '-f', image.format, '--target-image-opts'];
-    return qemuImg([...convert, image.path, target], work, passphrase);
+    return withSecretFile(passphrase, (path) => {
+      const secret = ['--object', `secret,id=${keyId},file=${path}`];
+      return convert([...secret, '-n', ...shared, '-f', image.format, '--target-image-opts', image.path, target], work);
+    });
   }
   const isPlain = image.format === format && image.base === undefined && preallocation === 'off';
   if (!isPlain) {
     const options = preallocation === 'off' ? [] : ['-o', `preallocation=${preallocation}`];
-    await qemuImg(
-      ['convert', '-q', ...shared, '-f', image.format, '-O', format, ...options, image.path, partial],
-      work,
-    );
+    await convert([...shared, '-f', image.format, '-O', format, ...options, image.path, partial], work);
   } else if (!(await reflink(image.path, partial))) {
     await runCommand('cp', ['--reflink=never', '--sparse=always', '--', image.path, partial], long(work));
   }
   if (sizeOf(disk) === image.virtualSizeBytes) return;
   await resize({ path: partial, format, passphrase, preallocation }, sizeOf(disk), work);
 }
+
+/** Ends with us: another one would begin again beside it. */
+const convert = (args: readonly string[], { signal, onProgress }: DiskWork): Promise<void> =>
+  runConvert(args, '', { signal, onProgress: (_, percent) => onProgress?.(percent) });
 
 /** @returns false when the file system cannot do that */
 export async function reflink(from: string, to: string): Promise<boolean> {

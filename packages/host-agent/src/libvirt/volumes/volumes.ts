@@ -105,7 +105,8 @@ async function make(
       disk.source = { image: kept, clone: 'full' };
       await hook('volume-copy', id);
     }
-    await driver.makeDisk(folder, id, disk, { signal, beforeRename: () => hook('volume-name', id) });
+    const told = (percent: number) => onProgress?.('copying the disk', 20 + Math.floor(percent * 0.7));
+    await driver.makeDisk(folder, id, disk, { signal, onProgress: told, beforeRename: () => hook('volume-name', id) });
   });
 }
 
