@@ -29,8 +29,11 @@ export const hasCeph = (): Promise<boolean> =>
     () => false,
   );
 
-/** @throws Error outside of the namespaces that `script/test` makes: it listens where another cluster may */
-export async function startMiniCeph(): Promise<MiniCeph> {
+/**
+ * @param watchSeconds how long it believes that a client which was killed has its images open; default Ceph's half a minute
+ * @throws Error outside of the namespaces that `script/test` makes: it listens where another cluster may
+ */
+export async function startMiniCeph({ watchSeconds = 30 } = {}): Promise<MiniCeph> {
   if (!process.env.VIRGA_TEST_NAMESPACE) throw new Error('Run tests that start Ceph with script/test PATH.');
   const folder = await mkdtemp(join(tmpdir(), 'virga-ceph.'));
   const daemons: ChildProcess[] = [];
@@ -39,21 +42,27 @@ export async function startMiniCeph(): Promise<MiniCeph> {
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    return await start(folder, daemons, close);
+    return await start(folder, watchSeconds, daemons, close);
   } catch (error) {
     await close();
     throw error;
   }
 }
 
-async function start(folder: string, daemons: ChildProcess[], close: () => Promise<void>): Promise<MiniCeph> {
+async function start(
+  folder: string,
+  watchSeconds: number,
+  daemons: ChildProcess[],
+  close: () => Promise<void>,
+): Promise<MiniCeph> {
   const conf = join(folder, 'ceph.conf');
   const at = (name: string) => join(folder, name);
   const fsid = randomUUID();
   // Monitors have ports of their own that clients know. Two clusters of one network differ in their address.
   const address = `127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`;
   for (const name of ['mon', 'mgr', 'osd', 'run', 'log']) await mkdir(at(name));
-  await writeFile(conf, configuration(folder, fsid, address));
+  const watches = `osd_client_watch_timeout = ${watchSeconds}\n`;
+  await writeFile(conf, configuration(folder, fsid, address) + watches);
   const ceph = async (program: string, args: readonly string[]) =>
     (await run(program, ['--conf', conf, ...args], { timeout: 120_000 })).stdout;
   const tool = (...args: string[]) => run('ceph-authtool', args);

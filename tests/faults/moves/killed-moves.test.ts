@@ -1,6 +1,7 @@
 // Moves of a volume to which a guest writes are cut off before each of their steps, with the guest's QEMU or libvirtd too: all that
 // the guest was told is written is there, in one place, and nothing is left in another; whether the move goes on then or is taken
-// back, and whether the guest is started before that or after. VIRGA_TEST_MOVE_KILLS=200 says how often at least.
+// back, and whether the guest is started before that or after. VIRGA_TEST_MOVE_KILLS=200 says how often at least, and
+// VIRGA_TEST_MOVE_CEPH=1 that one of the places is in Ceph.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type Casualty, identityOf, MoveWorld } from './move-world.ts';
@@ -10,12 +11,13 @@ const whileOn = [
   'move-record',
   'move-destination',
   'move-mirror',
+  'move-mark',
   'move-pivot',
   'move-pivoting',
   'move-pivoted',
   ...ends,
 ];
-const whileOff = ['move-record', 'move-destination', 'move-copy', 'move-copied', 'move-switch', ...ends];
+const whileOff = ['move-record', 'move-destination', 'move-mark', 'move-copy', 'move-copied', 'move-switch', ...ends];
 const takingBack = ['move-abort', 'move-forget'];
 const casualties: Casualty[] = ['agent', 'guest', 'libvirtd'];
 const wantedKills = Number(process.env.VIRGA_TEST_MOVE_KILLS ?? 0);
@@ -23,7 +25,7 @@ const wantedKills = Number(process.env.VIRGA_TEST_MOVE_KILLS ?? 0);
 let world: MoveWorld;
 let kills = 0;
 before(async () => {
-  world = await MoveWorld.open(215);
+  world = await MoveWorld.open(215, { inCeph: process.env.VIRGA_TEST_MOVE_CEPH === '1' });
 });
 after(async () => {
   await world.close();

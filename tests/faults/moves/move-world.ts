@@ -1,5 +1,6 @@
 // One guest that writes to a volume all the time, three places where the volume can lie, and moves of it that are cut off before
 // a step: by the end of the agent, of the guest's QEMU, or of libvirtd. What the guest was told is written must be there always.
+// One of the places is in Ceph when that is asked for.
 import assert from 'node:assert/strict';
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -15,17 +16,20 @@ import { readPattern, writeInGuest } from '@virga/host-agent/libvirt/testing/dis
 import { openTestHost, type TestHost } from '@virga/host-agent/libvirt/testing/test-host';
 import { type Connection, connect } from '@virga/libvirt/connection/connect';
 import { type Hypervisor, startHypervisor } from '@virga/testing/hypervisor';
+import { type MiniCeph, startMiniCeph } from '@virga/testing/mini-ceph';
 import { until } from '@virga/testing/until';
 
 const mebibyte = 1024 * 1024;
 const blocks = 6;
-type Place = { pool: DesiredPool; path: string };
+/** @property path of a folder */
+type Place = { pool: DesiredPool; path?: string };
 export type Casualty = 'agent' | 'guest' | 'libvirtd';
 
 export class MoveWorld {
   readonly host: TestHost;
   readonly #hypervisor: Hypervisor;
   readonly #pools: readonly Place[];
+  readonly #ceph: MiniCeph | undefined;
   agent: HostAgent;
   volume: DesiredVolume;
   desired: DesiredInstance;
@@ -36,10 +40,12 @@ export class MoveWorld {
   #written = 0;
   compared = 0;
 
-  static async open(octet: number): Promise<MoveWorld> {
+  static async open(octet: number, { inCeph = false } = {}): Promise<MoveWorld> {
     const hypervisor = await startHypervisor();
     const host = await openTestHost(octet);
-    const pools = await Promise.all(['fast', 'slow'].map((name) => makePool(host, name)));
+    const ceph = inCeph ? await startMiniCeph({ watchSeconds: 5 }) : undefined;
+    const second = ceph ? cephPool(host, ceph) : makePool(host, 'slow');
+    const pools = await Promise.all([second, makePool(host, 'fast')]);
     const { cloudId } = host;
     const volume: DesiredVolume = {
       ...{ id: newId('volume'), cloudId, generation: 1, name: 'data', sizeBytes: 8 * mebibyte },
@@ -49,13 +55,13 @@ export class MoveWorld {
     const volumes = [{ id: volume.id, target: 'vdc', readOnly: false }];
     const base = host.instance(host.network(), newId('image'), { nics: [], volumes });
     const desired = { ...base, rootDisk: { ...base.rootDisk, imageId: null, sizeBytes: 8 * mebibyte } };
-    return new MoveWorld(host, hypervisor, pools, { ...volume, mustExist: true }, desired);
+    return new MoveWorld(host, hypervisor, { pools, ceph }, { ...volume, mustExist: true }, desired);
   }
 
   private constructor(
     host: TestHost,
     hypervisor: Hypervisor,
-    pools: readonly Place[],
+    { pools, ceph }: { pools: readonly Place[]; ceph: MiniCeph | undefined },
     volume: DesiredVolume,
     desired: DesiredInstance,
   ) {
@@ -63,13 +69,15 @@ export class MoveWorld {
     this.agent = host.agent;
     this.#hypervisor = hypervisor;
     this.#pools = pools;
+    this.#ceph = ceph;
     this.volume = volume;
     this.desired = desired;
   }
 
   async close(): Promise<void> {
     await this.host.close();
-    for (const { path } of this.#pools) await rm(path, { recursive: true });
+    for (const { path } of this.#pools) if (path !== undefined) await rm(path, { recursive: true });
+    await this.#ceph?.close();
     await this.#hypervisor.close();
   }
 
@@ -87,7 +95,7 @@ export class MoveWorld {
     const at = places.findIndex((pool) => pool?.id === this.volume.pool?.id);
     const pool = places[(at + 1) % places.length];
     const { pool: _, ...rest } = this.volume;
-    const format = this.volume.format === 'raw' ? 'qcow2' : 'raw';
+    const format = this.volume.format === 'raw' && pool?.place.driver !== 'rbd' ? 'qcow2' : 'raw';
     return {
       token: newId('operation'),
       volume: { ...rest, format, generation: this.volume.generation + 1, ...(pool && { pool }) },
@@ -166,6 +174,17 @@ export class MoveWorld {
 
   /** Goes on with a move, or takes it back; whichever can be. */
   async settle(move: DesiredMove, how: 'go on' | 'take back'): Promise<void> {
+    // As long as Ceph believes that a guest which was killed has the disk open.
+    for (;;) {
+      try {
+        return await this.#settle(move, how);
+      } catch (error) {
+        if (!(error instanceof VirgaError) || error.code !== 'HostUnavailable') throw error;
+      }
+    }
+  }
+
+  async #settle(move: DesiredMove, how: 'go on' | 'take back'): Promise<void> {
     if (how === 'take back') {
       try {
         await this.agent.cancelMove(identityOf(move));
@@ -209,23 +228,42 @@ export class MoveWorld {
     this.compared++;
   }
 
+  /** Images in Ceph, and snapshots of them. */
+  async #images(): Promise<string[]> {
+    if (this.#ceph === undefined) return [];
+    const { run, pool } = this.#ceph;
+    const names = JSON.parse(await run('rbd', ['ls', '--format', 'json', pool])) as string[];
+    const marks = await Promise.all(names.map((name) => run('rbd', ['snap', 'ls', `${pool}/${name}`])));
+    return [...names, ...marks.filter((text) => text !== '')];
+  }
+
   /** Disks that there are, and folders and records of moves that should not be there. */
   async #files(): Promise<{ files: string[]; others: string[] }> {
     const own = join(this.host.storagePath, 'volumes');
-    const homes = [join(own, '.moved-in'), ...this.#pools.map(({ path }) => join(path, 'volumes')), own];
+    const folders = this.#pools.flatMap(({ path }) => (path === undefined ? [] : [join(path, 'volumes')]));
+    const homes = [join(own, '.moved-in'), join(own, '.moved-on'), ...folders, own];
     const files = new Map<string, string>();
     const others: string[] = [];
     for (const home of homes) {
       for (const name of await readdir(home).catch(() => [])) {
-        if (name === '.moved-in') continue;
+        if (name.startsWith('.moved-')) continue;
         const found = await readdir(join(home, name));
-        const disk = found.find((file) => /^disk\.(raw|qcow2)$/.test(file));
+        const isInCeph = this.volume.pool?.place.driver === 'rbd';
+        const disk = found.find((file) => (isInCeph ? file === 'owner.json' : /^disk\.(raw|qcow2)$/.test(file)));
         if (name !== this.volume.id || disk === undefined) others.push(join(home, name));
         else if (home !== own || (await isRealFolder(join(home, name)))) files.set(home, join(home, name, disk));
       }
     }
     const moves = await readdir(join(this.host.storagePath, 'moves')).catch(() => []);
-    return { files: [...files.values()], others: [...others, ...moves] };
+    const inCeph = await this.#images();
+    if (this.volume.pool?.place.driver !== 'rbd')
+      return { files: [...files.values()], others: [...others, ...moves, ...inCeph] };
+    const stray = inCeph.filter((name) => name !== this.volume.id);
+    if (inCeph.length === stray.length) return { files: [], others: stray };
+    const exported = join(this.host.storagePath, 'exported.raw');
+    await rm(exported, { force: true });
+    await this.#ceph!.run('rbd', ['export', '--no-progress', `${this.#ceph!.pool}/${this.volume.id}`, exported]);
+    return { files: [...files.keys()].map(() => exported), others: [...others, ...moves, ...stray] };
   }
 }
 
@@ -239,6 +277,11 @@ export const identityOf = ({ token, volume }: DesiredMove): MoveIdentity => ({
 async function isRealFolder(path: string): Promise<boolean> {
   const entries = await readdir(join(path, '..'), { withFileTypes: true });
   return entries.some((entry) => path.endsWith(`/${entry.name}`) && entry.isDirectory());
+}
+
+function cephPool({ cloudId }: TestHost, { monitors, pool, user, key }: MiniCeph): Place {
+  const place = { driver: 'rbd', monitors, cephPool: pool, user, key } as const;
+  return { pool: { id: newId('pool'), cloudId, generation: 1, name: 'ceph', mustExist: false, place } };
 }
 
 async function makePool(host: TestHost, name: string): Promise<Place> {

@@ -209,7 +209,7 @@ class RbdMoves {
   async moved(agent: HostAgent, move: DesiredMove): Promise<DesiredVolume> {
     do await agent.copyVolume(move);
     while (!(await agent.switchVolume(move)));
-    await agent.finishMove(identityOf(move));
+    await agent.finishMove({ ...identityOf(move), wipe: 'zero' });
     return move.volume;
   }
 
