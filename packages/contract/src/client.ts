@@ -73,7 +73,7 @@ async function call(
   request: RequestOptions,
 ): Promise<unknown> {
   const waitMs = Number(args.query?.waitSeconds ?? 0) * 1000;
-  const timeout = AbortSignal.timeout((options.timeoutMs ?? 30_000) + waitMs);
+  const timeout = AbortSignal.timeout((options.timeoutMs ?? route.patienceMs ?? 30_000) + waitMs);
   const response = await send(options, routeUrl(options.server, route, args), {
     method: route.method,
     headers: {

@@ -36,6 +36,8 @@ export type Route = {
   bodyLimitBytes?: number;
   ok: TSchema;
   status?: 200 | 201 | 202;
+  /** How long the work may take that is done before the answer begins. Default 30 s. */
+  patienceMs?: number;
   /** Takes the header `if-match` with the generation of the resource, and is refused when that has changed. */
   ifMatch?: true;
   /**

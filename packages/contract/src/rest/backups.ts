@@ -5,6 +5,7 @@ import { FullReason, RestoredPath } from '../agent/backups.ts';
 import { BootDevice, Firmware, Hardware } from '../agent/desired.ts';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
+import { lookMs } from './image-build.ts';
 import { idParams, Name, Nothing, Nullable, Page, pageQuery, Time } from './shared.ts';
 
 /** What is needed to make an instance of a backup. */
@@ -230,6 +231,7 @@ export const backupRoutes = {
     path: '/v1/backups/{id}/files',
     summary: 'List a folder, or read a piece of a file, of a backup that is open',
     access: { scope: 'project', role: 'operator' },
+    patienceMs: lookMs,
     params: idParams('backup'),
     query: Type.Object({
       path: Type.String({ pattern: '^/', maxLength: 4096 }),

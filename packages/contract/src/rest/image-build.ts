@@ -24,6 +24,9 @@ export type ImageBuild = Static<typeof ImageBuild>;
 const Changed = Type.Object({ image: Image, operationId: IdSchema('operation') });
 const recipeLimitBytes = 32 * 1024 * 1024;
 
+/** A machine may have to be built and started for it. */
+export const lookMs = 280_000;
+
 export const imageBuildRoutes = {
   buildImage: route({
     method: 'POST',
@@ -83,6 +86,7 @@ export const imageBuildRoutes = {
     summary: 'Look into an image for what a good template has and has not; nothing is changed',
     access: { scope: 'project', role: 'operator' },
     params: idParams('image'),
+    patienceMs: lookMs,
     ok: LintReport,
   }),
   lintInstance: route({
@@ -91,6 +95,7 @@ export const imageBuildRoutes = {
     summary: 'Look into the root disk of an instance that is off; nothing is changed',
     access: { scope: 'project', role: 'operator' },
     params: idParams('instance'),
+    patienceMs: lookMs,
     ok: LintReport,
   }),
 };

@@ -19,11 +19,14 @@ const mappedBytes = 3 * 1024 ** 3;
 const lifeMs = 3_600_000;
 const startMs = 180_000;
 const answerMs = 600_000;
+/** What a machine that has been taken over may say before it is ended. */
+const mostBytes = 128 * 1024 * 1024;
 const kernelArguments = 'quiet panic=-1 nokaslr mitigations=off cryptomgr.notests random.trust_cpu=on';
 
 export class Appliance {
   private readonly machine: ChildProcessWithoutNullStreams;
-  private received: Buffer = Buffer.alloc(0);
+  private received: Buffer[] = [];
+  private bytes = 0;
   private said = '';
   private hasEnded = false;
   private wake = (): void => undefined;
@@ -32,7 +35,9 @@ export class Appliance {
   private constructor(machine: ChildProcessWithoutNullStreams) {
     this.machine = machine;
     machine.stdout.on('data', (chunk: Buffer) => {
-      this.received = Buffer.concat([this.received, chunk]);
+      this.received.push(chunk);
+      this.bytes += chunk.length;
+      if (this.bytes > mostBytes) machine.kill('SIGKILL');
       this.wake();
     });
     machine.once('close', () => {
@@ -99,17 +104,23 @@ export class Appliance {
   }
 
   private async line(timeoutMs: number): Promise<string> {
-    const at = () => this.received.indexOf('\n');
-    await this.until(() => at() >= 0, timeoutMs);
-    const line = (await this.take(at() + 1, timeoutMs)).toString();
-    return line.slice(0, -1);
+    await this.until(() => this.received.some((chunk) => chunk.includes('\n')), timeoutMs);
+    const at = this.joined().indexOf('\n');
+    return (await this.take(at + 1, timeoutMs)).subarray(0, at).toString();
   }
 
   private async take(bytes: number, timeoutMs: number): Promise<Buffer> {
-    await this.until(() => this.received.length >= bytes, timeoutMs);
-    const taken = this.received.subarray(0, bytes);
-    this.received = this.received.subarray(bytes);
-    return taken;
+    await this.until(() => this.bytes >= bytes, timeoutMs);
+    const all = this.joined();
+    this.received = [all.subarray(bytes)];
+    this.bytes -= bytes;
+    return all.subarray(0, bytes);
+  }
+
+  private joined(): Buffer {
+    const all = Buffer.concat(this.received);
+    this.received = [all];
+    return all;
   }
 
   private async until(isThere: () => boolean, timeoutMs: number): Promise<void> {

@@ -66,6 +66,9 @@ function asNobody(program: string, args: readonly string[], options: SandboxOpti
     ...['--pdeathsig', 'KILL', '--'],
     ...enter,
     ...['unshare', '--net', '--pid', '--ipc', '--uts', '--fork', '--kill-child', '--'],
+    // It stays, as the first process in there: it is told when whoever began it dies, which one that changes its user no longer
+    // is, and its end is the end of all.
+    ...['sh', '-c', '"$@"; exit $?', 'sh'],
     ...['setpriv', `--reuid=${nobody}`, `--regid=${nobody}`, ...groups, '--no-new-privs', '--bounding-set=-all', '--'],
     ...['prlimit', ...rlimits({ memoryBytes, cpuSeconds: timeoutMs / 1000 }), '--'],
     program,
