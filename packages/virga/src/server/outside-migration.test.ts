@@ -50,7 +50,7 @@ after(async () => {
   await cloud?.close();
   for (const agent of Object.values(agents)) await agent.close();
   beta?.kill('SIGTERM');
-  await until('the second host is gone', async () => beta.exitCode !== null || beta.signalCode !== null);
+  await until('the second host is gone', async () => (beta.exitCode ?? beta.signalCode) !== null, patience);
   rmSync(folder, { recursive: true });
 });
 

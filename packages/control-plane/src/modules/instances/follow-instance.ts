@@ -65,9 +65,8 @@ export async function followInstance(
       .where('id', '=', row.id)
       .execute();
     await tx.updateTable('snapshots').set({ host_id: to.id }).where('instance_id', '=', row.id).execute();
-    // Its guest has that memory already: what is left beside it is not asked about.
     const demand = current.allocated ? heldBy(current) : neededBy({ ...row, cpu_wanted: null });
-    if (allocated) await placeOn(tx, access, to.id, demand, { isBack: true });
+    if (allocated) await placeOn(tx, access, to.id, demand, { isThere: true });
     await appendEvent(tx, access, {
       ...about(row, 'instance.moved-outside'),
       message: `Instance ${row.name} was moved beside Virga from host ${row.host_name} to host ${to.name}; it is of that host from now on.`,

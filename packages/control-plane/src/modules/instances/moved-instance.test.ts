@@ -8,6 +8,8 @@ import type { Instance } from '@virga/contract/rest/instances';
 import { launchOf, SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
 import { insertInstanceType } from '../hosts/instance-type-operations.ts';
+import { createVolume } from '../volumes/create-volume.ts';
+import { attachVolume } from './attach-volume.ts';
 import { deleteInstance, launchInstance, listInstances, startInstance, stopInstance } from './instance-operations.ts';
 
 let cloud: SimulatedCloud;
@@ -16,7 +18,7 @@ before(async () => {
   const host = { cpuThreads: 8, memoryMib: 16_384, numaNodes: 2 };
   cloud = await SimulatedCloud.start({
     hosts: [host, host],
-    settings: { reconcilePeriodMs: 200, resyncPeriodMs: 300 },
+    settings: { reconcilePeriodMs: 200, resyncPeriodMs: 300, factsPeriodMs: 200 },
   });
   await cloud.prepare();
   await cloud.deps.db.transaction().execute(async (tx) => {
@@ -24,6 +26,8 @@ before(async () => {
     for (const vcpus of [2, 3, 6]) {
       await insertInstanceType(tx, cloud.administrator, { name: `own-${vcpus}`, vcpus, ...size });
     }
+    const paged = { name: 'paged', vcpus: 1, memoryMib: 64, diskGib: 1, hugePageKib: 2048, cpuPolicy: 'numa' } as const;
+    await insertInstanceType(tx, cloud.administrator, paged);
   });
 });
 after(() => cloud.close());
@@ -46,6 +50,9 @@ async function leases(index: number): Promise<string[]> {
   const networks = await cloud.host(index).listNetworks(cloud.deps.cloudId);
   return networks.flatMap((network) => network.leases.map(({ mac }) => mac));
 }
+
+const pagesOf = async (index: number) =>
+  (await cloud.deps.db.selectFrom('hosts').select('huge_2m_pages').orderBy('name').execute())[index]!.huge_2m_pages;
 
 const row = (id: InstanceId) =>
   cloud.deps.db.selectFrom('instances').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
@@ -216,6 +223,44 @@ test('where there are no CPUs for it, that is told, nothing is promised twice, a
   await assertRunsOnceOn(id, to);
   await cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, filling.id)).operationId);
   assert.equal((await settledOn(id, to)).state, 'running');
+});
+
+test('huge pages go along, in a node that has them; on a host that has too few that is told', async () => {
+  cloud.host(0).reserveHugePages(2048, 32, 1);
+  await until('the host tells of its huge pages', async () => (await pagesOf(0)) === 32);
+  const { id, from, to } = await launch('on-huge-pages', 'paged');
+  assert.equal(from, 0);
+  await migrated(id, from);
+  await until('it is told', async () => (await cloud.instance(id)).state === 'error');
+  assert.match((await cloud.instance(id)).stateReason ?? '', /huge pages/);
+  assert.equal(await homeOf(id), from);
+  await assertExact();
+  cloud.host(to).reserveHugePages(2048, 32, 1);
+  await settledOn(id, to);
+  const homes = await cloud.deps.db.selectFrom('instance_nodes').select('node').where('instance_id', '=', id).execute();
+  assert.deepEqual(homes, [{ node: 1 }]);
+  for (const index of [0, 1]) {
+    cloud.host(index).reserveHugePages(2048, 0, 1);
+  }
+});
+
+test('an instance whose volume its new host does not have is not taken for that host', async () => {
+  const { id, from } = await launch('has-volume');
+  const made = await createVolume(cloud.deps, cloud.operator, { name: 'data', sizeGib: 1, instance: 'has-volume' });
+  await cloud.succeeded(made.operationId);
+  await cloud.succeeded((await attachVolume(cloud.deps, cloud.operator, id, { volume: 'data' })).operationId);
+  const migration = cloud.host(from).migrateOutside(id, cloud.host(1 - from));
+  migration.arrive();
+  await until('it is told', async () => (await cloud.instance(id)).state === 'error');
+  assert.match((await cloud.instance(id)).stateReason ?? '', /does not have the volume data/);
+  assert.equal(await homeOf(id), from);
+  await assertExact();
+  cloud
+    .host(1 - from)
+    .migrateOutside(id, cloud.host(from))
+    .arrive();
+  await until('it is well again', async () => (await cloud.instance(id)).state === 'running');
+  assert.equal(await homeOf(id), from);
 });
 
 test('of an old host that is away, libvirt on the new one says enough: it can never run there again', async () => {

@@ -7,6 +7,7 @@ import { type Selectable, sql } from 'kysely';
 import type { WriteAccess } from '../../access/authorizer.ts';
 import type { Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
+import { hugePagesForGuests } from '../hosts/capacity.ts';
 import { hugePageColumns } from '../hosts/host-policy.ts';
 import { claimCpus, releaseCpus, trimCpus } from './cpu-claims.ts';
 import { isExclusive } from './cpu-grant.ts';
@@ -101,6 +102,7 @@ function takenHugePages({ kib, count }: HugePages) {
 /**
  * Allocates on this very host, for an instance whose disk is there.
  * @param isBack the host has just come back, which its row does not say yet
+ * @param isThere its guest has that memory on the host already, which is so not somebody else's
  * @throws HostUnavailable | NoCapacity
  */
 export async function placeOn(
@@ -108,10 +110,11 @@ export async function placeOn(
   _access: WriteAccess,
   hostId: HostId,
   demand: Demand,
-  { isBack = false }: { isBack?: boolean } = {},
+  { isBack = false, isThere = false }: { isBack?: boolean; isThere?: boolean } = {},
 ): Promise<void> {
+  if (isThere && demand.hugePages) await countOwnPages(tx, hostId, demand.hugePages);
   const host = await tx.selectFrom('hosts').selectAll().where('id', '=', hostId).forUpdate().executeTakeFirstOrThrow();
-  if (host.state !== 'ready' && !isBack) throw notReady(host);
+  if (host.state !== 'ready' && !isBack && !isThere) throw notReady(host);
   const claimsCpus = demand.cpu !== undefined && isExclusive(demand.cpu.policy);
   const freeVcpus = host.schedulable_vcpus - host.allocated_vcpus;
   const freeMemoryMib = host.schedulable_memory_mib - host.allocated_memory_mib;
@@ -122,7 +125,7 @@ export async function placeOn(
     });
   }
   // What was available is known of before it was restarted.
-  const short = noHugePages(host, demand) ?? (isBack ? undefined : belowFloor(host, demand));
+  const short = noHugePages(host, demand) ?? (isBack || isThere ? undefined : belowFloor(host, demand));
   if (short) throw short;
   // On a host with one node, who shares has nothing of it, unless he gives something back.
   const { cpu } = demand;
@@ -130,6 +133,19 @@ export async function placeOn(
   const isHomeless = cpu === undefined || (cpu.policy === 'shared' && cpu.total === undefined && hasOneNode);
   if (!isHomeless && !(await claimCpus(tx, hostId, demand.cpu!, demand))) throw noCpus(`Host ${host.name} has`, demand);
   await allocation(tx, demand).where('id', '=', hostId).execute();
+}
+
+/** What the host has told of its huge pages may count those as somebody else's. */
+async function countOwnPages(tx: Tx, hostId: HostId, { kib, count }: HugePages): Promise<void> {
+  const host = await tx.selectFrom('hosts').selectAll().where('id', '=', hostId).forUpdate().executeTakeFirstOrThrow();
+  if (!host.facts) return;
+  const { total, allocated } = hugePageColumns(kib);
+  const pages = hugePagesForGuests(host.facts, kib, host[allocated] + count);
+  await tx
+    .updateTable('hosts')
+    .set({ [total]: pages })
+    .where('id', '=', hostId)
+    .execute();
 }
 
 /** Gives back what an instance held. */
