@@ -52,11 +52,12 @@ export const clone = defineCommand({
       ...(stopped ? { start: false } : {}),
     };
     return changeOne(context, 'instance', {
-      ...{ name, wait, requested: tpm ? 'clone requested; its TPM is a new one, which is empty' : 'clone requested' },
+      ...{ name, wait, requested: 'clone requested' },
       request: async () => {
         const { instanceId, operationId } = await idempotent((request) =>
           client.cloneInstance({ params: { id }, body }, request),
         );
+        if (tpm) context.print.note(`The TPM of ${name} is a new one, which is empty.`);
         return { operationId, instance: { id: instanceId } as Made };
       },
       afterwards: ({ id: made }) => client.getInstance({ params: { id: made } }),

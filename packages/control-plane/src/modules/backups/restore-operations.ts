@@ -53,7 +53,8 @@ async function restoreAsNew(
   await refuseUnrestorable(tx, access, { type, network });
   await refuseTakenName(tx, access, name);
   const instanceId = newId('instance');
-  await tellRequested(tx, access, row, `as instance ${name}`);
+  const ownTpm = row.machine.tpm ? ', with a TPM of its own, which is empty' : '';
+  await tellRequested(tx, access, row, `as instance ${name}${ownTpm}`);
   const operationId = await startWorkflow(tx, access, restoreBackupKind, resourceOf(row), {
     ...{ backupId: row.id, restoreId: newId('restore'), instanceId, name, type, network },
     ...{ userId: access.actor.userId, userName: access.actor.name },
