@@ -140,6 +140,6 @@ export class Appliance {
   }
 
   private failure(what: string): CommandFailed {
-    return new CommandFailed('the appliance', this.machine.exitCode, `${what} ${this.said}`, undefined);
+    return new CommandFailed('the appliance', null, `${what} ${this.said}`, undefined);
   }
 }

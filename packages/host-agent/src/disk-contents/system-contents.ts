@@ -1,5 +1,6 @@
 // The contents of a disk through the appliance: whatever its kernel can mount (XFS, Btrfs with subvolumes, LVM), as one system, with
-// what fstab names below the root. Owns how it is mounted: read-only, until something is written. Fails with CommandFailed.
+// what fstab names below the root. Owns how it is mounted: read-only, until something is written. Fails with ImageUnusable.
+import { VirgaError } from '@virga/contract/errors';
 import { CommandFailed } from '../run-command.ts';
 import type { Appliance } from './appliance.ts';
 import type { Entry, EntryKind, NewFile } from './disk-contents.ts';
@@ -26,7 +27,8 @@ export class SystemContents extends WalkedContents {
   /** @returns the types of file systems that were found, when none is the root of a Linux */
   static async open(appliance: Appliance): Promise<SystemContents | string[]> {
     try {
-      return new SystemContents(appliance, await mount(appliance, 'ro'));
+      const [fileSystem = '', state = ''] = words((await appliance.run('mount-system ro')).toString());
+      return new SystemContents(appliance, [fileSystem, state]);
     } catch (error) {
       if (error instanceof CommandFailed && error.exitCode === noSystem)
         return error.stdout.split('\n').filter(Boolean);
@@ -60,12 +62,12 @@ export class SystemContents extends WalkedContents {
   async settle(): Promise<void> {
     await this.beWritable();
     this.forget();
-    await mount(this.appliance, 'settled');
+    await this.ask('mount-system settled');
     this.isWritable = false;
   }
 
   protected async readFolder({ path }: Place): Promise<Entry[]> {
-    const output = await this.appliance.run(`entries ${inSystem(path)}`);
+    const output = await this.ask(`entries ${inSystem(path)}`);
     const end = output[0] === newline ? 0 : output.indexOf('\n\n') + 1;
     const names = output
       .subarray(end + 1)
@@ -76,11 +78,11 @@ export class SystemContents extends WalkedContents {
   }
 
   protected async readTarget({ path }: Place): Promise<string> {
-    return (await this.appliance.run(`readlink -n ${inSystem(path)}`)).toString();
+    return (await this.ask(`readlink -n ${inSystem(path)}`)).toString();
   }
 
   protected readFile({ path }: Place, maxBytes: number): Promise<Buffer> {
-    return this.appliance.run(`head -c ${maxBytes} ${inSystem(path)}`);
+    return this.ask(`head -c ${maxBytes} ${inSystem(path)}`);
   }
 
   /** The path without links, as far as there is something. */
@@ -98,23 +100,37 @@ export class SystemContents extends WalkedContents {
   private async change(script: string): Promise<void> {
     await this.beWritable();
     this.forget();
-    await this.appliance.run(script);
+    await this.ask(script);
+  }
+
+  /** @throws ImageUnusable it is damaged | CommandFailed the appliance has ended */
+  private async ask(script: string): Promise<Buffer> {
+    try {
+      return await this.appliance.run(script);
+    } catch (error) {
+      throw error instanceof CommandFailed && error.exitCode !== null ? damaged(this.fileSystem, error) : error;
+    }
   }
 
   private async beWritable(): Promise<void> {
     if (this.isWritable) return;
-    await mount(this.appliance, 'rw');
+    await this.ask('mount-system rw');
     this.isWritable = true;
     this.isDirty = false;
   }
 }
 
-const newline = 10;
-
-async function mount(appliance: Appliance, mode: 'ro' | 'rw' | 'settled'): Promise<[string, string]> {
-  const [fileSystem = '', state = ''] = words((await appliance.run(`mount-system ${mode}`)).toString());
-  return [fileSystem, state];
+/** A script that fails, fails because of what is on the disk. */
+function damaged(fileSystem: string, cause: CommandFailed): VirgaError {
+  const why = cause.stderr.trim().split('\n').at(-1) || 'its file systems cannot be mounted';
+  return new VirgaError('ImageUnusable', {
+    detail: `What is on the disk cannot be read or changed (${fileSystem}): ${why}`,
+    action: 'Start a machine of it and mend the file system there, or take another disk.',
+    cause,
+  });
 }
+
+const newline = 10;
 
 function readEntry(line: string, name: string): Entry {
   const [inode, mode = '', uid, gid, size] = line.split(' ');

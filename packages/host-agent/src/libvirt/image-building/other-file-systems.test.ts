@@ -210,6 +210,7 @@ test('a root on LVM is found, and changed', async (t) => {
   );
   assert.deepEqual(await contents.list('/usr'), []);
   assert.equal(await contents.read('/etc/link/beyond'), undefined);
+  await assert.rejects(contents.write('/etc/link/beyond', '', { mode: 0o644 }), { code: 'ImageUnusable' });
 });
 
 /** Where the sandbox can read it, wherever the cache of the tests is. */
