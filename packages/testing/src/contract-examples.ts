@@ -80,6 +80,7 @@ export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
   rootDiskLimits: null,
   rootDiskDriver: null,
   rootPoolId: null,
+  rootPoolName: null,
   volumes: [
     {
       id: 'vol-00000000000000001',

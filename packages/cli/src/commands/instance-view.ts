@@ -50,7 +50,7 @@ export function instanceRows(instance: Instance, nowMs: number): [string, string
     ['Memory', memoryKind(instance)],
     ['Disk', withLimits(formatBytes(instance.diskBytes), describeDiskLimits(instance.rootDiskLimits))],
     ['Disk driver', describeDiskDriver(instance.rootDiskDriver)],
-    ['Disk pool', instance.rootPoolId],
+    ['Disk pool', instance.rootPoolName && `${instance.rootPoolName} (${instance.rootPoolId})`],
     ...instance.volumes.map((volume): [string, string] => ['Volume', describeVolume(volume)]),
     ['Image', instance.imageName && `${instance.imageName} (${instance.imageId})`],
     ...instance.networkInterfaces.map((nic): [string, string] => ['Address', describeNic(nic)]),

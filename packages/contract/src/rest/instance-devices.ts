@@ -47,6 +47,7 @@ export const deviceFields = {
   rootDiskDriver: Nullable(DiskDriver),
   /** Null: in the host's own storage. */
   rootPoolId: Nullable(IdSchema('pool')),
+  rootPoolName: Nullable(Type.String()),
   volumes: Type.Array(AttachedVolume),
   networkInterfaces: Type.Array(NetworkInterface),
 };

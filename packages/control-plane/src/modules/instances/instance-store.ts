@@ -106,6 +106,7 @@ export type InstanceRow = Omit<Selectable<Database['instances']>, 'user_data'> &
     image_name: string | null;
     default_user: string | null;
     cdrom_image_name: string | null;
+    root_pool_name: string | null;
     nics: InstanceNic[];
     volumes: InstanceVolume[];
   };
@@ -130,6 +131,7 @@ export const selectInstances = (db: Db | Tx) =>
     .innerJoin('hosts', 'hosts.id', 'instances.host_id')
     .leftJoin('images', 'images.id', 'instances.image_id')
     .leftJoin('images as discs', 'discs.id', 'instances.cdrom_image_id')
+    .leftJoin('pools', 'pools.id', 'instances.root_pool_id')
     .select(columns)
     .select([
       'hosts.name as host_name',
@@ -138,6 +140,7 @@ export const selectInstances = (db: Db | Tx) =>
       'images.name as image_name',
       'images.default_user',
       'discs.name as cdrom_image_name',
+      'pools.name as root_pool_name',
       instanceNics.as('nics'),
       instanceVolumes.as('volumes'),
       instanceCpus.as('host_cpus'),
@@ -275,6 +278,7 @@ export function toInstance(row: InstanceRow): Instance {
     rootDiskLimits: row.root_disk_limits,
     rootDiskDriver: row.root_disk_driver,
     rootPoolId: row.root_pool_id,
+    rootPoolName: row.root_pool_name,
     volumes: attachedVolumesOf(row),
     networkInterfaces: networkInterfacesOf(row),
     launchPath: row.launch_path,

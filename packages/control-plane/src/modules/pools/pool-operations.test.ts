@@ -197,7 +197,7 @@ test('a root disk lies in the pool that the launch names, on a host that has it,
     launchInstance(cloud.deps, cloud.operator, { name, image: 'disk', type: 'tiny', pool: 'roots', ...more });
   const { instance, operationId } = await launch('rooted');
   await cloud.succeeded(operationId);
-  assert.deepEqual([instance.rootPoolId, instance.hostName], [id, 'host-2']);
+  assert.deepEqual([instance.rootPoolId, instance.rootPoolName, instance.hostName], [id, 'roots', 'host-2']);
   assert.equal((await pool(id)).allocatedBytes, instance.diskBytes);
   await until('its size is known', async () => (await pool(id)).capacityBytes === 1024 * gibibyte);
   await assert.rejects(launch('too-large', { diskGib: 2000 }), { code: 'StorageFull', field: '/diskGib' });
