@@ -155,6 +155,8 @@ export interface BackupKeeping {
    * UEFI variables and TPM. The instance must be off. Idempotent. @throws Conflict it is on | NotFound nothing was fetched
    */
   swapDisks(restore: RestoreSwap, context?: CallContext): Promise<void>;
+  /** Whether what is to be fetched could be put there. @throws Conflict as of swapDisks, and for each disk that cannot be replaced */
+  checkSwap(restore: RestoreSwap, context?: CallContext): Promise<void>;
   /** Puts the disks back that were there before. Idempotent. */
   swapDisksBack(restore: RestoreSwap, context?: CallContext): Promise<void>;
   /** Removes what was fetched and not taken, and what was replaced. Idempotent. */

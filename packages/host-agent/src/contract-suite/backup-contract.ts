@@ -115,9 +115,19 @@ export function backupContract(test: ContractTest): void {
     const disks = [{ id: root.id, role: 'root' as const, fetched: root.id }];
     const fetch = { ...restore, store, disks: [{ id: root.id, chain: merged.disks }], hidesBase: true };
     await agent.fetchRestore(fetch);
+    await assert.rejects(agent.checkSwap({ ...restore, disks }), code('Conflict'), 'it is on');
     await assert.rejects(agent.swapDisks({ ...restore, disks }), code('Conflict'), 'it is on');
     const stopped = { ...desired, power: { state: 'stopped' as const, forceAt: new Date(0).toISOString() } };
     await world.converge({ ...stopped, generation: 2 }, 'stopped');
+    const raw = { id: newId('volume'), cloudId, generation: 1, name: 'raw', sizeBytes: 1024 * 1024, keepsake: {} };
+    await agent.applyVolume({ ...raw, format: 'raw', mustExist: false });
+    const data = { id: raw.id, role: 'data' as const, fetched: raw.id };
+    await assert.rejects(
+      agent.checkSwap({ ...restore, disks: [...disks, data] }),
+      /is raw, and what is fetched is qcow2/,
+    );
+    await agent.deleteVolume(raw);
+    await agent.checkSwap({ ...restore, disks });
     await agent.swapDisks({ ...restore, disks });
     await agent.swapDisks({ ...restore, disks });
     await agent.applyInstance({ ...desired, generation: 3 });

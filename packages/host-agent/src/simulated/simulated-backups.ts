@@ -6,12 +6,13 @@ import type {
   BackupStoreAccess,
   DesiredBackup,
   FullReason,
+  RestoreSwap,
   StoredBackup,
   StoredDisk,
 } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
-import { type BackupId, newId, type RestoreId, type VolumeId } from '@virga/contract/ids';
-import { nothingThere } from '../backup-conflicts.ts';
+import { type BackupId, type InstanceId, newId, type RestoreId, type VolumeId } from '@virga/contract/ids';
+import { nothingThere, otherForm, snapshotsLost } from '../backup-conflicts.ts';
 import type { Calls } from './call-steps.ts';
 import type { StoredDomain } from './host-records.ts';
 import type { SimulatedHost } from './simulated-host.ts';
@@ -158,10 +159,12 @@ export function simulatedBackups(host: SimulatedHost, calls: Calls): BackupKeepi
           mine.fetched.set(id, { cloudId, disks: new Set(disks.map((disk) => disk.id)) });
         });
       }),
+    checkSwap: ({ id, instance, disks }, context) =>
+      calls.run('checkSwap', id, context, () => requireReplaceable(host, instance.id, disks)),
     swapDisks: ({ id, instance, disks }, context) =>
       calls.run('swapDisks', id, context, async (steps) => {
         if (mine.swapped.has(id)) return;
-        requireOff(host.domain(instance.id));
+        requireReplaceable(host, instance.id, disks);
         const fetched = mine.fetched.get(id)?.disks;
         if (!disks.every((disk) => fetched?.has(disk.fetched))) throw notFetched(id);
         await steps.take('restore-put', 50, 0, () => {
@@ -265,6 +268,18 @@ function openStore(access: BackupStoreAccess): SimulatedStore {
 function requireSnapshots(store: SimulatedStore, chain: readonly { snapshotId: string }[]): void {
   for (const { snapshotId } of chain) {
     if (store.isDamaged || !store.snapshots.has(snapshotId)) throw lost(snapshotId);
+  }
+}
+
+function requireReplaceable(host: SimulatedHost, instanceId: InstanceId, disks: RestoreSwap['disks']): void {
+  requireOff(host.domain(instanceId));
+  for (const { id } of disks) {
+    const volume = host.store.volumes.get(id);
+    if (volume?.encrypted) throw otherForm(id, 'encrypted');
+    if (volume?.format === 'raw') throw otherForm(id, 'raw');
+    if (volume?.poolId !== undefined) throw otherForm(id, 'elsewhere');
+    const isKept = host.store.snapshots.all().some((snapshot) => snapshot.disks.some((disk) => disk.id === id));
+    if (isKept) throw snapshotsLost(id);
   }
 }
 

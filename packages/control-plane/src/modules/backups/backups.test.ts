@@ -192,6 +192,12 @@ test('a backup becomes a new instance, and takes the place of the disks of its o
     'before anything is fetched',
   );
   await cloud.succeeded((await deleteSnapshot(deps, operator, snapshot.id)).operationId);
+  const become = (format: 'raw' | 'qcow2') =>
+    deps.db.updateTable('volumes').set({ format }).where('name', '=', 'data').execute();
+  await become('raw');
+  const otherForm = { code: 'Conflict', message: /The volume data is raw, and what is fetched is qcow2/ };
+  await assert.rejects(restoreBackup(deps, operator, backup.id, { inPlace: true }), otherForm);
+  await become('qcow2');
   const inPlace = await restoreBackup(cloud.deps, cloud.operator, backup.id, { inPlace: true });
   await cloud.succeeded(inPlace.operationId);
   assert.equal(inPlace.instanceId, instance.id);

@@ -18,7 +18,12 @@ export const restoreInPlace = workflow<Input>({
   steps: [
     step<Input>({
       message: 'fetching the disks',
-      act: (context) => fetchDisks(context, { hidesBase: true }),
+      act: async (context) => {
+        const { swap, agent } = await swapOf(context.deps, context.input);
+        // Better known now than when all is fetched.
+        await agent.checkSwap(swap, { signal: context.signal });
+        await fetchDisks(context, { hidesBase: true });
+      },
       undo: endRestore,
     }),
     step<Input>({

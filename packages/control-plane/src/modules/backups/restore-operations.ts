@@ -98,10 +98,37 @@ async function restoreInPlace(
   }
   await refuseSnapshots(tx, instance, 'its disks cannot be replaced');
   await refuseAnyMoving(tx, instance.volumes);
+  await refuseOtherForms(tx, row);
   await tellRequested(tx, access, row, 'in place');
   const input = { backupId: row.id, restoreId: newId('restore') };
   const operationId = await startWorkflow(tx, access, restoreInPlaceKind, resourceOf(row), input);
   return { backup: toBackup(row), instanceId: instance.id, operationId };
+}
+
+/** What is fetched is a plain qcow2 on the host's own storage. Of pools that are folders the host says whether that is the same. */
+async function refuseOtherForms(tx: Tx, { disks }: BackupView): Promise<void> {
+  const ids = disks.filter(({ role }) => role === 'data').map(({ id }) => id);
+  if (ids.length === 0) return;
+  const volumes = await tx
+    .selectFrom('volumes')
+    .leftJoin('pools', 'pools.id', 'volumes.pool_id')
+    .select(['volumes.name', 'volumes.format', 'volumes.passphrase_sealed', 'pools.driver'])
+    .where('volumes.id', 'in', ids)
+    .execute();
+  for (const { name, format, passphrase_sealed: sealed, driver } of volumes) {
+    const why =
+      sealed !== null
+        ? 'is encrypted, and what is fetched is not'
+        : driver === 'rbd'
+          ? 'lies in Ceph, and what is fetched is a file'
+          : format === 'raw' && 'is raw, and what is fetched is qcow2';
+    if (!why) continue;
+    throw new VirgaError('Conflict', {
+      detail: `The volume ${name} ${why}: it cannot be replaced.`,
+      action: 'Restore the backup as a new instance.',
+      field: '/inPlace',
+    });
+  }
 }
 
 const tellRequested = (tx: Tx, access: ProjectAccess<'operator'>, row: BackupView, how: string) =>

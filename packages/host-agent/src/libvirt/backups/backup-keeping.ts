@@ -14,7 +14,7 @@ import { readRestoredPath } from './restored-path.ts';
 import { storeDisk } from './store-disk.ts';
 import { storeKeeping, tagsOf } from './store-keeping.ts';
 import { findStoredBackups, readStoredSettings, standingAlone, storeSettings } from './stored-settings.ts';
-import { swapDisks, swapDisksBack } from './swap-disks.ts';
+import { checkSwap, swapDisks, swapDisksBack } from './swap-disks.ts';
 
 export function backupKeeping(context: AgentContext): BackupKeeping {
   const { storage } = context;
@@ -24,6 +24,7 @@ export function backupKeeping(context: AgentContext): BackupKeeping {
     endBackup: endBackup(context),
     mergeBackup: mergeBackup(context),
     fetchRestore: fetchRestore(context),
+    checkSwap: (restore) => checkSwap(context, restore),
     swapDisks: (restore) => swapDisks(context, restore),
     swapDisksBack: (restore) => swapDisksBack(context, restore),
     endRestore: ({ id, cloudId }) =>

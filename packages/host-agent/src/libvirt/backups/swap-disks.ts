@@ -5,6 +5,7 @@ import { rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { RestoreSwap } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
+import { otherForm, snapshotsLost } from '../../backup-conflicts.ts';
 import { flushFolder, readJsonFile } from '../../durable-file.ts';
 import { exists } from '../../exists.ts';
 import { runCommand } from '../../run-command.ts';
@@ -20,14 +21,22 @@ import { fetchedDisk, fetchedMachine, replacedDisk, replacedMachine, writeMachin
 
 type ImageInfo = { 'virtual-size': number; 'backing-filename'?: string; 'backing-filename-format'?: string };
 
+export const checkSwap = (context: AgentContext, restore: RestoreSwap): Promise<void> =>
+  context.locks.run(restore.instance.id, async () => void (await requireReplaceable(context, restore)));
+
+async function requireReplaceable(context: AgentContext, restore: RestoreSwap): Promise<Machine> {
+  const machine = await requireOff(context, restore);
+  for (const disk of restore.disks) {
+    await refuseOtherForm(context, restore, disk);
+    if ((await readLayers(placeOf(context, restore, disk))).length > 1) throw snapshotsLost(disk.id);
+  }
+  return machine;
+}
+
 export function swapDisks(context: AgentContext, restore: RestoreSwap): Promise<void> {
   const { storage, hook } = context;
   return context.locks.run(restore.instance.id, async () => {
-    const machine = await requireOff(context, restore);
-    for (const disk of restore.disks) {
-      await refuseOtherForm(context, restore, disk);
-      await refuseSnapshots(context, restore, disk);
-    }
+    const machine = await requireReplaceable(context, restore);
     for (const disk of restore.disks) {
       const place = placeOf(context, restore, disk);
       const fetched = fetchedDisk(storage, restore.id, disk.fetched);
@@ -119,7 +128,6 @@ async function requireOff(context: AgentContext, { instance, cloudId }: RestoreS
   });
 }
 
-/** What is fetched is a plain qcow2, and takes a place by being renamed. */
 async function refuseOtherForm(
   context: AgentContext,
   restore: RestoreSwap,
@@ -131,29 +139,9 @@ async function refuseOtherForm(
     stat(storage.backupsPath),
     stat(dirname(placeOf(context, restore, disk))).catch(() => undefined),
   ]);
-  const why = volume?.encrypted
-    ? 'is encrypted, and what is fetched is not'
-    : volume?.format === 'raw'
-      ? 'is raw, and what is fetched is qcow2'
-      : own !== undefined && own.dev !== backups.dev && 'lies on another file system than what is fetched';
-  if (!why) return;
-  throw new VirgaError('Conflict', {
-    detail: `The disk ${disk.id} ${why}: it cannot be replaced.`,
-    action: 'Restore the backup as a new instance.',
-  });
-}
-
-async function refuseSnapshots(
-  context: AgentContext,
-  restore: RestoreSwap,
-  disk: RestoreSwap['disks'][number],
-): Promise<void> {
-  const place = placeOf(context, restore, disk);
-  if ((await readLayers(place)).length === 1) return;
-  throw new VirgaError('Conflict', {
-    detail: `There are snapshots of the disk ${disk.id}, which would be lost.`,
-    action: 'Delete them first, or restore the backup as a new instance.',
-  });
+  if (volume?.encrypted) throw otherForm(disk.id, 'encrypted');
+  if (volume?.format === 'raw') throw otherForm(disk.id, 'raw');
+  if (own !== undefined && own.dev !== backups.dev) throw otherForm(disk.id, 'elsewhere');
 }
 
 /** What was recorded of the disks that were there. */
