@@ -179,6 +179,31 @@ test('a machine of which changes are recorded is hibernated, grown and renamed a
   assert.ok((await world.restored(renamed.id)).subarray(0, diskBytes).equals(world.content));
 });
 
+test('the limit of a store holds for what is read of the guest too', async (t) => {
+  const world = await BackupWorld.open(host, store, 256 * mib);
+  t.after(() => world.close());
+  await world.host.agent.applyInstance(world.instance);
+  await world.write(0, 256 * mib, 0x11);
+  const limitBytesPerSecond = 64 * 1024;
+  let seen: number | undefined;
+  const agent = await world.host.openAgent({
+    hook: async (step) => {
+      if (step !== 'backup-begun') return;
+      const { domains } = world.host.outside;
+      const job = await domains.blockJobInfo(await domains.lookupByUuid(world.instance.uuid), 'vda');
+      seen = job?.bandwidthBytesPerSecond;
+      throw new Error('seen enough');
+    },
+  });
+  // On a machine that has a lot else to do all may have been read before anybody could say how fast.
+  for (let attempt = 0; seen === undefined && attempt < 5; attempt++) {
+    const desired = world.desired({ store: { ...store, limitBytesPerSecond } });
+    await assert.rejects(agent.makeBackup(desired), /seen enough/);
+    await agent.endBackup({ ...desired, made: false });
+  }
+  assert.equal(seen, limitBytesPerSecond);
+});
+
 test('single files are read from a backup of a disk with a file system, and links lead nowhere else', async (t) => {
   const world = await openWorld(t);
   const { agent, cloudId, storagePath } = world.host;

@@ -105,6 +105,7 @@ async function begin(
     await domains.backupBegin(ref, backupXml(pushed, others), {
       ...(checkpoint !== undefined && { checkpointXml: checkpoint }),
     });
+    await limitPush(domains, ref, desired, pushed);
     await context.hook('backup-begun', id);
   };
   const frozen = freezes && (await whileFrozen(context, instance.id, work));
@@ -118,6 +119,21 @@ async function begin(
       changes: pushed[at]!.since !== undefined,
     })),
   };
+}
+
+/** What is read of the guest's disks is as slow as what goes to the store; both are work for the same host. */
+async function limitPush(
+  domains: Connection['domains'],
+  ref: DomainRef,
+  { store: { limitBytesPerSecond: limit } }: DesiredBackup,
+  pushed: readonly PushedDisk[],
+): Promise<void> {
+  if (limit === null) return;
+  const share = Math.max(1, Math.floor(limit / pushed.length));
+  for (const { target } of pushed) {
+    // One that has so little in it that it has been read already has no job any more.
+    await tolerate(domains.setBlockJobSpeed(ref, target, share), 'INVALID_ARG', 'OPERATION_INVALID');
+  }
 }
 
 /** Gives a backup of the domain up that is under way, if it is this one, and what is recorded since. Idempotent. */
