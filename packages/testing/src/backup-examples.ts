@@ -52,6 +52,7 @@ const aFolder = () => ({
 const aBackupSchedule = (): BackupSchedule => ({
   id: 'sched-00000000000000001',
   instanceId: 'i-00000000000000001',
+  instanceName: 'web',
   storeId: 'bks-00000000000000001',
   storeName: 'main',
   cron: '0 3 * * *',

@@ -107,6 +107,7 @@ export const BackupSchedule = Type.Object(
   {
     id: IdSchema('schedule'),
     instanceId: IdSchema('instance'),
+    instanceName: Type.String(),
     storeId: IdSchema('backupStore'),
     storeName: Type.String(),
     cron: Type.String(),

@@ -79,7 +79,12 @@ async function insertStore(
       ...{ ...row, place: JSON.stringify(place), host_id: host?.id ?? null, imported: false },
       password_sealed: Buffer.from(password, 'base64'),
       s3_keys_sealed: s3Keys === null ? null : Buffer.from(s3Keys, 'base64'),
-      ...{ state_reason: null, size_bytes: null, checked_at: null, created_at: new Date(created_at) },
+      ...{
+        state_reason: 'what backups are in it is being looked at',
+        size_bytes: null,
+        checked_at: null,
+        created_at: new Date(created_at),
+      },
     })
     .execute();
 }

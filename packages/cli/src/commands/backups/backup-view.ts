@@ -59,7 +59,7 @@ export const describeRetention = (retention: Retention): string =>
 
 export const scheduleColumns = (nowMs: number): Column<BackupSchedule>[] => [
   { header: 'ID', value: (item) => item.id, essential: true },
-  { header: 'INSTANCE', value: (item) => item.instanceId },
+  { header: 'INSTANCE', value: (item) => item.instanceName, essential: true },
   { header: 'CRON', value: (item) => item.cron, whole: true },
   { header: 'TIME ZONE', value: (item) => item.timeZone },
   { header: 'STORE', value: (item) => item.storeName },

@@ -109,6 +109,7 @@ function toSchedule(row: ScheduleView): BackupSchedule {
   return {
     id: row.id,
     instanceId: row.instance_id,
+    instanceName: row.instance_name,
     storeId: row.store_id,
     storeName: row.store_name,
     cron: row.cron,
