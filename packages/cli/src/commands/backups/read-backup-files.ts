@@ -13,7 +13,7 @@ export const readBackupFiles = defineCommand({
     summary: 'List folders and fetch single files of a backup',
     details:
       'The root disk of the backup is fetched on a host first, which takes as long as reading it, and stays there for an hour. ' +
-      'File systems ext2 to ext4 can be read, files of up to 64 MiB one by one. Nothing of the backup is started or mounted.',
+      'Files of up to 64 MiB are read one by one, where virga images lint could look too. Nothing of the backup is started.',
     section: 'Resources',
   },
   args: { backup: { summary: 'its id' } },
