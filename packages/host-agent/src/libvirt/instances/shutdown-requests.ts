@@ -1,11 +1,13 @@
 // Which guests have been asked to shut down and are not off yet. Owns that memory only; after a restart of the agent a
-// guest is simply asked again. A guest that still boots does not hear the button, so it is pressed again after a while.
+// guest is simply asked again. A guest that still boots does not hear the button, so it is pressed again: soon at first, because
+// most have booted by then.
 import type { InstanceId } from '@virga/contract/ids';
 
-const pressAgainAfterMs = 5_000;
+const firstPauseMs = 1_000;
+const longestPauseMs = 5_000;
 
 export class ShutdownRequests {
-  private readonly requests = new Map<InstanceId, { pressedAtMs: number; forceAtMs: number }>();
+  private readonly requests = new Map<InstanceId, { pressedAtMs: number; pauseMs: number; forceAtMs: number }>();
 
   isPending(id: InstanceId): boolean {
     return this.requests.has(id);
@@ -13,11 +15,13 @@ export class ShutdownRequests {
 
   isDue(id: InstanceId, nowMs: number): boolean {
     const request = this.requests.get(id);
-    return request === undefined || nowMs - request.pressedAtMs >= pressAgainAfterMs;
+    return request === undefined || nowMs - request.pressedAtMs >= request.pauseMs;
   }
 
   remember(id: InstanceId, nowMs: number, forceAtMs: number): void {
-    this.requests.set(id, { pressedAtMs: nowMs, forceAtMs });
+    const lastPauseMs = this.requests.get(id)?.pauseMs;
+    const pauseMs = lastPauseMs === undefined ? firstPauseMs : Math.min(longestPauseMs, lastPauseMs * 2);
+    this.requests.set(id, { pressedAtMs: nowMs, pauseMs, forceAtMs });
   }
 
   /** Off is no longer wanted. The guest may still go down, until its time is over. */
