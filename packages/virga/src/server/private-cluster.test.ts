@@ -53,7 +53,7 @@ test('a cluster is durable, private, owned by its user, and has data checksums',
     cluster.config,
     `select current_setting('fsync') fsync, current_setting('full_page_writes') pages,
       current_setting('synchronous_commit') commit, current_setting('listen_addresses') listen,
-      current_setting('data_checksums') checksums, current_user as user, current_database() as database`,
+      current_setting('data_checksums') checksums, current_setting('huge_pages') huge_pages, current_user as user, current_database() as database`,
   );
   assert.deepEqual(settings, {
     fsync: 'on',
@@ -61,6 +61,7 @@ test('a cluster is durable, private, owned by its user, and has data checksums',
     commit: 'on',
     listen: '',
     checksums: 'on',
+    huge_pages: 'off',
     user: databaseUser,
     database: databaseUser,
   });

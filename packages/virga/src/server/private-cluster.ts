@@ -173,7 +173,7 @@ class Cluster {
     const { dataFolder } = this.options;
     await writeSettings(dataFolder, this.owner);
     const log = openSync(this.logPath, 'a', 0o640);
-    // What must hold whatever the files say: no network, a private socket, and nothing acknowledged that is not on disk.
+    // What must hold whatever the files say: no network, a private socket, nothing acknowledged that is not on disk.
     const settings = {
       listen_addresses: '',
       port: String(port),
@@ -182,6 +182,8 @@ class Cluster {
       fsync: 'on',
       full_page_writes: 'on',
       logging_collector: 'off',
+      // What a host reserves of them is for guests.
+      huge_pages: 'off',
     };
     const child = spawn(
       join(programsFor(dataFolder), 'postgres'),
