@@ -21,7 +21,8 @@ export const openStore = workflow<ImportInput>({
           // Who has just typed it in wants to know, and not to wait.
           if (!(error instanceof VirgaError) || error.code !== 'BackupStoreUnavailable') throw error;
           const { detail } = error;
-          const action = 'Check place and keys, and create it again; one that is there already is opened with --password-file.';
+          const action =
+            'Check place and keys, and create it again; one that is there already is opened with --password-file.';
           throw new VirgaError('InvalidArgument', { detail, action, cause: error });
         }
       },
