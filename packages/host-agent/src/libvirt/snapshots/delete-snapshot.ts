@@ -9,6 +9,7 @@ import type { AgentContext } from '../agent-context.ts';
 import { dropCheckpoints } from '../backups/checkpoints.ts';
 import { readTree, writeTree } from '../disks/disk-layers.ts';
 import { compactDisk, type MergedDisk } from '../disks/merge-layers.ts';
+import { isLibvirtError } from '../hypervisor-errors.ts';
 import { readRecord } from '../instances/domain-lookup.ts';
 import { diskError, placeOf, type Storage } from '../storage.ts';
 import { allClones, allCopies } from './observed-snapshot.ts';
@@ -95,9 +96,14 @@ export async function mergedDisk(
 function holderOf({ hypervisor }: AgentContext, folder: string): Promise<{ id: InstanceId; uuid: string } | undefined> {
   return hypervisor.ask(`look for who has ${folder}`, async (connection) => {
     for (const ref of await connection.domains.list()) {
-      const record = await readRecord(connection, ref);
-      if (record === undefined || !(await connection.domains.xml(ref)).includes(`'${folder}/`)) continue;
-      return { id: record.instanceId, uuid: ref.uuid };
+      try {
+        const record = await readRecord(connection, ref);
+        if (record === undefined || !(await connection.domains.xml(ref)).includes(`'${folder}/`)) continue;
+        return { id: record.instanceId, uuid: ref.uuid };
+      } catch (error) {
+        // It has gone since it was listed.
+        if (!isLibvirtError(error, 'NO_DOMAIN')) throw error;
+      }
     }
     return undefined;
   });
