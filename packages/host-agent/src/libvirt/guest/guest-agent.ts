@@ -73,9 +73,12 @@ async function explained(connection: Connection, domain: DomainRef, command: str
 async function whyAway(connection: Connection, domain: DomainRef, cause: unknown): Promise<unknown> {
   const { name } = domain;
   const unavailable = (detail: string, action: string) => new VirgaError('GuestUnavailable', { detail, action, cause });
-  const { state } = await connection.domains.state(domain);
+  const { state, reason } = await connection.domains.state(domain);
   if (state === 'off' || state === 'crashed') {
     return unavailable(`${name} does not run, so nothing in it answers.`, 'Start it first.');
+  }
+  if (state === 'paused' && reason === 'starting-up') {
+    return unavailable(`${name} is being started, so nothing in it answers yet.`, 'Wait until it has booted.');
   }
   if (state === 'paused' || state === 'pm-suspended') {
     return unavailable(`${name} is paused, so nothing in it answers.`, 'Let it go on first.');
