@@ -56,7 +56,15 @@ type Kept = {
 };
 
 /** What it was made as, and where it lies. */
-function shapeOf({ format = 'qcow2', preallocation = 'off', source, snapshot, keepsake, usedBytes, poolId }: ObservedVolume) {
+function shapeOf({
+  format = 'qcow2',
+  preallocation = 'off',
+  source,
+  snapshot,
+  keepsake,
+  usedBytes,
+  poolId,
+}: ObservedVolume) {
   const { deleteProtection = false, type, limits, passphraseSealed } = keepsake as Kept;
   return {
     ...(poolId && { pool_id: poolId }),
