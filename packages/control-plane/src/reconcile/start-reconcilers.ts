@@ -202,6 +202,7 @@ function actOn(
     },
     others: () => [...all.values()].filter(({ id }) => id !== host.id).map(({ instances: { view } }) => view),
     wakeAt: (hostId, id) => all.get(hostId)?.instances.wake(id),
+    leasesLeft: (id) => networks.changed(host, id),
   });
   const templates = new TemplateReconciler(deps, access, host);
   const cpuPools = new CpuPoolReconciler(deps, access, host);

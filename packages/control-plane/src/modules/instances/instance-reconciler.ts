@@ -3,7 +3,7 @@
 // A host that is away is waited for; what fails for good is written down by instance-outcome.ts.
 import type { ObservedInstance } from '@virga/contract/agent/observed';
 import { VirgaError } from '@virga/contract/errors';
-import type { HostId, InstanceId } from '@virga/contract/ids';
+import type { HostId, InstanceId, NetworkId } from '@virga/contract/ids';
 import type { CrashPolicy } from '@virga/contract/rest/instance-attributes';
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { RegisteredHost } from '../../agents/agent-registry.ts';
@@ -49,12 +49,14 @@ export type InstanceReconcilerOptions = {
   others: () => HostView[];
   /** Has the instance looked at where its row says that it is. */
   wakeAt: (hostId: HostId, id: InstanceId) => void;
+  /** The host has leases of a network that are no longer its own. */
+  leasesLeft: (id: NetworkId) => void;
 };
 
 export class InstanceReconciler {
   readonly #context: { deps: Deps; access: SystemAccess };
   readonly #host: RegisteredHost;
-  readonly #options: Pick<InstanceReconcilerOptions, 'provide' | 'others' | 'wakeAt'>;
+  readonly #options: Pick<InstanceReconcilerOptions, 'provide' | 'others' | 'wakeAt' | 'leasesLeft'>;
   readonly #queue: KeyedQueue<InstanceId>;
   readonly #sight: HostSight;
   /** Generations that came of an adoption. */
@@ -194,6 +196,7 @@ export class InstanceReconciler {
     if (where.at === 'other') {
       try {
         await followInstance(this.#context, row, where.host, where.seen);
+        for (const { networkId } of row.nics) this.#options.leasesLeft(networkId);
         return true;
       } catch (refusal) {
         if (!(refusal instanceof VirgaError) || !followRefusals.has(refusal.code)) throw refusal;
