@@ -38,8 +38,9 @@ export const restoreBackup = defineCommand({
       ...(network !== undefined && { network }),
       ...(type !== undefined && { type }),
     };
-    return changeBackup(context, inPlace ? instanceName : (name ?? instanceName), {
-      ...{ requested: 'restore requested', done: () => 'restored', wait, stays: true },
+    const done = () => (inPlace ? `the disks of ${instanceName} are restored` : `${name ?? instanceName} is restored`);
+    return changeBackup(context, id, {
+      ...{ requested: 'restore requested', done, wait, stays: true },
       call: (client) => client.restoreBackup({ params: { id }, body }),
     });
   },

@@ -9,7 +9,7 @@ import { inTransaction } from '../../store/database.ts';
 import { notify } from '../../store/notifications.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { attachVolume } from '../instances/attach-volume.ts';
-import { destroyInstance, getInstance } from '../instances/instance-operations.ts';
+import { destroyInstance } from '../instances/instance-operations.ts';
 import { createOperation, endOperation } from '../operations/operation-store.ts';
 import { createSnapshot, deleteSnapshot } from '../snapshots/snapshot-operations.ts';
 import { createVolume } from '../volumes/create-volume.ts';
@@ -167,12 +167,14 @@ test('a backup becomes a new instance, and takes the place of the disks of its o
   await cloud.succeeded((await attachVolume(deps, operator, instance.id, { volume: 'data' })).operationId);
   const backup = await backUp('origin');
   await assert.rejects(restoreBackup(cloud.deps, cloud.operator, backup.id, {}), { code: 'NameTaken' });
+  cloud.host().failNext('volume', 'StorageFull');
+  const refused = await restoreBackup(cloud.deps, cloud.operator, backup.id, { name: 'again' });
+  assert.equal((await cloud.failed(refused.operationId)).code, 'StorageFull');
+  await assert.rejects(cloud.instance(refused.instanceId), { code: 'NotFound' });
+  await until('its volume is gone', async () => (await listVolumes(deps.db, operator, {})).items.length === 1);
   const restored = await restoreBackup(cloud.deps, cloud.operator, backup.id, { name: 'again' });
   await cloud.succeeded(restored.operationId);
-  await until('it runs', async () => {
-    const { state } = await getInstance(cloud.deps.db, cloud.operator, restored.instanceId);
-    return state === 'running';
-  });
+  assert.equal((await cloud.instance(restored.instanceId)).state, 'running');
   const names = (await listVolumes(deps.db, operator, {})).items.map(({ name, attachment }) => [
     name,
     attachment?.instanceName,

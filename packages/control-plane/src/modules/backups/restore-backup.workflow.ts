@@ -1,7 +1,8 @@
-// Makes a new instance of a backup: its disks are fetched on the host that is to have it, and then it is written down as one that
-// is launched. What fails before that leaves nothing; what fails after is a launch that fails.
+// Makes a new instance of a backup: its disks are fetched on the host that is to have it, it is written down as one that is
+// launched, and waited for. What fails leaves nothing, volumes neither.
 import type { BackupId, InstanceId, RestoreId, UserId } from '@virga/contract/ids';
 import { type ActContext, step, workflow } from '../../workflows/workflow.ts';
+import { keepVolumes, untilLaunched } from '../instances/await-launch.ts';
 import { launchRestored } from '../instances/launch-restored.ts';
 import { operatorAccessOf } from '../projects/access-of-user.ts';
 import { chainOf, diskChains, findBackup } from './backup-rows.ts';
@@ -49,6 +50,11 @@ export const restoreBackup = workflow<Input>({
         });
       },
       undo: endRestore,
+    }),
+    step<Input>({
+      message: 'bringing the instance to its host',
+      act: ({ deps, input, signal }) => untilLaunched(deps.db, { id: input.instanceId, name: input.name }, signal),
+      record: (tx, { input }) => keepVolumes(tx, input.instanceId),
     }),
   ],
 });

@@ -111,7 +111,11 @@ async function insertVolume(
     .execute();
   await tx
     .insertInto('volume_attachments')
-    .values({ volume_id: id, instance_id: instanceId, target, read_only: readOnly, limits: null, generation: 1 })
+    .values({
+      ...{ volume_id: id, instance_id: instanceId, target, read_only: readOnly, limits: null, generation: 1 },
+      // Until the instance is there: with one that cannot be launched they go.
+      delete_with_instance: true,
+    })
     .execute();
   await wakeVolume(tx, id);
 }

@@ -1,17 +1,16 @@
 // Makes an instance of the disks of another one: a snapshot of that, the root disk on the host, then the instance with its
-// volumes, which are made as any other. One that cannot be made leaves nothing. A snapshot that was taken for a full clone is of no use any more; that of a linked one stays
-// with it.
-import { setTimeout as delay } from 'node:timers/promises';
+// volumes, which are made as any other. One that cannot be made leaves nothing. A snapshot that was taken for a full clone is
+// of no use any more; that of a linked one stays with it.
 import type { ObservedSnapshot } from '@virga/contract/agent/snapshots';
-import { fromProblem, VirgaError } from '@virga/contract/errors';
 import type { InstanceId, SnapshotId } from '@virga/contract/ids';
 import { brokenConstraint, type Tx } from '../../store/database.ts';
 import { type ActContext, type StepContext, step, workflow } from '../../workflows/workflow.ts';
+import { keepVolumes, untilLaunched } from '../instances/await-launch.ts';
 import { cloneIdentity, insertClone } from '../instances/insert-clone.ts';
 import { findInstance } from '../instances/instance-store.ts';
 import { nameTaken } from '../instances/launch-instance.ts';
 import { cloneInstanceKind } from './clone-operations.ts';
-import { type ClonedVolume, insertVolumes, keepVolumes } from './cloned-volumes.ts';
+import { type ClonedVolume, insertVolumes } from './cloned-volumes.ts';
 import { beginDeletion } from './snapshot-operations.ts';
 import { findSnapshot, instanceOf, snapshotNotFound } from './snapshot-store.ts';
 import { recordTaken, removeFromHost, takeOnHost } from './take-snapshot.workflow.ts';
@@ -28,8 +27,6 @@ type Input = {
   /** Absent in what an earlier version began. */
   volumes?: ClonedVolume[];
 };
-
-const lookAgainMs = 200;
 
 export const cloneInstanceWorkflow = workflow<Input>({
   kind: cloneInstanceKind,
@@ -49,7 +46,7 @@ export const cloneInstanceWorkflow = workflow<Input>({
     step<Input>({ message: 'making the instance', record: insert }),
     step<Input>({
       message: 'bringing the instance to its host',
-      act: waitUntilMade,
+      act: ({ deps, input, signal }) => untilLaunched(deps.db, { id: input.instanceId, name: input.name }, signal),
       record: async (tx, { input, access }) => {
         await keepVolumes(tx, input.instanceId);
         if (!input.full || input.isGiven) return;
@@ -102,25 +99,3 @@ async function insert(tx: Tx, { deps, access, input }: StepContext<Input>): Prom
   if (full) return;
   await tx.insertInto('linked_clones').values({ instance_id: instanceId, snapshot_id: snapshotId }).execute();
 }
-
-/** Its launch has an operation of its own, which tells how it ends. */
-async function waitUntilMade({ deps, input, signal }: ActContext<Input>): Promise<void> {
-  for (;;) {
-    const launch = await deps.db
-      .selectFrom('operations')
-      .select(['state', 'error'])
-      .where('resource_id', '=', input.instanceId)
-      .where('kind', '=', 'instance.launch')
-      .executeTakeFirst();
-    if (launch?.state === 'succeeded') return;
-    if (launch?.state === 'failed') {
-      throw launch.error ? fromProblem(launch.error) : new VirgaError('OperationFailed', notMade(input));
-    }
-    await delay(lookAgainMs, undefined, { signal });
-  }
-}
-
-const notMade = ({ name }: Input) => ({
-  detail: `Instance ${name} could not be brought to its host.`,
-  action: `See what became of it: virga show ${name}`,
-});

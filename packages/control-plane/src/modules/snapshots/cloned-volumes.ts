@@ -118,19 +118,6 @@ export async function insertVolumes(
   }
 }
 
-/** The clone is there: from now on they have a life of their own. */
-export async function keepVolumes(tx: Tx, id: InstanceId): Promise<void> {
-  await tx
-    .updateTable('volume_attachments as a')
-    .from('instances as i')
-    .set({ delete_with_instance: false })
-    .whereRef('i.id', '=', 'a.instance_id')
-    .where('i.id', '=', id)
-    // Who deletes it may want them gone too.
-    .where('i.desired', '!=', 'deleted')
-    .execute();
-}
-
 const longestName = 63;
 
 /** The data of web is called web-data, or data: that of its clone, test-data. */
