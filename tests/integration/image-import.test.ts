@@ -80,12 +80,13 @@ test('a large file passes through the server without staying in its memory', asy
   const content = randomBytes(mebibyte);
   content.writeUInt16LE(0xaa55, 510);
   writeFileSync(at('large.raw'), content);
-  truncateSync(at('large.raw'), 256 * mebibyte);
+  truncateSync(at('large.raw'), 512 * mebibyte);
   const before = memoryMib();
   await cloud.done(`images import ${at('large.raw')} --name large --wait`);
   const after = memoryMib();
-  assert.equal((await cloud.json('images show large')).virtualSizeBytes, 256 * mebibyte);
-  assert.ok(after.now - before.now < 128, `from ${before.now} to ${after.now} MiB, ${after.most} at most`);
+  assert.equal((await cloud.json('images show large')).virtualSizeBytes, 512 * mebibyte);
+  // Node lets buffers lie for a while that are free, on a busy machine up to 130 MiB of them were seen.
+  assert.ok(after.now - before.now < 192, `from ${before.now} to ${after.now} MiB, ${after.most} at most`);
   await cloud.done('images delete large --yes --wait');
 });
 

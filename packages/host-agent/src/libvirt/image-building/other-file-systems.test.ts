@@ -23,7 +23,7 @@ let host: TestHost;
 let folder: string;
 before(async () => {
   assert.ok(existsSync(applianceFolder), 'VIRGA_TEST_APPLIANCE names the appliance');
-  host = await openTestHost(77);
+  host = await openTestHost(87);
   folder = await mkdtemp(join(tmpdir(), 'virga-file-systems.'));
   await chmod(folder, 0o711);
 });

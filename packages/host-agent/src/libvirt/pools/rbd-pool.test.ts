@@ -228,7 +228,7 @@ test('a root disk in Ceph is a clone that takes what is written to it, made agai
 
 hostAgentContract(
   'libvirt',
-  openLibvirtHarness(76, () => ({ cephPlace: pool?.place })),
+  openLibvirtHarness(86, () => ({ cephPlace: pool?.place })),
   ['ceph'],
 );
 
