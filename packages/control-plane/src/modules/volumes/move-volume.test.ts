@@ -6,6 +6,7 @@ import type { CreatePool } from '@virga/contract/rest/pools';
 import type { CreateVolume, Volume } from '@virga/contract/rest/volumes';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
+import { systemAccess } from '../../access/system-access.ts';
 import { attachVolume, detachVolume } from '../instances/attach-volume.ts';
 import { hibernateInstance } from '../instances/power-operations.ts';
 import { createPool, deletePool, getPool } from '../pools/pool-operations.ts';
@@ -15,6 +16,7 @@ import { createVolume } from './create-volume.ts';
 import { cancelVolumeMove, moveVolume } from './move-volume.ts';
 import { updateVolume } from './update-volume.ts';
 import { deleteVolume, getVolume, resizeVolume } from './volume-operations.ts';
+import { recordVolumeSeen } from './volume-outcome.ts';
 
 const nothing = { callMs: 0, folderMs: 0, seedMs: 0, leasesMs: 0, defineMs: 0, startMs: 0, networkMs: 0, imageMs: 0 };
 
@@ -123,6 +125,13 @@ test('while a volume moves nothing else is made of it, and cancelled it stays wh
     await assert.rejects(deletePool(cloud.deps, cloud.administrator, slow), { code: 'InUse' });
     const pool = await getPool(cloud.deps.db, cloud.operator, slow);
     assert.equal(pool.allocatedBytes, volume.sizeBytes, 'what is on its way counts');
+    const row = await cloud.deps.db.selectFrom('volumes').selectAll().where('id', '=', volume.id).executeTakeFirst();
+    await recordVolumeSeen({ deps: cloud.deps, access: systemAccess('test') }, row!, false);
+    assert.equal(
+      (await get(volume.id)).state,
+      'available',
+      'it is not lost, though for a moment no place has its name',
+    );
     // The second one waits for the first: once the move has been taken back there is nothing to cancel.
     const cancel = () => cancelVolumeMove(cloud.deps, cloud.operator, volume.id);
     await Promise.all([cancel(), cancel()]);

@@ -147,6 +147,9 @@ export async function recordVolumeSeen({ deps, access }: Context, row: VolumeRow
   });
   await inTransaction(deps.db, async (tx) => {
     if (!(await hold(tx, row))) return;
+    // For a moment neither place has its name; what became of it the move will tell.
+    const move = await tx.selectFrom('volume_moves').select('token').where('volume_id', '=', row.id).executeTakeFirst();
+    if (move !== undefined) return;
     await tx
       .updateTable('volumes')
       .set({ failure: isIntact ? null : failureOf(lost) })
