@@ -5,6 +5,7 @@ import type { Image, ImageOrigin } from '@virga/contract/rest/images';
 import type { Selectable } from 'kysely';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import { brokenConstraint, type Db, type Tx } from '../../store/database.ts';
+import { hasId, hasIdOrName } from '../../store/named.ts';
 import type { Database } from '../../store/schema.ts';
 
 export type ImageRow = Selectable<Database['images']>;
@@ -28,8 +29,8 @@ export async function resolveImage(
   { kind = 'disk', field = '/image' }: { kind?: ImageRow['kind']; field?: string } = {},
 ): Promise<ImageRow> {
   const row = await visibleImages(tx, access)
-    .where((where) => where.or([where('id', '=', idOrName as ImageId), where('name', '=', idOrName)]))
-    .orderBy((by) => by('id', '=', idOrName as ImageId), 'desc')
+    .where(hasIdOrName(idOrName))
+    .orderBy(hasId(idOrName), 'desc')
     .orderBy((by) => by('project_id', '=', access.projectId), 'desc')
     .orderBy('created_at')
     .limit(1)

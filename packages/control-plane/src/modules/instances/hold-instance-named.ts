@@ -1,8 +1,8 @@
 // The instance that somebody means, held against other changes until the transaction ends.
 import { VirgaError } from '@virga/contract/errors';
-import type { InstanceId } from '@virga/contract/ids';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Tx } from '../../store/database.ts';
+import { hasId, hasIdOrName } from '../../store/named.ts';
 import { requireInstance } from './instance-operations.ts';
 import type { InstanceRow } from './instance-store.ts';
 
@@ -16,8 +16,8 @@ export async function holdInstanceNamed(
     .selectFrom('instances')
     .select('id')
     .where('project_id', '=', access.projectId)
-    .where((where) => where.or([where('id', '=', idOrName as InstanceId), where('name', '=', idOrName)]))
-    .orderBy((by) => by('id', '=', idOrName as InstanceId), 'desc')
+    .where(hasIdOrName(idOrName))
+    .orderBy(hasId(idOrName), 'desc')
     .limit(1)
     .forUpdate()
     .executeTakeFirst();

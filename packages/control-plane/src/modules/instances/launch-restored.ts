@@ -9,7 +9,7 @@ import type { Deps } from '../../deps.ts';
 import type { Tx } from '../../store/database.ts';
 import { resolveInstanceType } from '../hosts/instance-type-operations.ts';
 import { resolveNetwork } from '../networks/network-store.ts';
-import { wakeVolume } from '../volumes/volume-store.ts';
+import { freeVolumeName, wakeVolume } from '../volumes/volume-store.ts';
 import { launchAttributesOf } from './instance-attributes.ts';
 import { planCpu } from './instance-cpu.ts';
 import { insertLaunch } from './launch-instance.ts';
@@ -120,15 +120,8 @@ async function insertVolume(
   await wakeVolume(tx, id);
 }
 
-const longestName = 63;
-
 /** The volume that was backed up may still be there. */
-async function freeName(tx: Tx, { projectId }: ProjectAccess<'operator'>, name: string): Promise<string> {
-  const rows = await tx.selectFrom('volumes').select('name').where('project_id', '=', projectId).execute();
-  const taken = new Set(rows.map((row) => row.name));
-  for (let number = 0; ; number++) {
-    const suffix = number === 0 ? '' : `-restored${number === 1 ? '' : `-${number}`}`;
-    const candidate = `${name.slice(0, longestName - suffix.length)}${suffix}`;
-    if (!taken.has(candidate)) return candidate;
-  }
-}
+const freeName = (tx: Tx, { projectId }: ProjectAccess<'operator'>, name: string) =>
+  freeVolumeName(tx, projectId, name, (attempt) =>
+    attempt === 0 ? '' : `-restored${attempt === 1 ? '' : `-${attempt}`}`,
+  );

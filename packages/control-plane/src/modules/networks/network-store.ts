@@ -6,6 +6,7 @@ import type { Network } from '@virga/contract/rest/networks';
 import { type Selectable, sql } from 'kysely';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Db, Tx } from '../../store/database.ts';
+import { hasId, hasIdOrName } from '../../store/named.ts';
 import type { Database } from '../../store/schema.ts';
 import { type KeptProject, keptProject } from '../projects/kept-project.ts';
 import { addressCount, addressRange } from './address-pool.ts';
@@ -54,8 +55,8 @@ export async function resolveNetwork(tx: Tx, access: ProjectAccess<'operator'>, 
     .selectFrom('networks')
     .select(['id', 'name', 'cidr', 'desired'])
     .where((where) => where.or([where('project_id', '=', access.projectId), where('visibility', '=', 'public')]))
-    .where((where) => where.or([where('id', '=', idOrName as NetworkId), where('name', '=', idOrName)]))
-    .orderBy((by) => by('id', '=', idOrName as NetworkId), 'desc')
+    .where(hasIdOrName(idOrName))
+    .orderBy(hasId(idOrName), 'desc')
     .orderBy((by) => by('project_id', '=', access.projectId), 'desc')
     .orderBy('created_at')
     .limit(1)

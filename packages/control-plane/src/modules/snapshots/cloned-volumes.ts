@@ -9,7 +9,7 @@ import type { Tx } from '../../store/database.ts';
 import { freeTarget } from '../instances/instance-devices.ts';
 import type { InstanceRow } from '../instances/instance-store.ts';
 import { requirePoolRoom } from '../volumes/volume-room.ts';
-import { resourceOf, wakeVolume } from '../volumes/volume-store.ts';
+import { freeVolumeName, resourceOf, wakeVolume } from '../volumes/volume-store.ts';
 import type { SnapshotView } from './snapshot-store.ts';
 import { conflict } from './snapshot-subject.ts';
 
@@ -118,16 +118,10 @@ export async function insertVolumes(
   }
 }
 
-const longestName = 63;
-
 /** The data of web is called web-data, or data: that of its clone, test-data. */
-async function freeName(tx: Tx, source: InstanceRow, clone: string, name: string): Promise<string> {
+function freeName(tx: Tx, source: InstanceRow, clone: string, name: string): Promise<string> {
   const own = name.startsWith(`${source.name}-`) ? name.slice(source.name.length + 1) : name;
-  const rows = await tx.selectFrom('volumes').select('name').where('project_id', '=', source.project_id).execute();
-  const taken = new Set(rows.map((row) => row.name));
-  for (let number = 1; ; number++) {
-    const suffix = number === 1 ? '' : `-${number}`;
-    const candidate = `${`${clone}-${own}`.slice(0, longestName - suffix.length)}${suffix}`;
-    if (!taken.has(candidate)) return candidate;
-  }
+  return freeVolumeName(tx, source.project_id, `${clone}-${own}`, (attempt) =>
+    attempt === 0 ? '' : `-${attempt + 1}`,
+  );
 }

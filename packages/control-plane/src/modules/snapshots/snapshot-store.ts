@@ -6,6 +6,7 @@ import type { Snapshot } from '@virga/contract/rest/snapshots';
 import { type Selectable, sql } from 'kysely';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Db, Tx } from '../../store/database.ts';
+import { hasId, hasIdOrName } from '../../store/named.ts';
 import type { Database } from '../../store/schema.ts';
 
 export type SnapshotRow = Selectable<Database['snapshots']>;
@@ -46,8 +47,8 @@ export async function holdSnapshot(
     .select('id')
     .where('project_id', '=', access.projectId)
     .where('purpose', '=', 'kept')
-    .where((where) => where.or([where('id', '=', idOrName as SnapshotId), where('name', '=', idOrName)]))
-    .orderBy((by) => by('id', '=', idOrName as SnapshotId), 'desc')
+    .where(hasIdOrName(idOrName))
+    .orderBy(hasId(idOrName), 'desc')
     .limit(1)
     .forUpdate()
     .executeTakeFirst();

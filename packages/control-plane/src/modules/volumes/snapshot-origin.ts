@@ -7,6 +7,7 @@ import type { CreateVolume } from '@virga/contract/rest/volumes';
 import { type Selectable, sql } from 'kysely';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Tx } from '../../store/database.ts';
+import { hasId, hasIdOrName } from '../../store/named.ts';
 import type { Database } from '../../store/schema.ts';
 
 export type SnapshotOrigin = {
@@ -36,8 +37,8 @@ export async function holdSnapshotDisk(
     .select(['id', 'name', 'instance_id', 'host_id', 'state', 'disks'])
     .where('project_id', '=', access.projectId)
     .where('purpose', '=', 'kept')
-    .where((where) => where.or([where('id', '=', snapshot as SnapshotId), where('name', '=', snapshot)]))
-    .orderBy((by) => by('id', '=', snapshot as SnapshotId), 'desc')
+    .where(hasIdOrName(snapshot))
+    .orderBy(hasId(snapshot), 'desc')
     .limit(1)
     .forUpdate()
     .executeTakeFirst();

@@ -1,9 +1,10 @@
 // Where a new volume is to lie: which pool, and which host looks after it there. Reads only.
 import { VirgaError } from '@virga/contract/errors';
-import type { HostId, InstanceId } from '@virga/contract/ids';
+import type { HostId } from '@virga/contract/ids';
 import type { CreateVolume } from '@virga/contract/rest/volumes';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Tx } from '../../store/database.ts';
+import { hasId, hasIdOrName } from '../../store/named.ts';
 import { usableHosts } from '../pools/pool.ts';
 import { type PoolView, resolvePool, selectPools } from '../pools/pool-store.ts';
 import type { SnapshotOrigin } from './snapshot-origin.ts';
@@ -75,8 +76,8 @@ async function hostNamed(tx: Tx, host: string): Promise<HostId> {
   const found = await tx
     .selectFrom('hosts')
     .select('id')
-    .where((where) => where.or([where('id', '=', host as HostId), where('name', '=', host)]))
-    .orderBy((by) => by('id', '=', host as HostId), 'desc')
+    .where(hasIdOrName(host))
+    .orderBy(hasId(host), 'desc')
     .limit(1)
     .executeTakeFirst();
   if (found) return found.id;
@@ -125,8 +126,8 @@ async function hostOfInstance(tx: Tx, access: ProjectAccess<'operator'>, idOrNam
     .selectFrom('instances')
     .select('host_id')
     .where('project_id', '=', access.projectId)
-    .where((where) => where.or([where('id', '=', idOrName as InstanceId), where('name', '=', idOrName)]))
-    .orderBy((by) => by('id', '=', idOrName as InstanceId), 'desc')
+    .where(hasIdOrName(idOrName))
+    .orderBy(hasId(idOrName), 'desc')
     .limit(1)
     .executeTakeFirst();
   if (row) return row.host_id;

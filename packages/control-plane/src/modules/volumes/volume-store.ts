@@ -6,6 +6,7 @@ import type { Volume } from '@virga/contract/rest/volumes';
 import { type Selectable, sql } from 'kysely';
 import type { ProjectAccess, WriteAccess } from '../../access/authorizer.ts';
 import type { Db, Tx } from '../../store/database.ts';
+import { hasId, hasIdOrName } from '../../store/named.ts';
 import { notify } from '../../store/notifications.ts';
 import type { Database } from '../../store/schema.ts';
 import { createOperation } from '../operations/operation-store.ts';
@@ -64,8 +65,8 @@ export async function holdVolume(
     .selectFrom('volumes')
     .select('id')
     .where('project_id', '=', access.projectId)
-    .where((where) => where.or([where('id', '=', idOrName as VolumeId), where('name', '=', idOrName)]))
-    .orderBy((by) => by('id', '=', idOrName as VolumeId), 'desc')
+    .where(hasIdOrName(idOrName))
+    .orderBy(hasId(idOrName), 'desc')
     .limit(1)
     .forUpdate()
     .executeTakeFirst();
@@ -162,4 +163,22 @@ export function toVolume(row: VolumeView): Volume {
     generation: row.generation,
     createdAt: row.created_at.toISOString(),
   };
+}
+
+const longestName = 63;
+
+/** The base with the first of the suffixes that makes it a name which no volume of the project has. */
+export async function freeVolumeName(
+  tx: Tx,
+  projectId: VolumeRow['project_id'],
+  base: string,
+  suffixOf: (attempt: number) => string,
+): Promise<string> {
+  const rows = await tx.selectFrom('volumes').select('name').where('project_id', '=', projectId).execute();
+  const taken = new Set(rows.map((row) => row.name));
+  for (let attempt = 0; ; attempt++) {
+    const suffix = suffixOf(attempt);
+    const name = `${base.slice(0, longestName - suffix.length)}${suffix}`;
+    if (!taken.has(name)) return name;
+  }
 }
