@@ -11,6 +11,7 @@ import type { ImportImage } from '@virga/contract/rest/image-import';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
 import { launchInstance } from '../instances/launch-instance.ts';
+import { officialImages } from './catalog/official-images.ts';
 import { deleteImage, getImage, listImages } from './image-operations.ts';
 import { importImage, listCatalog, updateImage } from './import-operations.ts';
 import { cancelImageImport, getImageUpload, sendImage, uploadImage } from './upload-operations.ts';
@@ -193,11 +194,24 @@ test('the catalog has the official images, and what an administrator adds or put
     'debian-13',
     'ubuntu-22-04',
     'ubuntu-24-04',
+    'ubuntu-26-04',
     'almalinux-9',
     'rocky-9',
-    'freebsd-14-3',
+    'almalinux-10',
+    'rocky-10',
+    'fedora-44',
+    'opensuse-leap-16-0',
+    'alpine-3-24',
+    'freebsd-15-1',
   ]) {
     for (const machine of ['amd64', 'arm64']) assert.ok(builtIn.includes(`${name} ${machine} built-in`), name);
+  }
+  assert.equal(new Set(builtIn).size, builtIn.length);
+  for (const { name, url: address, checksums } of officialImages) {
+    const folder = address.slice(0, address.lastIndexOf('/') + 1);
+    const beside = [checksums?.url, checksums?.signature?.url].filter((at) => at !== undefined);
+    assert.ok(beside.length > 0 && beside.every((at) => at.startsWith(folder)), name);
+    assert.ok(URL.parse(address)?.href === address && address.startsWith('https://'), address);
   }
   const own = `images:
   - name: debian-12

@@ -2,7 +2,7 @@
 // on after they were cut off, and what says that they are what they should be.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -10,11 +10,13 @@ import type { DesiredImage } from '@virga/contract/agent/desired';
 import type { DownloadSource } from '@virga/contract/agent/image-source';
 import { newId } from '@virga/contract/ids';
 import { eventually } from '../../contract-suite/eventually.ts';
+import { runCommand } from '../../run-command.ts';
 import { openStorage, type Storage } from '../storage.ts';
 import { openTestHost, type TestHost } from '../testing/test-host.ts';
 import { type Download, downloadFile } from './staging/download-file.ts';
 import { digestsOf, StagedFile } from './staging/staged-file.ts';
 import { type OtherMachine, openOtherMachine } from './testing/other-machine.ts';
+import { expired, freebsdList, maker, publishedLists, revoked } from './testing/published-lists.ts';
 import { fingerprint, keyring, list, signature, signedDisk, signedList } from './testing/signed-list.ts';
 
 const mebibyte = 1024 ** 2;
@@ -36,6 +38,7 @@ before(async () => {
     SHA256SUMS: list,
     'SHA256SUMS.gpg': signature,
     CHECKSUM: signedList,
+    ...publishedLists,
   };
   for (const [name, bytes] of Object.entries(files)) await writeFile(join(folder, name), bytes);
   await writeFile(join(folder, 'FORGED'), signedList.replace(/^[0-9a-f]{64}/m, '1'.repeat(64)));
@@ -48,6 +51,8 @@ before(async () => {
     join(folder, 'BSD'),
     `SHA256 (disk.raw) = ${createHash('sha256').update(signedDisk).digest('hex')}\n`,
   );
+  await runCommand('xz', ['--keep', '-0', join(folder, 'disk.raw')]);
+  await writeFile(join(folder, 'CHECKSUM.SHA512'), freebsdList(await readFile(join(folder, 'disk.raw.xz'))));
   host = await openTestHost(152);
   storage = await openStorage(join(host.storagePath, 'apart'));
   web = await openOtherMachine(folder);
@@ -109,6 +114,20 @@ test('one that is asked for again by another agent goes on too, and a file that 
   const changing = download(web.url('content?cut=500000&changes=1'));
   await changing.work;
   assert.equal((await digestsOf(changing.staged.path, ['sha256'])).get('sha256'), contentSum);
+});
+
+test('one that leads to another mirror each time goes on at the one it began with, and elsewhere when that is gone', async () => {
+  const [first, second] = ['content?cut=1000000&mirror=1', 'content?changes=1&mirror=2'];
+  const to = (...places: string[]) => encodeURIComponent(places.map((place) => web.url(place)).join(' '));
+  await download(web.url(`x?turns=${to(first, second)}`)).work;
+  const [, [range] = []] = await ranges(first, 2);
+  assert.match(String(range), /^bytes=[1-9]/);
+  assert.ok(!web.asked.some(({ path }) => path === `/${second}`));
+  const gone = 'content?cut=1000000&once=1';
+  const { work, staged } = download(web.url(`x?turns=${to(gone, second)}`));
+  await work;
+  assert.equal((await digestsOf(staged.path, ['sha256'])).get('sha256'), contentSum);
+  assert.deepEqual((await ranges(second, 1)).length, 1);
 });
 
 test('without a name for what it was, a part of it is not relied upon', async () => {
@@ -265,6 +284,45 @@ test('an image with another checksum, or a list that somebody else has signed or
     await assert.rejects(host.agent.importImage(desired(source)), { code: 'ImageUnusable', detail } as object);
     await nothingIsLeft();
   }
+});
+
+test('each kind of list that the makers of the catalog publish is read, and its signature checked', async () => {
+  const signed = (url: string, inFile: string | undefined, algorithm: 'sha256' | 'sha512' = 'sha256', key = maker) => ({
+    ...{ url: web.url(url), algorithm },
+    signature: { ...key, ...(inFile !== undefined && { url: web.url(inFile) }) },
+  });
+  const plain = (url: string, algorithm: 'sha256' | 'sha512') => ({ url: web.url(url), algorithm });
+  const xz = { url: web.url('disk.raw.xz'), format: 'detect' as const };
+  for (const [maker, checksumList, by, source = {}] of [
+    ['Debian', plain('SHA512SUMS', 'sha512'), 'none'],
+    ['Ubuntu, whose list two keys have signed, of which one is here', signed('SHA256SUMS', 'BOTH.gpg'), 'good'],
+    ['AlmaLinux', signed('SHA256SUMS', 'BOTH.asc'), 'good'],
+    ['Rocky', signed('ROCKY-CHECKSUM', 'ROCKY-CHECKSUM.asc'), 'good'],
+    ['Fedora', signed('Fedora-Cloud-44-1.7-x86_64-CHECKSUM', undefined), 'good'],
+    ['Arch and openSUSE', plain('disk.raw.SHA256', 'sha256'), 'none'],
+    ['Alpine', plain('disk.raw.sha512', 'sha512'), 'none'],
+    ['FreeBSD', plain('CHECKSUM.SHA512', 'sha512'), 'none', xz],
+    ['one that is busy', plain('SHA256SUMS?fails=1', 'sha256'), 'none'],
+    ['one that has just put another image there', plain('x?turns=/MOVED-ON%20/SHA256SUMS', 'sha256'), 'none'],
+  ] as [string, NonNullable<DownloadSource['checksumList']>, string, Partial<DownloadSource>?][]) {
+    const image = desired({ ...source, checksumList });
+    const { verification } = await host.agent.importImage(image);
+    assert.deepEqual([verification?.checksum, verification?.signature], ['matched', by], maker);
+    await host.agent.deleteImage(image);
+  }
+  const count = () => web.asked.filter(({ path }) => path === '/disk.raw').length;
+  const before = count();
+  for (const [key, file, detail] of [
+    [expired, 'EXPIRED.gpg', /signed with the key 0994.*, which has expired/],
+    [revoked, 'REVOKED.gpg', /signed with the key 604E.*, which its owner has revoked/],
+    [{ ...maker, fingerprint: expired.fingerprint }, 'BOTH.gpg', /0994.* has not signed/],
+    [expired, 'BOTH.gpg', /0994.* has not signed/],
+  ] as const) {
+    const image = desired({ checksumList: signed('SHA256SUMS', file, 'sha256', key) });
+    await assert.rejects(host.agent.importImage(image), { code: 'ImageUnusable', detail } as object, file);
+  }
+  assert.equal(count(), before, 'nothing is fetched that nobody vouches for');
+  await nothingIsLeft();
 });
 
 test('a list of checksums may take no longer than an image', async () => {

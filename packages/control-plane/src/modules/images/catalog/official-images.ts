@@ -1,7 +1,9 @@
 // The images of the catalog that comes with Virga, as their makers publish them. A fingerprint stands here only where the
 // project itself documents it; where a list of checksums has no signature that we know of, it is fetched over HTTPS alone.
+// Only releases that are still supported.
 // @see https://cloud.debian.org, https://documentation.ubuntu.com/public-images (verify an image checksum),
-// https://wiki.almalinux.org/cloud/Generic-cloud.html, https://fedoraproject.org/security, https://docs.freebsd.org
+// https://wiki.almalinux.org/cloud/Generic-cloud.html, https://almalinux.org/security, https://rockylinux.org/resources/gpg-key-info,
+// https://fedoraproject.org/security, https://gitlab.archlinux.org/archlinux/arch-boxes, https://docs.freebsd.org
 import type { Architecture, CatalogImage } from '@virga/contract/rest/image-import';
 
 export type CatalogEntry = Omit<CatalogImage, 'origin' | 'hasKey'>;
@@ -11,8 +13,9 @@ const uname: Machine = { amd64: 'x86_64', arm64: 'aarch64' };
 const debianName: Machine = { amd64: 'amd64', arm64: 'arm64' };
 
 const ubuntuKey = 'D2EB44626FDDC30B513D5BB71A5D6C4C7DB87C81';
-const fedora43Key = 'C6E7F081CF80E13146676E88829B606631645531';
-const almaLinux9Key = 'BF18AC2876178908D6E71267D36CB86CB86B3716';
+const rocky10Key = 'FC226859C0860BF0DDB95B085B106C736FEDFC85';
+const openSuseKey = 'AD485664E901B867051AB15F35A2F86E29B700A4';
+const archBoxesKey = '1B9A16984A4E8CB448712D2AE0B78BF4326C6F8F';
 
 type Family = Omit<CatalogEntry, 'architecture' | 'url' | 'checksums' | 'format'> & {
   format?: CatalogEntry['format'];
@@ -64,43 +67,83 @@ const ubuntu = (version: string, codename: string): CatalogEntry[] =>
     signature: { in: (list) => `${list}.gpg`, fingerprint: ubuntuKey },
   });
 
+const almaLinux = (version: string, fingerprint: string): CatalogEntry[] =>
+  of({
+    ...{ name: `almalinux-${version}`, title: `AlmaLinux ${version}`, version, machine: uname },
+    ...{ defaultUser: 'almalinux', minimumMemoryMib: 1536 },
+    folder: (machine) => `https://repo.almalinux.org/almalinux/${version}/cloud/${machine}/images`,
+    file: (machine) => `AlmaLinux-${version}-GenericCloud-latest.${machine}.qcow2`,
+    list: () => ({ file: 'CHECKSUM', algorithm: 'sha256' }),
+    signature: { in: (list) => `${list}.asc`, fingerprint },
+  });
+
+/** Of Rocky Linux 9 nothing is signed beside the images. @see https://github.com/rocky-linux/checksums */
+const rocky = (version: string, fingerprint?: string): CatalogEntry[] =>
+  of({
+    ...{ name: `rocky-${version}`, title: `Rocky Linux ${version}`, version, machine: uname },
+    ...{ defaultUser: 'rocky', minimumMemoryMib: 1536 },
+    folder: (machine) => `https://download.rockylinux.org/pub/rocky/${version}/images/${machine}`,
+    file: (machine) => `Rocky-${version}-GenericCloud-Base.latest.${machine}.qcow2`,
+    list: () => ({ file: 'CHECKSUM', algorithm: 'sha256' }),
+    ...(fingerprint !== undefined && { signature: { in: (list) => `${list}.asc`, fingerprint } }),
+  });
+
+/** Not download.fedoraproject.org, which leads to another mirror each time, not all of which have HTTPS. */
+const fedora = (version: string, build: string, fingerprint: string): CatalogEntry[] =>
+  of({
+    ...{ name: `fedora-${version}`, title: `Fedora Cloud ${version}`, version, machine: uname },
+    ...{ defaultUser: 'fedora', minimumMemoryMib: 1024 },
+    folder: (machine) => `https://dl.fedoraproject.org/pub/fedora/linux/releases/${version}/Cloud/${machine}/images`,
+    file: (machine) => `Fedora-Cloud-Base-Generic-${version}-${build}.${machine}.qcow2`,
+    list: (file) => ({
+      file: `Fedora-Cloud-${version}-${build}-${file.includes('aarch64') ? 'aarch64' : 'x86_64'}-CHECKSUM`,
+      algorithm: 'sha256',
+    }),
+    signature: { fingerprint },
+  });
+
+/** @param image what stands before and after the machine in the name of the file: other words in each release */
+const alpine = (version: string, image: (machine: string) => string): CatalogEntry[] => {
+  const branch = version.replace(/\.\d+$/, '');
+  return of({
+    ...{ name: `alpine-${branch.replace('.', '-')}`, title: `Alpine Linux ${branch}`, version, machine: uname },
+    ...{ defaultUser: 'alpine', minimumMemoryMib: 256 },
+    folder: () => `https://dl-cdn.alpinelinux.org/alpine/v${branch}/releases/cloud`,
+    file: image,
+    list: (file) => ({ file: `${file}.sha512`, algorithm: 'sha512' }),
+  });
+};
+
+const freebsd = (version: string): CatalogEntry[] =>
+  of({
+    ...{ name: `freebsd-${version.replace('.', '-')}`, title: `FreeBSD ${version}`, version },
+    machine: { amd64: 'amd64', arm64: 'arm64-aarch64' },
+    ...{ defaultUser: 'freebsd', minimumMemoryMib: 512 },
+    folder: (machine) =>
+      `https://download.freebsd.org/releases/VM-IMAGES/${version}-RELEASE/${machine.replace('arm64-', '')}/Latest`,
+    file: (machine) => `FreeBSD-${version}-RELEASE-${machine}-BASIC-CLOUDINIT-ufs.qcow2.xz`,
+    list: () => ({ file: 'CHECKSUM.SHA512', algorithm: 'sha512' }),
+  });
+
 export const officialImages: readonly CatalogEntry[] = [
   ...debian('12', 'bookworm'),
   ...debian('13', 'trixie'),
   ...ubuntu('22.04', 'jammy'),
   ...ubuntu('24.04', 'noble'),
+  ...ubuntu('26.04', 'resolute'),
+  ...almaLinux('9', 'BF18AC2876178908D6E71267D36CB86CB86B3716'),
+  ...almaLinux('10', 'EE6DB7B98F5BF5EDD9DA0DE5DEE5C11CC2A1E572'),
+  ...rocky('9'),
+  ...rocky('10', rocky10Key),
+  ...fedora('43', '1.6', 'C6E7F081CF80E13146676E88829B606631645531'),
+  ...fedora('44', '1.7', '36F612DCF27F7D1A48A835E4DBFCF71C6D9F90A6'),
   ...of({
-    ...{ name: 'almalinux-9', title: 'AlmaLinux 9', version: '9', machine: uname },
-    ...{ defaultUser: 'almalinux', minimumMemoryMib: 1536 },
-    folder: (machine) => `https://repo.almalinux.org/almalinux/9/cloud/${machine}/images`,
-    file: (machine) => `AlmaLinux-9-GenericCloud-latest.${machine}.qcow2`,
-    list: () => ({ file: 'CHECKSUM', algorithm: 'sha256' }),
-    signature: { in: (list) => `${list}.asc`, fingerprint: almaLinux9Key },
-  }),
-  ...of({
-    ...{ name: 'rocky-9', title: 'Rocky Linux 9', version: '9', machine: uname },
-    ...{ defaultUser: 'rocky', minimumMemoryMib: 1536 },
-    folder: (machine) => `https://download.rockylinux.org/pub/rocky/9/images/${machine}`,
-    file: (machine) => `Rocky-9-GenericCloud-Base.latest.${machine}.qcow2`,
-    list: (file) => ({ file: `${file}.CHECKSUM`, algorithm: 'sha256' }),
-  }),
-  ...of({
-    ...{ name: 'fedora-43', title: 'Fedora Cloud 43', version: '43', machine: uname },
-    ...{ defaultUser: 'fedora', minimumMemoryMib: 1024 },
-    folder: (machine) => `https://download.fedoraproject.org/pub/fedora/linux/releases/43/Cloud/${machine}/images`,
-    file: (machine) => `Fedora-Cloud-Base-Generic-43-1.6.${machine}.qcow2`,
-    list: (file) => ({
-      file: `Fedora-Cloud-43-1.6-${file.includes('aarch64') ? 'aarch64' : 'x86_64'}-CHECKSUM`,
-      algorithm: 'sha256',
-    }),
-    signature: { fingerprint: fedora43Key },
-  }),
-  ...of({
-    ...{ name: 'opensuse-leap-15-6', title: 'openSUSE Leap 15.6', version: '15.6', machine: uname },
+    ...{ name: 'opensuse-leap-16-0', title: 'openSUSE Leap 16.0', version: '16.0', machine: uname },
     ...{ defaultUser: 'opensuse', minimumMemoryMib: 1024 },
-    folder: () => 'https://download.opensuse.org/distribution/leap/15.6/appliances',
-    file: (machine) => `openSUSE-Leap-15.6-Minimal-VM.${machine}-Cloud.qcow2`,
+    folder: () => 'https://download.opensuse.org/distribution/leap/16.0/appliances',
+    file: (machine) => `Leap-16.0-Minimal-VM.${machine}-Cloud.qcow2`,
     list: (file) => ({ file: `${file}.sha256`, algorithm: 'sha256' }),
+    signature: { in: (list) => `${list}.asc`, fingerprint: openSuseKey },
   }),
   ...of({
     ...{ name: 'arch', title: 'Arch Linux', version: 'rolling', machine: uname },
@@ -108,21 +151,15 @@ export const officialImages: readonly CatalogEntry[] = [
     folder: () => 'https://geo.mirror.pkgbuild.com/images/latest',
     file: (machine) => `Arch-Linux-${machine}-cloudimg.qcow2`,
     list: (file) => ({ file: `${file}.SHA256`, algorithm: 'sha256' }),
+    signature: { in: (list) => `${list}.sig`, fingerprint: archBoxesKey },
   }).filter(({ architecture }) => architecture === 'amd64'),
-  ...of({
-    ...{ name: 'alpine-3-22', title: 'Alpine Linux 3.22', version: '3.22.2', machine: uname },
-    ...{ defaultUser: 'alpine', minimumMemoryMib: 256 },
-    folder: () => 'https://dl-cdn.alpinelinux.org/alpine/v3.22/releases/cloud',
-    file: (machine) => `nocloud_alpine-3.22.2-${machine}-${machine === 'aarch64' ? 'uefi' : 'bios'}-cloudinit-r0.qcow2`,
-    list: (file) => ({ file: `${file}.sha512`, algorithm: 'sha512' }),
-  }),
-  ...of({
-    ...{ name: 'freebsd-14-3', title: 'FreeBSD 14.3', version: '14.3', format: 'qcow2' },
-    machine: { amd64: 'amd64', arm64: 'arm64-aarch64' },
-    ...{ defaultUser: 'freebsd', minimumMemoryMib: 512 },
-    folder: (machine) =>
-      `https://download.freebsd.org/releases/VM-IMAGES/14.3-RELEASE/${machine.replace('arm64-', '')}/Latest`,
-    file: (machine) => `FreeBSD-14.3-RELEASE-${machine}-BASIC-CLOUDINIT-ufs.qcow2.xz`,
-    list: () => ({ file: 'CHECKSUM.SHA512', algorithm: 'sha512' }),
-  }),
+  ...alpine('3.22.4', (machine) => `nocloud_alpine-3.22.4-${machine}-${firmware(machine)}-cloudinit-r0.qcow2`),
+  ...alpine('3.23.4', (machine) => `nocloud_alpine-3.23.4-${machine}-${firmware(machine)}-cloudinit-r0.qcow2`),
+  ...alpine('3.24.2', (machine) => `alpine-3.24.2-${machine}-cloudinit-r0.qcow2`),
+  ...freebsd('14.4'),
+  ...freebsd('15.1'),
 ];
+
+function firmware(machine: string): string {
+  return machine === 'aarch64' ? 'uefi' : 'bios';
+}

@@ -2,12 +2,14 @@
 // whether the image has the checksum is its caller's to see.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { DownloadSource, ImageChecksum, ImageChecksumList } from '@virga/contract/agent/image-source';
 import { VirgaError } from '@virga/contract/errors';
 import { refuseImage } from '../../../image-formats/refusal.ts';
 import { giveToNobody, makeSandboxFolder, runSandboxed } from '../../../sandbox/sandbox.ts';
 import { requireContent } from './download-file.ts';
-import { askWeb, type Resolve, unavailable } from './web-request.ts';
+import { judgeSignatures } from './signature-status.ts';
+import { askWeb, type Resolve, unavailable, type WebRequest } from './web-request.ts';
 
 type Looking = {
   source: Pick<DownloadSource, 'url' | 'limits' | 'networks'>;
@@ -20,6 +22,7 @@ export type Listed = { checksum: ImageChecksum; signature: 'good' | 'no-key' | '
 
 const largestListBytes = 4 * 1024 ** 2;
 const largestSignatureBytes = 64 * 1024;
+const mostFailures = 2;
 const limits = { memoryBytes: 256 * 1024 ** 2, cpuSeconds: 20, fileBytes: largestListBytes, timeoutMs: 30_000 };
 const doubt =
   'Do not use it before you know why; the list may be of another file, or somebody has changed one of them.';
@@ -89,10 +92,13 @@ async function signedText(
     const detail = 'Signatures are checked with gpgv, which is not installed on the host.';
     throw new VirgaError('HostIncapable', { detail, action: 'Install it: apt-get install gpgv' });
   }
-  // The last word is the key itself, where the one that signed is a part of it.
-  const valid = [...stderr.matchAll(/^\[GNUPG:\] VALIDSIG (?:.* )?([0-9A-F]{40})$/gm)].map(([, key]) => key);
-  if (exitCode !== 0 || !valid.includes(fingerprint)) {
-    throw refuseImage(`has a list of checksums that ${fingerprint} has not signed`, doubt);
+  const judged = judgeSignatures(stderr, exitCode, fingerprint);
+  if (judged === 'wrong') throw refuseImage(`has a list of checksums that ${fingerprint} has not signed`, doubt);
+  if (judged !== 'good') {
+    throw refuseImage(
+      `has a list of checksums signed with the key ${fingerprint}, which ${judged === 'expired' ? 'has expired' : 'its owner has revoked'}`,
+      'Ask the maker of the image for the key in use now. One that was only prolonged takes the place of its file in image-keys.',
+    );
   }
   return url === undefined ? Buffer.from(stdout, 'latin1').toString('utf8') : text.toString('utf8');
 }
@@ -101,26 +107,32 @@ async function fetchSmall(url: string, largestBytes: number, { source, resolve, 
   const { maximumSeconds } = source.limits;
   const deadline = AbortSignal.timeout(maximumSeconds * 1000);
   const either = signal ? AbortSignal.any([signal, deadline]) : deadline;
-  const chunks: Buffer[] = [];
-  try {
-    const response = await askWeb({ url, networks: source.networks, signal: either, resolve });
+  for (let failures = 0; ; failures++) {
     try {
-      requireContent(response);
-      let bytes = 0;
-      for await (const chunk of response.body as AsyncIterable<Buffer>) {
-        bytes += chunk.length;
-        if (bytes > largestBytes) throw unavailable(`${url} is larger than a list of checksums`);
-        chunks.push(chunk);
-      }
-    } finally {
-      response.body.destroy();
+      return await readSmall({ url, networks: source.networks, signal: either, resolve }, largestBytes);
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (deadline.aborted) throw unavailable(`${url} takes longer than ${maximumSeconds} s`, error);
+      if (error instanceof VirgaError) throw error;
+      if (failures === mostFailures) throw unavailable(`${url} cannot be read: ${(error as Error).message}`, error);
     }
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (deadline.aborted) throw unavailable(`${url} takes longer than ${maximumSeconds} s`, error);
-    throw error instanceof VirgaError
-      ? error
-      : unavailable(`${url} cannot be read: ${(error as Error).message}`, error);
+    await sleep(1_000, undefined, { signal: either }).catch(() => undefined);
+  }
+}
+
+async function readSmall(asked: WebRequest, largestBytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  const response = await askWeb(asked);
+  try {
+    requireContent(response);
+    let bytes = 0;
+    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes > largestBytes) throw unavailable(`${asked.url} is larger than a list of checksums`);
+      chunks.push(chunk);
+    }
+  } finally {
+    response.body.destroy();
   }
   return Buffer.concat(chunks);
 }

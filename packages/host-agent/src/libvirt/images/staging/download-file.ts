@@ -60,7 +60,16 @@ async function takePart(download: Download, signal: AbortSignal): Promise<boolea
   const headers: Record<string, string> =
     haveBytes > 0 ? { range: `bytes=${haveBytes}-`, 'if-range': record.etag ?? '' } : {};
   const { networks, url } = source;
-  const response = await askWeb({ url, networks, headers, signal, resolve: download.resolve });
+  const ask = (place: string) => askWeb({ url: place, networks, headers, signal, resolve: download.resolve });
+  // One that sends everybody to another mirror each time: no two of those name the same file alike.
+  let response =
+    haveBytes > 0 && record.from !== undefined
+      ? await ask(record.from).catch(() => signal.throwIfAborted())
+      : undefined;
+  if (!response || !isPartFrom(response, haveBytes, record)) {
+    response?.body.destroy();
+    response = await ask(url);
+  }
   try {
     if (isPartFrom(response, haveBytes, record)) return await append(download, response, haveBytes, record, signal);
     if (response.status === 206 || response.status === 416) {
@@ -72,6 +81,7 @@ async function takePart(download: Download, signal: AbortSignal): Promise<boolea
     record = await staged.write({
       bootId: record.bootId,
       etag: validatorOf(response),
+      ...(response.url !== url && { from: response.url }),
       totalBytes: lengthOf(response),
     });
     return await append(download, response, 0, record, signal);

@@ -61,8 +61,12 @@ async function fetchWhole(
   const known = await staged.read();
   if (known?.verified) return known.verified;
   await context.hook('fetch-image', id);
+  let listed: Listed | undefined;
   if (source.kind === 'upload') await requireWhole(staged, source);
   else {
+    // Before gigabytes are fetched that nobody vouches for.
+    await staged.open();
+    listed = await lookUp(source, staged, resolve, signal);
     await downloadFile({
       ...{ source, staged, resolve, signal, storage: context.storage },
       onBytes: (bytes, total) => {
@@ -72,7 +76,6 @@ async function fetchWhole(
     });
   }
   await context.hook('verify-image', id);
-  const listed = source.kind === 'download' ? await lookUp(source, staged, resolve, signal) : undefined;
   const sizeBytes = await staged.sizeBytes();
   const wanted = [source.checksum, listed?.checksum].filter((checksum) => checksum !== undefined);
   const digests = await digestsOf(staged.path, ['sha256', ...(wanted.some(is512) ? (['sha512'] as const) : [])], {
@@ -82,7 +85,14 @@ async function fetchWhole(
       onProgress?.('comparing checksums', Math.floor(shares.fetch + share));
     },
   });
-  for (const checksum of wanted) requireChecksum(checksum, digests.get(checksum.algorithm));
+  const is = ({ algorithm, value }: ImageChecksum) => digests.get(algorithm) === value;
+  // The makers put another image in its place meanwhile, and another list.
+  if (source.kind === 'download' && listed && !is(listed.checksum)) {
+    listed = await lookUp(source, staged, resolve, signal);
+  }
+  for (const checksum of [source.checksum, listed?.checksum]) {
+    if (checksum) requireChecksum(checksum, digests.get(checksum.algorithm));
+  }
   const verified: Verified = {
     checksum: wanted.length > 0 ? 'matched' : 'none',
     signature: listed?.signature ?? 'none',

@@ -16,6 +16,8 @@ export type StagedRecord = {
   bootId: string;
   /** Of a download: what a further part has to belong to. */
   etag?: string | undefined;
+  /** Where it came from in the end, if that is another place than the one asked. */
+  from?: string | undefined;
   totalBytes?: number | undefined;
   /** It is all here, and is what it should be. */
   verified?: Omit<ImageVerification, 'format'> | undefined;

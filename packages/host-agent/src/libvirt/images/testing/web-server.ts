@@ -14,9 +14,11 @@ createServer((request, response) => {
   const { range = null, 'if-range': ifRange = null } = request.headers;
   console.log(JSON.stringify({ path: `${url.pathname}${url.search}`, times, range, ifRange }));
   const wish = (name: string) => url.searchParams.get(name);
-  const redirect = wish('redirect');
+  const turns = wish('turns')?.split(' ');
+  const redirect = turns ? turns[Math.min(times, turns.length) - 1]! : wish('redirect');
   if (redirect !== null) return void response.writeHead(302, { location: redirect }).end();
   if (wish('fails') !== null && times <= Number(wish('fails'))) return void response.writeHead(503).end();
+  if (wish('once') !== null && times > 1) return void response.writeHead(404).end();
   if (wish('endless') !== null) return endless(response);
   serve(response, {
     path: join(folder, url.pathname),
