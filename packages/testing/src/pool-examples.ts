@@ -65,13 +65,15 @@ export const aPool = (fields: Partial<Pool> = {}): Pool => ({
 
 const aVolumeType = (): VolumeType => ({ name: 'gold', pool: 'fast', limits: { iops: 5000 }, encrypted: true });
 
+const changedPool = { pool: aPool(), operationId: 'op-00000000000000001' as const };
+
 /** Of every route of pools and volume types. */
 export const poolAnswers = {
   listPools: () => ({ items: [aPool()] }),
   getPool: () => aPool(),
-  createPool: () => aPool(),
+  createPool: () => changedPool,
   updatePool: () => aPool(),
-  deletePool: () => ({}),
+  deletePool: () => changedPool,
   listVolumeTypes: () => ({ items: [aVolumeType()] }),
   createVolumeType: () => aVolumeType(),
   deleteVolumeType: () => ({}),
@@ -90,11 +92,11 @@ export const poolCommands = {
   },
   'pools list': { argv: ['pools'], json: [aPool()] },
   'pools show': { argv: ['pools', 'show', 'local'], json: aPool() },
-  'pools create': { argv: ['pools', 'create', 'fast', '--path', '/mnt/fast'], json: aPool() },
+  'pools create': { argv: ['pools', 'create', 'fast', '--path', '/mnt/fast'], json: changedPool },
   'pools set': { argv: ['pools', 'set', 'local', '--overcommit', '2'], json: aPool() },
   'pools delete': {
     argv: ['pools', 'delete', 'local', '--yes'],
-    json: { id: aPool().id, name: 'local', deleted: true },
+    json: [{ name: 'local', ...changedPool }],
   },
 };
 

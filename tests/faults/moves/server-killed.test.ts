@@ -63,11 +63,8 @@ async function makePools({ cloud, folder }: LibvirtCloud): Promise<void> {
     const path = join(folder, name);
     await mkdir(path);
     await chmod(path, 0o711);
-    const { id } = await cloud.client.createPool({ body: { name, driver: 'directory', path } });
-    await until(
-      `the pool ${name} is ready`,
-      async () => (await cloud.client.getPool({ params: { id } })).state === 'ready',
-    );
+    const { operationId } = await cloud.client.createPool({ body: { name, driver: 'directory', path } });
+    await succeeded(cloud, operationId, patience);
   }
 }
 

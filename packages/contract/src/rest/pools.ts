@@ -4,7 +4,7 @@ import { type Static, Type } from 'typebox';
 import { PoolAbilities } from '../agent/pools.ts';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
-import { idParams, ListQuery, Name, Nothing, Nullable, Page, Time } from './shared.ts';
+import { idParams, ListQuery, Name, Nullable, Page, Time } from './shared.ts';
 
 export const PoolDriver = Type.Union([
   Type.Literal('directory', { description: 'a folder of one host' }),
@@ -12,7 +12,11 @@ export const PoolDriver = Type.Union([
   Type.Literal('rbd', { description: 'a pool of a Ceph cluster' }),
 ]);
 
-const path = Type.String({ minLength: 2, maxLength: 1024, description: 'absolute; the folder must be there' });
+const path = Type.String({
+  maxLength: 1024,
+  pattern: '^(/(?![.]{1,2}(/|$))[A-Za-z0-9._-]+)+/?$',
+  description: 'absolute, of plain letters, without . and ..; the folder must be there',
+});
 const overcommit = Type.Number({
   minimum: 0.1,
   maximum: 1000,
@@ -104,6 +108,8 @@ export const UpdatePool = Type.Object(
 );
 export type UpdatePool = Static<typeof UpdatePool>;
 
+const Changed = Type.Object({ pool: Pool, operationId: IdSchema('operation') });
+
 const byAdmin = { scope: 'cloud', role: 'admin' } as const;
 
 export const poolRoutes = {
@@ -129,7 +135,7 @@ export const poolRoutes = {
     summary: 'Create a storage pool; its hosts open it afterwards',
     access: byAdmin,
     body: CreatePool,
-    ok: Pool,
+    ok: Changed,
     status: 201,
   }),
   updatePool: route({
@@ -147,6 +153,6 @@ export const poolRoutes = {
     summary: 'Delete a pool that nothing lies in; what it is made of stays',
     access: byAdmin,
     params: idParams('pool'),
-    ok: Nothing,
+    ok: Changed,
   }),
 };

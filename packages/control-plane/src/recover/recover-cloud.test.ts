@@ -24,7 +24,7 @@ import { updateInstance } from '../modules/instances/update-instance.ts';
 import { listNetworks } from '../modules/networks/network-operations.ts';
 import { setCpuBaseline } from '../modules/placement/cpu-baseline.ts';
 import { reserveCpus } from '../modules/placement/cpu-pools.ts';
-import { createPool, getPool } from '../modules/pools/pool-operations.ts';
+import { createPool } from '../modules/pools/pool-operations.ts';
 import { createVolume } from '../modules/volumes/create-volume.ts';
 import { createVolumeType } from '../modules/volumes/volume-type-operations.ts';
 import { openStore, type Store } from '../store/database.ts';
@@ -159,8 +159,7 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
   const type = { name: 'odd', vcpus: 3, memoryMib: 777, diskGib: 2, cpuPolicy: 'dedicated' } as const;
   await createInstanceType(deps.db, administrator, type);
   const fast = { name: 'fast', driver: 'directory', path: '/mnt/fast', overcommit: 2 } as const;
-  const { id: poolId } = await createPool(deps, administrator, fast);
-  await until('the pool is ready', async () => (await getPool(deps.db, operator, poolId)).state === 'ready');
+  await cloud.succeeded((await createPool(deps, administrator, fast)).operationId);
   const sealed = await createVolume(deps, operator, { name: 'sealed', sizeGib: 1, pool: 'fast', encrypted: true });
   await cloud.succeeded(sealed.operationId);
   await createVolumeType(deps, administrator, { name: 'quick', format: 'raw', limits: { iops: 500 } });

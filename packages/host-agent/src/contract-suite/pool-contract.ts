@@ -1,7 +1,7 @@
 // Pools, and what volumes can be made of: opened once, used by their volumes, forgotten when nothing is left in them; empty
 // volumes and clones, sparse and not, encrypted and overwritten.
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -63,6 +63,10 @@ export function poolContract(test: ContractTest): void {
     const place = { driver: 'directory', path: 'relative/folder' } as const;
     await rejectsWith('PoolUnusable', world.agent.applyPool({ ...pool, place }));
     await world.agent.applyPool(pool);
+    const { path } = pool.place as { path: string };
+    const within = { driver: 'directory', path: join(path, 'within') } as const;
+    await mkdir(within.path);
+    await rejectsWith('PoolUnusable', world.agent.applyPool({ ...pool, id: newId('pool'), place: within }));
     const volume = volumeIn(world, t, { pool });
     await world.agent.applyVolume(volume);
     await rejectsWith('InUse', world.agent.deletePool(pool));

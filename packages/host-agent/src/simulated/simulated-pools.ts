@@ -56,6 +56,8 @@ export function openSimulatedPool(host: SimulatedHost, desired: DesiredPool): Ob
   if (known !== undefined && known.generation > desired.generation)
     throw conflict(`A newer generation of pool ${desired.name} has been applied.`);
   const observed = observe(host, desired);
+  const around = known ? undefined : host.store.pools.all().find((other) => lieInEachOther(other, desired));
+  if (around) throw nested(desired.name, around.name);
   if (observed.failure !== null) throw new VirgaError('PoolUnusable', observed.failure);
   host.store.pools.set(desired.id, desired);
   return observed;
@@ -73,6 +75,17 @@ function observe(host: SimulatedHost, { id, cloudId, generation, place }: Desire
   const freeBytes = Math.max(0, poolBytes - usedBytes);
   return { id, cloudId, generation, failure: null, capacityBytes: poolBytes, freeBytes, abilities };
 }
+
+function lieInEachOther({ place: one }: DesiredPool, { place: other }: DesiredPool): boolean {
+  if (one.driver === 'rbd' || other.driver === 'rbd' || one.path === other.path) return false;
+  return `${one.path}/`.startsWith(`${other.path}/`) || `${other.path}/`.startsWith(`${one.path}/`);
+}
+
+const nested = (one: string, other: string) =>
+  new VirgaError('PoolUnusable', {
+    detail: `The pools ${one} and ${other} lie in each other.`,
+    action: 'Give the path of another folder.',
+  });
 
 const conflict = (detail: string) => new VirgaError('Conflict', { detail, action: 'Read it again.' });
 

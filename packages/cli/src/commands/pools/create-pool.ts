@@ -1,10 +1,11 @@
 import { VirgaError } from '@virga/contract/errors';
-import type { CreatePool, Pool } from '@virga/contract/rest/pools';
+import type { CreatePool } from '@virga/contract/rest/pools';
 import { defineCommand } from '../../command.ts';
 import { readGivenFile } from '../../given-file.ts';
 import { idempotent } from '../../idempotent.ts';
+import { changeOne } from '../../operations/change-one.ts';
+import { waitOption } from '../shared-options.ts';
 import { poolOptions, readPoolOptions } from './pool-options.ts';
-import { poolRows } from './pool-view.ts';
 
 export const createPool = defineCommand({
   meta: {
@@ -12,7 +13,7 @@ export const createPool = defineCommand({
     summary: 'Create a storage pool from a folder or a pool of Ceph that is there',
     details:
       'A directory is a folder of one host, a shared-directory one that several hosts have mounted in the same place. Its ' +
-      'hosts open it afterwards; virga pools show tells whether they could. Needs the cloud role admin.',
+      'hosts open it afterwards: --wait, or virga pools show, tells whether they could. Needs the cloud role admin.',
     section: 'Resources',
   },
   args: { name: { summary: 'lower-case letters, digits and hyphens' } },
@@ -36,9 +37,10 @@ export const createPool = defineCommand({
     cephUser: { type: 'text', value: 'NAME', summary: 'the user of Ceph, without client.' },
     cephKeyFile: { type: 'text', value: 'FILE', summary: 'a file with the key of that user', complete: 'file' },
     ...poolOptions,
+    wait: waitOption,
   },
   examples: [
-    { command: 'virga pools create fast --path /mnt/nvme', explains: 'a folder of the only host' },
+    { command: 'virga pools create fast --path /mnt/nvme --wait', explains: 'a folder of the only host' },
     {
       command: 'virga pools create shared --driver shared-directory --path /mnt/nfs --overcommit 3',
       explains: 'one that every host has mounted, of which three times its size may be promised',
@@ -51,20 +53,32 @@ export const createPool = defineCommand({
   ],
   async run(context, { args: { name }, options }) {
     const { driver, path, host } = options;
+    const isCeph = driver === 'rbd';
+    if (!isCeph && cephOptions.some((option) => options[option]?.length)) {
+      throw new VirgaError('InvalidArgument', {
+        detail: `A ${driver} is given by its path alone.`,
+        action: 'Leave out what is of Ceph, or add --driver rbd.',
+      });
+    }
     const body: CreatePool = {
       name,
       driver,
       ...(path !== undefined && { path }),
-      ...(driver === 'rbd' && { ceph: await readCeph(options) }),
+      ...(isCeph && { ceph: await readCeph(options) }),
       ...(host.length > 0 && { hosts: host }),
       ...readPoolOptions(options),
     };
     const client = await context.client();
-    const pool: Pool = await idempotent((request) => client.createPool({ body }, request));
-    await context.print.record(pool, poolRows(pool, context.nowMs()), pool.id);
-    return 0;
+    return changeOne(context, 'pool', {
+      ...{ name, wait: options.wait, requested: 'creation requested' },
+      request: () => idempotent((request) => client.createPool({ body }, request)),
+      afterwards: ({ id }) => client.getPool({ params: { id } }),
+      done: ({ state }) => state,
+    });
   },
 });
+
+const cephOptions = ['cephMonitor', 'cephPool', 'cephUser', 'cephKeyFile'] as const;
 
 async function readCeph(options: {
   cephMonitor: string[];

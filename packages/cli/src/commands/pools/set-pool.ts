@@ -18,6 +18,12 @@ export const setPool = defineCommand({
     { command: 'virga pools set fast --default', explains: 'volumes go there from now on' },
   ],
   async run(context, { args, options }) {
+    if (options.default && options.noDefault) {
+      throw new VirgaError('InvalidArgument', {
+        detail: '--default and --no-default were both given.',
+        action: 'Give one of them.',
+      });
+    }
     const body = { ...readPoolChange(options), ...(options.noDefault && { isDefault: false }) };
     if (Object.keys(body).length === 0) {
       throw new VirgaError('InvalidArgument', {

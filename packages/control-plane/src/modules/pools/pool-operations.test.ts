@@ -50,19 +50,14 @@ const events = async (resourceId: string) =>
 /** A pool that its hosts have opened. */
 async function openPool(name: string, more: Partial<CreatePool> = {}) {
   const body = { name, driver: 'directory', path: `/mnt/${name}`, ...more } as CreatePool;
-  const { id } = await createPool(cloud.deps, cloud.administrator, body);
-  await until(`${name} is ready`, async () => (await pool(id)).hosts.every(({ isReady }) => isReady));
-  return id;
+  const { pool, operationId } = await createPool(cloud.deps, cloud.administrator, body);
+  await cloud.succeeded(operationId);
+  return pool.id;
 }
 
 async function removePool(id: PoolId) {
-  await deletePool(cloud.deps, cloud.administrator, id);
-  await until('the pool is gone', () =>
-    pool(id).then(
-      () => false,
-      () => true,
-    ),
-  );
+  await cloud.succeeded((await deletePool(cloud.deps, cloud.administrator, id)).operationId);
+  await assert.rejects(pool(id), { code: 'NotFound' });
 }
 
 test('the storage of each host is its pool local, whose room is told and which nobody deletes', async () => {
@@ -144,11 +139,13 @@ test('a pool that is low on space raises an alarm once, and ends it when there i
 
 test('a pool that a host cannot use says why, and is used when it can be', async () => {
   const body = { name: 'wrong', driver: 'directory', path: 'relative', hosts: ['host-1'] } satisfies CreatePool;
-  const { id } = await createPool(cloud.deps, cloud.administrator, body);
-  const refused = await until('it is refused', async () => {
-    const now = await pool(id);
-    return now.state === 'unavailable' && now;
-  });
+  const { pool: made, operationId } = await createPool(cloud.deps, cloud.administrator, body);
+  const { id } = made;
+  const why = await cloud.failed(operationId);
+  assert.equal(why.code, 'PoolUnusable');
+  assert.match(why.detail, /^Pool wrong cannot be used on host host-1: There is no such folder/);
+  const refused = await pool(id);
+  assert.equal(refused.state, 'unavailable');
   assert.match(refused.stateReason ?? '', /no such folder/);
   await assert.rejects(create('nowhere', { pool: 'wrong' }), { code: 'PoolUnusable', field: '/pool' });
   await removePool(id);
@@ -159,6 +156,19 @@ test('a pool that a host cannot use says why, and is used when it can be', async
   await until('it is back', async () => (await pool(away)).state === 'ready');
   await until('both were told', async () => (await events(away)).filter((type) => type === 'pool.ready').length === 2);
   await removePool(away);
+});
+
+test('two pools of one host never lie in each other, and those of two hosts may', async () => {
+  const id = await openPool('outer', { hosts: ['host-1'], path: '/srv/outer/' });
+  assert.equal((await pool(id)).path, '/srv/outer', 'as a shell completes it');
+  const place = (path: string, host = 'host-1') =>
+    createPool(cloud.deps, cloud.administrator, { name: 'other', driver: 'directory', path, hosts: [host] });
+  for (const path of ['/srv/outer', '/srv/outer/', '/srv/outer/within', '/srv']) {
+    await assert.rejects(place(path), { code: 'Conflict', field: '/path' }, path);
+  }
+  await removePool((await place('/srv/outer-2')).pool.id);
+  await removePool((await place('/srv', 'host-2')).pool.id);
+  await removePool(id);
 });
 
 test('the key of a Ceph pool is told to its hosts and to nobody else', async () => {

@@ -1,15 +1,18 @@
 // What fronts call to read pools and to change what is desired of them. The pool reconciler does the rest.
 import { VirgaError } from '@virga/contract/errors';
-import { type HostId, newId, type PoolId } from '@virga/contract/ids';
+import { type HostId, newId, type OperationId, type PoolId } from '@virga/contract/ids';
 import type { CreatePool, Pool, UpdatePool } from '@virga/contract/rest/pools';
-import type { CloudAccess, ProjectAccess } from '../../access/authorizer.ts';
+import { type CloudAccess, type ProjectAccess, projectOf } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import { brokenConstraint, type Db, inTransaction, type Tx } from '../../store/database.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
+import { createOperation, openOperationsOf, overtakeOperations } from '../operations/operation-store.ts';
 import { isLow } from './pool.ts';
 import { allocatedBytes, type PoolView, poolNotFound, selectPools, toPool, wakePool } from './pool-store.ts';
+
+export type Changed = { pool: Pool; operationId: OperationId };
 
 export async function listPools(
   db: Db,
@@ -36,13 +39,19 @@ async function poolById(db: Db | Tx, id: PoolId): Promise<Pool> {
   return toPool(row, (await allocatedBytes(db, [id])).get(id) ?? 0);
 }
 
-/** @throws NotFound a host | InvalidArgument | NameTaken */
+/**
+ * Its operation ends when each of its hosts has opened it or has said why it cannot, which each tries again later.
+ * @throws NotFound a host | InvalidArgument | Conflict it lies in another one, or that in it | NameTaken
+ */
 export async function createPool(
   deps: Deps,
   access: CloudAccess<'admin'>,
-  body: CreatePool,
+  given: CreatePool,
   idempotency?: Idempotency,
-): Promise<Pool> {
+): Promise<Changed> {
+  const projectId = projectOf(access);
+  // As a shell completes the name of a folder.
+  const body = given.path === undefined ? given : { ...given, path: given.path.replace(/\/$/, '') };
   const { name, driver, path, ceph, overcommit, lowSpacePercent, isDefault = false } = body;
   refuseMixed(body);
   try {
@@ -80,8 +89,10 @@ export async function createPool(
         message: `Pool ${name} was created; its hosts open it.`,
         data: { driver, path: path ?? null, hosts },
       });
+      const resource = { projectId, resourceId: id, resourceName: name };
+      const operationId = await createOperation(tx, access, { kind: 'pool.create', ...resource, generation: 1 });
       await wakePool(tx, id);
-      return poolById(tx, id);
+      return { pool: await poolById(tx, id), operationId };
     });
   } catch (error) {
     if (brokenConstraint(error) !== 'pools_name_taken') throw error;
@@ -100,8 +111,10 @@ function refuseMixed({ driver, path, ceph }: CreatePool): void {
   throw new VirgaError('InvalidArgument', {
     detail: isCeph
       ? 'An RBD pool is given by its Ceph cluster, and has no path.'
-      : 'A folder is given by its path alone.',
-    action: isCeph ? 'Give monitors, pool, user and key.' : 'Give the path of the folder.',
+      : path === undefined
+        ? 'The path of the folder was not given.'
+        : 'A folder is given by its path alone.',
+    action: isCeph ? 'Give monitors, pool, user and key.' : 'Give the path of the folder, and nothing of Ceph.',
     field: isCeph ? '/ceph' : '/path',
   });
 }
@@ -128,7 +141,7 @@ async function hostsOf(tx: Tx, { driver, hosts }: CreatePool): Promise<HostId[]>
   return chosen;
 }
 
-/** Two pools of one folder would count the same space twice. */
+/** Two pools of one folder would count the same space twice, and so would one within the other. */
 async function refuseSamePlace(tx: Tx, { driver, path, ceph }: CreatePool, hosts: readonly HostId[]): Promise<void> {
   const rows = await tx
     .selectFrom('pools')
@@ -139,15 +152,19 @@ async function refuseSamePlace(tx: Tx, { driver, path, ceph }: CreatePool, hosts
   const isSame = (row: (typeof rows)[number]) =>
     driver === 'rbd'
       ? row.ceph?.pool === ceph?.pool && row.ceph?.monitors.some((one) => ceph?.monitors.includes(one)) === true
-      : row.path === path;
+      : row.path !== null && path !== undefined && lieInEachOther(row.path, path);
   const taken = rows.find(isSame);
   if (!taken) return;
+  const where = taken.path === null || taken.path === path ? 'in the same place' : `at ${taken.path}`;
   throw new VirgaError('Conflict', {
-    detail: `The pool ${taken.name} lies in the same place.`,
+    detail: `The pool ${taken.name} lies ${where}.`,
     action: 'Give another place, or use that pool.',
     field: driver === 'rbd' ? '/ceph/pool' : '/path',
   });
 }
+
+const lieInEachOther = (one: string, other: string) =>
+  `${one}/`.startsWith(`${other}/`) || `${other}/`.startsWith(`${one}/`);
 
 /** @throws NotFound | InvalidArgument nothing was given */
 export async function updatePool(
@@ -196,10 +213,11 @@ const endDefault = (tx: Tx) =>
 
 /** @throws NotFound | InUse a volume lies in it | Conflict it is the storage of a host */
 export async function deletePool(
-  { db }: Pick<Deps, 'db'>,
+  { db, clock }: Pick<Deps, 'db' | 'clock'>,
   access: CloudAccess<'admin'>,
   id: PoolId,
-): Promise<Record<string, never>> {
+): Promise<Changed> {
+  const projectId = projectOf(access);
   return inTransaction(db, async (tx) => {
     const row = await tx.selectFrom('pools').selectAll().where('id', '=', id).forUpdate().executeTakeFirst();
     if (!row) throw poolNotFound(id);
@@ -240,10 +258,14 @@ export async function deletePool(
         action: `Delete what lies in it first: virga delete ${disk.name}.`,
       });
     }
-    if (row.desired === 'deleted') return {};
+    const [open] = await openOperationsOf(tx, id);
+    if (row.desired === 'deleted' && open) return { pool: await poolById(tx, id), operationId: open };
+    const kind = 'pool.delete';
+    await overtakeOperations(tx, access, id, kind, clock.now());
+    const generation = row.generation + 1;
     await tx
       .updateTable('pools')
-      .set({ desired: 'deleted', is_default: false, generation: row.generation + 1 })
+      .set({ desired: 'deleted', is_default: false, generation })
       .where('id', '=', id)
       .execute();
     await appendEvent(tx, access, {
@@ -253,7 +275,9 @@ export async function deletePool(
       resourceName: row.name,
       message: `Deletion of pool ${row.name} was asked for.`,
     });
+    const resource = { projectId, resourceId: id, resourceName: row.name };
+    const operationId = await createOperation(tx, access, { kind, ...resource, generation });
     await wakePool(tx, id);
-    return {};
+    return { pool: await poolById(tx, id), operationId };
   });
 }

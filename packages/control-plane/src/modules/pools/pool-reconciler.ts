@@ -13,6 +13,7 @@ import { appendEvent } from '../../events/event-log.ts';
 import { KeyedQueue } from '../../reconcile/keyed-queue.ts';
 import { inTransaction, type Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
+import { endOperation, openOperationsOf } from '../operations/operation-store.ts';
 import { desiredPoolOf, isLow, type PoolRow } from './pool.ts';
 
 type Link = Selectable<Database['pool_hosts']>;
@@ -92,6 +93,7 @@ export class PoolReconciler {
         .where('pool_id', '=', row.id)
         .where('host_id', '=', this.#host.id)
         .execute();
+      await this.#endOpening(tx, row);
       if (link.converged_generation > 0 && !link.failure) return;
       await this.#tell(tx, row, 'pool.ready', `Pool ${row.name} can be used on host ${this.#host.name}.`);
     });
@@ -100,12 +102,14 @@ export class PoolReconciler {
   async #fail(row: PoolRow, link: Link, { code, detail, action }: VirgaError): Promise<void> {
     if (link.failure?.detail === detail) return;
     await inTransaction(this.#deps.db, async (tx) => {
+      await tx.selectFrom('pools').select('id').where('id', '=', row.id).forUpdate().execute();
       await tx
         .updateTable('pool_hosts')
         .set({ failure: JSON.stringify({ code, detail, action }) })
         .where('pool_id', '=', row.id)
         .where('host_id', '=', this.#host.id)
         .execute();
+      await this.#endOpening(tx, row);
       await this.#tell(
         tx,
         row,
@@ -113,6 +117,28 @@ export class PoolReconciler {
         `Pool ${row.name} cannot be used on host ${this.#host.name}: ${detail} ${action}`,
       );
     });
+  }
+
+  /** Whoever waits for the pool is told once each of its hosts has answered. */
+  async #endOpening(tx: Tx, { id, name }: PoolRow): Promise<void> {
+    const links = await tx
+      .selectFrom('pool_hosts')
+      .innerJoin('hosts', 'hosts.id', 'pool_hosts.host_id')
+      .select(['hosts.name', 'pool_hosts.failure', 'pool_hosts.converged_generation'])
+      .where('pool_id', '=', id)
+      .orderBy('hosts.name')
+      .execute();
+    if (links.some(({ failure, converged_generation }) => failure === null && converged_generation === 0)) return;
+    const failed = links.find(({ failure }) => failure !== null);
+    const error =
+      failed &&
+      new VirgaError('PoolUnusable', {
+        detail: `Pool ${name} cannot be used on host ${failed.name}: ${failed.failure!.detail}`,
+        action: `${failed.failure!.action} It is tried again; virga pools delete ${name} ends that.`,
+      });
+    for (const operation of await openOperationsOf(tx, id)) {
+      await endOperation(tx, this.#access, operation, { error }, this.#deps.clock.now());
+    }
   }
 
   async #forget(row: PoolRow, signal: AbortSignal): Promise<void> {
@@ -124,6 +150,9 @@ export class PoolReconciler {
       const left = await tx.selectFrom('pool_hosts').select('host_id').where('pool_id', '=', row.id).execute();
       if (left.length > 0) return;
       await tx.deleteFrom('pools').where('id', '=', row.id).execute();
+      for (const id of await openOperationsOf(tx, row.id)) {
+        await endOperation(tx, this.#access, id, {}, this.#deps.clock.now());
+      }
       await this.#tell(tx, row, 'pool.deleted', `Pool ${row.name} was deleted; what it was made of stays.`);
     });
   }

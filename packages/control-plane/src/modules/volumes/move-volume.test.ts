@@ -37,11 +37,8 @@ const aPool = (name: string, host: string) =>
   openPool({ name, driver: 'directory', path: `/srv/${name}`, hosts: [host] });
 
 async function openPool(asked: CreatePool) {
-  const pool = await createPool(cloud.deps, cloud.administrator, asked);
-  await until(
-    `pool ${asked.name} is ready`,
-    async () => (await getPool(cloud.deps.db, cloud.operator, pool.id)).state === 'ready',
-  );
+  const { pool, operationId } = await createPool(cloud.deps, cloud.administrator, asked);
+  await cloud.succeeded(operationId);
   return pool;
 }
 

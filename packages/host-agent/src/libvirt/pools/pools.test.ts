@@ -232,6 +232,32 @@ test('a pool that is not mounted is said to be so, and nothing is made where it 
   await host.agent.deletePool(pool);
 });
 
+test('no pool lies in another one, in whatever way its folder is named', async () => {
+  await using made = new AsyncDisposableStack();
+  const parent = await mkdtemp(join(tmpdir(), 'virga-pool.'));
+  await chmod(parent, 0o711);
+  made.defer(() => rm(parent, { recursive: true }));
+  const folder = join(parent, 'pool');
+  for (const path of [folder, join(folder, 'within')]) await mkdir(path);
+  for (const [name, to] of [
+    ['same', folder],
+    ['inner', join(folder, 'within')],
+    ['outer', '.'],
+  ] as const) {
+    await symlink(to, join(parent, name));
+  }
+  const pool = aPool(folder);
+  await host.agent.applyPool(pool);
+  made.defer(() => host.agent.deletePool(pool));
+  const refused = (path: string, detail: RegExp) =>
+    assert.rejects(host.agent.applyPool(aPool(path)), { code: 'PoolUnusable', detail });
+  await refused(join(folder, 'within'), /lie in each other/);
+  await refused(join(parent, 'inner'), /lie in each other/);
+  await refused(join(parent, 'outer'), /lie in each other/);
+  await refused(join(parent, 'same'), /is another pool/);
+  assert.equal((await host.agent.applyPool({ ...pool, generation: 2, mustExist: true })).failure, null);
+});
+
 test('what a crash leaves of a volume or an instance in a pool is found, used and removed', async () => {
   await using made = new AsyncDisposableStack();
   const path = await aFolder(made, 64);

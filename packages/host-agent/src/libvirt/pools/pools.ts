@@ -67,6 +67,7 @@ async function openPool(context: AgentContext, desired: DesiredPool): Promise<Ob
   const driver = driverOfPool(storage, desired);
   if (driver instanceof DirectoryPool) {
     await requireFolder(context, driver.path);
+    if (known === undefined) await refuseNested(context, desired.id, driver.path);
     await hook('mark-pool', desired.id);
     await driver.mark({ mustExist: desired.mustExist || known !== undefined });
     await requireReach(context, driver.home);
@@ -131,9 +132,11 @@ async function observe(
 
 const seeLog = 'See the log of the host agent.';
 
+const folderAction = 'Give the path of a folder of the host, absolute, of plain letters, that nothing else uses.';
+
 /** @throws PoolUnusable it is no folder, or one that other things lie in */
 async function requireFolder({ storage }: AgentContext, path: string): Promise<void> {
-  const action = 'Give the path of a folder of the host, absolute, of plain letters, that nothing else uses.';
+  const action = folderAction;
   if (!isAbsolute(path) || path.split('/').includes('..') || !plainPath.test(path)) {
     throw unusable(`${path} cannot be the path of a pool.`, action);
   }
@@ -142,10 +145,25 @@ async function requireFolder({ storage }: AgentContext, path: string): Promise<v
   });
   if (!found.isDirectory()) throw unusable(`${path} is no folder.`, action);
   const [real, own] = await Promise.all([realpath(path), realpath(storage.path)]);
-  if (`${real}/`.startsWith(`${own}/`) || `${own}/`.startsWith(`${real}/`)) {
+  if (lieInEachOther(real, own)) {
     throw unusable(`${path} and the storage of the host, ${storage.path}, lie in each other.`, action);
   }
 }
+
+/** @throws PoolUnusable one of two pools would count the other's space, and could take its folders for its own */
+async function refuseNested({ storage }: AgentContext, id: PoolId, path: string): Promise<void> {
+  const real = await realpath(path);
+  for (const { id: otherId, name, place } of await knownPools(storage)) {
+    if (otherId === id || place.driver === 'rbd') continue;
+    // Where one that is not mounted lies is taken as it was written.
+    const other = await realpath(place.path).catch(() => place.path);
+    if (!lieInEachOther(real, other) || real === other) continue;
+    throw unusable(`${path} and the pool ${name}, ${place.path}, lie in each other.`, folderAction);
+  }
+}
+
+const lieInEachOther = (one: string, other: string): boolean =>
+  `${one}/`.startsWith(`${other}/`) || `${other}/`.startsWith(`${one}/`);
 
 /** @throws PoolUnusable guests' QEMU may not go there */
 async function requireReach({ hypervisor }: AgentContext, path: string): Promise<void> {
