@@ -83,8 +83,14 @@ export async function amendInstance(
   const operationId = open ?? (await insertOperation(tx, access, row, kind, generation, data));
   await tx
     .updateTable('instances')
-    // A reboot that is over is not under way again.
-    .set({ ...(isThere && { reboot: null }), ...set, generation, operation_id: operationId, retry_at: null })
+    .set({
+      // A reboot that is over is not under way again.
+      ...(isThere && { reboot: null }),
+      // Why an earlier request failed is no reason why this one does.
+      ...(open === undefined && { failure: null, failures: 0 }),
+      ...set,
+      ...{ generation, operation_id: operationId, retry_at: null },
+    })
     .where('id', '=', row.id)
     .execute();
   await wakeInstance(tx, row.host_id, row.id);
@@ -116,7 +122,11 @@ export async function joinOperation(
   if (open) return open;
   const operationId = await insertOperation(tx, access, row, kind, row.generation + (set ? 1 : 0));
   if (isThere) await endOperation(tx, access, operationId, {}, now);
-  else await tx.updateTable('instances').set({ operation_id: operationId }).where('id', '=', row.id).execute();
+  else {
+    // Who asks again wants it tried again now.
+    const anew = { operation_id: operationId, failure: null, failures: 0, retry_at: null };
+    await tx.updateTable('instances').set(anew).where('id', '=', row.id).execute();
+  }
   return operationId;
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId, OperationId, VolumeId } from '@virga/contract/ids';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
@@ -153,6 +154,22 @@ test('an attachment that the host refuses fails its operation, while the guest g
   assert.deepEqual([(await cloud.instance(id)).state, (await volumeOf(volume.id)).state], ['running', 'available']);
   await remove(id);
   await done(await deleteVolume(deps(), cloud.operator, volume.id));
+});
+
+test('what is asked for after a failed attachment fails for its own reason, and once more is tried at once', async () => {
+  const { id } = await cloud.launch('refused');
+  const [one, other] = [await aVolume('first', 'refused'), await aVolume('second', 'refused')];
+  const host = await hostOf(id);
+  host.failNext('attach-volume', new VirgaError('HypervisorRefused', { detail: 'First.', action: 'None.' }));
+  assert.equal((await cloud.failed((await attach(id, 'first')).operationId)).detail, 'First.');
+  host.failNext('attach-volume', new VirgaError('HypervisorRefused', { detail: 'Second.', action: 'None.' }));
+  assert.equal((await cloud.failed((await attach(id, 'second')).operationId)).detail, 'Second.');
+  assert.match((await cloud.instance(id)).stateReason ?? '', /^Second/);
+  await done(await attach(id, 'second'));
+  const { state, volumes } = await cloud.instance(id);
+  assert.deepEqual([state, volumes.map((volume) => volume.state)], ['running', ['attached', 'attached']]);
+  await remove(id);
+  for (const volume of [one, other]) await done(await deleteVolume(deps(), cloud.operator, volume.id));
 });
 
 test('a detachment that is taken back leaves the volume where it is', async () => {

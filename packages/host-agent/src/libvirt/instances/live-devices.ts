@@ -19,6 +19,7 @@ import type { Survey } from './instance-survey.ts';
 import { limitDevices } from './live-limits.ts';
 import { addThread, removeSpareThreads } from './live-threads.ts';
 import { machineProfile, volumePlace } from './machine-profile.ts';
+import { requireSeen } from './seen-by-guest.ts';
 import { readDevices, type SeenDevices, type SeenNic, type SeenVolume, surplusOf } from './seen-devices.ts';
 
 /** How long a guest may take to let go before others get their turn; after that it is asked again. */
@@ -95,7 +96,7 @@ function requirePorts({ name, volumes, nics }: DesiredInstance, seen: SeenDevice
   });
 }
 
-/** @returns how many were plugged */
+/** One that is refused keeps none of the others out. @returns how many were plugged @throws HypervisorRefused of the first */
 async function plugVolumes(
   context: AgentContext,
   desired: DesiredInstance,
@@ -109,18 +110,26 @@ async function plugVolumes(
   const goes = new Set(surplusOf(desired, seen).map(({ id }) => id));
   const there = new Set<string>([...seen.volumes.filter(({ id }) => !goes.has(id)), ...kept].map(({ id }) => id));
   const missing = desired.volumes.filter(({ id }) => !there.has(id));
+  const refused: VirgaError[] = [];
   for (const volume of missing) {
-    await context.locks.run(volume.id, async () => {
+    const plug = async () => {
       await requireVolume(context, desired, volume.id);
-      const xml = volumeDisk(volume, await volumeSource(storage, volume.id), { directIo, hardware });
+      const source = await volumeSource(storage, volume.id);
+      await requireSeen(context, ref, source);
+      const xml = volumeDisk(volume, source, { directIo, hardware });
       const thread = volume.driver?.ioThread && threadOfPlace(volumePlace(volume, hardware));
       if (thread) await addThread(context, desired, ref, thread);
       await context.hook('attach-volume', desired.id);
       await context.hypervisor.act(`plug ${volume.id} into ${ref.name}`, ({ domains }) =>
         domains.attachDevice(ref, xml, { live: true }),
       );
+    };
+    await context.locks.run(volume.id, plug).catch((error) => {
+      if (!(error instanceof VirgaError) || error.code !== 'HypervisorRefused') throw error;
+      refused.push(error);
     });
   }
+  if (refused[0]) throw refused[0];
   return missing.length;
 }
 

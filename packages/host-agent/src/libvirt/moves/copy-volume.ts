@@ -7,6 +7,7 @@ import { flushFolder } from '../../durable-file.ts';
 import { isHibernated } from '../../move-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
+import { requireSeen } from '../instances/seen-by-guest.ts';
 import { driverOf } from '../pools/drivers.ts';
 import type { PoolDriver } from '../pools/pool-driver.ts';
 import { poolOf, requirePool } from '../pools/pools.ts';
@@ -61,6 +62,7 @@ async function nextStage(
       // libvirt may have forgotten the key of it.
       if (record.after.poolId) await requirePool(context, record.after.poolId);
       const destination = await destinationOf(move, record, driver);
+      await requireSeen(context, domain.ref, destination);
       const { bandwidthBytesPerSecond } = move;
       await startMirror(context, domain.ref, disk.target, { destination, bandwidthBytesPerSecond });
     }

@@ -10,7 +10,7 @@ import { after, before, test } from 'node:test';
 import type { DesiredInstance, DesiredNetwork } from '@virga/contract/agent/desired';
 import type { DesiredPool } from '@virga/contract/agent/pools';
 import type { DesiredVolume } from '@virga/contract/agent/volumes';
-import { type ImageId, newId } from '@virga/contract/ids';
+import { type ImageId, newId, type VolumeId } from '@virga/contract/ids';
 import { eventually } from '../../contract-suite/eventually.ts';
 import { runCommand } from '../../run-command.ts';
 import { withSecretFile } from '../../secret-file.ts';
@@ -230,6 +230,32 @@ test('a pool that is not mounted is said to be so, and nothing is made where it 
   await assert.rejects(host.agent.applyVolume(aVolume(made, { pool })), { code: 'PoolUnusable' });
   await assert.rejects(host.agent.applyPool({ ...pool, generation: 2 }), { code: 'PoolUnusable' });
   await host.agent.deletePool(pool);
+});
+
+test('a guest that was started before a pool was mounted is said to be so, and has what else it is to have', async () => {
+  await using made = new AsyncDisposableStack();
+  const { agent } = host;
+  const own = aVolume(made, {});
+  await agent.applyVolume(own);
+  const { desired } = await aWriter(made, own);
+  // As on a host whose root is not shared.
+  const pool = aPool(await aFolder(made, 64));
+  await agent.applyPool(pool);
+  made.defer(() => agent.deletePool(pool));
+  const [unseen, seen] = [aVolume(made, { pool }), aVolume(made, {})];
+  for (const volume of [unseen, seen]) await agent.applyVolume(volume);
+  const place = (id: VolumeId, target: string) => ({ id, target, readOnly: false });
+  const volumes = [...desired.volumes, place(unseen.id, 'vdd'), place(seen.id, 'vde')];
+  const wanted = { ...desired, generation: 2, volumes };
+  const refused = { code: 'HypervisorRefused', detail: /was started before that was mounted/, action: /make-rshared/ };
+  await assert.rejects(agent.applyInstance(wanted), refused);
+  const { domains } = host.outside;
+  const xml = await domains.xml(await domains.lookupByName(desired.domainName));
+  assert.deepEqual([xml.includes(seen.id), xml.includes(unseen.id)], [true, false]);
+  const move = { token: 'moved', volume: { ...own, pool, mustExist: true, generation: 2 }, holder: desired };
+  await assert.rejects(agent.copyVolume(move), refused);
+  await agent.cancelMove({ token: move.token, volumeId: own.id, cloudId: host.cloudId });
+  await agent.deleteInstance(wanted);
 });
 
 test('no pool lies in another one, in whatever way its folder is named', async () => {
