@@ -11,6 +11,7 @@ import {
 } from '../modules/backups/kept-stores.ts';
 import { readGuestModel } from '../modules/placement/cpu-pools.ts';
 import { type KeptSnapshotSchedule, keptSnapshotSchedules } from '../modules/snapshots/kept-schedules.ts';
+import { type SnapshotMark, snapshotMarks } from '../modules/snapshots/snapshot-marks.ts';
 import type { Db, Tx } from '../store/database.ts';
 import type { Database } from '../store/schema.ts';
 
@@ -36,6 +37,7 @@ export type KeptHostState = {
   volatileWriteback: { key: string; name: string; allowedBy: string; allowedAt: string }[];
   backupSchedules: KeptBackupSchedule[];
   snapshotSchedules: KeptSnapshotSchedule[];
+  snapshotMarks: SnapshotMark[];
   cloud: {
     backupStores: KeptBackupStore[];
     guestModel: Awaited<ReturnType<typeof readGuestModel>>;
@@ -80,6 +82,7 @@ export async function hostKeepsakeOf(db: Db | Tx, id: HostId): Promise<KeptHostS
     })),
     backupSchedules: await keptBackupSchedules(db, id),
     snapshotSchedules: await keptSnapshotSchedules(db, id),
+    snapshotMarks: await snapshotMarks(db, id),
     cloud: {
       backupStores: await keptBackupStores(db),
       guestModel: await readGuestModel(db),

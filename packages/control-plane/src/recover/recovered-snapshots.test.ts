@@ -1,15 +1,17 @@
 // Snapshots of a database that was lost, what takes them by the clock, and the clones that rest on them: their hosts bring them back.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { SettableClock } from '@virga/testing/settable-clock';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { createTemporaryDatabase } from '@virga/testing/temporary-database';
 import { until } from '@virga/testing/until';
 import { cloneInstance } from '../modules/snapshots/clone-operations.ts';
-import { createSnapshot } from '../modules/snapshots/snapshot-operations.ts';
+import { createSnapshot, deleteSnapshot, protectSnapshot } from '../modules/snapshots/snapshot-operations.ts';
 import { createSnapshotSchedule } from '../modules/snapshots/snapshot-schedules.ts';
 import { openStore, type Store } from '../store/database.ts';
 import { notify } from '../store/notifications.ts';
+import type { KeptHostState } from './host-keepsake.ts';
 import { recoverCloud } from './recover-cloud.ts';
 
 const rowsOf = async ({ db }: Pick<Store, 'db'>) => ({
@@ -29,9 +31,24 @@ test('snapshots come back from their hosts, with what rests on them', async (t) 
   const database = await createTemporaryDatabase();
   t.after(() => database.drop());
   const { id } = await cloud.launch('web');
-  const wanted = { instance: 'web', name: 'before', protected: true };
-  await cloud.succeeded((await createSnapshot(cloud.deps, cloud.operator, wanted)).operationId);
-  await cloud.succeeded((await cloneInstance(cloud.deps, cloud.operator, id, { name: 'copy' })).operationId);
+  const take = async (name: string, isProtected: boolean) => {
+    const wanted = { instance: 'web', name, protected: isProtected };
+    const { snapshot, operationId } = await createSnapshot(cloud.deps, cloud.operator, wanted);
+    await cloud.succeeded(operationId);
+    return snapshot.id;
+  };
+  await take('before', true);
+  const clone = async (name: string, snapshot?: string) => {
+    const body = { name, ...(snapshot && { snapshot }) };
+    await cloud.succeeded((await cloneInstance(cloud.deps, cloud.operator, id, body)).operationId);
+  };
+  await clone('copy');
+  // What is said of them after they were taken.
+  const [guarded, free, rested] = [await take('guarded', false), await take('free', true), await take('rested', false)];
+  await protectSnapshot(cloud.deps, cloud.operator, guarded, true);
+  await protectSnapshot(cloud.deps, cloud.operator, free, false);
+  await clone('of-rested', 'rested');
+  await cloud.succeeded((await deleteSnapshot(cloud.deps, cloud.operator, rested)).operationId);
   const schedule = await createSnapshotSchedule(cloud.deps, cloud.operator, id, { cron: '0 * * * *', keep: 3 });
   clock.forward(Date.UTC(2026, 2, 2, 8, 0, 1) - clock.now().getTime());
   await notify(cloud.deps.db, 'due');
@@ -40,10 +57,16 @@ test('snapshots come back from their hosts, with what rests on them', async (t) 
     return snapshots.some((row) => row.schedule_id === schedule.id && row.state === 'available');
   });
   const before = await rowsOf(cloud.deps);
-  assert.deepEqual([before.snapshots.length, before.clones.length, before.schedules.length], [3, 1, 1]);
-  await until('the host keeps the schedule', async () =>
-    JSON.stringify((await cloud.host().inventory()).keepsakes).includes(schedule.id),
-  );
+  assert.deepEqual([before.snapshots.length, before.clones.length, before.schedules.length], [6, 2, 1]);
+  await until('the host keeps the schedule, and what was said later', async () => {
+    const { keepsakes } = await cloud.host().inventory();
+    const { snapshotMarks } = keepsakes[0]!.keepsake as Partial<KeptHostState>;
+    const marks = snapshotMarks?.map(({ id, purpose, is_protected }) => [id, purpose, is_protected]);
+    const wanted = before.snapshots
+      .filter(({ purpose, is_protected }) => purpose === 'clone' || is_protected)
+      .map(({ id, purpose, is_protected }) => [id, purpose, is_protected]);
+    return JSON.stringify(keepsakes).includes(schedule.id) && isDeepStrictEqual(marks, wanted);
+  });
   await cloud.stop();
   const { counts } = await recoverCloud({
     database: database.config,

@@ -44,16 +44,30 @@ export async function recoverSnapshotSchedules(
   return count;
 }
 
+/** What its host was told of it after it was taken. */
+function markOf({ keepsakes }: Pick<Inventory, 'keepsakes'>, { id, takenAt }: ObservedSnapshot): Kept {
+  const marks = keptHostOf({ keepsakes })?.snapshotMarks;
+  // One of before, or of an earlier version, says nothing of it.
+  if (marks === undefined || keepsakes[0]!.keptAt < takenAt) return {};
+  const mark = marks.find((one) => one.id === id);
+  return { ...(mark && { purpose: mark.purpose }), isProtected: mark?.is_protected ?? false };
+}
+
 /** After the instances. One that belongs to none that is known stays on its host. */
 export async function recoverSnapshots(
   tx: Tx,
-  { id: hostId, snapshots }: { id: HostId; snapshots: readonly ObservedSnapshot[] },
+  part: Pick<Inventory, 'keepsakes'> & { id: HostId; snapshots: readonly ObservedSnapshot[] },
   leftAlone: string[],
 ): Promise<void> {
-  for (const snapshot of snapshots) {
-    const { id, name, instanceId, keepsake, memory, machineState, consistency, disks, takenAt, intact, clones } =
-      snapshot;
-    const { purpose = 'kept', isProtected = false, createdAt = takenAt, scheduleId } = keepsake as Kept;
+  const hostId = part.id;
+  for (const snapshot of part.snapshots) {
+    const { id, instanceId, keepsake, memory, machineState, consistency, disks, takenAt, intact, clones } = snapshot;
+    const taken = keepsake as Kept;
+    const { createdAt = takenAt } = taken;
+    const { purpose = 'kept', isProtected = false } = { ...taken, ...markOf(part, snapshot) };
+    // Of one that was deleted while clones rested on it the name is free, and no schedule counts it.
+    const isHidden = purpose === 'clone';
+    const [name, scheduleId] = isHidden ? [id, null] : [snapshot.name, taken.scheduleId];
     const instance = await tx
       .selectFrom('instances')
       .select('project_id')

@@ -228,6 +228,26 @@ test('a linked clone keeps what it rests on until it is gone, a full one needs n
   await cloud.assertNothingLeft();
 });
 
+test('what a clone rested on is deleted once its host can do that', async () => {
+  const { id } = await cloud.launch('web');
+  const linked = await cloneInstance(cloud.deps, cloud.operator, id, { name: 'linked' });
+  await cloud.succeeded(linked.operationId);
+  const [below] = await onHost();
+  cloud.host().failNext('snapshot-forget', 'StorageFull', { resourceId: below! });
+  await remove(linked.instanceId);
+  await until('it is gone', async () => (await onHost()).length === 0);
+  const { db } = cloud.deps;
+  const deletions = () =>
+    db.selectFrom('operations').select('state').where('resource_id', '=', below!).orderBy('created_at').execute();
+  await until('that is told', async () => (await deletions()).at(-1)?.state === 'succeeded');
+  assert.deepEqual(
+    (await deletions()).map(({ state }) => state),
+    ['failed', 'succeeded'],
+  );
+  await remove(id);
+  await cloud.assertNothingLeft();
+});
+
 for (const point of ['snapshot-layers', 'snapshot-act', 'after applySnapshot']) {
   test(`killed at ${point} of a snapshot`, async () => {
     const { id } = await cloud.launch('web');

@@ -105,6 +105,7 @@ export async function insertSnapshot(
     })
     .execute();
   const row = (await findSnapshot(tx, id))!;
+  if (row.is_protected) await notify(tx, 'keepsakes', row.host_id);
   if (row.purpose === 'kept') {
     await appendEvent(tx, access, {
       type: 'snapshot.create-requested',
@@ -143,6 +144,7 @@ export async function protectSnapshot(
     const row = await holdSnapshot(tx, access, id);
     if (row.is_protected !== isProtected) {
       await tx.updateTable('snapshots').set({ is_protected: isProtected }).where('id', '=', row.id).execute();
+      await notify(tx, 'keepsakes', row.host_id);
       await appendEvent(tx, access, {
         type: isProtected ? 'snapshot.protected' : 'snapshot.unprotected',
         ...resourceOf(row),
@@ -225,6 +227,7 @@ export async function beginDeletion(
     )
     .where('id', '=', row.id)
     .execute();
+  if (!isSpent) await notify(tx, 'keepsakes', row.host_id);
   return startWorkflow(tx, access, deleteSnapshotKind, resourceOf(row), { snapshotId: row.id });
 }
 

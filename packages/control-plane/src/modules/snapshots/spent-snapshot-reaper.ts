@@ -1,9 +1,12 @@
-// Deletes snapshots that were taken for clones once the last that needs them is gone: nobody else knows of them.
+// Deletes snapshots that were taken for clones once the last that needs them is gone: nobody else knows of them, so one that its
+// host could not delete is tried again ever less often.
+import type { SnapshotId } from '@virga/contract/ids';
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
-import { inTransaction } from '../../store/database.ts';
+import { backOffMs } from '../../reconcile/back-off.ts';
+import { inTransaction, type Tx } from '../../store/database.ts';
 import { volumesMadeOf } from '../volumes/snapshot-origin.ts';
-import { beginDeletion } from './snapshot-operations.ts';
+import { beginDeletion, deleteSnapshotKind } from './snapshot-operations.ts';
 import { findSnapshot, isBusy } from './snapshot-store.ts';
 
 export async function reapSpentSnapshots({ deps, access }: { deps: Deps; access: SystemAccess }): Promise<void> {
@@ -12,7 +15,7 @@ export async function reapSpentSnapshots({ deps, access }: { deps: Deps; access:
     .leftJoin('linked_clones as c', 'c.snapshot_id', 's.id')
     .select(['s.id', 's.instance_id'])
     .where('s.purpose', '=', 'clone')
-    .where('s.state', '=', 'available')
+    .where('s.state', 'in', ['available', 'error'])
     .where('c.instance_id', 'is', null)
     .execute();
   for (const { id, instance_id } of spent) {
@@ -20,7 +23,9 @@ export async function reapSpentSnapshots({ deps, access }: { deps: Deps; access:
       // As whoever clones the instance does first.
       await tx.selectFrom('instances').select('id').where('id', '=', instance_id).forUpdate().execute();
       const row = await findSnapshot(tx, id);
-      if (row?.state !== 'available' || row.clones.length > 0 || (await isBusy(tx, instance_id))) return;
+      if (row === undefined || row.state === 'creating' || row.state === 'deleting') return;
+      if (row.state === 'error' && deps.clock.now().getTime() < (await retryAtMs(tx, id))) return;
+      if (row.clones.length > 0 || (await isBusy(tx, instance_id))) return;
       if ((await volumesMadeOf(tx, { snapshotId: id })).length > 0) return;
       // A clone of it may just be being made.
       const clone = await tx
@@ -33,4 +38,15 @@ export async function reapSpentSnapshots({ deps, access }: { deps: Deps; access:
       if (clone === undefined) await beginDeletion(tx, access, row);
     });
   }
+}
+
+async function retryAtMs(tx: Tx, id: SnapshotId): Promise<number> {
+  const { failures, last } = await tx
+    .selectFrom('operations')
+    .select(({ fn }) => [fn.countAll<number>().as('failures'), fn.max('finished_at').as('last')])
+    .where('resource_id', '=', id)
+    .where('kind', '=', deleteSnapshotKind)
+    .where('state', '=', 'failed')
+    .executeTakeFirstOrThrow();
+  return (last?.getTime() ?? 0) + backOffMs(Number(failures));
 }
