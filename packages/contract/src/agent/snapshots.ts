@@ -88,6 +88,8 @@ export const DesiredClone = Type.Object({
   cloudId: Type.String(),
   uuid: Type.String(),
   domainName: Type.String(),
+  /** What its root disk is called, in Ceph too when that of the snapshot lies there. */
+  rootDiskId: IdSchema('volume'),
   snapshot: Type.Object({ id: IdSchema('snapshot'), instance: InstanceOfSnapshot }),
   /** `linked`: rests on the snapshot, which must stay, and takes no time. `full`: a copy that needs nothing else. */
   kind: Type.Union([Type.Literal('linked'), Type.Literal('full')]),

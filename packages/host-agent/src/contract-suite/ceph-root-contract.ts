@@ -64,20 +64,34 @@ export function cephRootContract(test: ContractTest): void {
     await agent.deletePool(ceph.pool);
   });
 
-  test('what only a file can have is refused of a root disk in Ceph, and nothing is changed', async (world, t) => {
+  test('a root disk in Ceph is kept in snapshots, gone back to and cloned there; what only a file can have is refused', async (world, t) => {
     const ceph = await inCeph(world, t);
     if (!ceph) return;
     const { agent, cloudId } = world;
     const desired = await world.launched(t, ceph.asked());
-    const { id, uuid, domainName } = desired;
+    const { id, uuid, domainName, rootDisk } = desired;
     const snapshot = {
       ...{ id: newId('snapshot'), cloudId, name: 'before', memory: false, mustExist: false, keepsake: {} },
       instance: { id, uuid, domainName },
     };
-    await rejectsWith('HypervisorRefused', agent.applySnapshot(snapshot));
+    const { disks, consistency, intact } = await agent.applySnapshot(snapshot);
+    assert.deepEqual([disks.map((disk) => disk.id), consistency, intact], [[rootDisk.id], 'crash', true]);
+    assert.equal((await world.observed(desired))?.state, 'running');
+    const revert = { ...snapshot, token: newId('operation') };
+    await rejectsWith('Conflict', agent.revertSnapshot(revert));
     const off = { state: 'stopped', forceAt: new Date(0).toISOString() } as const;
     await agent.applyInstance({ ...desired, generation: 2, power: off });
+    await agent.revertSnapshot(revert);
     await rejectsWith('Conflict', agent.lintImage(cloudId, { kind: 'instance', id }));
+    const copy = ceph.asked();
+    const names = { id: copy.id, uuid: copy.uuid, domainName: copy.domainName, rootDiskId: copy.rootDisk.id };
+    await agent.makeClone({ ...names, cloudId, snapshot, kind: 'linked' });
+    await world.launched(t, copy);
+    await rejectsWith('InUse', agent.deleteSnapshot(snapshot));
+    await rejectsWith('InUse', agent.deleteInstance(desired));
+    await agent.deleteInstance(copy);
+    await agent.deleteSnapshot(snapshot);
+    assert.deepEqual(await agent.listSnapshots(cloudId), []);
     await agent.deleteInstance(desired);
     await agent.deletePool(ceph.pool);
     await agent.applyPool(ceph.pool);

@@ -142,7 +142,7 @@ test('a snapshot keeps the variables of UEFI and the TPM of its moment; a clone 
     if (memory) continue;
     const copy = machine({ firmware: 'uefi', tpm: true });
     const names = { id: copy.id, uuid: copy.uuid, domainName: copy.domainName };
-    await host.agent.makeClone({ ...names, cloudId, snapshot, kind: 'full' });
+    await host.agent.makeClone({ ...names, cloudId, snapshot, rootDiskId: copy.rootDisk.id, kind: 'full' });
     assert.deepEqual(await readFile(variablesOf(copy)), variables);
     assert.equal(await exists(join(tpmStates, copy.uuid)), false);
     await host.agent.applyInstance(copy);

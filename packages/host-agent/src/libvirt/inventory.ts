@@ -32,7 +32,7 @@ export async function takeInventory(context: AgentContext): Promise<Inventory> {
     ...[...networks, ...images, ...keepsakes].map(({ cloudId }) => cloudId),
   ]);
   const volumes = await Promise.all([...clouds].map((cloudId) => listVolumes(storage, cloudId)));
-  const snapshots = await Promise.all([...clouds].map((cloudId) => listSnapshots(storage, cloudId)));
+  const snapshots = await Promise.all([...clouds].map((cloudId) => listSnapshots(context, cloudId)));
   return {
     instances,
     networks,

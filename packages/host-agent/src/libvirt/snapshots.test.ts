@@ -11,42 +11,15 @@ import { newId } from '@virga/contract/ids';
 import { runCommand } from '../run-command.ts';
 import { withSecretFile } from '../secret-file.ts';
 import { activeFile } from './disks/disk-layers.ts';
+import { machine, mebibyte, snapshotOf, stopped } from './testing/blank-machine.ts';
 import { readPattern, writeInGuest } from './testing/disk-patterns.ts';
 import { openTestHost, type TestHost } from './testing/test-host.ts';
-
-const mebibyte = 1024 * 1024;
 
 async function open(t: TestContext): Promise<TestHost> {
   const host = await openTestHost(71);
   t.after(() => host.close());
   return host;
 }
-
-/** A machine with empty disks. */
-function machine(host: TestHost, changes: Partial<DesiredInstance> = {}): DesiredInstance {
-  const base = host.instance(host.network(), newId('image'), { nics: [], ...changes });
-  return { ...base, rootDisk: { ...base.rootDisk, imageId: null, sizeBytes: 8 * mebibyte } };
-}
-
-const stopped = (desired: DesiredInstance): DesiredInstance => ({
-  ...desired,
-  generation: desired.generation + 1,
-  power: { state: 'stopped', forceAt: new Date(0).toISOString() },
-});
-
-const snapshotOf = (
-  { id, uuid, domainName, cloudId }: DesiredInstance,
-  changes: Partial<DesiredSnapshot> = {},
-): DesiredSnapshot => ({
-  id: newId('snapshot'),
-  cloudId,
-  name: 'before',
-  instance: { id, uuid, domainName },
-  memory: false,
-  mustExist: false,
-  keepsake: {},
-  ...changes,
-});
 
 const rootOf = (host: TestHost, { id }: DesiredInstance): string =>
   join(host.storagePath, 'instances', id, 'root.qcow2');
@@ -237,7 +210,15 @@ test('the image that disks rest on is never merged into, nor what clones rest on
   const clone = { ...desired, ...names, volumes: [] };
   const [first, second] = snapshots;
   const { id, uuid, domainName } = clone;
-  await agent.makeClone({ id, cloudId, uuid, domainName, kind: 'linked', snapshot: second! });
+  await agent.makeClone({
+    id,
+    cloudId,
+    uuid,
+    domainName,
+    rootDiskId: newId('volume'),
+    kind: 'linked',
+    snapshot: second!,
+  });
   await agent.applyInstance(clone);
   await writeInGuest(outside, domainName, [5], { from: 1 });
   await writeInGuest(outside, desired.domainName, [2], { from: 2 });

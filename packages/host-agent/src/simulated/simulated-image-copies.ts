@@ -51,12 +51,3 @@ export function copyImage(host: SimulatedHost, { cloudId, rootDisk }: DesiredIns
   if (poolId === undefined || imageId === null || clone === 'full') return;
   host.store.imageCopies.set(keyOf(poolId, imageId), { poolId, imageId, cloudId });
 }
-
-/** @throws HypervisorRefused nothing can be put on a root disk in Ceph */
-export function refuseCephRoot({ store }: SimulatedHost, { id, rootDisk }: DesiredInstance): void {
-  if (store.folders.get(id)?.owner.ceph === undefined) return;
-  throw new VirgaError('HypervisorRefused', {
-    detail: `The volume ${rootDisk.id} can have no snapshots: it lies in a Ceph pool.`,
-    action: 'Copy what is on it from within the guest.',
-  });
-}

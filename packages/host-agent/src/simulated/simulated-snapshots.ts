@@ -29,7 +29,7 @@ import type { CallSteps, Calls } from './call-steps.ts';
 import { devicesOf, nameOf, type StoredDomain, type StoredSnapshot } from './host-records.ts';
 import { requireSpace } from './host-rules.ts';
 import type { SimulatedHost } from './simulated-host.ts';
-import { refuseCephRoot } from './simulated-image-copies.ts';
+import { requireKeys } from './simulated-volumes.ts';
 
 const layerBytes = 256 * 1024;
 const bytesPerMib = 1024 * 1024;
@@ -54,9 +54,9 @@ export function simulatedSnapshots(host: SimulatedHost, calls: Calls, locks: Key
         if (present !== undefined) return observeSnapshot(host, present);
         if (mustExist) throw snapshotGone(desired.name, instance.domainName);
         if (domain.savedMemory !== undefined) throw isHibernated(nameOf(domain));
-        refuseCephRoot(host, domain.record.desired);
         const moved = disksOf(host, domain).flatMap(({ id }) => host.store.moves.get(id) ?? []);
         if (moved[0] !== undefined) throw beingMoved(moved[0].before);
+        requireKeys(host, disksOf(host, domain));
         if (desired.memory && domain.power === 'off') throw hasNoMemory(nameOf(domain));
         await steps.take('snapshot-layers', 10, steps.timings.rootDiskMs, () =>
           requireSpace(host, layerBytes + (desired.memory ? domain.record.desired.memoryMib * bytesPerMib : 0)),
@@ -80,6 +80,7 @@ export function simulatedSnapshots(host: SimulatedHost, calls: Calls, locks: Key
         if (domain.power !== 'off') throw isOn(nameOf(domain));
         if (domain.savedMemory !== undefined) throw isHibernated(nameOf(domain));
         refuseOthers(host, domain, snapshot);
+        requireKeys(host, snapshot.disks);
         await steps.take('revert-layers', 10, steps.timings.rootDiskMs, () => requireSpace(host, layerBytes));
         await steps.take('define-layers', 40, steps.timings.defineMs, () => {
           const folder = folders.get(asked.instance.id);
@@ -97,6 +98,7 @@ export function simulatedSnapshots(host: SimulatedHost, calls: Calls, locks: Key
         if (snapshot?.cloudId !== asked.cloudId) return;
         refuseInUse(host, snapshot);
         await steps.take('snapshot-forget', 10, 0, () => snapshots.set(asked.id, { ...snapshot, isForgotten: true }));
+        if (host.domain(asked.instance.id)?.power !== 'running') requireKeys(host, snapshot.disks);
         await steps.take('merge-begin', 50, steps.timings.rootDiskMs, () => undefined);
         await steps.take('snapshot-end', 99, 0, () => snapshots.delete(asked.id));
       }),
@@ -117,7 +119,7 @@ export function simulatedSnapshots(host: SimulatedHost, calls: Calls, locks: Key
       ),
     makeClone: (clone, context) =>
       act('makeClone', clone.id, clone.id, context, async (steps) => {
-        const { id, cloudId, uuid, domainName, kind } = clone;
+        const { id, cloudId, uuid, domainName, kind, rootDiskId } = clone;
         const snapshot = snapshots.get(clone.snapshot.id);
         const source = folders.get(clone.snapshot.instance.id);
         if (snapshot?.cloudId !== cloudId || source === undefined) throw snapshotMissing(clone.snapshot.id);
@@ -126,9 +128,13 @@ export function simulatedSnapshots(host: SimulatedHost, calls: Calls, locks: Key
         if (present?.rootDiskBytes) return;
         const clonedFrom = { instanceId: snapshot.instanceId, snapshotId: snapshot.id };
         const imageId = kind === 'linked' ? source.owner.imageId : null;
+        const { ceph } = source.owner;
         const owner = { id, cloudId, uuid, domainName, imageId, clone: kind, clonedFrom };
         await steps.take('clone-folder', 5, steps.timings.folderMs, () =>
-          folders.set(id, { owner, rootDiskBytes: null, hasSeed: false, consoleLog: '' }),
+          folders.set(id, {
+            owner: { ...owner, ...(ceph && { ceph: { ...ceph, id: rootDiskId } }) },
+            ...{ rootDiskBytes: null, hasSeed: false, consoleLog: '' },
+          }),
         );
         await steps.take('clone-disk', 20, steps.timings.rootDiskMs, () => {
           requireSpace(host, layerBytes);

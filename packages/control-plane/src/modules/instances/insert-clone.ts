@@ -2,7 +2,7 @@
 // on the host already: this is the moment at which it becomes an instance.
 
 import { neededFeatures } from '@virga/contract/agent/host-features';
-import { type InstanceId, newId, type OperationId } from '@virga/contract/ids';
+import { type InstanceId, newId, type OperationId, type VolumeId } from '@virga/contract/ids';
 import type { SystemAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
@@ -17,8 +17,9 @@ import { domainNameOf } from './instance.ts';
 import { type InstanceRow, insertInstance } from './instance-store.ts';
 import { wakeInstance } from './instance-wake.ts';
 import { mayMerge } from './memory-merging.ts';
+import { cephPoolOf } from './root-pool.ts';
 
-export type Clone = { id: InstanceId; name: string; starts: boolean };
+export type Clone = { id: InstanceId; name: string; starts: boolean; rootDiskId: VolumeId; full: boolean };
 
 /** As its host knows it, before it is one. */
 export const cloneIdentity = ({ id, name }: Pick<Clone, 'id' | 'name'>) => ({
@@ -33,7 +34,7 @@ export async function insertClone(
   tx: Tx,
   access: SystemAccess,
   source: InstanceRow,
-  { id, name, starts }: Clone,
+  { id, name, starts, rootDiskId, full }: Clone,
 ): Promise<OperationId> {
   const { project_id: projectId, host_id: hostId } = source;
   const operationId = await createOperation(tx, access, {
@@ -74,11 +75,14 @@ export async function insertClone(
   const memory = { no_merge, huge_page_kib };
   const merges = starts && (await mayMerge(deps, tx, access, hostId, { project_id: projectId, ...memory }));
   const { uuid, domainName } = cloneIdentity({ id, name });
+  const ceph = await cephPoolOf(tx, source.root_pool_id);
   await insertInstance(tx, {
     ...{ id, name, uuid, merges, project_id: projectId, host_id: hostId, operation_id: operationId },
     domain_name: domainName,
     guest_host_name: name,
-    root_disk_id: newId('volume'),
+    root_disk_id: rootDiskId,
+    // One that is a file lies with the others of its host, and says itself what it rests on.
+    ...(ceph && { root_pool_id: ceph.id, root_clone: full ? 'full' : source.root_clone }),
     ...likeIt(source),
     desired: starts ? 'running' : 'stopped',
     force_at: starts ? null : deps.clock.now(),

@@ -2,13 +2,10 @@
 import { VirgaError } from '@virga/contract/errors';
 import type { Db, Tx } from '../../store/database.ts';
 import type { InstanceRow } from './instance-store.ts';
+import { cephPoolOf } from './root-pool.ts';
 
 /** What is not done there, and what can be done instead. */
 const reasons = {
-  snapshots: [
-    'where Virga takes no snapshots, and makes no clones of instances',
-    'Use rbd snap create while it is off, or launch what needs snapshots in another pool.',
-  ],
   backups: [
     'of which Virga makes no backups',
     'Use rbd export while it is off, or launch what is to be backed up in another pool.',
@@ -29,9 +26,8 @@ export async function refuseCephRoot(
   { name, root_pool_id: poolId }: Pick<InstanceRow, 'name' | 'root_pool_id'>,
   what: keyof typeof reasons,
 ): Promise<void> {
-  if (poolId === null) return;
-  const pool = await db.selectFrom('pools').select(['name', 'driver']).where('id', '=', poolId).executeTakeFirst();
-  if (pool?.driver !== 'rbd') return;
+  const pool = await cephPoolOf(db, poolId);
+  if (pool === undefined) return;
   const [why, action] = reasons[what];
   throw new VirgaError('Conflict', {
     detail: `The root disk of instance ${name} lies in the Ceph pool ${pool.name}, ${why}.`,

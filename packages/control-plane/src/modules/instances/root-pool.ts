@@ -1,7 +1,7 @@
 // In which pool the root disk of an instance lies, and whether there is room for it.
 import { VirgaError } from '@virga/contract/errors';
 import type { HostId, PoolId } from '@virga/contract/ids';
-import type { Tx } from '../../store/database.ts';
+import type { Db, Tx } from '../../store/database.ts';
 import type { ImageRow } from '../images/image-store.ts';
 import { hasImageCopy, needImageCopy } from '../pools/image-copies.ts';
 import { refusePromise, usableHosts } from '../pools/pool.ts';
@@ -107,6 +107,25 @@ export async function chooseRootPool(
     await needImageCopy(tx, pool.id, disk.image.id, now);
   }
   return pool.driver === 'local' ? null : pool.id;
+}
+
+/** Undefined: it is none of Ceph. @param id null: the host's own storage */
+export async function cephPoolOf(
+  db: Db | Tx,
+  id: PoolId | null,
+): Promise<Pick<PoolView, 'id' | 'name' | 'driver'> | undefined> {
+  if (id === null) return undefined;
+  const pools = db.selectFrom('pools').select(['id', 'name', 'driver']).where('id', '=', id);
+  return pools.where('driver', '=', 'rbd').executeTakeFirst();
+}
+
+/** A clone of a root disk lies with the others of its host, or where the original does in Ceph. @throws StorageFull */
+export async function requireCloneRoom(
+  tx: Tx,
+  { root_pool_id: poolId, disk_bytes: addBytes }: Pick<InstanceRow, 'root_pool_id' | 'disk_bytes'>,
+): Promise<void> {
+  const pool = await cephPoolOf(tx, poolId);
+  if (pool !== undefined) await requirePoolRoom(tx, pool.id, { addBytes, takenBytes: 0 }, '');
 }
 
 /** @throws StorageFull the disk does not fit in its pool any more */

@@ -2,7 +2,7 @@
 // volumes, which are made as any other. One that cannot be made leaves nothing. A snapshot that was taken for a full clone is
 // of no use any more; that of a linked one stays with it.
 import type { ObservedSnapshot } from '@virga/contract/agent/snapshots';
-import type { InstanceId, SnapshotId } from '@virga/contract/ids';
+import { type InstanceId, newId, type SnapshotId, type VolumeId } from '@virga/contract/ids';
 import { brokenConstraint, type Tx } from '../../store/database.ts';
 import { type ActContext, type StepContext, step, workflow } from '../../workflows/workflow.ts';
 import { keepVolumes, untilLaunched } from '../instances/await-launch.ts';
@@ -24,8 +24,9 @@ type Input = {
   isGiven: boolean;
   full: boolean;
   starts: boolean;
-  /** Absent in what an earlier version began. */
+  /** Absent in what an earlier version began, as is the next. */
   volumes?: ClonedVolume[];
+  rootDiskId?: VolumeId;
 };
 
 export const cloneInstanceWorkflow = workflow<Input>({
@@ -67,6 +68,7 @@ async function makeDisk({ deps, input, signal, onProgress }: ActContext<Input>):
     {
       ...{ ...cloneIdentity({ id: input.instanceId, name: input.name }), cloudId: deps.cloudId },
       snapshot: { id: snapshot.id, instance: instanceOf(snapshot) },
+      rootDiskId: input.rootDiskId ?? newId('volume'),
       kind: input.full ? 'full' : 'linked',
     },
     { signal, onProgress },
@@ -82,7 +84,7 @@ async function removeDisk({ deps, input, signal }: ActContext<Input>): Promise<v
 }
 
 async function insert(tx: Tx, { deps, access, input }: StepContext<Input>): Promise<void> {
-  const { instanceId, name, starts, snapshotId, full, volumes: planned = [] } = input;
+  const { instanceId, name, starts, snapshotId, full, volumes: planned = [], rootDiskId = newId('volume') } = input;
   await tx.selectFrom('instances').select('id').where('id', '=', input.sourceId).forUpdate().execute();
   const source = await findInstance(tx, input.sourceId);
   const snapshot = await findSnapshot(tx, snapshotId);
@@ -90,12 +92,12 @@ async function insert(tx: Tx, { deps, access, input }: StepContext<Input>): Prom
     throw snapshotNotFound(snapshotId);
   }
   try {
-    await insertClone(deps, tx, access, source, { id: instanceId, name, starts });
+    await insertClone(deps, tx, access, source, { id: instanceId, name, starts, rootDiskId, full });
   } catch (error) {
     if (brokenConstraint(error) === 'instances_name_taken') throw nameTaken(name);
     throw error;
   }
-  await insertVolumes(tx, access, { id: instanceId, name }, { snapshot, source, planned });
+  await insertVolumes(deps, tx, access, { id: instanceId, name }, { snapshot, source, planned });
   if (full) return;
   await tx.insertInto('linked_clones').values({ instance_id: instanceId, snapshot_id: snapshotId }).execute();
 }

@@ -10,6 +10,7 @@ import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
 import { refuseTakenName } from '../instances/launch-instance.ts';
+import { requireCloneRoom } from '../instances/root-pool.ts';
 import { planVolumes } from './cloned-volumes.ts';
 import { insertSnapshot } from './snapshot-operations.ts';
 import { holdSnapshot, type SnapshotView } from './snapshot-store.ts';
@@ -33,13 +34,14 @@ export async function cloneInstance(
     requireSnapshotable(source, { memory: false });
     await refuseTakenName(tx, access, name);
     const given = snapshotName === undefined ? undefined : await givenSnapshot(tx, access, id, snapshotName);
+    await requireCloneRoom(tx, source);
     const volumes = withVolumes ? await planVolumes(tx, source, given) : [];
     const snapshot = given ?? (await insertSnapshot(deps, tx, access, source, { memory: false, purpose: 'clone' }));
     const instanceId = newId('instance');
     const resource = { projectId: access.projectId, resourceId: instanceId, resourceName: name };
     const operationId = await startWorkflow(tx, access, cloneInstanceKind, resource, {
       ...{ instanceId, name, sourceId: id, snapshotId: snapshot.id, isGiven: given !== undefined },
-      ...{ full, starts: start, volumes },
+      ...{ full, starts: start, volumes, rootDiskId: newId('volume') },
     });
     await appendEvent(tx, access, {
       type: 'instance.clone-requested',

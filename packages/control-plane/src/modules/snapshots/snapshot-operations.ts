@@ -12,11 +12,9 @@ import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
 import type { InstanceRow } from '../instances/instance-store.ts';
-import { refuseCephRoot } from '../instances/refuse-ceph-root.ts';
+import { refuseDisksMoving } from '../instances/root-disk-moves.ts';
 import { openOperationsOf } from '../operations/operation-store.ts';
-import { refuseUnlayered } from '../volumes/refuse-unlayered.ts';
 import { volumesMadeOf } from '../volumes/snapshot-origin.ts';
-import { refuseAnyMoving } from '../volumes/volume-refusals.ts';
 import {
   findSnapshot,
   holdSnapshot,
@@ -91,9 +89,7 @@ export async function insertSnapshot(
     schedule_id?: ScheduleId;
   },
 ): Promise<SnapshotView> {
-  await refuseAnyMoving(tx, instance.volumes);
-  await refuseCephRoot(tx, instance, 'snapshots');
-  await refuseUnlayered(tx, instance.volumes);
+  await refuseDisksMoving(tx, instance);
   const id = newId('snapshot');
   const { name = given.purpose === 'clone' ? id : await freeName(tx, instance, clock.now()), ...columns } = given;
   await tx

@@ -14,7 +14,6 @@ import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
 import { requireInstance } from '../instances/instance-operations.ts';
 import { about } from '../instances/instance-outcome.ts';
 import { firstRun } from '../instances/instance-schedule.ts';
-import { refuseCephRoot } from '../instances/refuse-ceph-root.ts';
 import { conflict, requireOwnDisks } from './snapshot-subject.ts';
 
 const maxSchedules = 20;
@@ -46,7 +45,6 @@ export async function createSnapshotSchedule(
   return inTransaction(deps.db, async (tx) => {
     const instance = await holdInstanceNamed(tx, access, id);
     requireOwnDisks(instance);
-    await refuseCephRoot(tx, instance, 'snapshots');
     const present = await tx.selectFrom('snapshot_schedules').select('id').where('instance_id', '=', id).execute();
     if (present.length >= maxSchedules) {
       throw conflict(

@@ -13,7 +13,7 @@ import { type DiskLayers, formatOfFile, readTree } from './disk-layers.ts';
 import { virtualSizeOf } from './layer-file.ts';
 import { layerPath } from './layer-names.ts';
 
-type Rests = Pick<FolderOwner, 'templateId' | 'clonedFrom' | 'copied'>;
+type Rests = Pick<FolderOwner, 'templateId' | 'clonedFrom' | 'copied' | 'ceph'>;
 
 /** @throws NotFound it is not on this host */
 export async function rootBase(
@@ -22,6 +22,8 @@ export async function rootBase(
   owner: Rests | undefined,
 ): Promise<BaseImage | null> {
   if (owner?.copied || desired.rootDisk.clone === 'full') return null;
+  // What a clone in Ceph rests on Ceph knows.
+  if (owner?.clonedFrom !== undefined && owner.ceph !== undefined) return null;
   if (owner?.clonedFrom !== undefined) return snapshotBase(storage, desired.cloudId, owner.clonedFrom);
   const image = await requireImage(storage, desired);
   if (image === null || owner?.templateId === undefined) return image;
@@ -44,13 +46,21 @@ export async function snapshotBase(
   return layersAsBase(firstFile, layers, base);
 }
 
-/** @param base what the first of them rests on */
-export async function layersAsBase(firstFile: string, layers: DiskLayers, base: BaseImage | null): Promise<BaseImage> {
+/**
+ * @param base what the first of them rests on
+ * @param passphrase of each of them
+ */
+export async function layersAsBase(
+  firstFile: string,
+  layers: DiskLayers,
+  base: BaseImage | null,
+  passphrase?: string,
+): Promise<BaseImage> {
   let below = base ?? undefined;
   for (const name of layers) {
     const path = layerPath(firstFile, name);
     const virtualSizeBytes = await virtualSizeOf(path);
-    below = { path, format: formatOfFile(path), virtualSizeBytes, isLayer: true, base: below };
+    below = { path, format: formatOfFile(path), virtualSizeBytes, isLayer: true, passphrase, base: below };
   }
   return below!;
 }

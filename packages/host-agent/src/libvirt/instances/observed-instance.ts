@@ -4,6 +4,7 @@ import type { ObservedInstance } from '@virga/contract/agent/observed';
 import { type DomainState, domainState } from '@virga/libvirt/api/domain/state-names';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { AgentContext } from '../agent-context.ts';
+import { standsForChange } from '../disks/disk-change.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
 import { cephMark } from '../pools/rbd-root-disk.ts';
 import { lookAt, type OwnDomain, readRecord, readSizes } from './domain-lookup.ts';
@@ -40,8 +41,13 @@ export async function observe(context: AgentContext, domain: OwnDomain): Promise
 }
 
 /** QEMU stands still for a moment at the end of what libvirt does with the memory of a guest, and gives no reason for that. */
-async function settledState({ hypervisor }: AgentContext, { ref, state }: OwnDomain): Promise<DomainState> {
-  if (state.state !== 'paused' || state.reason !== 'unknown') return state;
+async function settledState(context: AgentContext, { ref, state, record }: OwnDomain): Promise<DomainState> {
+  const { hypervisor, storage } = context;
+  if (state.state !== 'paused') return state;
+  if (state.reason === 'user' && (await standsForChange(storage, record.instanceId))) {
+    return { state: 'paused', reason: 'snapshot' };
+  }
+  if (state.reason !== 'unknown') return state;
   return hypervisor.ask(`look at ${ref.name}`, async ({ domains }) => {
     try {
       const { type } = await domains.jobStats(ref);

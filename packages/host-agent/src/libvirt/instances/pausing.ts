@@ -32,11 +32,15 @@ export async function resume(
     if (!(await haveRoom(context, desired))) return false;
   }
   await context.hook('resume', desired.id);
-  await context.hypervisor.act(`let ${ref.name} go on`, ({ domains }) =>
-    tolerate(domains.resume(ref), 'OPERATION_INVALID', 'NO_DOMAIN'),
-  );
+  await letGoOn(context, ref);
   return true;
 }
+
+/** One that runs, or is off, is left so. */
+export const letGoOn = ({ hypervisor }: AgentContext, ref: OwnDomain['ref']): Promise<void> =>
+  hypervisor.act(`let ${ref.name} go on`, ({ domains }) =>
+    tolerate(domains.resume(ref), 'OPERATION_INVALID', 'NO_DOMAIN'),
+  );
 
 /** Whether there is room again wherever the disks of an instance lie. */
 async function haveRoom({ storage }: AgentContext, { rootDisk, volumes }: DesiredInstance): Promise<boolean> {

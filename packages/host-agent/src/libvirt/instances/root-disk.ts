@@ -11,6 +11,10 @@ export type BaseImage = {
   virtualSizeBytes: number;
   /** It is a file of another disk, which its guest's QEMU owns while that runs. */
   isLayer?: boolean | undefined;
+  /** It is encrypted, as is all that it rests on. */
+  passphrase?: string | undefined;
+  /** It is no file: options by which programs of QEMU's find what is in it. */
+  remote?: string;
   /** What it rests on in turn. */
   base?: BaseImage | undefined;
 };

@@ -6,6 +6,7 @@ import { finishFile, partialPath } from '../../durable-file.ts';
 import { CommandFailed, type CommandOptions, runCommand } from '../../run-command.ts';
 import { withSecretFile } from '../../secret-file.ts';
 import { runConvert } from '../disks/convert-disk.ts';
+import type { BaseImage } from '../instances/root-disk.ts';
 import { type DiskWork, keyId, type NewDisk, type PresentDisk } from './pool-driver.ts';
 
 const diskMode = 0o600;
@@ -14,7 +15,7 @@ const longestMs = 24 * 3_600_000;
 /** It measures how fast it derives keys, and gives up where the machine is too busy for that: then it is asked again. */
 const keyAttempts = 20;
 /** A passphrase of 256 random bits needs no stretching. */
-const luksOptions = `encrypt.format=luks,encrypt.key-secret=${keyId},encrypt.iter-time=50`;
+export const luksOptions = `encrypt.format=luks,encrypt.key-secret=${keyId},encrypt.iter-time=50`;
 
 /** @throws CommandFailed | ErrnoException */
 export async function makeDiskFile(path: string, disk: NewDisk, work: DiskWork): Promise<void> {
@@ -58,32 +59,58 @@ export async function keepTrying(make: () => Promise<void>): Promise<void> {
 }
 
 /** A copy of the image of its own, with blocks that they share where the file system can do that. */
-async function copyInto(
-  partial: string,
-  image: NonNullable<NewDisk['source']>['image'],
-  disk: NewDisk,
-  work: DiskWork,
-): Promise<void> {
+async function copyInto(partial: string, image: BaseImage, disk: NewDisk, work: DiskWork): Promise<void> {
   const { format, passphrase, preallocation } = disk;
   // A guest may have it open, below what it writes to.
   const shared = image.isLayer ? ['-U'] : [];
+  const from = sourceOf(image);
   if (passphrase !== undefined) {
     await createFile(partial, { ...disk, source: undefined }, work);
-    const target = `driver=qcow2,file.filename=${escaped(partial)},encrypt.key-secret=${keyId}`;
-    return withSecretFile(passphrase, (path) => {
-      const secret = ['--object', `secret,id=${keyId},file=${path}`];
-      return convert([...secret, '-n', ...shared, '-f', image.format, '--target-image-opts', image.path, target], work);
-    });
+    const to = ['--target-image-opts', from.name, openedWith([partial], keyId)];
+    return withKeys({ [keyId]: passphrase, ...from.keys }, (keys) =>
+      convert([...keys, '-n', ...shared, ...from.how, ...to], work),
+    );
   }
-  const isPlain = image.format === format && image.base === undefined && preallocation === 'off';
+  const isReadable = image.base === undefined && image.passphrase === undefined && image.remote === undefined;
+  const isPlain = image.format === format && isReadable && preallocation === 'off';
   if (!isPlain) {
     const options = preallocation === 'off' ? [] : ['-o', `preallocation=${preallocation}`];
-    await convert([...shared, '-f', image.format, '-O', format, ...options, image.path, partial], work);
+    const to = ['-O', format, ...options, from.name, partial];
+    await withKeys(from.keys, (keys) => convert([...keys, ...shared, ...from.how, ...to], work));
   } else if (!(await reflink(image.path, partial))) {
     await runCommand('cp', ['--reflink=never', '--sparse=always', '--', image.path, partial], long(work));
   }
   if (sizeOf(disk) === image.virtualSizeBytes) return;
-  await resize({ path: partial, format, passphrase, preallocation }, sizeOf(disk), work);
+  await resize({ paths: [partial], format, passphrase, preallocation }, sizeOf(disk), work);
+}
+
+/** The key of an encrypted image, for programs that have another one too. */
+const sourceKeyId = 'source';
+
+/** An image as a program of QEMU's is told to read it. */
+export function sourceOf(image: BaseImage): { how: string[]; name: string; keys: Keys } {
+  const { path, format, passphrase, remote } = image;
+  const keys: Keys = passphrase === undefined ? {} : { [sourceKeyId]: passphrase };
+  if (remote !== undefined) {
+    const driver = passphrase === undefined ? `driver=${format}` : `driver=luks,key-secret=${sourceKeyId}`;
+    return { how: ['--image-opts'], name: `${driver},${remote}`, keys };
+  }
+  if (passphrase === undefined) return { how: ['-f', format], name: path, keys: {} };
+  const paths: string[] = [];
+  for (let one: BaseImage | undefined = image; one !== undefined; one = one.base) paths.push(one.path);
+  return { how: ['--image-opts'], name: openedWith(paths, sourceKeyId), keys };
+}
+
+/**
+ * Options that open an encrypted disk. Each of its files has the same key, which no header of them could name.
+ * @param paths of its files, the one that is written to first; those that are left out are looked for where the last one says
+ */
+export function openedWith(paths: readonly string[], key: string): string {
+  const files = paths.map((path, depth) => {
+    const at = 'backing.'.repeat(depth);
+    return `${at}driver=qcow2,${at}file.driver=file,${at}file.filename=${escaped(path)},${at}encrypt.key-secret=${key}`;
+  });
+  return files.join(',');
 }
 
 /** Ends with us: another one would begin again beside it. */
@@ -103,26 +130,28 @@ export async function reflink(from: string, to: string): Promise<boolean> {
   }
 }
 
-/** @throws CommandFailed */
+/** @param paths of its files, the one that is written to first @throws CommandFailed */
 export const growFile = (
-  path: string,
+  paths: readonly [string, ...string[]],
   { format, encrypted, passphrase }: PresentDisk,
   sizeBytes: number,
   work: DiskWork,
 ): Promise<void> =>
-  resize({ path, format, passphrase: encrypted ? passphrase : undefined, preallocation: 'off' }, sizeBytes, work);
+  resize({ paths, format, passphrase: encrypted ? passphrase : undefined, preallocation: 'off' }, sizeBytes, work);
 
 async function resize(
-  file: { path: string; format: string; passphrase: string | undefined; preallocation: string },
+  file: {
+    paths: readonly [string, ...string[]];
+    format: string;
+    passphrase: string | undefined;
+    preallocation: string;
+  },
   sizeBytes: number,
   work: DiskWork,
 ): Promise<void> {
-  const { path, format, passphrase, preallocation } = file;
+  const { paths, format, passphrase, preallocation } = file;
   const grown = preallocation === 'off' ? [] : [`--preallocation=${preallocation}`];
-  const image =
-    passphrase === undefined
-      ? ['-f', format, path]
-      : ['--image-opts', `driver=qcow2,file.filename=${escaped(path)},encrypt.key-secret=${keyId}`];
+  const image = passphrase === undefined ? ['-f', format, paths[0]] : ['--image-opts', openedWith(paths, keyId)];
   await qemuImg(['resize', '-q', ...grown, ...image, String(sizeBytes)], work, passphrase);
 }
 
@@ -147,15 +176,30 @@ export const escaped = (path: string): string => path.replaceAll(',', ',,');
 
 const long = ({ signal }: DiskWork): CommandOptions => ({ signal, timeoutMs: longestMs });
 
-/** @param args the command of qemu-img comes first */
+/** Passphrases, by what a program of QEMU's is to know them by. */
+export type Keys = Readonly<Record<string, string>>;
+
+/** @param work gets the arguments that give a program these keys */
+export async function withKeys<T>(keys: Keys, work: (args: string[]) => Promise<T>): Promise<T> {
+  const [first, ...others] = Object.entries(keys);
+  if (first === undefined) return work([]);
+  const [id, passphrase] = first;
+  return withSecretFile(passphrase, (path) =>
+    withKeys(Object.fromEntries(others), (args) => work(['--object', `secret,id=${id},file=${path}`, ...args])),
+  );
+}
+
+/**
+ * @param args the command of qemu-img comes first
+ * @param keys one passphrase is known by {@link keyId}
+ */
 export async function qemuImg(
   [command, ...args]: readonly string[],
   work: DiskWork,
-  passphrase?: string,
+  keys: Keys | string = {},
 ): Promise<void> {
   const options = { ...long(work), package: 'qemu-utils' };
-  if (passphrase === undefined) return void (await runCommand('qemu-img', [command!, ...args], options));
-  await withSecretFile(passphrase, (path) =>
-    runCommand('qemu-img', [command!, '--object', `secret,id=${keyId},file=${path}`, ...args], options),
+  await withKeys(typeof keys === 'string' ? { [keyId]: keys } : keys, (secrets) =>
+    runCommand('qemu-img', [command!, ...secrets, ...args], options),
   );
 }

@@ -60,7 +60,7 @@ async function provideCopy(
   if (await isThere(pool, copy)) return protect(pool, copy);
   const unfinished = pool.imageName(unfinishedName(id));
   await pool.removeImage(unfinished);
-  await pool.importFile(image, unfinished, work);
+  await pool.importDisk(image, unfinished, work);
   try {
     await pool.rbd(['rename', unfinished, copy], work);
   } catch (error) {
@@ -125,7 +125,7 @@ async function clonesOf(pool: RbdPool, copy: string): Promise<string[]> {
   }
 }
 
-async function isThere(pool: RbdPool, image: string): Promise<boolean> {
+export async function isThere(pool: RbdPool, image: string): Promise<boolean> {
   try {
     await pool.rbd(['info', '--format', 'json', image]);
     return true;

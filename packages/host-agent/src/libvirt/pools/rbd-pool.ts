@@ -5,19 +5,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DesiredPool, PoolAbilities, PoolPlace } from '@virga/contract/agent/pools';
 import { VirgaError } from '@virga/contract/errors';
-import type { VolumeId } from '@virga/contract/ids';
+import type { BackupId, SnapshotId, VolumeId } from '@virga/contract/ids';
 import { CommandFailed, runCommand } from '../../run-command.ts';
 import { startOwned } from '../backups/owned-process.ts';
+import { runConvert } from '../disks/convert-disk.ts';
 import { type DiskSource, diskName } from '../disks/disk-source.ts';
 import type { BaseImage } from '../instances/root-disk.ts';
 import type { Storage, StorageSpace } from '../storage.ts';
 import { volumeSecretUuid } from '../volumes/volume-secret.ts';
 import { isNotThere, isStillOpen, stillOpen } from './ceph-failures.ts';
 import { cephSecretUuid } from './ceph-secret.ts';
+import { sourceOf, withKeys } from './disk-files.ts';
 import { type DiskWork, keyId, type NewDisk, type PoolDriver, type PresentDisk } from './pool-driver.ts';
 import { type Extent, readExtents } from './rbd-extents.ts';
 import { contentBytes, imageBytes, makeLuks } from './rbd-luks.ts';
 import { imageWrittenAt, isImageAsMarked, markImage, unmarkImage } from './rbd-marks.ts';
+import { removeRbdBackups } from './rbd-snapshots.ts';
 import { wipeExtents } from './rbd-wipe.ts';
 
 type RbdUsage = { name: string; snapshot?: string; provisioned_size: number; used_size: number };
@@ -76,7 +79,7 @@ export class RbdPool implements PoolDriver {
     } else if (disk.source === undefined) {
       await this.rbd(['create', '--size', `${disk.sizeBytes}B`, partial], work);
     } else {
-      await this.importFile(disk.source.image, partial, work);
+      await this.importDisk(disk.source.image, partial, work);
       if (disk.sizeBytes > disk.source.image.virtualSizeBytes) await this.growImage(partial, disk.sizeBytes, work);
     }
     await work.beforeRename?.();
@@ -113,10 +116,12 @@ export class RbdPool implements PoolDriver {
   async measureAll(): Promise<ReadonlyMap<string, { sizeBytes: number; usedBytes: number }>> {
     const text = await this.rbd(['du', '--format', 'json', '--pool', this.#place.cephPool]);
     const { images = [] } = JSON.parse(text) as { images?: RbdUsage[] };
-    const current = images.filter(({ snapshot }) => snapshot === undefined);
-    return new Map(
-      current.map(({ name, provisioned_size: sizeBytes, used_size: usedBytes }) => [name, { sizeBytes, usedBytes }]),
-    );
+    const found = new Map<string, { sizeBytes: number; usedBytes: number }>();
+    // What its snapshots keep an image takes too; as it is now comes after them.
+    for (const { name, provisioned_size: sizeBytes, used_size: bytes } of images) {
+      found.set(name, { sizeBytes, usedBytes: bytes + (found.get(name)?.usedBytes ?? 0) });
+    }
+    return found;
   }
 
   async grow(_folder: string, { id, encrypted }: PresentDisk, sizeBytes: number, work: DiskWork): Promise<void> {
@@ -131,6 +136,8 @@ export class RbdPool implements PoolDriver {
   async wipe(folder: string, id: VolumeId, work: DiskWork): Promise<void> {
     // One that is gone was wiped before it was removed.
     if ((await this.sizeOf(folder, id)) === undefined) return;
+    // They would keep what is overwritten.
+    await removeRbdBackups(this, id);
     const written = await this.extents(this.imageName(id), undefined, work);
     // Encrypted or not: with its header goes what its key opens.
     const disk = { id, format: 'raw', encrypted: false } as const;
@@ -140,6 +147,7 @@ export class RbdPool implements PoolDriver {
   async removeDisk(id: VolumeId): Promise<void> {
     await this.removeImage(this.imageName(`${id}.partial`));
     await this.forgetMark(id);
+    await removeRbdBackups(this, id);
     await this.removeImage(this.imageName(id));
   }
 
@@ -162,10 +170,16 @@ export class RbdPool implements PoolDriver {
   }
 
   /** As programs of QEMU's open it. */
-  #options(image: string, encrypted: boolean, { conf, user }: Access): string {
+  #options(image: string, encrypted: boolean, access: Access): string {
     const content = encrypted ? `driver=luks,key-secret=${keyId}` : 'driver=raw';
+    return `${content},${this.#file(image, access)}`;
+  }
+
+  #file(image: string, { conf, user }: Access): string {
     const file = { driver: 'rbd', pool: this.#place.cephPool, image, conf, user };
-    return [content, ...Object.entries(file).map(([name, value]) => `file.${name}=${value}`)].join(',');
+    return Object.entries(file)
+      .map(([name, value]) => `file.${name}=${value}`)
+      .join(',');
   }
 
   markContent(_folder: string, { id }: PresentDisk): Promise<string> {
@@ -225,23 +239,34 @@ export class RbdPool implements PoolDriver {
     return this.#run('rbd', args, work);
   }
 
-  /** Makes an image of Ceph with the content of a file. @param target which is not there @throws CommandFailed */
-  importFile({ path, format, isLayer }: BaseImage, target: string, { signal }: DiskWork): Promise<string> {
-    return this.#withAccess(({ conf, user }) => {
-      const shared = isLayer ? ['-U'] : [];
-      const convert = [
-        'convert',
-        '-q',
-        ...shared,
-        '-f',
-        format,
-        '-O',
-        'raw',
-        path,
-        `rbd:${target}:id=${user}:conf=${conf}`,
-      ];
-      return runCommand('qemu-img', convert, { signal, timeoutMs: longestMs, package: 'qemu-block-extra' });
+  /** What may take long, or must not go on without us. @throws as #run */
+  rbdOwned(args: readonly string[], { signal, onProgress }: DiskWork = {}): Promise<void> {
+    return this.#asking(async (access) => {
+      const stdio = ['ignore' as const, 'ignore' as const, 'pipe' as const];
+      const child = startOwned('rbd', [...access, ...args], { stdio, signal, package: 'ceph-common' });
+      child.stderr!.on('data', (text: string) => {
+        const percent = [...text.matchAll(/(\d+)% complete/g)].at(-1)?.[1];
+        if (percent !== undefined) onProgress?.(Number(percent));
+      });
+      await child.ended;
     });
+  }
+
+  /** Gives what one of its snapshots keeps of an image to who copies it: options by which programs of QEMU's find it. */
+  withSnapshot<T>(image: VolumeId, snapshot: SnapshotId | BackupId, use: (options: string) => Promise<T>): Promise<T> {
+    return this.#withAccess((access) => use(`${this.#file(image, access)},file.snapshot=${snapshot}`));
+  }
+
+  /** Makes an image of Ceph with the content of another disk. @param target which is not there @throws CommandFailed */
+  importDisk(image: BaseImage, target: string, { signal, onProgress }: DiskWork): Promise<void> {
+    const { how, name, keys } = sourceOf(image);
+    return this.#withAccess(({ conf, user }) =>
+      withKeys(keys, (secrets) => {
+        const from = [...secrets, ...(image.isLayer ? ['-U'] : []), ...how];
+        const args = [...from, '-O', 'raw', name, `rbd:${target}:id=${user}:conf=${conf}`];
+        return runConvert(args, '', { signal, onProgress: (_, percent) => onProgress?.(percent) });
+      }),
+    );
   }
 
   /** What is written of an image; since one of its snapshots, what has changed. @throws as #run */

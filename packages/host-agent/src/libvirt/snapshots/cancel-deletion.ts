@@ -5,9 +5,10 @@ import type { SnapshotToDelete } from '@virga/contract/agent/snapshots';
 import type { AgentContext } from '../agent-context.ts';
 import { readTree } from '../disks/disk-layers.ts';
 import { stopMerge } from '../disks/merge-layers.ts';
+import { areInCeph, forgetInCeph } from './ceph-disks.ts';
 import { forget, mergedDisk } from './delete-snapshot.ts';
 import { findSubject, settleDisks } from './snapshot-domain.ts';
-import { readSnapshot, removeSnapshot } from './snapshot-record.ts';
+import { cephDisksOf, filesOf, readSnapshot, removeSnapshot } from './snapshot-record.ts';
 
 /** To be called when the call that deletes has ended. */
 export function cancelDeletion(context: AgentContext, asked: SnapshotToDelete): Promise<{ kept: boolean }> {
@@ -20,12 +21,16 @@ export function cancelDeletion(context: AgentContext, asked: SnapshotToDelete): 
       return found?.cloudId === cloudId ? found : undefined;
     });
     if (record === undefined) return { kept: false };
-    const trees = await Promise.all(record.disks.map(({ firstFile }) => readTree(firstFile)));
-    if (trees.every(({ snapshots }) => id in snapshots)) return { kept: true };
-    for (const { firstFile } of record.disks) {
+    const files = filesOf(record);
+    const ceph = cephDisksOf(record);
+    const trees = await Promise.all(files.map(({ firstFile }) => readTree(firstFile)));
+    const isWhole = trees.every(({ snapshots }) => id in snapshots) && (await areInCeph(storage, id, ceph));
+    if (isWhole) return { kept: true };
+    for (const { firstFile } of files) {
       await forget(firstFile, id);
       await stopMerge(context, await mergedDisk(context, instance, firstFile));
     }
+    await forgetInCeph(storage, id, ceph);
     await hook('snapshot-end', id);
     await removeSnapshot(storage, instance.id, id);
     return { kept: false };

@@ -37,11 +37,11 @@ export async function onLayers(
   const { desired, instanceId } = record;
   const sources: { firstFile: string; source: DiskSource }[] = [];
   for (const { id, firstFile, current } of disks) {
-    const base =
-      id === desired.rootDisk.id
-        ? await rootBase(storage, desired, await readOwner(storage, instanceId))
-        : baseOf(await volumeSource(storage, id), firstFile);
-    const source = sourceOfLayers(firstFile, current, base ? sharedSource(base) : undefined);
+    const volume = id === desired.rootDisk.id ? undefined : await volumeSource(storage, id);
+    const base = volume
+      ? baseOf(volume, firstFile)
+      : await rootBase(storage, desired, await readOwner(storage, instanceId));
+    const source = sourceOfLayers(firstFile, current, base ? sharedSource(base) : undefined, volume?.encryption);
     sources.push({ firstFile, source });
   }
   const place = (node: XmlNode): XmlNode => {

@@ -1,5 +1,5 @@
 // Forgets a snapshot: first with its disks, so that nothing keeps their files for it any more, then merges what only it needed,
-// and last what is known of it. A call that is cut short is gone on with by the next, which still knows of it.
+// and last what is known of it. Of a disk in Ceph there is nothing to merge. A call that is cut short is gone on with by the next, which still knows of it.
 import { basename, dirname } from 'node:path';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { SnapshotToDelete } from '@virga/contract/agent/snapshots';
@@ -12,9 +12,17 @@ import { compactDisk, type MergedDisk } from '../disks/merge-layers.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
 import { readRecord } from '../instances/domain-lookup.ts';
 import { diskError, placeOf, type Storage } from '../storage.ts';
+import { forgetInCeph } from './ceph-disks.ts';
 import { allClones, allCopies } from './observed-snapshot.ts';
 import { findSubject, settleDisks } from './snapshot-domain.ts';
-import { readSnapshot, removeSnapshot, type SnapshotRecord, snapshotsOf } from './snapshot-record.ts';
+import {
+  cephDisksOf,
+  filesOf,
+  readSnapshot,
+  removeSnapshot,
+  type SnapshotRecord,
+  snapshotsOf,
+} from './snapshot-record.ts';
 
 export function deleteSnapshot(context: AgentContext, asked: SnapshotToDelete, call: CallContext): Promise<void> {
   const { id, cloudId, instance } = asked;
@@ -30,11 +38,12 @@ export function deleteSnapshot(context: AgentContext, asked: SnapshotToDelete, c
         // What a backup has recorded is in the files that are merged.
         if (domain !== undefined) await dropCheckpoints(context, domain.ref);
         await hook('snapshot-forget', id);
-        for (const { firstFile } of record.disks) await forget(firstFile, id);
+        for (const { firstFile } of filesOf(record)) await forget(firstFile, id);
+        await forgetInCeph(storage, id, cephDisksOf(record));
         return record;
       });
       if (snapshot === undefined) return;
-      for (const { firstFile } of snapshot.disks) {
+      for (const { firstFile } of filesOf(snapshot)) {
         await compactDisk(context, await mergedDisk(context, instance, firstFile), call);
       }
       await hook('snapshot-end', id);
@@ -54,7 +63,7 @@ export async function refuseClones(
   if (snapshots.length > 0) await refuseInUse(storage, snapshots);
 }
 
-/** Before an instance goes with its files: its volumes, which stay, keep nothing for its snapshots. */
+/** Before an instance goes with its files: its volumes, which stay, keep nothing for its snapshots, and Ceph keeps none. */
 export async function forgetSnapshots(
   context: AgentContext,
   instance: { id: InstanceId; cloudId: string; uuid: string },
@@ -62,7 +71,8 @@ export async function forgetSnapshots(
   const { storage } = context;
   for (const snapshot of await snapshotsOf(storage, instance.id)) {
     if (snapshot.cloudId !== instance.cloudId) continue;
-    for (const { firstFile } of snapshot.disks) {
+    await forgetInCeph(storage, snapshot.id, cephDisksOf(snapshot));
+    for (const { firstFile } of filesOf(snapshot)) {
       if (!isId('volume', basename(dirname(firstFile)))) continue;
       await forget(firstFile, snapshot.id);
       await compactDisk(context, await mergedDisk(context, instance, firstFile), {});

@@ -5,10 +5,14 @@ import type { AgentContext } from '../agent-context.ts';
 import { askGuest, isFrozen } from '../guest/guest-agent.ts';
 
 /** @returns whether they were frozen, by us or by somebody else before */
-export async function whileFrozen(context: AgentContext, id: InstanceId, work: () => Promise<void>): Promise<boolean> {
+export async function whileFrozen(
+  context: AgentContext,
+  id: InstanceId,
+  work: (isFrozen: boolean) => Promise<void>,
+): Promise<boolean> {
   const frozen = await freeze(context, id);
   try {
-    await work();
+    await work(frozen !== 'no');
   } finally {
     if (frozen === 'by-us') await thaw(context, id);
   }

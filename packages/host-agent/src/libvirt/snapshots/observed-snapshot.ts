@@ -3,49 +3,69 @@ import { readdir, stat } from 'node:fs/promises';
 import type { ObservedSnapshot } from '@virga/contract/agent/snapshots';
 import { type InstanceId, isId, type SnapshotId, type VolumeId } from '@virga/contract/ids';
 import { exists } from '../../exists.ts';
+import type { AgentContext } from '../agent-context.ts';
 import { readTree } from '../disks/disk-layers.ts';
 import { layerPath } from '../disks/layer-names.ts';
 import { readOwner } from '../instances/instance-folder.ts';
+import type { CephDisk } from '../pools/rbd-root-disk.ts';
 import type { Storage } from '../storage.ts';
 import { unfinishedVolumes } from '../volumes/volume-folder.ts';
-import { machinePath, memoryPath, type SnapshotRecord, snapshotsOf } from './snapshot-record.ts';
+import { missingInCeph } from './ceph-disks.ts';
+import { cephDisksOf, filesOf, machinePath, memoryPath, type SnapshotRecord, snapshotsOf } from './snapshot-record.ts';
 
 const blockBytes = 512;
 
-export async function listSnapshots(storage: Storage, cloudId: string): Promise<ObservedSnapshot[]> {
+type Context = Pick<AgentContext, 'storage' | 'log'>;
+
+export async function listSnapshots(context: Context, cloudId: string): Promise<ObservedSnapshot[]> {
+  const { storage } = context;
   const ids = (await readdir(storage.instancesPath)).filter((name) => isId('instance', name));
   const records = (await Promise.all(ids.map((id) => snapshotsOf(storage, id)))).flat();
   const ours = records.filter((record) => record.cloudId === cloudId);
   if (ours.length === 0) return [];
-  const clones = await allClones(storage);
-  return Promise.all(ours.map((record) => observeSnapshot(storage, record, clones)));
+  const pools = ours.flatMap(cephDisksOf).map(({ poolId }) => poolId);
+  const known = { clones: await allClones(storage), isMissing: await missingInCeph(context, pools) };
+  return Promise.all(ours.map((record) => observeSnapshot(context, record, known)));
 }
 
+type Known = { clones: Map<SnapshotId, InstanceId[]>; isMissing: (id: SnapshotId, disk: CephDisk) => boolean };
+
 export async function observeSnapshot(
-  storage: Storage,
+  context: Context,
   { machineState = [], disks, ...record }: SnapshotRecord,
-  clones?: Map<SnapshotId, InstanceId[]>,
+  known?: Known,
 ): Promise<ObservedSnapshot> {
+  const { storage } = context;
   const { id, instanceId } = record;
+  const ceph = cephDisksOf({ disks });
+  const isMissing =
+    known?.isMissing ??
+    (await missingInCeph(
+      context,
+      ceph.map(({ poolId }) => poolId),
+    ));
   const beside = [
     ...(record.memory ? [memoryPath(storage, instanceId, id)] : []),
     ...(machineState.length > 0 ? [machinePath(storage, instanceId, id)] : []),
   ];
-  const files = await Promise.all(disks.map(({ firstFile }) => filesOf(id, firstFile)));
+  const files = await Promise.all(filesOf({ disks }).map(({ firstFile }) => keptOf(id, firstFile)));
   const all = [...files.flatMap((disk) => disk?.all ?? []), ...beside];
   const own = [...files.flatMap((disk) => disk?.own ?? []), ...beside];
   return {
     ...record,
     machineState,
-    disks: disks.map(({ firstFile: _, ...disk }) => disk),
+    disks: disks.map(({ firstFile: _, poolId: __, ...disk }) => disk),
     usedBytes: (await Promise.all(own.map(allocatedBytes))).reduce((sum, bytes) => sum + bytes, 0),
-    clones: (clones ?? (await allClones(storage))).get(id) ?? [],
-    intact: !files.includes(undefined) && (await Promise.all(all.map(exists))).every(Boolean),
+    clones: (known?.clones ?? (await allClones(storage))).get(id) ?? [],
+    intact:
+      !files.includes(undefined) &&
+      (await Promise.all(all.map(exists))).every(Boolean) &&
+      !ceph.some((disk) => isMissing(id, disk)),
   };
 }
 
 /** Files of a disk that a snapshot keeps, and those that nothing else needs; undefined when the disk knows nothing of it. */
-async function filesOf(id: SnapshotId, firstFile: string): Promise<{ all: string[]; own: string[] } | undefined> {
+async function keptOf(id: SnapshotId, firstFile: string): Promise<{ all: string[]; own: string[] } | undefined> {
   const { current, snapshots } = await readTree(firstFile);
   const { [id]: kept, ...others } = snapshots;
   if (kept === undefined) return undefined;

@@ -1,6 +1,6 @@
 // Puts the disks of an instance that is off back to what a snapshot keeps: each goes on in a new file on what was kept. Never
 // libvirt's own revert, which cannot do that for snapshots in files of their own. What was written since is removed, unless
-// another snapshot keeps it. A guest whose memory was kept goes on from there.
+// another snapshot keeps it. What lies in Ceph is put back there, after the definition: from then on it only goes forward. A guest whose memory was kept goes on from there.
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { SnapshotToRevert } from '@virga/contract/agent/snapshots';
 import { hasOtherDisks, isHibernated, isOn, snapshotMissing } from '../../snapshot-conflicts.ts';
@@ -15,10 +15,12 @@ import { isInterruption } from '../hypervisor-errors.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
 import { isOff } from '../instances/power.ts';
 import { storageError } from '../storage.ts';
+import { passphrasesOf } from '../volumes/volume-passphrase.ts';
 import { withVolumes } from '../volumes/volumes.ts';
+import { areInCeph } from './ceph-disks.ts';
 import { defineOnLayers, onLayers } from './define-on-layers.ts';
 import { requireDisks, settledDomain } from './snapshot-domain.ts';
-import { memoryPath, readSnapshot, type SnapshotRecord } from './snapshot-record.ts';
+import { filesOf, memoryPath, readSnapshot, type SnapshotRecord } from './snapshot-record.ts';
 
 export function revertSnapshot(context: AgentContext, asked: SnapshotToRevert, call: CallContext): Promise<void> {
   const { instance, id, cloudId } = asked;
@@ -34,7 +36,7 @@ export function revertSnapshot(context: AgentContext, asked: SnapshotToRevert, c
       const { volumes } = domain.record.desired;
       await withVolumes(context, { cloudId, volumes }, async () => {
         if (!isDone) await putBack(context, asked, snapshot, domain, call);
-        for (const { firstFile } of snapshot.disks) await sweep(firstFile);
+        for (const { firstFile } of filesOf(snapshot)) await sweep(firstFile);
         if (snapshot.memory) await goOn(context, snapshot, domain);
       });
     }),
@@ -48,15 +50,19 @@ async function putBack(
   domain: OwnDomain,
   { signal, onProgress }: CallContext,
 ): Promise<void> {
-  const disks = await requireDisks(context, domain);
-  refuseOthers(snapshot, domain, disks);
+  const { files, ceph } = await requireDisks(context, domain);
+  refuseOthers(snapshot, domain, [...files, ...ceph]);
+  if (!(await areInCeph(context.storage, id, ceph))) throw snapshotMissing(id);
+  const keys = await passphrasesOf(context, files);
   await dropCheckpoints(context, domain.ref);
   const { uuid, tpm } = domain.record.desired;
   const change: DiskChange = {
     ...{ kind: 'revert', snapshotId: id, token, disks: [] },
     machine: { id: instance.id, uuid, tpm },
+    ...(ceph.length > 0 && { ceph }),
+    ...(files.length === 0 && { hasHappened: true }),
   };
-  for (const { id: diskId, firstFile } of disks) {
+  for (const { id: diskId, firstFile } of files) {
     const kept = (await readTree(firstFile)).snapshots[id];
     if (kept === undefined) throw snapshotMissing(id);
     const added = layerFor(firstFile, token);
@@ -67,20 +73,21 @@ async function putBack(
   try {
     onProgress?.('preparing the disks', 10);
     await context.hook('revert-layers', id);
-    for (const { firstFile, added, current } of change.disks) {
+    for (const { id: diskId, firstFile, added, current } of change.disks) {
       // A disk that has grown since stays as large as it is.
       const sizeBytes = await virtualSizeOf(await activeFile(firstFile));
-      await makeLayer(layerPath(firstFile, added), layerPath(firstFile, current.at(-2)!), sizeBytes, signal);
+      const below = layerPath(firstFile, current.at(-2)!);
+      await makeLayer(layerPath(firstFile, added), below, sizeBytes, { signal, passphrase: keys.get(diskId) });
     }
     signal?.throwIfAborted();
     onProgress?.('putting the disks back', 40);
-    await defineOnLayers(context, domain, change);
+    if (files.length > 0) await defineOnLayers(context, domain, change);
   } catch (error) {
     if (!isInterruption(error)) await abandonChange(context, instance.id, change);
     throw storageError(error, context.storage, 'go back to a snapshot');
   }
   await context.hook('revert-taken', id);
-  await finishChange(context, instance.id, change);
+  await finishChange(context, instance.id, change, { onProgress });
 }
 
 /** From the memory that was kept, in a machine as it was then, on the disks that there are now. */
@@ -88,7 +95,11 @@ async function goOn(context: AgentContext, snapshot: SnapshotRecord, domain: Own
   const { storage, hypervisor, hook } = context;
   const file = memoryPath(storage, snapshot.instanceId, snapshot.id);
   const disks = await Promise.all(
-    snapshot.disks.map(async ({ id, firstFile }) => ({ id, firstFile, current: (await readTree(firstFile)).current })),
+    filesOf(snapshot).map(async ({ id, firstFile }) => ({
+      id,
+      firstFile,
+      current: (await readTree(firstFile)).current,
+    })),
   );
   const machine = await hypervisor.ask(`read the memory of ${snapshot.name}`, ({ domains }) => domains.savedXml(file));
   const xml = await onLayers(context, domain, disks, machine);

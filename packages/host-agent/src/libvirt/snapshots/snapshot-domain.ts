@@ -15,6 +15,7 @@ import { finishPivots } from '../disks/merge-layers.ts';
 import { lookAt, type OwnDomain } from '../instances/domain-lookup.ts';
 import { settleMoves } from '../moves/move-definition.ts';
 import { readMove } from '../moves/move-record.ts';
+import { type DiskInCeph, diskInCeph } from './ceph-disks.ts';
 
 export type Subject = Pick<DesiredSnapshot, 'cloudId' | 'instance'>;
 
@@ -47,28 +48,35 @@ export async function findSubject(
 }
 
 /**
- * Its disks, all of which are on the files that our lists name.
+ * Its disks: files, all of which are those that our lists name, and what lies in Ceph.
  * @throws HypervisorRefused one can have no snapshots | Conflict somebody has put one on another file
  */
-export async function requireDisks(context: AgentContext, { ref, record }: OwnDomain): Promise<DomainDisk[]> {
-  const { disks, unfit } = await findDisks(context.storage, record.desired, await currentXml(context, ref));
-  const [worst] = unfit;
-  if (worst !== undefined) throw cannot(worst);
-  for (const disk of disks) {
-    const move = await readMove(context.storage, disk.id);
+export async function requireDisks(
+  context: AgentContext,
+  { ref, record }: OwnDomain,
+): Promise<{ files: DomainDisk[]; ceph: DiskInCeph[] }> {
+  const { storage } = context;
+  const { disks: files, unfit } = await findDisks(storage, record.desired, await currentXml(context, ref));
+  const ceph: DiskInCeph[] = [];
+  for (const disk of unfit) ceph.push((await diskInCeph(storage, record.desired, disk)) ?? cannot(disk));
+  for (const { id } of [...files, ...ceph]) {
+    const move = await readMove(storage, id);
     if (move !== undefined) throw beingMoved(move.before);
+  }
+  for (const disk of files) {
     const { current } = await readTree(disk.firstFile);
     if (layerPath(disk.firstFile, current.at(-1)!) !== disk.file) throw moved(ref.name, disk);
   }
-  if (disks[0]?.id !== record.desired.rootDisk.id) throw noRoot(ref.name);
-  return disks;
+  if (![...files, ...ceph].some(({ id }) => id === record.desired.rootDisk.id)) throw noRoot(ref.name);
+  return { files, ceph };
 }
 
-const cannot = ({ id, why }: { id: string; why: string }) =>
-  new VirgaError('HypervisorRefused', {
+function cannot({ id, why }: { id: string; why: string }): never {
+  throw new VirgaError('HypervisorRefused', {
     detail: `The volume ${id} can have no snapshots: ${why}.`,
     action: 'Detach it for the time of the snapshot.',
   });
+}
 
 const moved = (name: string, { target, file }: DomainDisk) =>
   new VirgaError('Conflict', {

@@ -13,6 +13,6 @@ export const snapshotKeeping = (context: AgentContext): SnapshotKeeping => ({
   revertSnapshot: (snapshot, call = {}) => revertSnapshot(context, snapshot, call),
   deleteSnapshot: (snapshot, call = {}) => deleteSnapshot(context, snapshot, call),
   cancelDeletion: (snapshot) => cancelDeletion(context, snapshot),
-  listSnapshots: (cloudId) => listSnapshots(context.storage, cloudId),
+  listSnapshots: (cloudId) => listSnapshots(context, cloudId),
   makeClone: (clone, call = {}) => makeClone(context, clone, call),
 });

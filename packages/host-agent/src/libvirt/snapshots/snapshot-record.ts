@@ -3,7 +3,7 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredSnapshot, MachineState, SnapshotConsistency } from '@virga/contract/agent/snapshots';
-import { type InstanceId, isId, type SnapshotId, type VolumeId } from '@virga/contract/ids';
+import { type InstanceId, isId, type PoolId, type SnapshotId, type VolumeId } from '@virga/contract/ids';
 import { flushFolder, writeFileDurably } from '../../durable-file.ts';
 import { folderPath } from '../instances/instance-folder.ts';
 import type { Storage } from '../storage.ts';
@@ -16,8 +16,21 @@ export type SnapshotRecord = Pick<DesiredSnapshot, 'id' | 'cloudId' | 'name' | '
   /** Of earlier versions undefined: none was kept. */
   machineState?: MachineState[];
   /** The root disk first. */
-  disks: { id: VolumeId; firstFile: string; sizeBytes: number; target?: string }[];
+  disks: KeptDisk[];
 };
+
+type Kept = { id: VolumeId; sizeBytes: number; target?: string };
+/** Which of its files are kept stands with the disk. */
+export type KeptFile = Kept & { firstFile: string; poolId?: undefined };
+/** Ceph keeps it, in this pool, under the id of the snapshot. */
+export type KeptInCeph = Kept & { poolId: PoolId; firstFile?: undefined };
+export type KeptDisk = KeptFile | KeptInCeph;
+
+export const filesOf = ({ disks }: Pick<SnapshotRecord, 'disks'>): KeptFile[] =>
+  disks.filter((disk) => disk.firstFile !== undefined);
+
+export const cephDisksOf = ({ disks }: Pick<SnapshotRecord, 'disks'>): KeptInCeph[] =>
+  disks.filter((disk) => disk.poolId !== undefined);
 
 const recordMode = 0o644;
 const folderMode = 0o711;

@@ -1,5 +1,6 @@
-// Takes a snapshot: every disk goes on in a new file, at the same moment, and what was there until then is kept. A guest that
-// runs does not stop for it; its file systems are frozen for that moment where its agent answers. libvirt is told to remember
+// Takes a snapshot: every disk goes on in a new file, at the same moment, and what was there until then is kept; of one in Ceph
+// Ceph keeps it. A guest that runs does not stop for it, unless several disks in Ceph make it stand still for that moment; its
+// file systems are frozen for that moment where its agent answers. libvirt is told to remember
 // nothing of it: it could neither go back to it, nor rename the domain. What a call that failed has made is taken back.
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { DesiredSnapshot, ObservedSnapshot, SnapshotConsistency } from '@virga/contract/agent/snapshots';
@@ -14,9 +15,11 @@ import {
   currentXml,
   type DiskChange,
   finishChange,
+  happen,
   hasHappened,
 } from '../disks/disk-change.ts';
 import { type DiskLayers, readTree } from '../disks/disk-layers.ts';
+import { encryptionElement } from '../disks/disk-source.ts';
 import type { DomainDisk } from '../disks/domain-disks.ts';
 import { makeLayer, virtualSizeOf } from '../disks/layer-file.ts';
 import { layerFor, layerPath } from '../disks/layer-names.ts';
@@ -25,15 +28,17 @@ import type { OwnDomain } from '../instances/domain-lookup.ts';
 import { machineStateOf, readMachineFiles } from '../instances/machine-files.ts';
 import { isOff } from '../instances/power.ts';
 import { diskError, placeOf, requireSpace, smallestSpaceBytes } from '../storage.ts';
-import { volumeSource } from '../volumes/volume-folder.ts';
+import { passphrasesOf } from '../volumes/volume-passphrase.ts';
 import { withVolumes } from '../volumes/volumes.ts';
 import { element, textElement } from '../xml.ts';
+import { type DiskInCeph, keepInCeph } from './ceph-disks.ts';
 import { defineOnLayers } from './define-on-layers.ts';
 import { whileFrozen } from './freeze.ts';
 import { keepMachine } from './machine-state.ts';
 import { observeSnapshot } from './observed-snapshot.ts';
 import { requireDisks, settledDomain } from './snapshot-domain.ts';
 import { makeSnapshotFolder, memoryPath, readSnapshot, type SnapshotRecord } from './snapshot-record.ts';
+import { whileStill } from './stand-still.ts';
 
 const bytesPerMib = 1024 * 1024;
 
@@ -49,12 +54,12 @@ export function takeSnapshot(
       call.signal?.throwIfAborted();
       const domain = await settledDomain(context, desired);
       const present = await readSnapshot(context.storage, instance.id, desired.id);
-      if (present !== undefined) return observeSnapshot(context.storage, present);
+      if (present !== undefined) return observeSnapshot(context, present);
       if (desired.mustExist) throw snapshotGone(desired.name, instance.domainName);
       refuseState(domain, desired);
       const volumes = domain.record.desired.volumes;
       return withVolumes(context, { cloudId: desired.cloudId, volumes }, async () =>
-        observeSnapshot(context.storage, await take(context, desired, domain, call)),
+        observeSnapshot(context, await take(context, desired, domain, call)),
       );
     }),
   );
@@ -68,12 +73,12 @@ async function take(
 ): Promise<SnapshotRecord> {
   const { storage, hook } = context;
   const { id: instanceId } = desired.instance;
-  await refuseUnlayered(context, domain);
-  const disks = await requireDisks(context, domain);
+  const { files: disks, ceph } = await requireDisks(context, domain);
+  const keys = await passphrasesOf(context, disks);
   await requireSpace(storage, smallestSpaceBytes + (desired.memory ? domain.sizes.memoryMib * bytesPerMib : 0));
   // libvirt takes no snapshot of a domain that has them; the next backup is a full one.
   await dropCheckpoints(context, domain.ref);
-  const change = await plan(context, desired, domain, disks);
+  const change = await plan(context, desired, domain, disks, ceph);
   await hook('snapshot-intent', desired.id);
   await beginChange(storage, instanceId, change);
   try {
@@ -81,14 +86,20 @@ async function take(
     await hook('snapshot-layers', desired.id);
     for (const { firstFile, file, id } of disks) {
       const { added } = change.disks.find((disk) => disk.id === id)!;
-      await makeLayer(layerPath(firstFile, added), file, await virtualSizeOf(file), signal);
+      const how = { signal, passphrase: keys.get(id) };
+      await makeLayer(layerPath(firstFile, added), file, await virtualSizeOf(file), how);
     }
     signal?.throwIfAborted();
     onProgress?.('taking the snapshot', 40);
     await makeSnapshotFolder(storage, instanceId, desired.id);
     await keepMachine(storage, change.snapshot, domain.record.desired);
-    if (isOff(domain)) await defineOnLayers(context, domain, change);
-    else change.snapshot.consistency = await takeLive(context, desired, domain, disks, change);
+    if (isOff(domain)) {
+      await takeCeph(context, change);
+      if (disks.length > 0) await defineOnLayers(context, domain, change);
+      await happen(storage, instanceId, change);
+    } else {
+      change.snapshot.consistency = await takeLive(context, desired, domain, disks, change);
+    }
   } catch (error) {
     if (!isInterruption(error)) await settleFailed(context, domain, change);
     throw await diskError(error, placeOf(context.storage), 'prepare a snapshot');
@@ -98,18 +109,6 @@ async function take(
   return change.snapshot;
 }
 
-/** What is written after a snapshot would go to a file without the encryption of the disk, or the disk is no file. */
-async function refuseUnlayered({ storage }: AgentContext, { record }: OwnDomain): Promise<void> {
-  for (const { id } of record.desired.volumes) {
-    const { encryption, rbd } = await volumeSource(storage, id);
-    if (encryption === undefined && rbd === undefined) continue;
-    throw new VirgaError('HypervisorRefused', {
-      detail: `The volume ${id} is ${rbd ? 'in a pool of Ceph' : 'encrypted'}, and no snapshot can be put on it.`,
-      action: 'Detach it for as long as the snapshot is to be kept.',
-    });
-  }
-}
-
 type Take = Extract<DiskChange, { kind: 'take' }>;
 
 async function plan(
@@ -117,6 +116,7 @@ async function plan(
   { id, cloudId, name, instance, memory, keepsake }: DesiredSnapshot,
   domain: OwnDomain,
   disks: readonly DomainDisk[],
+  ceph: readonly DiskInCeph[],
 ): Promise<Take> {
   const frozen: Record<VolumeId, DiskLayers> = {};
   const snapshot: SnapshotRecord = {
@@ -134,31 +134,52 @@ async function plan(
     changed.push({ id: diskId, firstFile, added, current: [...current, added] });
     snapshot.disks.push({ id: diskId, firstFile, target, sizeBytes: await virtualSizeOf(file) });
   }
-  return { kind: 'take', snapshot, frozen, disks: changed };
+  for (const { imageBytes: _, ...disk } of ceph) snapshot.disks.push(disk);
+  const isRoot = (disk: { id: VolumeId }) => Number(disk.id === domain.record.desired.rootDisk.id);
+  snapshot.disks.sort((one, other) => isRoot(other) - isRoot(one));
+  return { kind: 'take', snapshot, frozen, disks: changed, ...(ceph.length > 0 && { ceph: [...ceph] }) };
+}
+
+async function takeCeph({ storage, hook }: AgentContext, { snapshot, ceph = [] }: Take): Promise<void> {
+  if (ceph.length === 0) return;
+  await hook('snapshot-ceph', snapshot.id);
+  await keepInCeph(storage, snapshot.id, ceph);
 }
 
 async function takeLive(
   context: AgentContext,
   { id, instance, memory }: DesiredSnapshot,
-  { ref, record }: OwnDomain,
+  domain: OwnDomain,
   disks: readonly DomainDisk[],
   change: Take,
 ): Promise<SnapshotConsistency> {
+  const { ref, record } = domain;
+  const inCeph = change.ceph?.length ?? 0;
   const memoryFile = memory ? memoryPath(context.storage, instance.id, id) : undefined;
   const xml = snapshotXml(await currentXml(context, ref), disks, change, memoryFile);
-  const act = async () => {
+  const take = async () => {
+    await takeCeph(context, change);
     await context.hook('snapshot-act', id);
-    await context.hypervisor.act(`take a snapshot of ${ref.name}`, ({ domains }) =>
-      domains.snapshotCreateXml(ref, xml, {
-        ...{ noMetadata: true, atomic: true, reuseExternal: true, timeoutMs: memory ? memoryTimeoutMs : undefined },
-        ...(memory ? { live: true } : { diskOnly: true }),
-      }),
-    );
+    if (disks.length > 0 || memory) {
+      await context.hypervisor.act(`take a snapshot of ${ref.name}`, ({ domains }) =>
+        domains.snapshotCreateXml(ref, xml, {
+          ...{ noMetadata: true, atomic: true, reuseExternal: true, timeoutMs: memory ? memoryTimeoutMs : undefined },
+          ...(memory ? { live: inCeph === 0 } : { diskOnly: true }),
+        }),
+      );
+    }
+    await happen(context.storage, instance.id, change);
+  };
+  const act = async (isFrozen: boolean) => {
+    // libvirt takes all files at one moment, and Ceph one disk.
+    const isOneMoment = inCeph === 0 || (!memory && (isFrozen || inCeph + disks.length === 1));
+    if (isOneMoment) await take();
+    else await whileStill(context, domain, change, take);
     await keepMachine(context.storage, change.snapshot, record.desired);
   };
   // Memory is saved with what the guest has not written yet.
   if (!memory) return (await whileFrozen(context, instance.id, act)) ? 'filesystem' : 'crash';
-  await act();
+  await act(false);
   return 'memory';
 }
 
@@ -181,7 +202,11 @@ function snapshotXml(
       'disk',
       { name: target, snapshot: 'external', type: 'file' },
       element('driver', { type: 'qcow2' }),
-      element('source', { file: layerPath(disk.firstFile, added) }),
+      element(
+        'source',
+        { file: layerPath(disk.firstFile, added) },
+        disk.encryption && encryptionElement(disk.encryption),
+      ),
     );
   };
   return element(

@@ -8,9 +8,9 @@ import { VirgaError } from '@virga/contract/errors';
 import type { VolumeId } from '@virga/contract/ids';
 import type { Connection } from '@virga/libvirt/connection/connect';
 import type { DomainRef } from '@virga/libvirt/protocol/objects';
-import { volumeNotOurs, volumeOvertaken } from '../../volume-conflicts.ts';
+import { noPassphrase, volumeNotOurs, volumeOvertaken } from '../../volume-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
-import { takeFetchedDisk } from '../backups/restore-folder.ts';
+import { fetchedImage, forgetFetchedDisk, takeFetchedDisk } from '../backups/restore-folder.ts';
 import { isLibvirtError } from '../hypervisor-errors.ts';
 import { requireStoredImage } from '../images/image-store.ts';
 import { settleMove } from '../moves/settle-move.ts';
@@ -62,6 +62,7 @@ export function applyVolume(context: AgentContext, desired: DesiredVolume, call:
           await grow(context, driver, record, passphrase, call);
           if (!isDeepStrictEqual(present, record)) await updateRecord(storage, record);
         }
+        if (desired.restored !== undefined) await forgetFetchedDisk(storage, desired.restored);
         if (passphrase !== undefined) await keepVolumeSecret(context, id, passphrase);
       } catch (error) {
         throw await diskError(error, driver, 'make a volume');
@@ -93,20 +94,21 @@ async function make(
     passphrase,
     ...(image && { source: { image, clone: source!.clone } }),
   };
-  if (restored !== undefined) {
+  if (restored !== undefined && (format === 'raw' || passphrase !== undefined)) {
+    disk.source = { image: await fetchedImage(storage, restored), clone: 'full' };
+  } else if (restored !== undefined) {
     const taken = basename(volumeFile(storage, id));
     await createVolume(storage, driver, record, (folder) => takeFetchedDisk(storage, restored, join(folder, taken)));
     return;
   }
   await createVolume(storage, driver, record, async (folder) => {
-    if (snapshot !== undefined) {
-      // Whoever deletes the snapshot takes the same lock, and then finds the record of what is being made of it.
-      const kept = await context.locks.run(snapshot.instanceId, () => snapshotDisk(storage, cloudId, snapshot));
-      disk.source = { image: kept, clone: 'full' };
-      await hook('volume-copy', id);
-    }
     const told = (percent: number) => onProgress?.('copying the disk', 20 + Math.floor(percent * 0.7));
-    await driver.makeDisk(folder, id, disk, { signal, onProgress: told, beforeRename: () => hook('volume-name', id) });
+    const work = { signal, onProgress: told, beforeRename: () => hook('volume-name', id) };
+    if (snapshot === undefined) return driver.makeDisk(folder, id, disk, work);
+    // Whoever deletes the snapshot takes the same lock, and then finds the record of what is being made of it.
+    const open = await context.locks.run(snapshot.instanceId, () => snapshotDisk(context, cloudId, snapshot));
+    await hook('volume-copy', id);
+    await open((kept) => driver.makeDisk(folder, id, { ...disk, source: { image: kept, clone: 'full' } }, work));
   });
 }
 
@@ -249,10 +251,4 @@ const inUseElsewhere = (id: VolumeId) =>
   new VirgaError('InUse', {
     detail: `Another host has the disk of the volume ${id} open.`,
     action: 'Stop what uses it there first.',
-  });
-
-const noPassphrase = (id: VolumeId) =>
-  new VirgaError('NotFound', {
-    detail: `libvirt has no passphrase of the volume ${id}: it forgets them when it ends.`,
-    action: 'It is given by the server; try again in a moment.',
   });
