@@ -22,10 +22,12 @@ type Table = {
 };
 
 export async function readLayout(disk: RawDisk): Promise<DiskLayout> {
-  const table = await readTable(disk);
+  // The boot sector of a boot loader in a file system that has the whole disk, as of Alpine, looks like a table to sfdisk.
+  const { isDivided, ...found } = await probe(disk, 0, null);
+  const table = isDivided || found.fileSystem === null ? await readTable(disk) : undefined;
   if (table === undefined) {
     const whole = { number: 0, offsetBytes: 0, sizeBytes: null, name: null };
-    return { table: null, parts: [{ ...whole, ...(await probe(disk, 0, null)) }] };
+    return { table: null, parts: [{ ...whole, ...found }] };
   }
   const sectorBytes = table.sectorsize ?? 512;
   const parts: DiskPart[] = [];
@@ -33,7 +35,8 @@ export async function readLayout(disk: RawDisk): Promise<DiskLayout> {
     const offsetBytes = start * sectorBytes;
     const sizeBytes = size * sectorBytes;
     const number = Number(/\d+$/.exec(node)?.[0] ?? 0);
-    parts.push({ number, offsetBytes, sizeBytes, name: name ?? null, ...(await probe(disk, offsetBytes, sizeBytes)) });
+    const { isDivided: _, ...has } = await probe(disk, offsetBytes, sizeBytes);
+    parts.push({ number, offsetBytes, sizeBytes, name: name ?? null, ...has });
   }
   return { table: table.label, parts };
 }
@@ -56,5 +59,5 @@ async function probe(disk: RawDisk, offsetBytes: number, sizeBytes: number | nul
   const args = ['--probe', '--offset', String(offsetBytes), ...size, '--output', 'export', disk.path];
   const text = (await disk.run('blkid', args, { acceptedCodes: nothing })).toString();
   const value = (key: string) => new RegExp(`^${key}=(.*)$`, 'm').exec(text)?.[1] ?? null;
-  return { fileSystem: value('TYPE'), label: value('LABEL') };
+  return { fileSystem: value('TYPE'), label: value('LABEL'), isDivided: value('PTTYPE') !== null };
 }

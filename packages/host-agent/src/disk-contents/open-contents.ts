@@ -39,7 +39,13 @@ export async function openContents(
   for (const contents of opened) {
     if (root === undefined && (await isRoot(contents))) root = contents;
   }
-  if (root === undefined) return openInAppliance(disk, layout, appliance);
+  const found = layout.parts.map(({ fileSystem }) => fileSystem).filter((name) => name !== null);
+  if (root === undefined) {
+    return appliance && found.some((name) => applianceReads.includes(name))
+      ? openInAppliance(disk, layout, found, appliance)
+      : { layout, why: whyNot(found) };
+  }
+  if (appliance && (await isSpread(root))) return openInAppliance(disk, layout, found, appliance);
   for (const boot of opened) {
     if (boot === root) continue;
     const names = (await boot.list('/')).map(({ name }) => name);
@@ -51,12 +57,9 @@ export async function openContents(
 async function openInAppliance(
   disk: RawDisk,
   layout: DiskLayout,
-  appliance: ContentsOptions['appliance'],
+  found: readonly string[],
+  appliance: NonNullable<ContentsOptions['appliance']>,
 ): Promise<OpenContents | Unreadable> {
-  const found = layout.parts.map(({ fileSystem }) => fileSystem).filter((name) => name !== null);
-  if (appliance === undefined || !found.some((name) => applianceReads.includes(name))) {
-    return { layout, why: whyNot(found) };
-  }
   const root = await SystemContents.open(await Appliance.start(disk, await appliance()));
   return Array.isArray(root)
     ? { layout, why: noRoot(root.length > 0 ? root : found) }
@@ -66,6 +69,16 @@ async function openInAppliance(
 async function isRoot(contents: DiskContents): Promise<boolean> {
   const names = (await contents.list('/')).map(({ name }) => name);
   return names.includes('etc') && (names.includes('usr') || names.includes('bin'));
+}
+
+/** Such as a /home or /var with a file system of its own, where a machine leaves most. */
+async function isSpread(root: DiskContents): Promise<boolean> {
+  const fstab = (await root.read('/etc/fstab'))?.toString() ?? '';
+  return fstab.split('\n').some((line) => {
+    const [what = '', where = '', type = ''] = line.trim().split(/\s+/);
+    const isOnDisk = /^(LABEL|UUID|PARTLABEL|PARTUUID)=|^\/dev\//.test(what) && /^(ext[234]|xfs|btrfs)$/.test(type);
+    return isOnDisk && where.startsWith('/') && where !== '/' && where !== '/boot';
+  });
 }
 
 const noRoot = (found: readonly string[]): string =>

@@ -29,8 +29,13 @@ const accountsOf = (shadow: string): Account[] =>
     return hash === undefined ? [] : [{ name, hash }];
   });
 
-/** Without a password and without the hash of one: what is locked with its hash can still be guessed by who has a copy. */
-const isLocked = ({ hash }: Account): boolean => hash === 'x' || /^[*!]+$/.test(hash);
+/** As crypt(5) makes them: with the name of a method, or the 13 and more characters of DES. */
+const madeHash = /^([$_].+|[./0-9A-Za-z]{2}([./0-9A-Za-z]{11})+)$/;
+/**
+ * Without a password and without the hash of one: what is locked with its hash can still be guessed by who has a copy. Makers of
+ * images also lock with words that are the hash of nothing, such as `!locked` or `thereisnopasswordanditslocked`.
+ */
+const isLocked = ({ hash }: Account): boolean => hash !== '' && !madeHash.test(hash.replace(/^[*!]+/, ''));
 
 const passwords: Rule = {
   id: 'passwords',

@@ -112,6 +112,11 @@ const serialConsole: Rule = {
           await addToDefaults(guest);
           const enabled = '/etc/systemd/system/getty.target.wants/serial-getty@ttyS0.service';
           if (!getty && serving) await guest.root.link(enabled, serving);
+          const inittab = await guest.text('/etc/inittab');
+          if (!getty && !isSystemd && inittab !== undefined) {
+            const login = 'ttyS0::respawn:/sbin/getty -L 115200 ttyS0 vt100\n';
+            await rewrite(guest.root, '/etc/inittab', `${inittab.replace(/\n?$/, '\n')}${login}`);
+          }
           return `Added ${consoleArgument} to the command line of the kernel.`;
         },
       },
@@ -136,14 +141,20 @@ const growRoot: Rule = {
   title: 'a root that grows',
   why: 'The disk of an instance may be larger than the image; without this the rest of it is not used.',
   async look(guest) {
-    const grower = await guest.firstOf([
-      '/usr/share/initramfs-tools/scripts/local-bottom/growroot',
-      '/usr/lib/dracut/modules.d/50growroot',
-      '/usr/libexec/virga/grow-root',
-    ]);
+    const ofDracut = await guest.named('/usr/lib/dracut/modules.d', /^\d\d(growroot|kiwi-repart)$/);
+    const ofRepart = [
+      ...(await guest.named('/etc/repart.d', /\.conf$/)),
+      ...(await guest.named('/usr/lib/repart.d', /\.conf$/)),
+    ];
+    const grower =
+      [...ofDracut, ...ofRepart][0]?.path ??
+      (await guest.firstOf([
+        '/usr/share/initramfs-tools/scripts/local-bottom/growroot',
+        '/usr/libexec/virga/grow-root',
+      ]));
     if (grower !== undefined) return fine(`${grower} grows it.`);
     const growpart = await guest.firstOf(['/usr/bin/growpart', '/usr/sbin/growpart']);
-    const cloudInit = await guest.firstOf(['/usr/bin/cloud-init']);
+    const cloudInit = await guest.firstOf(['/usr/bin/cloud-init', '/usr/sbin/cloud-init']);
     if (growpart && cloudInit) return fine(`${cloudInit} grows it, with ${growpart}.`);
     if ((await guest.lines('/etc/fstab')).some((line) => /x-systemd\.growfs/.test(line)))
       return fine('/etc/fstab has x-systemd.growfs.');
@@ -162,7 +173,12 @@ const trim: Rule = {
   why: 'Blocks that a guest no longer uses are given back to the storage only when it says so.',
   async look(guest) {
     const rootLine = (await guest.lines('/etc/fstab')).find((line) => line.split(/\s+/)[1] === '/');
-    if (rootLine?.split(/\s+/)[3]?.split(',').includes('discard'))
+    if (
+      rootLine
+        ?.split(/\s+/)[3]
+        ?.split(',')
+        .some((option) => /^discard(=async)?$/.test(option))
+    )
       return fine('/etc/fstab mounts the root with discard.');
     if (await guest.isEnabled(timer)) return fine(`${timer} is enabled.`);
     const unit = await guest.unit(timer);

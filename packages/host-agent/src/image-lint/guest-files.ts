@@ -109,11 +109,14 @@ export class GuestFiles {
     return (await this.root.linkTarget(`/etc/systemd/system/${unit}`)) === '/dev/null';
   }
 
-  /** Something in /etc/systemd asks for it. */
+  /** Something asks for it: the administrator, or its package. */
   async isEnabled(unit: string): Promise<boolean> {
-    for (const { name, kind } of await this.root.list('/etc/systemd/system')) {
-      if (kind !== 'folder' || !/\.(wants|requires)$/.test(name)) continue;
-      if (await this.root.linkStat(`/etc/systemd/system/${name}/${unit}`)) return true;
+    if (await this.isMasked(unit)) return false;
+    for (const folder of ['/etc/systemd/system', '/usr/lib/systemd/system', '/lib/systemd/system']) {
+      for (const { name, kind } of await this.root.list(folder)) {
+        if (kind !== 'folder' || !/\.(wants|requires)$/.test(name)) continue;
+        if (await this.root.linkStat(`${folder}/${name}/${unit}`)) return true;
+      }
     }
     return false;
   }

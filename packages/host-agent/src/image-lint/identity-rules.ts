@@ -69,6 +69,11 @@ const keysAreMade: Rule = {
       '/usr/bin/cloud-init',
       '/usr/libexec/virga/configure',
       '/usr/libexec/openssh/sshd-keygen',
+      '/usr/libexec/ssh/sshd-gen-keys-start',
+      '/usr/sbin/sshd-gen-keys-start',
+      '/usr/lib/systemd/system/sshdgenkeys.service',
+      // Of OpenRC, whose script makes them.
+      '/etc/init.d/sshd',
       keyUnit,
     ]);
     if (maker !== undefined) return fine(`${maker} makes host keys at the first boot.`);
@@ -100,12 +105,26 @@ const randomSeed: Rule = {
       '/var/lib/systemd/credential.secret',
       '/var/lib/urandom/random-seed',
       '/var/lib/random-seed',
+      '/var/lib/misc/random-seed',
     ];
-    const found: string[] = [];
+    const found = pathsOf(await guest.named('/var/lib/seedrng', /^seed\./));
     for (const path of places) if (await guest.root.linkStat(path)) found.push(path);
     if (found.length === 0) return fine('There is no saved seed.');
     return { verdict: 'failure', seen: `There is ${naming(found)}.`, repair: removal(guest.root, found) };
   },
 };
 
-export const identityRules: readonly Rule[] = [machineId, sshHostKeys, keysAreMade, randomSeed];
+const programIds: Rule = {
+  id: 'program-ids',
+  title: 'ids of programs',
+  why: 'Servers that count machines, or tell them apart, take every copy for the same one.',
+  async look(guest) {
+    const places = ['/var/lib/zypp/AnonymousUniqueId', '/var/lib/yum/uuid', '/etc/nvme/hostid', '/etc/nvme/hostnqn'];
+    const found: string[] = [];
+    for (const path of places) if (await guest.root.linkStat(path)) found.push(path);
+    if (found.length === 0) return fine('No package manager and no NVMe has an id of its own.');
+    return { verdict: 'warning', seen: `There is ${naming(found)}.`, repair: removal(guest.root, found) };
+  },
+};
+
+export const identityRules: readonly Rule[] = [machineId, sshHostKeys, keysAreMade, randomSeed, programIds];

@@ -22,11 +22,12 @@ const persistentNames: Rule = {
 /** Where settings of cards are, and the lines in them that are of one card alone. */
 const places: { folder: string; names: RegExp; lines: RegExp }[] = [
   { folder: '/etc/sysconfig/network-scripts', names: /^ifcfg-(?!lo$)/, lines: /^\s*(HWADDR|MACADDR|UUID)\s*=/i },
+  { folder: '/etc/sysconfig/network', names: /^ifcfg-(?!lo$)/, lines: /^\s*LLADDR\s*=/ },
   { folder: '/etc/network', names: /^interfaces$/, lines: /^\s*hwaddress\s/ },
   { folder: '/etc/network/interfaces.d', names: /./, lines: /^\s*hwaddress\s/ },
   { folder: '/etc/systemd/network', names: /\.network$/, lines: /^\s*(Permanent)?MACAddress\s*=/ },
   { folder: '/etc/netplan', names: /\.yaml$/, lines: /^\s*macaddress\s*:/ },
-  { folder: '/etc/NetworkManager/system-connections', names: /./, lines: /^\s*(mac-address|uuid)\s*=/ },
+  { folder: '/etc/NetworkManager/system-connections', names: /./, lines: /^\s*mac-address\s*=/ },
 ];
 
 const cardSettings: Rule = {

@@ -118,3 +118,55 @@ test('keys and passwords of people go, also those of who is locked', async () =>
   assert.equal(files['/etc/shadow'], 'root:*:1::::::\nada:*:1::::::\nbob:*:1::::::\neve:*:1::::::\n');
   assert.equal(files['/etc/shadow-'], undefined);
 });
+
+test('what makers of images write where a hash would be opens nothing, and is no password', async () => {
+  const shadow = [
+    ...['root:thereisnopasswordanditslocked:1::::::', 'rocky:!locked:1::::::', 'suse:!*:1::::::', 'arch:*LK*:1::::::'],
+    ...['alma:!!:1::::::', 'alpine:*::0:::::'],
+  ].join('\n');
+  assert.equal((await sealed('passwords', { '/etc/shadow': shadow })).verdict, 'ok');
+  for (const hash of ['$y$j9T$a$b', '!$2b$05$abc', 'abJnggxhB/yWI', '_J9..rasmBYk8r9AiWNc']) {
+    const { verdict, after } = await sealed('passwords', { '/etc/shadow': `ada:${hash}:1::::::\n` });
+    assert.deepEqual([verdict, after], ['warning', 'ok'], hash);
+  }
+});
+
+test('the disks of each distribution are judged by what is on them', async () => {
+  const unit = '/usr/lib/systemd/system/fstrim.timer';
+  const keyfile = '/etc/NetworkManager/system-connections/office.nmconnection';
+  for (const [id, files] of [
+    ['machine-id', { '/etc/machine-id': 'uninitialized\n' }],
+    ['trim', { ...systemd, [unit]: '', '/usr/lib/systemd/system/timers.target.wants/fstrim.timer': '' }],
+    ['trim', { '/etc/fstab': 'UUID=1 / btrfs subvol=root,compress=zstd:1,discard=async 0 0\n' }],
+    ['growroot', { '/usr/lib/dracut/modules.d/90kiwi-repart/module-setup.sh': '' }],
+    ['growroot', { '/usr/lib/repart.d/50-root.conf': '' }],
+    ['ssh-keys-made', { '/usr/sbin/sshd': '', '/etc/init.d/sshd': '' }],
+    ['ssh-keys-made', { ...systemd, '/usr/sbin/sshd': '', '/usr/lib/systemd/system/sshdgenkeys.service': '' }],
+    ['nic-configuration', { [keyfile]: '[connection]\nid=office\nuuid=1-2\n[ipv4]\nmethod=auto\n' }],
+    ['nic-configuration', { '/etc/sysconfig/network/ifcfg-eth0': "BOOTPROTO='dhcp'\nSTARTMODE='auto'\n" }],
+    ['guest-agent', { '/usr/bin/qemu-ga': '', '/etc/init.d/qemu-guest-agent': '' }],
+  ] as [string, Record<string, string>][]) {
+    const { verdict, seen } = await sealed(id, files);
+    assert.equal(verdict, 'ok', `${id}: ${seen}`);
+  }
+  for (const [id, path] of [
+    ['random-seed', '/var/lib/seedrng/seed.credit'],
+    ['program-ids', '/var/lib/zypp/AnonymousUniqueId'],
+    ['logins', '/var/lib/wtmpdb/wtmp.db'],
+    ['temporary-files', '/var/cache/pacman/pkg/linux-6.1.pkg.tar.zst'],
+    ['nic-configuration', '/etc/sysconfig/network/ifcfg-eth0'],
+  ] as const) {
+    const { verdict, after } = await sealed(id, { [path]: 'LLADDR=52:54:00:00:00:01\n' });
+    assert.notEqual(verdict, 'ok', id);
+    assert.equal(after, 'ok', id);
+  }
+  const service = { '/etc/init.d/qemu-guest-agent': '', '/etc/runlevels/default/sshd': '' };
+  const agent = await sealed('guest-agent', { '/usr/bin/qemu-ga': '', ...service });
+  assert.deepEqual([agent.verdict, agent.after], ['warning', 'ok']);
+  const { after, files } = await sealed('serial-console', {
+    '/boot/extlinux.conf': 'LABEL virt\n  APPEND root=LABEL=/ modules=ext4\n',
+    '/etc/inittab': '#ttyS0::respawn:/sbin/getty -L 0 ttyS0 vt100',
+  });
+  assert.equal(after, 'ok');
+  assert.match(files['/etc/inittab'] ?? '', /vt100\nttyS0::respawn:[^\n]*\n$/);
+});

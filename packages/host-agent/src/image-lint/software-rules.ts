@@ -12,11 +12,13 @@ const agent: Rule = {
     const program = await guest.firstOf(['/usr/sbin/qemu-ga', '/usr/bin/qemu-ga']);
     if (program === undefined) return { verdict: 'warning', seen: 'There is no qemu-ga: install qemu-guest-agent.' };
     const unit = 'qemu-guest-agent.service';
-    const served = await guest.firstOf(['/usr/libexec/virga/serve-agent', '/etc/init.d/qemu-guest-agent']);
+    const openRc = await ofOpenRc(guest);
+    const served = openRc ?? (await guest.firstOf(['/usr/libexec/virga/serve-agent', script]));
     if (await guest.isMasked(unit)) return masked(guest, program, unit);
     const byUdev = await guest.firstOf(
       ['/usr/lib', '/lib'].flatMap((lib) => ['60', '99'].map((n) => `${lib}/udev/rules.d/${n}-qemu-guest-agent.rules`)),
     );
+    if (openRc === false) return inNoRunlevel(guest, program);
     if (byUdev || served || (await guest.isEnabled(unit))) return fine(`${program} is there and is started.`);
     const there = await guest.unit(unit);
     return {
@@ -34,6 +36,29 @@ const agent: Rule = {
     };
   },
 };
+
+const script = '/etc/init.d/qemu-guest-agent';
+const runlevels = '/etc/runlevels';
+
+/** Undefined: the system has another kind of services, or none for the agent. */
+async function ofOpenRc(guest: GuestFiles): Promise<boolean | undefined> {
+  if (!(await guest.has(runlevels)) || !(await guest.has(script))) return undefined;
+  const levels = await guest.named(runlevels, /./);
+  const found = await Promise.all(levels.map(({ path }) => guest.root.linkStat(`${path}/qemu-guest-agent`)));
+  return found.some((entry) => entry !== undefined);
+}
+
+const inNoRunlevel = (guest: GuestFiles, program: string): Look => ({
+  verdict: 'warning',
+  seen: `${program} is there, and qemu-guest-agent is in no runlevel.`,
+  repair: {
+    says: 'Adds it to the default runlevel.',
+    async act() {
+      await guest.root.link(`${runlevels}/default/qemu-guest-agent`, script);
+      return 'Added qemu-guest-agent to the default runlevel.';
+    },
+  },
+});
 
 const masked = (guest: GuestFiles, program: string, unit: string): Look => ({
   verdict: 'warning',

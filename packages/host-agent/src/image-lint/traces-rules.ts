@@ -38,6 +38,22 @@ const logs: Rule = {
   },
 };
 
+/** Where distributions keep them that no longer have /var/log/wtmp and lastlog. */
+const logins: Rule = {
+  id: 'logins',
+  title: 'who logged in',
+  why: 'It tells of those who used another machine.',
+  async look(guest) {
+    const found = [
+      ...(await guest.named('/var/lib/wtmpdb', /^wtmp\.db/)),
+      ...(await guest.named('/var/lib/lastlog', /^lastlog2\.db/)),
+    ];
+    if (found.length === 0) return fine('There is no list of logins below /var/lib.');
+    const paths = pathsOf(found);
+    return { verdict: 'warning', seen: `There is ${naming(paths)}.`, repair: removal(guest.root, paths) };
+  },
+};
+
 const histories = [
   ...[
     '.ash_history',
@@ -114,7 +130,10 @@ const leftFiles: Rule = {
       '/var/cache/apt/archives',
       '/var/cache/dnf',
       '/var/cache/yum',
+      '/var/cache/libdnf5',
       '/var/cache/zypp',
+      '/var/cache/pacman/pkg',
+      '/var/cache/apk',
     ];
     const found: Found[] = [];
     for (const folder of folders) {
@@ -132,4 +151,4 @@ const leftFiles: Rule = {
   },
 };
 
-export const tracesRules: readonly Rule[] = [logs, history, leases, cloudInitState, leftFiles];
+export const tracesRules: readonly Rule[] = [logs, logins, history, leases, cloudInitState, leftFiles];

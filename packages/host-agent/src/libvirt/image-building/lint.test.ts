@@ -1,6 +1,6 @@
 // Looking into real images and sealing them: the starter image, and a copy of it that a machine might have left behind.
 import assert from 'node:assert/strict';
-import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -154,6 +154,35 @@ test('sealing keeps what is not of one machine alone', async (t) => {
   } finally {
     await disk.close();
   }
+});
+
+test('a file system that has the whole disk is found, also when its boot sector looks like a table of partitions', async (t) => {
+  const tree = join(folder, 'alpine');
+  await mkdir(join(tree, 'etc'), { recursive: true });
+  await mkdir(join(tree, 'usr'));
+  await writeFile(join(tree, 'etc/os-release'), 'PRETTY_NAME="Alpine Linux v3.24"\n');
+  const raw = join(folder, 'alpine.raw');
+  await writeFile(raw, '');
+  await truncate(raw, 16 * 1024 ** 2);
+  await runCommand('mke2fs', ['-q', '-t', 'ext4', '-d', tree, raw]);
+  const sector = Buffer.alloc(512);
+  // What SYSLINUX has there is read as four parts, of which the first begins beyond the end of the disk.
+  for (const [entry, start] of [1_953_460_034, 0, 50_200_576, 924_335_794].entries()) {
+    sector.writeUInt8(0x09, 446 + 16 * entry);
+    sector.writeUInt8(0x16 + entry, 446 + 16 * entry + 4);
+    sector.writeUInt32LE(start, 446 + 16 * entry + 8);
+    sector.writeUInt32LE(1_953_460_034, 446 + 16 * entry + 12);
+  }
+  sector.writeUInt16LE(0xaa55, 510);
+  await using disk = await open(raw, 'r+');
+  await disk.write(sector, 0, 512, 0);
+  assert.match(await runCommand('sfdisk', ['--json', raw]), /"label": ?"dos"/);
+  const path = join(folder, 'alpine.qcow2');
+  await runCommand('qemu-img', ['convert', '-q', '-f', 'raw', '-O', 'qcow2', raw, path]);
+  const image = await imported(path);
+  t.after(() => host.agent.deleteImage(image));
+  const { system, fileSystem } = await lint(image.id);
+  assert.deepEqual([system, fileSystem], ['Alpine Linux v3.24', 'ext4']);
 });
 
 test('a disk that was made to mislead is read as what it is, and links lead nowhere but into it', async (t) => {

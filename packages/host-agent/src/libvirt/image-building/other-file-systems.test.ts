@@ -177,6 +177,24 @@ test('Btrfs is looked into in the subvolumes that its fstab names', async (t) =>
   assert.match(seen['clean-file-system'] ?? '', /btrfs .* unmounted/);
 });
 
+test('a /var with a file system of its own is looked into too, when the root is one that the host reads', async (t) => {
+  const ext = async (name: string, files: Record<string, string>) => {
+    const [tree, path] = [join(folder, `${name}-tree`), join(folder, `${name}.ext4`)];
+    await fill(tree, files);
+    await writeFile(path, '');
+    await truncate(path, 24 * mib);
+    await runCommand('mke2fs', ['-q', '-t', 'ext4', '-L', name, '-d', tree, path]);
+    return path;
+  };
+  const { '/var/log/messages': log = '', ...rest } = system;
+  const fstab = 'LABEL=top / ext4 defaults 0 1\nLABEL=var /var ext4 defaults 0 2\n';
+  const root = await ext('top', { ...rest, '/etc/fstab': fstab, '/var/.keep': '' });
+  const image = await imageOf(t, [root, await ext('var', { '/log/messages': log })], 24);
+  const report = await host.agent.lintImage(host.cloudId, { kind: 'image', id: image });
+  assert.deepEqual([report.system, report.fileSystem], ['Rocky Linux 9.5', 'ext4']);
+  assert.match(report.findings.find(({ id }) => id === 'logs')?.seen ?? '', /\/var\/log\/messages/);
+});
+
 test('a root on LVM is found, and changed', async (t) => {
   const path = join(folder, 'lvm.raw');
   await writeFile(path, '');
