@@ -2,13 +2,24 @@
 // since another, which it rests on.
 import { type Static, Type } from 'typebox';
 import { FullReason, RestoredPath } from '../agent/backups.ts';
-import { BootDevice, Firmware, Hardware } from '../agent/desired.ts';
+import {
+  BootDevice,
+  CpuTuning,
+  DiskDriver,
+  DiskLimits,
+  Firmware,
+  Hardware,
+  MemoryBacking,
+  NicLimits,
+  WatchdogAction,
+} from '../agent/desired.ts';
 import { IdSchema } from '../ids.ts';
 import { route } from '../route.ts';
 import { lookMs } from './image-build.ts';
+import { Autostart, CrashPolicy } from './instance-attributes.ts';
 import { idParams, Name, Nothing, Nullable, Page, pageQuery, Time } from './shared.ts';
 
-/** What is needed to make an instance of a backup. */
+/** What is needed to make an instance of a backup, as it was then. What is optional is not in backups of earlier versions. */
 export const BackedUpMachine = Type.Object({
   type: Type.String(),
   vcpus: Type.Integer(),
@@ -22,8 +33,27 @@ export const BackedUpMachine = Type.Object({
   guestHostName: Type.String(),
   networks: Type.Array(Type.String()),
   volumes: Type.Array(
-    Type.Object({ id: IdSchema('volume'), name: Type.String(), target: Type.String(), readOnly: Type.Boolean() }),
+    Type.Object({
+      ...{ id: IdSchema('volume'), name: Type.String(), target: Type.String(), readOnly: Type.Boolean() },
+      ...{ limits: Type.Optional(Nullable(DiskLimits)), driver: Type.Optional(Nullable(DiskDriver)) },
+    }),
   ),
+  maxVcpus: Type.Optional(Nullable(Type.Integer())),
+  maxMemoryMib: Type.Optional(Nullable(Type.Integer())),
+  hugePageKib: Type.Optional(MemoryBacking.properties.hugePageKib),
+  noMerge: Type.Optional(Type.Boolean()),
+  cpu: Type.Optional(Type.Pick(CpuTuning, ['policy', 'shares', 'capPercent'])),
+  watchdog: Type.Optional(Nullable(WatchdogAction)),
+  /** The drive, not what lay in it. */
+  cdromDrive: Type.Optional(Type.Boolean()),
+  rootDiskLimits: Type.Optional(Nullable(DiskLimits)),
+  rootDiskDriver: Type.Optional(Nullable(DiskDriver)),
+  /** As of `networks`. */
+  nicLimits: Type.Optional(Type.Array(Nullable(NicLimits))),
+  description: Type.Optional(Type.String()),
+  tags: Type.Optional(Type.Record(Type.String(), Type.String())),
+  autostart: Type.Optional(Autostart),
+  crashPolicy: Type.Optional(CrashPolicy),
 });
 export type BackedUpMachine = Static<typeof BackedUpMachine>;
 

@@ -142,8 +142,16 @@ async function machineOf(tx: Tx, instance: InstanceRow): Promise<BackedUpMachine
     ...{ bootOrder: instance.boot_order, keyPairs: instance.key_pairs, userData },
     guestHostName: instance.guest_host_name,
     networks: instance.nics.map(({ networkName }) => networkName),
-    volumes: instance.volumes.map(({ id, target, readOnly }) => ({
-      ...{ id, target, readOnly },
+    nicLimits: instance.nics.map(({ limits }) => limits),
+    ...{ maxVcpus: instance.max_vcpus, maxMemoryMib: instance.max_memory_mib },
+    ...{ hugePageKib: instance.huge_page_kib, noMerge: instance.no_merge },
+    cpu: { policy: instance.cpu_policy, shares: instance.cpu_shares, capPercent: instance.cpu_cap_percent },
+    ...{ watchdog: instance.watchdog, cdromDrive: instance.cdrom_drive },
+    ...{ rootDiskLimits: instance.root_disk_limits, rootDiskDriver: instance.root_disk_driver },
+    ...{ description: instance.description, tags: instance.tags },
+    ...{ autostart: instance.autostart, crashPolicy: instance.crash_policy },
+    volumes: instance.volumes.map(({ id, target, readOnly, limits, driver }) => ({
+      ...{ id, target, readOnly, limits, driver },
       name: volumes.find((volume) => volume.id === id)?.name ?? id,
     })),
   };

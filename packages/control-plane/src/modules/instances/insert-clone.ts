@@ -56,7 +56,9 @@ export async function insertClone(
       .where('id', '=', networkId)
       .executeTakeFirstOrThrow();
     const nicId = newId('networkInterface');
-    nics.push({ id: nicId, network_id: networkId, limits, address: await leaseAddress(tx, access, network, nicId) });
+    const address = await leaseAddress(tx, access, network, nicId);
+    // In the order in which the guest of the original finds them.
+    nics.push({ id: nicId, network_id: networkId, limits, address, position: nics.length });
   }
   const { vcpus, memory_mib, huge_page_kib, no_merge } = source;
   // The row of the host comes last, because others may have to wait for it.

@@ -1,15 +1,20 @@
 // Writes an instance down that is made of a backup: its disks lie on its host already, fetched and waiting. The rest is a launch
 // like any other, with what the machine was, as far as the cloud still has it.
-import type { RestoredDisk } from '@virga/contract/agent/desired';
+import type { DiskDriver, Hardware, RestoredDisk } from '@virga/contract/agent/desired';
 import { neededFeatures } from '@virga/contract/agent/host-features';
+import { VirgaError } from '@virga/contract/errors';
 import { type HostId, type InstanceId, newId, type OperationId, type VolumeId } from '@virga/contract/ids';
 import type { BackedUpMachine } from '@virga/contract/rest/backups';
+import type { InstanceType } from '@virga/contract/rest/hosts';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import type { Tx } from '../../store/database.ts';
+import { requireDriver } from '../hosts/disk-drivers.ts';
 import { resolveInstanceType } from '../hosts/instance-type-operations.ts';
+import { leaseAddress } from '../networks/address-store.ts';
 import { resolveNetwork } from '../networks/network-store.ts';
 import { freeVolumeName, wakeVolume } from '../volumes/volume-store.ts';
+import { insertNic } from './device-store.ts';
 import { launchAttributesOf } from './instance-attributes.ts';
 import { planCpu } from './instance-cpu.ts';
 import { insertLaunch } from './launch-instance.ts';
@@ -24,7 +29,7 @@ export type RestoredInstance = {
   network: string;
   machine: BackedUpMachine;
   root: { sizeBytes: number; disk: RestoredDisk };
-  volumes: { name: string; target: string; readOnly: boolean; sizeBytes: number; disk: RestoredDisk }[];
+  volumes: (Omit<BackedUpMachine['volumes'][number], 'id'> & { sizeBytes: number; disk: RestoredDisk })[];
 };
 
 /** What can be known to be impossible before anything is fetched. @throws NotFound type or network */
@@ -44,15 +49,44 @@ export async function launchRestored(
   access: ProjectAccess<'operator'>,
   asked: RestoredInstance,
 ): Promise<OperationId> {
-  const { instanceId, hostId, root } = asked;
+  const { instanceId, hostId, root, machine } = asked;
   const plan = await planRestored(deps, tx, access, asked);
+  const nics = await planNics(tx, access, asked);
   const { operationId } = await insertLaunch(deps, tx, access, plan, undefined, { instanceId, rootDisk: root.disk });
+  const [limits = null] = machine.nicLimits ?? [];
+  if (limits && asked.network === machine.networks[0]) {
+    const set = { limits: JSON.stringify(limits) };
+    await tx.updateTable('nics').set(set).where('instance_id', '=', instanceId).execute();
+  }
+  for (const nic of nics) {
+    await insertNic(tx, access, { ...nic, instance_id: instanceId, generation: 1, detaching: false });
+  }
   for (const volume of asked.volumes) {
     const id = newId('volume');
     // What was backed up has an id too, and may still be there.
-    await insertVolume(tx, access, { ...volume, id, hostId, instanceId });
+    await insertVolume(tx, access, { ...volume, id, hostId, instanceId, hardware: machine.hardware });
   }
   return operationId;
+}
+
+/** Cards beside the first. On another network than that it had the machine is alone. */
+async function planNics(tx: Tx, access: ProjectAccess<'operator'>, { network, machine }: RestoredInstance) {
+  const nics = [];
+  for (const [index, name] of machine.networks.entries()) {
+    if (index === 0 || network !== machine.networks[0]) continue;
+    const found = await resolveNetwork(tx, access, name).catch((error) => {
+      if (error instanceof VirgaError && error.code === 'NotFound') return undefined;
+      throw error;
+    });
+    if (found === undefined) continue;
+    const id = newId('networkInterface');
+    const limits = machine.nicLimits?.[index] ?? null;
+    nics.push({
+      ...{ id, network_id: found.id, address: await leaseAddress(tx, access, found, id) },
+      ...{ position: index, limits: limits && JSON.stringify(limits) },
+    });
+  }
+  return nics;
 }
 
 async function planRestored(
@@ -62,25 +96,22 @@ async function planRestored(
   { name, hostId, type: typeName, network, machine, root }: RestoredInstance,
 ): Promise<LaunchPlan> {
   const type = await resolveInstanceType(tx, typeName);
-  const { hardware, firmware, tpm, bootOrder, keyPairs, userData } = machine;
-  const cpu = planCpu(type);
-  const machineHardware = { hardware, firmware, tpm, watchdog: null, bootOrder, cdromDrive: false };
-  const hugePageKib = type.hugePageKib ?? null;
+  const { hardware, firmware, tpm, watchdog = null, bootOrder, cdromDrive = false, keyPairs, userData } = machine;
+  const { description, tags, autostart, crashPolicy, noMerge } = machine;
+  const size = typeName === machine.type ? ownSize(type, machine) : sizeOf(type);
+  const { cpu, hugePageKib } = size;
+  const machineHardware = { hardware, firmware, tpm, watchdog, bootOrder, cdromDrive };
   return {
     name,
     image: null,
     iso: null,
     network: await resolveNetwork(tx, access, network),
     type: type.name,
-    vcpus: type.vcpus,
-    memoryMib: type.memoryMib,
-    hugePageKib,
-    cpu,
-    ...roomToGrow(type, {}),
+    ...size,
     diskBytes: root.sizeBytes,
     rootClone: 'linked',
-    rootDiskLimits: null,
-    rootDiskDriver: null,
+    rootDiskLimits: machine.rootDiskLimits ?? null,
+    rootDiskDriver: await takenDriver(tx, hostId, machine.rootDiskDriver, { hardware, label: 'root disk' }),
     hostIds: [hostId],
     keyPairs,
     userData,
@@ -90,17 +121,60 @@ async function planRestored(
       memoryBacking: { hugePageKib, mergeable: false },
       cpu: { shares: cpu.cpu_shares, capPercent: cpu.cpu_cap_percent },
     }),
-    attributes: launchAttributesOf({ name, type: typeName }, deps.clock.now()),
+    attributes: launchAttributesOf(
+      {
+        ...{ name, type: typeName },
+        ...{ ...(description && { description }), ...(tags && { tags }) },
+        ...{ ...(autostart && { autostart }), ...(crashPolicy && { crashPolicy }), ...(noMerge && { noMerge }) },
+      },
+      deps.clock.now(),
+    ),
     warm: 'never',
   };
+}
+
+const sizeOf = (type: InstanceType) => ({
+  ...{ vcpus: type.vcpus, memoryMib: type.memoryMib, hugePageKib: type.hugePageKib ?? null, cpu: planCpu(type) },
+  ...roomToGrow(type, {}),
+});
+
+/** It may have been given another size than that of its type. */
+function ownSize(type: InstanceType, machine: BackedUpMachine): ReturnType<typeof sizeOf> {
+  const { cpu, maxVcpus, maxMemoryMib, hugePageKib } = machine;
+  if (cpu === undefined) return sizeOf(type);
+  return {
+    ...{ vcpus: machine.vcpus, memoryMib: machine.memoryMib, hugePageKib: hugePageKib ?? null },
+    ...{ maxVcpus: maxVcpus ?? null, maxMemoryMib: maxMemoryMib ?? null },
+    cpu: { cpu_policy: cpu.policy, cpu_shares: cpu.shares, cpu_cap_percent: cpu.capPercent },
+  };
+}
+
+/** Null where the host does not take such a one: the machine is worth more than how its disk is driven. */
+async function takenDriver(
+  tx: Tx,
+  hostId: HostId,
+  driver: DiskDriver | null | undefined,
+  disk: { hardware: Hardware; label: string },
+): Promise<DiskDriver | null> {
+  if (!driver) return null;
+  try {
+    await requireDriver(tx, hostId, { ...disk, driver, scratch: false, field: '/rootDiskDriver' });
+    return driver;
+  } catch (error) {
+    if (error instanceof VirgaError) return null;
+    throw error;
+  }
 }
 
 async function insertVolume(
   tx: Tx,
   access: ProjectAccess<'operator'>,
-  volume: RestoredInstance['volumes'][number] & { id: VolumeId; hostId: HostId; instanceId: InstanceId },
+  volume: RestoredInstance['volumes'][number] & { id: VolumeId; hostId: HostId; instanceId: InstanceId } & {
+    hardware: Hardware;
+  },
 ): Promise<void> {
-  const { id, hostId, instanceId, target, readOnly } = volume;
+  const { id, hostId, instanceId, target, readOnly, limits = null, hardware, name } = volume;
+  const driver = await takenDriver(tx, hostId, volume.driver, { hardware, label: `volume ${name}` });
   await tx
     .insertInto('volumes')
     .values({
@@ -112,7 +186,8 @@ async function insertVolume(
   await tx
     .insertInto('volume_attachments')
     .values({
-      ...{ volume_id: id, instance_id: instanceId, target, read_only: readOnly, limits: null, generation: 1 },
+      ...{ volume_id: id, instance_id: instanceId, target, read_only: readOnly, generation: 1 },
+      ...{ limits: limits && JSON.stringify(limits), driver: driver && JSON.stringify(driver) },
       // Until the instance is there: with one that cannot be launched they go.
       delete_with_instance: true,
     })
