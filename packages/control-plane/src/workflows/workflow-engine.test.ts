@@ -270,6 +270,49 @@ test('workflows that take long do not hold up short ones', async (t) => {
   for (const id of waiting) await ended(id);
 });
 
+test('those that would wait for each other take one place, in their order, and what is put off lets the next go first', async (t) => {
+  const kind = 'test.turn';
+  const release = Promise.withResolvers<void>();
+  const began: string[] = [];
+  let isAway = true;
+  const turns: Workflow = {
+    kind,
+    steps: [
+      {
+        message: 'working',
+        act: async ({ input }) => {
+          began.push(String(input.name));
+          if (input.name === 'a1' && isAway) {
+            isAway = false;
+            throw new VirgaError('HostUnavailable', { detail: 'The host is away.', action: 'Wait.' });
+          }
+          if (input.name !== 'a1') await release.promise;
+        },
+      },
+    ],
+  };
+  const ids: OperationId[] = [];
+  for (const name of ['a1', 'a2', 'a3', 'b1', 'none']) {
+    const turn = name === 'none' ? {} : { turn: `${kind}-${name[0]}` };
+    const of = { projectId: store.projectId, resourceId: kind, resourceName: kind };
+    const begins = store.db.transaction().execute((tx) => startWorkflow(tx, store.system, kind, of, { name, ...turn }));
+    ids.push(await begins);
+  }
+  const engine = engineFor(turns);
+  t.after(async () => {
+    release.resolve();
+    await engine.close();
+  });
+  await engine.start();
+  await until('the one that is put off has let the next of its turn begin', async () => began.length >= 4);
+  assert.deepEqual(began.toSorted(), ['a1', 'a2', 'b1', 'none']);
+  release.resolve();
+  for (const id of ids) assert.equal((await ended(id)).state, 'succeeded');
+  const ofTurn = began.filter((name) => name.startsWith('a'));
+  assert.deepEqual(ofTurn.slice(0, 2), ['a1', 'a2']);
+  assert.deepEqual(ofTurn.toSorted(), ['a1', 'a1', 'a2', 'a3']);
+});
+
 test('a lease that runs out is taken by another engine', async () => {
   const kind = 'test.expired';
   const id = await begin(kind);

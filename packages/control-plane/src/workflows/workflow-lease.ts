@@ -21,6 +21,16 @@ const everyKind: KindFilter = { op: 'not in', kinds: [] };
 const isOfKind = ({ op, kinds }: KindFilter) =>
   op === 'in' ? sql<boolean>`kind = any(${kinds})` : sql<boolean>`kind <> all(${kinds})`;
 
+/** Of those with the same turn one is worked on, or else the oldest that could be is the next; what is put off lets others go first. */
+const isItsTurn = sql<boolean>`not exists (
+  select from operations other
+  where other.input->>'turn' = operations.input->>'turn' and other.id <> operations.id and other.state in ('queued', 'running')
+    and case
+      when other.lease_until > now() then other.lease_owner is not null
+      else (other.created_at, other.id) < (operations.created_at, operations.id)
+    end
+)`;
+
 /** Takes the oldest workflows that nobody works on. What another engine is just taking is skipped. */
 export async function takeLeases(
   db: Db,
@@ -40,6 +50,7 @@ export async function takeLeases(
         .where('input', 'is not', null)
         .where(isOfKind(filter))
         .where((where) => where.or([where('lease_until', 'is', null), where('lease_until', '<=', sql<Date>`now()`)]))
+        .where(isItsTurn)
         .orderBy('created_at')
         .limit(count)
         .forUpdate()
@@ -116,13 +127,14 @@ export async function tellQueue(db: Db, filter: KindFilter): Promise<void> {
   for (const { id } of rows) await notify(db, 'operations', id);
 }
 
-/** When the next workflow can be taken, in ms from now; undefined when none waits. */
+/** When the next workflow can be taken, in ms from now; undefined when none waits but for others to end. */
 export async function nextLeaseMs(db: Db, filter: KindFilter): Promise<number | undefined> {
   const row = await db
     .selectFrom('operations')
     .select(sql<number | null>`extract(epoch from min(lease_until) - now())::float8 * 1000`.as('ms'))
     .where('state', 'in', ['queued', 'running'])
     .where('input', 'is not', null)
+    .where('lease_until', '>', sql<Date>`now()`)
     .where(isOfKind(filter))
     .executeTakeFirst();
   return row?.ms ?? undefined;

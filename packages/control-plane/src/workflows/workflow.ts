@@ -49,7 +49,11 @@ export const step = <Input, Result = void>(definition: Step<Input, Result>): Ste
 export const workflow = <Input extends Record<string, unknown>>(definition: Workflow<Input>): Workflow =>
   definition as unknown as Workflow;
 
-/** Writes down that a workflow is to run. It begins when the transaction has committed. */
+/**
+ * Writes down that a workflow is to run. It begins when the transaction has committed.
+ * @param input `turn`: of all whose input has the same one runs at a time, so that those which would wait for each other take no
+ *   places meanwhile
+ */
 export async function startWorkflow(
   tx: Tx,
   access: WriteAccess,

@@ -98,7 +98,9 @@ export async function beginBackup(
     message: `A backup of instance ${instance.name} was asked for.`,
     data: { store: how.storeId, full: how.full },
   });
-  const operationId = await startWorkflow(tx, access, makeBackupKind, resourceOf(row), { backupId: id });
+  const operationId = await startWorkflow(tx, access, makeBackupKind, resourceOf(row), {
+    ...{ backupId: id, turn: instance.id },
+  });
   return { backup: toBackup(row), operationId };
 }
 
