@@ -81,6 +81,7 @@ export const anInstance = (fields: Partial<Instance> = {}): Instance => ({
   rootDiskDriver: null,
   rootPoolId: null,
   rootPoolName: null,
+  rootDiskMove: null,
   volumes: [
     {
       id: 'vol-00000000000000001',

@@ -32,6 +32,7 @@ import { copy } from './copy.ts';
 import { deleteInstances } from './delete.ts';
 import { destroy } from './destroy.ts';
 import { detach } from './detach.ts';
+import { cancelDiskMove, moveDisk } from './disks/move-disk.ts';
 import { setDisk } from './disks/set-disk.ts';
 import { drift } from './drift.ts';
 import { edit } from './edit.ts';
@@ -195,6 +196,8 @@ export const commandTable: readonly CommandDefinition[] = [
   limitDiskCommand,
   limitNic,
   setDisk,
+  moveDisk,
+  cancelDiskMove,
   deleteInstances,
   adopt,
   release,
@@ -337,7 +340,7 @@ export const groupSummaries: Readonly<Record<string, string>> = {
   hardware: 'What machines are made of',
   cdrom: 'Discs in the drives of instances',
   nics: 'Network interfaces of instances',
-  disks: 'How disks of instances are read and written',
+  disks: 'How disks of instances are read and written, and where they lie',
   limit: 'Rates of disks and network interfaces',
   guest: 'Inside of an instance, through its guest agent',
   images: 'Disks that instances are cloned from, and discs for their drives',

@@ -51,6 +51,10 @@ export function instanceRows(instance: Instance, nowMs: number): [string, string
     ['Disk', withLimits(formatBytes(instance.diskBytes), describeDiskLimits(instance.rootDiskLimits))],
     ['Disk driver', describeDiskDriver(instance.rootDiskDriver)],
     ['Disk pool', instance.rootPoolName && `${instance.rootPoolName} (${instance.rootPoolId})`],
+    [
+      'Disk moving',
+      instance.rootDiskMove && `to ${instance.rootDiskMove.poolName} (${instance.rootDiskMove.operationId})`,
+    ],
     ...instance.volumes.map((volume): [string, string] => ['Volume', describeVolume(volume)]),
     ['Image', instance.imageName && `${instance.imageName} (${instance.imageId})`],
     ...instance.networkInterfaces.map((nic): [string, string] => ['Address', describeNic(nic)]),

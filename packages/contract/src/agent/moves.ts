@@ -1,4 +1,4 @@
-// Moves of volumes from one pool of a host to another, also while a guest writes to them. A move is called again with the same
+// Moves of volumes and root disks from one pool of a host to another, also while a guest writes to them. A move is called again with the same
 // token until it has ended; what a crash interrupts at any moment is gone on with, and at every moment one place counts.
 import { type Static, Type } from 'typebox';
 import { IdSchema, type VolumeId } from '../ids.ts';
@@ -12,6 +12,8 @@ export const DesiredMove = Type.Object({
   volume: DesiredVolume,
   /** The instance that has it, on or off; null: none has. */
   holder: Type.Union([Type.Object({ id: IdSchema('instance'), uuid: Type.String() }), Type.Null()]),
+  /** It is no volume, but the root disk of the holder, whose generation it has. The folder of the instance stays where it is. */
+  isRoot: Type.Optional(Type.Literal(true)),
   /** No faster than that; absent: as fast as it goes. */
   bandwidthBytesPerSecond: Type.Optional(Type.Integer({ minimum: 1 })),
 });

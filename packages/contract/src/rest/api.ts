@@ -33,6 +33,7 @@ import { keyPairRoutes } from './key-pairs.ts';
 import { networkRoutes } from './networks.ts';
 import { operationRoutes } from './operations.ts';
 import { poolRoutes } from './pools.ts';
+import { rootDiskMoveRoutes } from './root-disk-moves.ts';
 import { snapshotRoutes } from './snapshots.ts';
 import { volumeMoveRoutes } from './volume-moves.ts';
 import { volumeTypeRoutes } from './volume-types.ts';
@@ -70,6 +71,7 @@ export const api = {
   ...volumeTypeRoutes,
   ...volumeRoutes,
   ...volumeMoveRoutes,
+  ...rootDiskMoveRoutes,
   ...snapshotRoutes,
   ...instanceRoutes,
   ...instancePowerRoutes,

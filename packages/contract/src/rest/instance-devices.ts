@@ -48,6 +48,12 @@ export const deviceFields = {
   /** Null: in the host's own storage. */
   rootPoolId: Nullable(IdSchema('pool')),
   rootPoolName: Nullable(Type.String()),
+  rootDiskMove: Nullable(
+    Type.Object(
+      { poolId: IdSchema('pool'), poolName: Type.String(), operationId: IdSchema('operation') },
+      { description: 'the pool that its root disk is on its way to' },
+    ),
+  ),
   volumes: Type.Array(AttachedVolume),
   networkInterfaces: Type.Array(NetworkInterface),
 };

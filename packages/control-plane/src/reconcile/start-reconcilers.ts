@@ -24,6 +24,7 @@ import { followHostBoot } from '../modules/instances/host-restart.ts';
 import { InstanceReconciler } from '../modules/instances/instance-reconciler.ts';
 import { readWake } from '../modules/instances/instance-wake.ts';
 import { relieveHost } from '../modules/instances/memory-relief.ts';
+import { moveRootDiskWorkflow } from '../modules/instances/move-root-disk.workflow.ts';
 import { reapReleased } from '../modules/instances/released-instances.ts';
 import { NetworkReconciler } from '../modules/networks/network-reconciler.ts';
 import { CpuPoolReconciler } from '../modules/placement/cpu-pool-reconciler.ts';
@@ -34,6 +35,7 @@ import { snapshotWorkflows } from '../modules/snapshots/snapshot-workflows.ts';
 import { reapSpentSnapshots } from '../modules/snapshots/spent-snapshot-reaper.ts';
 import { TemplateReconciler } from '../modules/templates/template-reconciler.ts';
 import { moveVolumeWorkflow } from '../modules/volumes/move-volume.workflow.ts';
+import { giveKeys } from '../modules/volumes/volume-keys.ts';
 import { VolumeReconciler } from '../modules/volumes/volume-reconciler.ts';
 import { expireIdempotencyKeys } from '../store/once-only.ts';
 import { WorkflowEngine } from '../workflows/workflow-engine.ts';
@@ -86,6 +88,7 @@ async function act(deps: Deps): Promise<Acting> {
       ...snapshotWorkflows,
       ...backupWorkflows,
       moveVolumeWorkflow,
+      moveRootDiskWorkflow,
     ],
     isAlone: true,
   });
@@ -190,14 +193,11 @@ function actOn(
     access,
     host,
     provide: async (row, callSignal) => {
+      await giveKeys(deps, { instanceId: row.id }, callSignal);
+      if (row.desired === 'deleted') return;
       for (const image of [row.image_id, row.cdrom_image_id]) {
         if (image !== null) await provideImage(deps, host, image, callSignal);
       }
-      await volumes.provide(
-        host,
-        row.volumes.map(({ id }) => id),
-        callSignal,
-      );
       for (const { networkId } of row.nics) await networks.provide(host, networkId, callSignal);
     },
     others: () => [...all.values()].filter(({ id }) => id !== host.id).map(({ instances: { view } }) => view),

@@ -247,6 +247,11 @@ async function writeInstance(
     leftAlone.push(`Image ${id} of instance ${row.name} is on no host; the instance is told to have none.`);
     row[column] = null;
   }
+  if (
+    row.folder_pool_id &&
+    !(await tx.selectFrom('pools').select('id').where('id', '=', row.folder_pool_id).executeTakeFirst())
+  )
+    row.folder_pool_id = null;
   const pool = row.root_pool_id;
   if (pool && !(await tx.selectFrom('pools').select('id').where('id', '=', pool).executeTakeFirst())) {
     leftAlone.push(`Pool ${pool} of instance ${row.name} is told of by no host; its disk is used where it is.`);

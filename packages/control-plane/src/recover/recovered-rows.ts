@@ -30,6 +30,7 @@ export function instanceRow({ desired, observed }: FoundInstance, hostId: HostId
   const { keepsake, generation } = desired;
   const { row } = keptOf(keepsake)!;
   const { tags, deleteProtection, autostart, crashPolicy, expiresAt, expiryAction } = keepsake;
+  const { pool: rootPoolId = null, clone: rootClone = row.root_clone } = desired.rootDisk;
   const isOn = observed.state !== 'stopped' && observed.state !== 'hibernated' && observed.state !== 'absent';
   const { vcpus = desired.vcpus, memoryMib = desired.memoryMib } = observed.sizes ?? {};
   return writable({
@@ -41,6 +42,10 @@ export function instanceRow({ desired, observed }: FoundInstance, hostId: HostId
     expires_at: expiresAt,
     expiry_action: expiryAction,
     host_id: hostId,
+    // It may have been moved since the row was kept.
+    root_pool_id: rootPoolId,
+    root_clone: rootClone,
+    root_moved: row.root_moved === true || row.root_pool_id !== rootPoolId,
     generation,
     converged_generation: generation,
     observed_state: observed.state,

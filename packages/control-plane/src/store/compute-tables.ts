@@ -197,6 +197,9 @@ export type ComputeTables = {
     /** Null: not said, which is linked. */
     root_clone: ColumnType<'linked' | 'full' | null, 'linked' | 'full' | null | undefined, 'linked' | 'full' | null>;
     root_pool_id: ColumnType<PoolId | null, PoolId | null | undefined, PoolId | null>;
+    /** Its folder stays where it was launched: in this pool, or else in the storage of the host. */
+    root_moved: Generated<boolean>;
+    folder_pool_id: ColumnType<PoolId | null, PoolId | null | undefined, PoolId | null>;
     root_disk_driver: ColumnType<DiskDriver | null, string | null | undefined, string | null>;
     root_disk_restored: ColumnType<RestoredDisk | null, string | null | undefined, string | null>;
     firmware: Firmware;

@@ -31,6 +31,7 @@ import * as volumesFromSnapshots from './migrations/0027-volumes-from-snapshots.
 import * as machineState from './migrations/0028-machine-state.ts';
 import * as rootDisksInCeph from './migrations/0029-root-disks-in-ceph.ts';
 import * as importedStores from './migrations/0031-imported-stores.ts';
+import * as rootDiskMoves from './migrations/0037-root-disk-moves.ts';
 
 const migrations: Record<string, Migration> = {
   '0001-foundation': foundation,
@@ -62,6 +63,7 @@ const migrations: Record<string, Migration> = {
   '0028-machine-state': machineState,
   '0029-root-disks-in-ceph': rootDisksInCeph,
   '0031-imported-stores': importedStores,
+  '0037-root-disk-moves': rootDiskMoves,
 };
 
 /** Brings the schema to this version. @throws StoreUnavailable a migration failed; nothing of it remains */

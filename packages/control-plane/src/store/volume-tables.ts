@@ -51,6 +51,17 @@ export type VolumeTables = {
     is_cancelled: Generated<boolean>;
     is_switching: Generated<boolean>;
   };
+  root_disk_moves: {
+    instance_id: InstanceId;
+    token: string;
+    operation_id: OperationId;
+    /** Where it is to lie; the storage of the host is a pool too. */
+    pool_id: PoolId;
+    bandwidth_bytes_per_second: number | null;
+    wipe: boolean;
+    is_cancelled: Generated<boolean>;
+    is_switching: Generated<boolean>;
+  };
   volume_attachments: {
     volume_id: VolumeId;
     instance_id: InstanceId;

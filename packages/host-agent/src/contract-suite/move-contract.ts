@@ -1,4 +1,4 @@
-// Moves of volumes between pools: copied, switched, finished; taken back; and what is refused before anything changes.
+// Moves of volumes and root disks between pools: copied, switched, finished; taken back; and what is refused before anything changes.
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
@@ -19,6 +19,21 @@ function moveOf(volume: DesiredVolume, pool: DesiredPool | undefined, holder?: D
     volume: { ...rest, ...(pool && { pool }), generation: volume.generation + 1, mustExist: true },
     holder: holder ? { id: holder.id, uuid: holder.uuid } : null,
   };
+}
+
+/** Of the root disk of an instance. */
+export function rootMoveOf(desired: DesiredInstance, pool: DesiredPool | undefined): DesiredMove {
+  const { id, sizeBytes } = desired.rootDisk;
+  const { cloudId, generation, name } = desired;
+  const volume = { id, cloudId, generation, name, sizeBytes, mustExist: true, keepsake: {} };
+  return { ...moveOf(volume, pool, desired), isRoot: true };
+}
+
+/** From beginning to end. */
+export async function moved({ agent }: ContractWorld, move: DesiredMove): Promise<void> {
+  await agent.copyVolume(move);
+  assert.equal(await agent.switchVolume(move), true);
+  await agent.finishMove(identityOf(move));
 }
 
 const identityOf = ({ token, volume: { id, cloudId } }: DesiredMove) => ({ token, volumeId: id, cloudId });
@@ -128,6 +143,38 @@ export function moveContract(test: ContractTest): void {
     await rejectsWith('Conflict', world.agent.copyVolume(moveOf(volume, pool, desired)));
     assert.deepEqual(await world.agent.listMoves(world.cloudId), []);
     await world.agent.deleteInstance(desired);
+  });
+
+  test('a root disk lies in another pool after a move, whether its guest runs or is off, rests on nothing, and all of it goes', async (world, t) => {
+    const [fast, slow] = [await aPool(world, t), await aPool(world, t)];
+    const desired = await world.launched(t);
+    const there = rootMoveOf(desired, fast);
+    await world.agent.copyVolume(there);
+    assert.deepEqual(await world.agent.listMoves(world.cloudId), [{ ...identityOf(there), isSwitched: false }]);
+    await rejectsWith('Conflict', world.agent.copyVolume({ ...there, token: newId('operation') }));
+    assert.equal(await world.agent.switchVolume(there), true);
+    await world.agent.copyVolume(there);
+    // Who has not heard of it yet asks for it where it was.
+    assert.equal((await world.agent.applyInstance(desired)).state, 'running');
+    await world.agent.finishMove(identityOf(there));
+    await rejectsWith('InUse', world.agent.deletePool(fast));
+    const later = await world.agent.applyInstance({ ...desired, generation: 3 });
+    assert.deepEqual([later.state, later.drift, later.intact], ['running', undefined, true]);
+    const again = { ...desired, generation: 3, rootDisk: { ...desired.rootDisk, pool: fast.id } };
+    await rejectsWith('InvalidArgument', world.agent.copyVolume(rootMoveOf(again, fast)));
+    await world.converge(stopped(again, 0), 'stopped');
+    await moved(world, rootMoveOf({ ...again, generation: 5 }, slow));
+    await world.agent.deletePool(fast);
+    const on = { ...again, generation: 7, rootDisk: { ...again.rootDisk, pool: slow.id } };
+    await world.agent.applyInstance(on);
+    await world.booted(on, 2);
+    assert.equal((await world.observed(on))?.intact, true);
+    await moved(world, rootMoveOf(on, undefined));
+    await world.agent.copyVolume(rootMoveOf({ ...on, generation: 9 }, slow));
+    // Both places go with it.
+    await world.agent.deleteInstance(on);
+    assert.deepEqual(await world.agent.listMoves(world.cloudId), []);
+    await world.agent.deletePool(slow);
   });
 
   test('a volume that is being moved has no snapshot taken', async (world, t) => {

@@ -11,9 +11,10 @@ import type { ForeignDomainDetails } from '@virga/contract/agent/foreign';
 import type { ObservedImage, ObservedReason } from '@virga/contract/agent/observed';
 import type { ObservedSnapshot } from '@virga/contract/agent/snapshots';
 import type { DesiredShell, DesiredTemplate } from '@virga/contract/agent/warm';
-import type { PoolId } from '@virga/contract/ids';
+import type { InstanceId, PoolId } from '@virga/contract/ids';
 import type { DomainRecord } from '../libvirt/instances/domain-metadata.ts';
 import type { FolderOwner } from '../libvirt/instances/instance-folder.ts';
+import type { MovingDisk } from '../libvirt/moves/move-record.ts';
 import type { VolumeRecord } from '../libvirt/volumes/volume-record.ts';
 
 export type StoredImage = ObservedImage & { generation: number };
@@ -21,11 +22,13 @@ export type StoredImage = ObservedImage & { generation: number };
 /** A volume; without a file when somebody removed its disk. */
 export type StoredVolume = VolumeRecord & { fileBytes: number | null };
 
-/** A volume that is on its way to another pool. */
+/** A volume, or the root disk of an instance, that is on its way to another pool. */
 export type StoredMove = {
   token: string;
-  before: StoredVolume;
+  before: StoredVolume & Pick<MovingDisk, 'isRoot'>;
   after: StoredVolume;
+  /** Absent in what an earlier version wrote down, and of what is no root disk. */
+  holder?: InstanceId | undefined;
   /** As the guest that has it was when the copy was whole; undefined: it is not. */
   copiedAs?: string | undefined;
   isSwitched: boolean;

@@ -41,6 +41,7 @@ export async function removeInstance(host: SimulatedHost, instance: InstanceIden
   if (owner?.cloudId === cloudId && !owner.released) {
     await steps.take('delete-files', 90, steps.timings.folderMs, () => {
       removeSnapshotsOf(host, id);
+      for (const { holder, before } of host.store.moves.all()) if (holder === id) host.store.moves.delete(before.id);
       folders.delete(id);
       host.report(id, cloudId);
     });

@@ -15,6 +15,7 @@ import type { ImageId, InstanceId } from '@virga/contract/ids';
 import { type Logger, pino } from 'pino';
 import { type Clock, systemClock } from '../clock.ts';
 import { KeyedLock } from '../keyed-lock.ts';
+import { placedRoot } from '../libvirt/instances/instance-folder.ts';
 import { pendingDriverNotes } from '../pending-drivers.ts';
 import { pendingMemoryNotes } from '../pending-memory.ts';
 import type { StepHook } from '../step-hook.ts';
@@ -177,6 +178,7 @@ class Agent implements Omit<HostAgent, keyof HostAgentParts | 'close'> {
     const { name, clock = systemClock, log = silent, hook } = options;
     const { cpuThreads = 64, memoryMib = 256 * 1024, storageBytes = defaultStorageBytes } = options;
     this.host = host;
+    host.opened.clear();
     this.name = name;
     this.clock = clock;
     const { numaNodes, threadsPerCore, isolatedCpus, cpuFeatures } = options;
@@ -199,8 +201,9 @@ class Agent implements Omit<HostAgent, keyof HostAgentParts | 'close'> {
     );
   }
 
-  applyInstance(desired: DesiredInstance, context?: CallContext): Promise<ObservedInstance> {
-    return this.act('applyInstance', desired.id, context, async (steps) => {
+  applyInstance(asked: DesiredInstance, context?: CallContext): Promise<ObservedInstance> {
+    return this.act('applyInstance', asked.id, context, async (steps) => {
+      const desired = { ...asked, rootDisk: placedRoot(asked.rootDisk, this.host.store.folders.get(asked.id)?.owner) };
       requireRootPool(this.host, desired);
       const before = this.host.domain(desired.id);
       const writes = (before?.record.generation ?? 0) < desired.generation || before?.power === 'off';

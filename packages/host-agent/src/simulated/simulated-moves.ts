@@ -1,8 +1,9 @@
-// Moves of volumes on a simulated host: the steps, refusals and progress of a real one; no volume has any content. A copy is
+// Moves of volumes and root disks on a simulated host: the steps, refusals and progress of a real one; no volume has any content. A copy is
 // whole for the guest that ran, or did not, while it was made.
 import type { DesiredMove, MoveIdentity, VolumeMoving } from '@virga/contract/agent/moves';
 import { VirgaError } from '@virga/contract/errors';
 import type { KeyedLock } from '../keyed-lock.ts';
+import { placedRoot } from '../libvirt/instances/instance-folder.ts';
 import { recordOfVolume } from '../libvirt/volumes/volume-record.ts';
 import {
   beingMoved,
@@ -10,6 +11,7 @@ import {
   isHibernated,
   movedAlready,
   noSuchMove,
+  rootNotThere,
   sameCephPool,
   samePool,
 } from '../move-conflicts.ts';
@@ -40,7 +42,8 @@ export function simulatedMoving(host: SimulatedHost, calls: Calls, locks: KeyedL
         if (record.isSwitched) return true;
         if (record.copiedAs === undefined || record.copiedAs !== lifeOf(holderOf(host, move))) return false;
         await steps.take('move-switch', 90, 0, () => {
-          volumes.set(move.volume.id, record.after);
+          if (record.before.isRoot) placeRoot(host, record);
+          else volumes.set(move.volume.id, record.after);
           moves.set(move.volume.id, { ...record, isSwitched: true });
         });
         return true;
@@ -88,7 +91,7 @@ async function copyVolume(host: SimulatedHost, move: DesiredMove, steps: CallSte
 
 async function begin(host: SimulatedHost, move: DesiredMove, steps: CallSteps): Promise<StoredMove> {
   const { volume } = move;
-  const before = host.store.volumes.get(volume.id);
+  const before = move.isRoot ? presentRoot(host, move) : host.store.volumes.get(volume.id);
   if (before === undefined) throw notThere(volume.id);
   if (before.cloudId !== volume.cloudId) throw volumeNotOurs(volume.id);
   if (before.generation >= volume.generation) throw volumeOvertaken(before.generation, volume);
@@ -109,9 +112,45 @@ async function begin(host: SimulatedHost, move: DesiredMove, steps: CallSteps): 
     fileBytes,
     ...(source && { source: { ...source, clone: 'full' } }),
   };
-  const begun: StoredMove = { token: move.token, before, after, isSwitched: false };
+  const begun: StoredMove = {
+    ...{ token: move.token, before, after, isSwitched: false },
+    ...(move.isRoot && { holder: move.holder?.id }),
+  };
   await steps.take('move-record', 1, 0, () => host.store.moves.set(volume.id, begun));
   return begun;
+}
+
+/** @throws NotFound */
+function presentRoot(host: SimulatedHost, { volume, holder }: DesiredMove): StoredMove['before'] {
+  const folder = holder && host.store.folders.get(holder.id);
+  const desired = holder && host.domain(holder.id)?.record.desired;
+  if (!folder || !desired || desired.origin === 'adopted' || folder.rootDiskBytes === null) throw rootNotThere(volume);
+  const { owner, rootDiskBytes, diskSizeBytes } = folder;
+  const poolId = owner.moved ? owner.moved.poolId : (owner.ceph?.poolId ?? desired.rootDisk.pool);
+  return {
+    ...{ id: volume.id, cloudId: owner.cloudId, name: volume.name, isRoot: true, keepsake: {} },
+    ...{ generation: owner.moved?.generation ?? 0, sizeBytes: diskSizeBytes ?? desired.rootDisk.sizeBytes },
+    ...(poolId && { poolId }),
+    fileBytes: rootDiskBytes,
+  };
+}
+
+function placeRoot(host: SimulatedHost, { holder, after: { id, poolId, generation } }: StoredMove): void {
+  const folder = holder && host.store.folders.get(holder);
+  const domain = holder && host.domain(holder);
+  if (!folder || !domain) return;
+  const { ceph: _, templateId: __, clonedFrom: ___, ...own } = folder.owner;
+  const isCeph = poolId !== undefined && host.store.pools.get(poolId)?.place.driver === 'rbd';
+  const owner = {
+    ...own,
+    ...(isCeph && { ceph: { poolId, id } }),
+    copied: true as const,
+    moved: { ...(poolId && { poolId }), generation },
+  };
+  host.store.folders.set(holder, { ...folder, owner });
+  const { record } = domain;
+  const desired = { ...record.desired, rootDisk: placedRoot(record.desired.rootDisk, owner) };
+  host.setDomain(holder, { ...domain, record: { ...record, desired } });
 }
 
 const holderOf = (host: SimulatedHost, { holder }: DesiredMove): StoredDomain | undefined =>

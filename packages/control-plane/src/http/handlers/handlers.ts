@@ -27,6 +27,7 @@ import { policyHandlers } from './policy-handlers.ts';
 import { poolHandlers } from './pool-handlers.ts';
 import { powerHandlers } from './power-handlers.ts';
 import { eventHandlers, healthHandlers, operationHandlers } from './record-handlers.ts';
+import { rootDiskMoveHandlers } from './root-disk-move-handlers.ts';
 import { snapshotHandlers } from './snapshot-handlers.ts';
 import { usageHandlers } from './usage-handlers.ts';
 import { instanceDeviceHandlers, volumeHandlers } from './volume-handlers.ts';
@@ -54,6 +55,7 @@ export function createHandlers(deps: FrontDeps): Handlers {
     ...poolHandlers(deps),
     ...volumeHandlers(deps),
     ...volumeMoveHandlers(deps),
+    ...rootDiskMoveHandlers(deps),
     ...snapshotHandlers(deps),
     ...instanceHandlers(deps),
     ...powerHandlers(deps),

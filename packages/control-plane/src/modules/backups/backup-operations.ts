@@ -13,9 +13,8 @@ import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
 import type { InstanceRow } from '../instances/instance-store.ts';
-import { refuseCephRoot } from '../instances/refuse-ceph-root.ts';
+import { refuseDisksMoving } from '../instances/root-disk-moves.ts';
 import { openOperationsOf } from '../operations/operation-store.ts';
-import { refuseAnyMoving } from '../volumes/volume-refusals.ts';
 import {
   type BackupView,
   requireAvailable,
@@ -79,8 +78,7 @@ export async function beginBackup(
   how: { storeId: BackupStoreId; full: boolean; freezes: boolean; scheduleId: ScheduleId | null },
 ): Promise<Changed> {
   await refuseImpossible(tx, instance, how.storeId);
-  await refuseCephRoot(tx, instance, 'backups');
-  await refuseAnyMoving(tx, instance.volumes);
+  await refuseDisksMoving(tx, instance);
   const id = newId('backup');
   await tx
     .insertInto('backups')
@@ -137,7 +135,9 @@ async function machineOf(tx: Tx, instance: InstanceRow): Promise<BackedUpMachine
     .executeTakeFirstOrThrow();
   const ids = instance.volumes.map(({ id }) => id);
   const volumes =
-    ids.length === 0 ? [] : await tx.selectFrom('volumes').select(['id', 'name']).where('id', 'in', ids).execute();
+    ids.length === 0
+      ? []
+      : await tx.selectFrom('volumes').select(['id', 'name', 'passphrase_sealed']).where('id', 'in', ids).execute();
   return {
     ...{ type: instance.type, vcpus: instance.vcpus, memoryMib: instance.memory_mib },
     ...{ hardware: instance.hardware, firmware: instance.firmware, tpm: instance.tpm },
@@ -152,10 +152,12 @@ async function machineOf(tx: Tx, instance: InstanceRow): Promise<BackedUpMachine
     ...{ rootDiskLimits: instance.root_disk_limits, rootDiskDriver: instance.root_disk_driver },
     ...{ description: instance.description, tags: instance.tags },
     ...{ autostart: instance.autostart, crashPolicy: instance.crash_policy },
-    volumes: instance.volumes.map(({ id, target, readOnly, limits, driver }) => ({
-      ...{ id, target, readOnly, limits, driver },
-      name: volumes.find((volume) => volume.id === id)?.name ?? id,
-    })),
+    volumes: instance.volumes.map(({ id, target, readOnly, limits, driver }) => {
+      const found = volumes.find((volume) => volume.id === id);
+      const encrypted = found !== undefined && found.passphrase_sealed !== null;
+      const as = { id, target, readOnly, limits, driver };
+      return { ...as, name: found?.name ?? id, ...(encrypted && { encrypted }) };
+    }),
   };
 }
 

@@ -10,9 +10,10 @@ import { startWorkflow } from '../../workflows/workflow.ts';
 import { findInstance } from '../instances/instance-store.ts';
 import { refuseSnapshots } from '../instances/kept-snapshots.ts';
 import { refuseTakenName } from '../instances/launch-instance.ts';
-import { refuseUnrestorable } from '../instances/launch-restored.ts';
-import { refuseAnyMoving } from '../volumes/volume-refusals.ts';
+import { poolForRestored, refuseUnrestorable } from '../instances/launch-restored.ts';
+import { refuseDisksMoving } from '../instances/root-disk-moves.ts';
 import { type BackupView, requireAvailable, resourceOf, toBackup } from './backup-rows.ts';
+import { restoreHost } from './fetch-disks.ts';
 import { restoreBackupKind } from './restore-backup.workflow.ts';
 import { restoreInPlaceKind } from './restore-in-place.workflow.ts';
 
@@ -22,6 +23,7 @@ type Request = {
   inPlace?: boolean | undefined;
   network?: string | undefined;
   type?: string | undefined;
+  pool?: string | undefined;
 };
 
 const usualNetwork = 'default';
@@ -48,15 +50,19 @@ async function restoreAsNew(
   row: BackupView,
   body: Request,
 ): Promise<Restored> {
-  const { type = row.machine.type, network = row.machine.networks.at(0) ?? usualNetwork } = body;
+  const { type = row.machine.type, network = row.machine.networks.at(0) ?? usualNetwork, pool } = body;
   const name = body.name ?? row.instance_name;
   await refuseUnrestorable(tx, access, { type, network });
+  if (pool !== undefined) {
+    const rootBytes = row.disks.find(({ role }) => role === 'root')?.sizeBytes ?? 0;
+    await poolForRestored(tx, pool, await restoreHost(tx, row), rootBytes);
+  }
   await refuseTakenName(tx, access, name);
   const instanceId = newId('instance');
   const ownTpm = row.machine.tpm ? ', with a TPM of its own, which is empty' : '';
   await tellRequested(tx, access, row, `as instance ${name}${ownTpm}`);
   const operationId = await startWorkflow(tx, access, restoreBackupKind, resourceOf(row), {
-    ...{ backupId: row.id, restoreId: newId('restore'), instanceId, name, type, network },
+    ...{ backupId: row.id, restoreId: newId('restore'), instanceId, name, type, network, ...(pool && { pool }) },
     ...{ userId: access.actor.userId, userName: access.actor.name },
   });
   return { backup: toBackup(row), instanceId, operationId };
@@ -66,12 +72,12 @@ async function restoreInPlace(
   tx: Tx,
   access: ProjectAccess<'operator'>,
   row: BackupView,
-  { name, network, type }: Request,
+  { name, network, type, pool }: Request,
 ): Promise<Restored> {
-  if (name !== undefined || network !== undefined || type !== undefined) {
+  if ([name, network, type, pool].some((given) => given !== undefined)) {
     throw new VirgaError('InvalidArgument', {
       detail: 'A restore in place changes nothing but the disks.',
-      action: 'Leave name, network and type out.',
+      action: 'Leave name, network, type and pool out.',
       field: '/inPlace',
     });
   }
@@ -97,7 +103,7 @@ async function restoreInPlace(
     });
   }
   await refuseSnapshots(tx, instance, 'its disks cannot be replaced');
-  await refuseAnyMoving(tx, instance.volumes);
+  await refuseDisksMoving(tx, instance);
   await refuseOtherForms(tx, row);
   await tellRequested(tx, access, row, 'in place');
   const input = { backupId: row.id, restoreId: newId('restore') };
@@ -105,7 +111,7 @@ async function restoreInPlace(
   return { backup: toBackup(row), instanceId: instance.id, operationId };
 }
 
-/** What is fetched is a plain qcow2 on the host's own storage. Of pools that are folders the host says whether that is the same. */
+/** What is fetched is a plain qcow2 on the host's own storage, of which Ceph gets a copy. Of pools that are folders the host says whether that is the same. */
 async function refuseOtherForms(tx: Tx, { disks }: BackupView): Promise<void> {
   const ids = disks.filter(({ role }) => role === 'data').map(({ id }) => id);
   if (ids.length === 0) return;
@@ -117,11 +123,9 @@ async function refuseOtherForms(tx: Tx, { disks }: BackupView): Promise<void> {
     .execute();
   for (const { name, format, passphrase_sealed: sealed, driver } of volumes) {
     const why =
-      sealed !== null
-        ? 'is encrypted, and what is fetched is not'
-        : driver === 'rbd'
-          ? 'lies in Ceph, and what is fetched is a file'
-          : format === 'raw' && 'is raw, and what is fetched is qcow2';
+      sealed !== null && driver === 'rbd'
+        ? 'is encrypted in Ceph, and what is fetched is not'
+        : format === 'raw' && driver !== 'rbd' && 'is raw, and what is fetched is qcow2';
     if (!why) continue;
     throw new VirgaError('Conflict', {
       detail: `The volume ${name} ${why}: it cannot be replaced.`,

@@ -3,7 +3,7 @@ import { type DesiredInstance, type InstanceIdentity, instanceDefaults } from '@
 import { fromProblem, type VirgaError } from '@virga/contract/errors';
 import type { InstanceId, OperationId } from '@virga/contract/ids';
 import type { Instance } from '@virga/contract/rest/instances';
-import type { Insertable, Selectable } from 'kysely';
+import { type Insertable, type Selectable, sql } from 'kysely';
 import type { Failure } from '../../store/compute-tables.ts';
 import type { Db, Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
@@ -52,6 +52,8 @@ const columns = [
   'instances.root_disk_driver',
   'instances.root_pool_id',
   'instances.root_clone',
+  'instances.root_moved',
+  'instances.folder_pool_id',
   'instances.root_disk_restored',
   'instances.firmware',
   'instances.hardware',
@@ -107,6 +109,7 @@ export type InstanceRow = Omit<Selectable<Database['instances']>, 'user_data'> &
     default_user: string | null;
     cdrom_image_name: string | null;
     root_pool_name: string | null;
+    root_move: Instance['rootDiskMove'];
     nics: InstanceNic[];
     volumes: InstanceVolume[];
   };
@@ -123,6 +126,10 @@ export type InstanceOrder = InstanceRow & {
 /** Answers what the database adds to it, and not the user data again. */
 export const insertInstance = (tx: Tx, values: Insertable<Database['instances']>) =>
   tx.insertInto('instances').values(values).returning(columns).executeTakeFirstOrThrow();
+
+const rootMove = sql<Instance['rootDiskMove']>`(
+  select jsonb_build_object('poolId', m.pool_id, 'poolName', p.name, 'operationId', m.operation_id)
+  from root_disk_moves m join pools p on p.id = m.pool_id where m.instance_id = instances.id)`;
 
 /** Instances with all that belongs to them, in one query. */
 export const selectInstances = (db: Db | Tx) =>
@@ -141,6 +148,7 @@ export const selectInstances = (db: Db | Tx) =>
       'images.default_user',
       'discs.name as cdrom_image_name',
       'pools.name as root_pool_name',
+      rootMove.as('root_move'),
       instanceNics.as('nics'),
       instanceVolumes.as('volumes'),
       instanceCpus.as('host_cpus'),
@@ -279,6 +287,7 @@ export function toInstance(row: InstanceRow): Instance {
     rootDiskDriver: row.root_disk_driver,
     rootPoolId: row.root_pool_id,
     rootPoolName: row.root_pool_name,
+    rootDiskMove: row.root_move,
     volumes: attachedVolumesOf(row),
     networkInterfaces: networkInterfacesOf(row),
     launchPath: row.launch_path,

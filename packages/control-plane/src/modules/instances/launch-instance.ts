@@ -199,6 +199,7 @@ export async function insertLaunch(
     image_name: plan.image?.name ?? null,
     default_user: plan.image?.default_user ?? null,
     cdrom_image_name: plan.iso?.name ?? null,
+    root_move: null,
     root_pool_name: plan.pools?.find((pool) => pool.id === rootPoolId)?.name ?? null,
     nics: [{ ...nic, networkId: plan.network.id, networkName: plan.network.name, mac, limits: null }],
     volumes: [],

@@ -4,12 +4,12 @@ import type { InstanceId, OperationId } from '@virga/contract/ids';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import type { Tx } from '../../store/database.ts';
-import { refuseAnyMoving } from '../volumes/volume-refusals.ts';
 import { conditionOf } from './instance.ts';
 import { type InstanceChange, joinOperation, type Requester } from './instance-change.ts';
 import { type Changed, change, newReboot, refused } from './instance-operations.ts';
 import type { InstanceRow } from './instance-store.ts';
 import { goalOf, transition, type Verb } from './instance-transition.ts';
+import { refuseDisksMoving } from './root-disk-moves.ts';
 
 /** The guest stands still, its memory stays on the host. @throws Conflict it is not on */
 export const suspendInstance = (
@@ -64,7 +64,7 @@ export async function decidePower(
   if (todo === 'refuse') throw refused(verb, row);
   if (todo !== 'change') return joinOperation(tx, access, row, kind, deps.clock.now());
   // Its memory would know the disk where it was.
-  if (verb === 'hibernate') await refuseAnyMoving(tx, row.volumes);
+  if (verb === 'hibernate') await refuseDisksMoving(tx, row);
   return { kind, set: { desired: goalOf[verb] } };
 }
 

@@ -9,6 +9,7 @@ import { joinOperation } from './instance-change.ts';
 import { change } from './instance-operations.ts';
 import { refuseSnapshots } from './kept-snapshots.ts';
 import { refuseCephRoot } from './refuse-ceph-root.ts';
+import { refuseRootMoving } from './root-disk-moves.ts';
 
 /**
  * Gives an instance back: its domain runs on, with its disks where they are, and its addresses stay reserved.
@@ -33,6 +34,7 @@ export async function releaseInstance(
       const names = row.volumes.map(({ name }) => name).join(', ');
       throw refused(row.name, `has volumes attached (${names})`, 'Detach them first: virga detach INSTANCE VOLUME.');
     }
+    refuseRootMoving(row);
     await refuseCephRoot(tx, row, 'release');
     // Who looks after the domain then would not know of them.
     await refuseSnapshots(tx, row, 'it cannot be released');

@@ -20,6 +20,7 @@ import { type CpuColumns, planCpu } from './instance-cpu.ts';
 import { change } from './instance-operations.ts';
 import type { InstanceRow } from './instance-store.ts';
 import { type PresentSize, planResize, type SizeChange } from './resize-plan.ts';
+import { refuseRootMoving } from './root-disk-moves.ts';
 import { requireRootRoom } from './root-pool.ts';
 
 /** How long the guest may take to shut down for a restart. */
@@ -56,6 +57,7 @@ export async function resizeInstance(
       return joinOperation(tx, access, row, kind, deps.clock.now());
     }
     const change = { ...plan.change, ...cpu };
+    if ((change.disk_bytes ?? row.disk_bytes) !== row.disk_bytes) refuseRootMoving(row);
     await requireRootRoom(tx, row, change.disk_bytes ?? row.disk_bytes);
     const set = { ...change, ...(await takeRoom(tx, access, row, change, host)) };
     const data = { ...change, restart: plan.needsRestart };

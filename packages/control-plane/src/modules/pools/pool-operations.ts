@@ -246,16 +246,36 @@ export async function deletePool(
         action: 'Wait until that has ended, or cancel it: virga volumes cancel-move.',
       });
     }
-    const disk = await tx
-      .selectFrom('instances')
+    const comingDisk = await tx
+      .selectFrom('root_disk_moves as m')
+      .innerJoin('instances', 'instances.id', 'm.instance_id')
       .select('name')
-      .where('root_pool_id', '=', id)
+      .where('m.pool_id', '=', id)
       .limit(1)
       .executeTakeFirst();
-    if (disk) {
+    if (comingDisk) {
+      throw new VirgaError('InUse', {
+        detail: `The root disk of instance ${comingDisk.name} is being moved to the pool ${row.name}.`,
+        action: `Wait until that has ended, or cancel it: virga disks cancel-move ${comingDisk.name}`,
+      });
+    }
+    const disk = await tx
+      .selectFrom('instances')
+      .select(['name', 'root_pool_id'])
+      .where((where) => where.or([where('root_pool_id', '=', id), where('folder_pool_id', '=', id)]))
+      .orderBy((by) => by('root_pool_id', '=', id), 'desc')
+      .limit(1)
+      .executeTakeFirst();
+    if (disk?.root_pool_id === id) {
       throw new VirgaError('InUse', {
         detail: `The disk of instance ${disk.name} lies in the pool ${row.name}.`,
-        action: `Delete what lies in it first: virga delete ${disk.name}.`,
+        action: `Move it to another one, virga disks move ${disk.name} --pool POOL, or delete it: virga delete ${disk.name}.`,
+      });
+    }
+    if (disk) {
+      throw new VirgaError('InUse', {
+        detail: `What else there is of instance ${disk.name}, such as its UEFI variables and its console log, lies in the pool ${row.name}, where it was launched.`,
+        action: `Delete it, or launch a clone elsewhere: virga clone ${disk.name} --full.`,
       });
     }
     const [open] = await openOperationsOf(tx, id);

@@ -73,6 +73,17 @@ export async function allocatedBytes(db: Db | Tx, ids: readonly PoolId[]): Promi
     .whereRef('volume_moves.pool_id', '!=', 'volumes.pool_id')
     .groupBy('volume_moves.pool_id')
     .execute();
+  const rootMoves = await db
+    .selectFrom('root_disk_moves')
+    .innerJoin('instances', 'instances.id', 'root_disk_moves.instance_id')
+    .leftJoin('pools', (join) => join.onRef('pools.host_id', '=', 'instances.host_id').on('pools.driver', '=', 'local'))
+    .select((select) => ['root_disk_moves.pool_id', select.fn.sum<number>('instances.disk_bytes').as('bytes')])
+    .where('root_disk_moves.pool_id', 'in', ids)
+    .where((where) =>
+      where(where.ref('root_disk_moves.pool_id'), '!=', where.fn.coalesce('instances.root_pool_id', 'pools.id')),
+    )
+    .groupBy('root_disk_moves.pool_id')
+    .execute();
   const disks = await db
     .selectFrom('pools')
     .innerJoin('instances', (join) =>
@@ -99,7 +110,7 @@ export async function allocatedBytes(db: Db | Tx, ids: readonly PoolId[]): Promi
     .groupBy('pool_id')
     .execute();
   const sums = new Map<PoolId, number>();
-  for (const { pool_id: id, bytes } of [...volumes, ...moves, ...disks, ...copies])
+  for (const { pool_id: id, bytes } of [...volumes, ...moves, ...rootMoves, ...disks, ...copies])
     sums.set(id, (sums.get(id) ?? 0) + Number(bytes));
   return sums;
 }

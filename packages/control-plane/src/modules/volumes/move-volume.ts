@@ -8,11 +8,10 @@ import type { Volume } from '@virga/contract/rest/volumes';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
-import { inTransaction, type Tx } from '../../store/database.ts';
+import { inTransaction } from '../../store/database.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
-import { usableHosts } from '../pools/pool.ts';
-import { type PoolView, resolvePool } from '../pools/pool-store.ts';
+import { targetPool } from '../pools/target-pool.ts';
 import { refuseHindrances } from './move-hindrances.ts';
 import { refuseChanged } from './volume-refusals.ts';
 import { requirePoolRoom } from './volume-room.ts';
@@ -41,7 +40,7 @@ export async function moveVolume(
     const row = await holdVolume(tx, access, id);
     refuseChanged(row, ifMatch);
     await refuseHindrances(tx, row);
-    const pool = await targetPool(tx, row, body.pool);
+    const pool = await targetPool(tx, `Volume ${row.name}`, row, body.pool);
     const isCeph = pool.driver === 'rbd';
     const encrypted = row.passphrase_sealed !== null;
     const format = body.format ?? (isCeph ? 'raw' : encrypted ? 'qcow2' : row.format);
@@ -93,38 +92,6 @@ export async function cancelVolumeMove(deps: Deps, access: ProjectAccess<'operat
     });
     await wakeVolume(tx, id);
     return answer;
-  });
-}
-
-/** @throws NotFound | InvalidArgument | PoolUnusable */
-async function targetPool(tx: Tx, row: VolumeView, idOrName: string): Promise<PoolView> {
-  const field = '/pool';
-  const [pool] = await resolvePool(tx, idOrName, { hostId: row.host_id, field });
-  if (pool!.id === row.pool_id) {
-    throw new VirgaError('InvalidArgument', {
-      detail: `Volume ${row.name} lies in the pool ${pool!.name} already.`,
-      action: 'Name another pool: virga pools.',
-      field,
-    });
-  }
-  if (pool!.ceph !== null && row.pool_driver === 'rbd') await refuseSameCephPool(tx, row, pool!.ceph.pool);
-  if (usableHosts(pool!.hosts).some(({ hostId }) => hostId === row.host_id)) return pool!;
-  const why = pool!.hosts.find(({ hostId }) => hostId === row.host_id)?.failure;
-  throw new VirgaError('PoolUnusable', {
-    detail: `Host ${row.host_name} cannot use the pool ${pool!.name} now${why ? `: ${why.detail}` : '.'}`,
-    action: why?.action ?? 'Try again in a moment, or see virga pools show.',
-    field,
-  });
-}
-
-/** Its image has one name in both: whether they are two could not be told. */
-async function refuseSameCephPool(tx: Tx, { pool_id: poolId, name }: VolumeView, cephPool: string): Promise<void> {
-  const { ceph } = await tx.selectFrom('pools').select('ceph').where('id', '=', poolId).executeTakeFirstOrThrow();
-  if (ceph?.pool !== cephPool) return;
-  throw new VirgaError('InvalidArgument', {
-    detail: `Volume ${name} lies in a pool ${cephPool} of Ceph, and would go into another one of that name.`,
-    action: 'Move it by way of a pool that is a folder.',
-    field: '/pool',
   });
 }
 

@@ -6,66 +6,37 @@ import { VirgaError } from '@virga/contract/errors';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import type { Tx } from '../../store/database.ts';
-import { untilCancelled } from '../../workflows/until-cancelled.ts';
 import { type ActContext, type StepContext, step, workflow } from '../../workflows/workflow.ts';
 import { desiredPoolOf } from '../pools/pool.ts';
+import { copyAndSwitch, finish, takeBack } from './move-steps.ts';
 import { type MoveInput, moveVolumeKind } from './move-volume.ts';
 import { desiredVolumeOf } from './volume.ts';
 import { findVolume, resourceOf, type VolumeView, wakeVolume } from './volume-store.ts';
 
 type Input = MoveInput;
 
+const table = 'volume_moves';
+
 export const moveVolumeWorkflow = workflow<Input>({
   kind: moveVolumeKind,
   isLong: true,
   steps: [
-    step<Input>({ message: 'copying the volume', weight: 9, act: copyAndSwitch, record: recordMoved, undo: takeBack }),
-    step<Input>({ message: 'removing it from the old pool', act: finish, record: forget }),
+    step<Input>({
+      message: 'copying the volume',
+      weight: 9,
+      act: (context) =>
+        copyAndSwitch(context, { table, diskId: context.input.volumeId, desired: () => moveOf(context) }),
+      record: recordMoved,
+      undo: (context) => takeBack(context, context.input.volumeId),
+    }),
+    step<Input>({
+      message: 'removing it from the old pool',
+      act: (context) => finish(context, { table, diskId: context.input.volumeId }),
+      record: forget,
+    }),
   ],
   failed: forget,
 });
-
-async function copyAndSwitch(context: ActContext<Input>): Promise<void> {
-  const { deps, input, signal, onProgress } = context;
-  const agent = deps.agents.agentOf(input.hostId);
-  const isCancelled = async () => {
-    const row = await deps.db
-      .selectFrom('volume_moves')
-      .select('is_cancelled')
-      .where('token', '=', input.token)
-      .executeTakeFirst();
-    return row?.is_cancelled ?? false;
-  };
-  await untilCancelled(
-    context,
-    { channel: 'volumes', id: input.volumeId, isCancelled, error: cancelled },
-    async (wanted) => {
-      for (let isSwitched = false; !isSwitched; ) {
-        wanted.throwIfAborted();
-        const move = await moveOf(deps, input);
-        await agent.copyVolume(move, { signal: wanted, onProgress });
-        await beginSwitch(deps, input);
-        isSwitched = await agent.switchVolume(move, { signal });
-        if (!isSwitched) await setSwitching(deps, input, false);
-      }
-    },
-  );
-}
-
-/** From here on it is not cancelled any more. @throws Conflict it has been */
-async function beginSwitch(deps: Deps, input: Input): Promise<void> {
-  if (!(await setSwitching(deps, input, true))) throw cancelled();
-}
-
-async function setSwitching({ db }: Deps, { token }: Input, isSwitching: boolean): Promise<boolean> {
-  const { numUpdatedRows } = await db
-    .updateTable('volume_moves')
-    .set({ is_switching: isSwitching })
-    .where('token', '=', token)
-    .where('is_cancelled', '=', false)
-    .executeTakeFirst();
-  return numUpdatedRows > 0n;
-}
 
 async function recordMoved(tx: Tx, { input, access }: StepContext<Input>): Promise<void> {
   const row = await tx
@@ -98,32 +69,13 @@ async function recordMoved(tx: Tx, { input, access }: StepContext<Input>): Promi
   await wakeVolume(tx, row.id);
 }
 
-async function takeBack({ deps, input, signal }: ActContext<Input>): Promise<void> {
-  const { token, volumeId } = input;
-  await deps.agents.agentOf(input.hostId).cancelMove({ token, volumeId, cloudId: deps.cloudId }, { signal });
-}
-
-/** Nothing but patience helps when that fails: there is no way back. */
-async function finish({ deps, input, signal, onProgress }: ActContext<Input>): Promise<void> {
-  const { token, volumeId } = input;
-  const move = await deps.db.selectFrom('volume_moves').select('wipe').where('token', '=', token).executeTakeFirst();
-  try {
-    const agent = deps.agents.agentOf(input.hostId);
-    const wipe = move?.wipe ? { wipe: 'zero' as const } : {};
-    await agent.finishMove({ token, volumeId, cloudId: deps.cloudId, ...wipe }, { signal, onProgress });
-  } catch (error) {
-    if (!(error instanceof VirgaError)) throw error;
-    const { detail, action } = error;
-    throw new VirgaError('HostUnavailable', { detail, action, cause: error });
-  }
-}
-
 async function forget(tx: Tx, { input }: StepContext<Input>): Promise<void> {
   await tx.deleteFrom('volume_moves').where('token', '=', input.token).execute();
 }
 
 /** @throws NotFound the volume has been deleted meanwhile */
-async function moveOf({ db, cloudId, seal }: Deps, { volumeId, token }: Input): Promise<DesiredMove> {
+async function moveOf({ deps, input: { volumeId, token } }: ActContext<Input>): Promise<DesiredMove> {
+  const { db, cloudId, seal } = deps;
   const [row, move] = [
     await findVolume(db, volumeId),
     await db.selectFrom('volume_moves').selectAll().where('token', '=', token).executeTakeFirst(),
@@ -147,13 +99,6 @@ async function holderOf(db: Deps['db'], { attachment }: VolumeView): Promise<Des
   const row = await db.selectFrom('instances').select('uuid').where('id', '=', id).executeTakeFirst();
   return row ? { id, uuid: row.uuid } : null;
 }
-
-const cancelled = (cause?: unknown) =>
-  new VirgaError('Conflict', {
-    detail: 'The move was cancelled.',
-    action: 'Nothing needs to be done: the volume is as it was.',
-    cause,
-  });
 
 const gone = (id: string) =>
   new VirgaError('NotFound', {

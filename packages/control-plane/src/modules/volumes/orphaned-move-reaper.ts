@@ -8,7 +8,12 @@ export async function reapMoves(deps: Deps, host: RegisteredHost, signal: AbortS
   const there = await host.agent.listMoves(deps.cloudId, { signal });
   if (there.length === 0) return;
   const tokens = there.map(({ token }) => token);
-  const known = await deps.db.selectFrom('volume_moves').select('token').where('token', 'in', tokens).execute();
+  const known = await deps.db
+    .selectFrom('volume_moves')
+    .select('token')
+    .where('token', 'in', tokens)
+    .unionAll(deps.db.selectFrom('root_disk_moves').select('token').where('token', 'in', tokens))
+    .execute();
   const open = await openTokens(deps, tokens);
   for (const move of there) {
     if (known.some(({ token }) => token === move.token) || open.has(move.token)) continue;
@@ -31,12 +36,12 @@ async function endMove(
   await agent.finishMove(move, { signal });
 }
 
-/** Of a volume that was deleted meanwhile only the operation is left, which sees to it. */
+/** Of a volume or instance that was deleted meanwhile only the operation is left, which sees to it. */
 async function openTokens({ db }: Deps, tokens: readonly string[]): Promise<Set<string>> {
   const rows = await db
     .selectFrom('operations')
     .select('input')
-    .where('kind', '=', 'volume.move')
+    .where('kind', 'in', ['volume.move', 'instance.move-disk'])
     .where('state', 'in', ['queued', 'running'])
     .execute();
   const open = rows.map(({ input }) => (input as { token?: string } | null)?.token ?? '');

@@ -32,6 +32,7 @@ import { renameDomain } from './domain-rename.ts';
 import { forgetDevices, removeGoneLeases } from './gone-devices.ts';
 import { forgetGone } from './gone-elsewhere.ts';
 import { prepareDisk, prepareFolder, prepareSeed } from './instance-disks.ts';
+import { placedRoot, readOwner } from './instance-folder.ts';
 import { prepareLeases, startNetworks } from './instance-networks.ts';
 import { requireNetworks, type Survey, surveyInstance } from './instance-survey.ts';
 import { convergeCpu, placeStarted, placeWoken } from './live-cpu.ts';
@@ -48,7 +49,7 @@ export function applyInstance(
   return context.locks.run(asked.id, async () => {
     const { signal } = call;
     signal?.throwIfAborted();
-    const desired = await beginWarm(context, asked, call);
+    const begun = await beginWarm(context, asked, call);
     const undo = new UndoStack();
     const notes: string[] = [];
     let drift: ObservedDrift | undefined;
@@ -62,9 +63,11 @@ export function applyInstance(
       // What was cut off to come on again, or may now be renamed, is seen to at once.
       for (let outcome: 'done' | 'again' = 'again'; outcome === 'again'; ) {
         written = undefined;
-        const survey = await surveyInstance(context, desired);
+        const before = await surveyInstance(context, begun);
         // Which files its disks are in may be left half said by a call that was cut short.
-        if (desired.origin === 'launched') await settleDisks(context, desired.id, survey.domain);
+        if (begun.origin === 'launched') await settleDisks(context, begun.id, before.domain);
+        const survey = { ...before, owner: await readOwner(context.storage, begun.id) };
+        const desired = { ...begun, rootDisk: placedRoot(begun.rootDisk, survey.owner) };
         const writes = writesDefinition(desired, survey);
         if (!survey.domain?.isPersistent) {
           isRedefined = (await lastDefinition(context.storage, desired.id)) !== undefined;
@@ -89,8 +92,8 @@ export function applyInstance(
       if (!signal?.aborted && !isInterruption(error)) await undo.unwind(context.log);
       throw error;
     }
-    const observed = await context.hypervisor.ask(`look at ${desired.domainName}`, (connection) =>
-      observeNow(context, connection, desired),
+    const observed = await context.hypervisor.ask(`look at ${begun.domainName}`, (connection) =>
+      observeNow(context, connection, begun),
     );
     return {
       ...observed,
@@ -157,7 +160,7 @@ async function converge(
   // Each start is from a fresh definition, so that nothing else decides what runs. Only what has a disk is defined, so a
   // domain without one has lost it.
   const defines = isStale || startsNow;
-  const { pools: before } = await context.cpuPools.read();
+  const before = startsNow ? (await context.cpuPools.read()).pools : undefined;
   // To prepare takes a while, in which somebody may have changed it: then it is looked at again.
   if (defines && domain && (await findDrift(context, domain, desired.settledDrift))) return 'again';
   const ref = defines ? await define(context, desired, { ...survey, domain }, { image, disc }, undo) : domain.ref;

@@ -7,7 +7,7 @@ import { partialPath } from '../../durable-file.ts';
 import { exists } from '../../exists.ts';
 import type { UndoStack } from '../../undo-stack.ts';
 import type { AgentContext } from '../agent-context.ts';
-import { takeFetchedDisk, takeFetchedVariables } from '../backups/restore-folder.ts';
+import { fetchedImage, forgetFetchedDisk, takeFetchedDisk, takeFetchedVariables } from '../backups/restore-folder.ts';
 import { rootBase } from '../disks/root-base.ts';
 import { requireImage } from '../images/image-store.ts';
 import { makeDiskFile } from '../pools/disk-files.ts';
@@ -93,7 +93,10 @@ export async function prepareDisk(
     if (grows) await named(context, 'grow the disk', () => growDiskFile(context, desired, signal));
     return;
   }
-  if (hadDisk && startsNow) throw diskGone(desired, `${rootDisk} on the host`);
+  if (hadDisk && startsNow) {
+    if (desired.rootDisk.pool) await requirePool(context, desired.rootDisk.pool);
+    throw diskGone(desired, `${rootDisk} on the host`);
+  }
   if (hadDisk) return;
   await context.hook('root-disk', desired.id);
   undo.add('root disk', () => removeFile(rootDisk));
@@ -155,8 +158,15 @@ async function prepareCephDisk(
   undo.add('root disk', () => removeCephRoot(storage, { poolId: poolId!, id }));
   const beforeRename = () => hook('root-disk-name', desired.id);
   await named(context, 'make the disk', async () => {
-    const content = (await copiedImage(storage, desired)) ?? image;
+    const { restored } = desired.rootDisk;
+    const isThere = (await pool.sizeOf('', id)) !== undefined;
+    const fetched = restored && !isThere ? await fetchedImage(storage, restored) : undefined;
+    const content = fetched ?? (await copiedImage(storage, desired)) ?? image;
     await makeCephRoot(context, pool, desired, content, { signal, beforeRename });
+    if (restored !== undefined) {
+      await takeFetchedVariables(storage, restored.id, desired);
+      await forgetFetchedDisk(storage, restored);
+    }
   });
   await markCephRoot(folder);
 }

@@ -1,6 +1,6 @@
 // The folder of one instance: who owns it, what lies in it, and what a crash may have left of it. Owns `instances/`.
 // A folder gets its name only once its owner is written in it, so every `instances/i-…` can be told whose it is.
-import type { Dirent } from 'node:fs';
+import { type Dirent, readlinkSync } from 'node:fs';
 import { access, mkdir, readdir, readFile, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { DesiredInstance, InstanceIdentity } from '@virga/contract/agent/desired';
@@ -15,6 +15,8 @@ export type FolderOwner = Pick<DesiredInstance, 'id' | 'cloudId' | 'uuid' | 'dom
   imageId: ImageId | null;
   /** Its root disk does not lie in it, but in this pool of Ceph, under this name. */
   ceph?: CephDisk;
+  /** Its root disk was moved to this pool, or to the host's own storage, whatever is asked for; {@link rootFolder} says where. */
+  moved?: { poolId?: PoolId; generation: number };
   /** Nothing of the domain lies in it. */
   adopted?: true;
   /** Its root disk rests on the disk of this template, which rests on the image. */
@@ -31,23 +33,63 @@ export type FolderOwner = Pick<DesiredInstance, 'id' | 'cloudId' | 'uuid' | 'dom
   released?: true;
 };
 
+/** The root disk that is asked for, where it lies since it was moved: the host knows that before who asks does. */
+export function placedRoot(
+  rootDisk: DesiredInstance['rootDisk'],
+  owner: Pick<FolderOwner, 'moved'> | undefined,
+): DesiredInstance['rootDisk'] {
+  if (owner?.moved === undefined) return rootDisk;
+  const { pool: _, ...rest } = rootDisk;
+  return { ...rest, clone: 'full', ...(owner.moved.poolId && { pool: owner.moved.poolId }) };
+}
+
 /** Whose the folder is of what was made from a snapshot, once that is an instance. A copy rests on it no longer. */
 export function claimedOwner({ clone, clonedFrom, ...own }: FolderOwner): FolderOwner {
   return { ...own, ...(clone === 'full' ? { copied: true } : clonedFrom && { clonedFrom }) };
 }
 
 const ownerFile = 'owner.json';
+const rootLink = 'root-disk';
 const folderMode = 0o711;
 const ownerMode = 0o644;
 
 export function instanceFiles(storage: Storage, id: InstanceIdentity['id']): InstanceFiles {
   const folder = folderPath(storage, id);
   return {
-    rootDisk: join(folder, 'root.qcow2'),
+    rootDisk: join(rootFolder(storage, id), 'root.qcow2'),
     seed: join(folder, 'seed.iso'),
     consoleLog: join(folder, 'console.log'),
     nvram: join(folder, 'nvram'),
   };
+}
+
+/** Where the files of its root disk lie: with all else of it, unless that was moved. */
+function rootFolder(storage: Storage, id: InstanceIdentity['id']): string {
+  const folder = folderPath(storage, id);
+  try {
+    return readlinkSync(join(folder, rootLink));
+  } catch {
+    // It was not, or it is not there.
+    return folder;
+  }
+}
+
+/** Says that the root disk lies in that folder; undefined: in the instance's own, or in none. */
+export async function pointRoot(
+  storage: Storage,
+  id: InstanceIdentity['id'],
+  target: string | undefined,
+): Promise<void> {
+  const folder = folderPath(storage, id);
+  const link = join(folder, rootLink);
+  if (target === undefined) await rm(link, { force: true });
+  else {
+    const fresh = `${link}.fresh`;
+    await rm(fresh, { force: true });
+    await symlink(target, fresh);
+    await rename(fresh, link);
+  }
+  await flushFolder(folder);
 }
 
 export const folderPath = (storage: Storage, id: InstanceIdentity['id']): string => join(storage.instancesPath, id);
@@ -113,6 +155,8 @@ export async function removeFolder(
   const home = await homeOf(storage, id);
   await rm(unfinishedPath(home, id, cloudId), { recursive: true, force: true });
   const folder = join(home, id);
+  const disk = rootFolder(storage, id);
+  if (disk !== folderPath(storage, id)) await rm(disk, { recursive: true, force: true });
   const entries = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw error;
@@ -164,10 +208,11 @@ export async function findClonesOf(storage: Storage, imageId: ImageId): Promise<
   return clones;
 }
 
-/** Whether the root disk of an instance of any cloud lies in this pool of Ceph. */
+/** Whether the root disk of an instance of any cloud lies in this pool, without its folder. */
 export async function hasDiskIn(storage: Storage, poolId: PoolId): Promise<boolean> {
   for (const name of await readdir(storage.instancesPath)) {
-    if (isId('instance', name) && (await readOwner(storage, name))?.ceph?.poolId === poolId) return true;
+    const owner = isId('instance', name) ? await readOwner(storage, name) : undefined;
+    if (owner?.ceph?.poolId === poolId || owner?.moved?.poolId === poolId) return true;
   }
   return false;
 }

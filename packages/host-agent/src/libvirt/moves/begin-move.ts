@@ -1,6 +1,5 @@
 // The beginning of a move: all that can stand in its way is looked at before anything is there of it. The caller holds the locks
 // of the instance that has the volume, and of the volume.
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredMove } from '@virga/contract/agent/moves';
 import { VirgaError } from '@virga/contract/errors';
@@ -12,14 +11,18 @@ import { dropCheckpoints } from '../backups/checkpoints.ts';
 import { readTree } from '../disks/disk-layers.ts';
 import { findImage } from '../images/image-store.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
+import { instanceFiles } from '../instances/instance-folder.ts';
 import { isOff } from '../instances/power.ts';
-import { driverOf } from '../pools/drivers.ts';
+import type { BaseImage } from '../instances/root-disk.ts';
 import type { PoolDriver } from '../pools/pool-driver.ts';
 import { RbdPool } from '../pools/rbd-pool.ts';
-import { smallestSpaceBytes } from '../storage.ts';
+import { rbdSnapshotsOf } from '../pools/rbd-snapshots.ts';
+import { type Storage, smallestSpaceBytes } from '../storage.ts';
 import { findAnywhere, movedInFolder, volumeFile, volumeFolder } from '../volumes/volume-folder.ts';
-import { recordOfVolume, type VolumeRecord } from '../volumes/volume-record.ts';
-import { type MoveRecord, writeMove } from './move-record.ts';
+import { recordOfVolume } from '../volumes/volume-record.ts';
+import { driverFor } from './move-places.ts';
+import { type MoveRecord, type MovingDisk, writeMove } from './move-record.ts';
+import { newRootFolder, presentRoot, sizeOfFiles } from './moved-root.ts';
 import { settleMove } from './settle-move.ts';
 
 /** The move as it stands, begun if it has not been. @throws as `copyVolume` says */
@@ -36,24 +39,25 @@ export async function beginMove(
     if (present.token !== move.token) throw beingMoved(present.before);
     return present;
   }
-  const before = await findAnywhere(storage, id);
-  if (before === undefined) throw notThere(id);
+  const { before, from, below } = await presentDisk(storage, move, domain);
   if (before.cloudId !== cloudId) throw volumeNotOurs(id);
   const after = afterMove(move, before);
   if (before.generation >= after.generation) throw volumeOvertaken(before.generation, after);
   if (before.poolId === after.poolId) throw samePool(before);
-  const old = await driverOf(storage, before.poolId);
+  const old = await driverFor(storage, before);
   if (old instanceof RbdPool && driver instanceof RbdPool && old.cephPool === driver.cephPool)
     throw sameCephPool(before);
   await old.require();
   await driver.require();
   if (domain?.hasSavedMemory) throw isHibernated(domain.ref.name);
-  const tree = await readTree(volumeFile(storage, id));
+  const tree = await readTree(
+    before.isRoot ? instanceFiles(storage, move.holder!.id).rootDisk : volumeFile(storage, id),
+  );
   if (tree.current.length > 1 || Object.keys(tree.snapshots).length > 0) throw hasSnapshots(before);
+  if (old instanceof RbdPool && (await rbdSnapshotsOf(old, id)).length > 0) throw hasSnapshots(before);
   if (domain !== undefined && !isOff(domain) && (await isBackedUp(context, domain))) throw beingBackedUp(before);
-  await driver.requireSpace(smallestSpaceBytes + (await neededBytes(context, old, before, after)));
-  const from = volumeFolder(storage, id);
-  const to = driver.home === storage.volumesPath ? movedInFolder(storage, id, from) : join(driver.home, id);
+  await driver.requireSpace(smallestSpaceBytes + (await neededBytes(old, { before, from, below }, after)));
+  const to = newFolder(storage, move, driver, from);
   const record: MoveRecord = { token: move.token, holder: move.holder, before, after, from, to, phase: 'copying' };
   await hook('move-record', id);
   await writeMove(storage, record);
@@ -62,28 +66,48 @@ export async function beginMove(
   return record;
 }
 
-/** A copy rests on nothing. */
-function afterMove({ volume }: DesiredMove, { sizeBytes }: VolumeRecord): VolumeRecord {
-  const { source, ...record } = recordOfVolume(volume);
-  return { ...record, sizeBytes, ...(source && { source: { ...source, clone: 'full' } }) };
+/** What is to be moved, as it is, and what it rests on. */
+type Present = { before: MovingDisk; from: string; below: BaseImage | null };
+
+async function presentDisk(storage: Storage, move: DesiredMove, domain: OwnDomain | undefined): Promise<Present> {
+  if (move.isRoot) return presentRoot(storage, move, domain);
+  const { id } = move.volume;
+  const before = await findAnywhere(storage, id);
+  if (before === undefined) throw notThere(id);
+  const image = before.source?.clone === 'linked' ? await findImage(storage, before.source.imageId) : undefined;
+  return { before, from: volumeFolder(storage, id), below: image ?? null };
 }
 
-async function neededBytes(
-  { storage }: AgentContext,
-  old: PoolDriver,
-  before: VolumeRecord,
-  after: VolumeRecord,
-): Promise<number> {
+/** A copy rests on nothing. */
+function afterMove({ volume, isRoot }: DesiredMove, { sizeBytes }: MovingDisk): MovingDisk {
+  const { source, ...record } = recordOfVolume(volume);
+  return {
+    ...record,
+    ...(isRoot && { isRoot }),
+    sizeBytes,
+    ...(source && { source: { ...source, clone: 'full' } }),
+  };
+}
+
+function newFolder(
+  storage: Storage,
+  { isRoot, holder, volume: { id } }: DesiredMove,
+  driver: PoolDriver,
+  from: string,
+) {
+  if (isRoot) return newRootFolder(driver, holder);
+  return driver.home === storage.volumesPath ? movedInFolder(storage, id, from) : join(driver.home, id);
+}
+
+async function neededBytes(old: PoolDriver, { before, from, below }: Present, after: MovingDisk): Promise<number> {
   const takesAll =
     after.preallocation === 'falloc' ||
     after.preallocation === 'full' ||
     // In Ceph what is encrypted is noise where nothing was written.
     (after.encrypted && (after.format === 'raw' || before.format === 'raw'));
   if (takesAll) return before.sizeBytes;
-  const used = (await old.usedBytes(volumeFolder(storage, before.id), before.id)) ?? before.sizeBytes;
-  const image = before.source?.clone === 'linked' ? await findImage(storage, before.source.imageId) : undefined;
-  const below = image === undefined ? 0 : (await stat(image.path)).size;
-  return Math.min(before.sizeBytes, used + below);
+  const used = (await old.usedBytes(from, before.id)) ?? before.sizeBytes;
+  return Math.min(before.sizeBytes, used + (await sizeOfFiles(below)));
 }
 
 const isBackedUp = ({ hypervisor }: AgentContext, { ref }: OwnDomain): Promise<boolean> =>

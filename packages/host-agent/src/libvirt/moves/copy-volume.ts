@@ -8,7 +8,6 @@ import { isHibernated } from '../../move-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
 import { requireSeen } from '../instances/seen-by-guest.ts';
-import { driverOf } from '../pools/drivers.ts';
 import type { PoolDriver } from '../pools/pool-driver.ts';
 import { poolOf, requirePool } from '../pools/pools.ts';
 import { diskError, smallestSpaceBytes } from '../storage.ts';
@@ -17,7 +16,7 @@ import { beginMove } from './begin-move.ts';
 import { copyDisk } from './copy-disk.ts';
 import { gaveUp, liveDisk, mirrorPercent, startMirror } from './mirror.ts';
 import { withLocks } from './move-locks.ts';
-import { newPlace, oldPlace } from './move-places.ts';
+import { driverFor, newPlace, oldPlace } from './move-places.ts';
 import { type MoveRecord, readMove, writeMove } from './move-record.ts';
 import { holderOf } from './settle-move.ts';
 
@@ -31,7 +30,7 @@ type Stage =
   | { kind: 'still'; record: MoveRecord; mark: string };
 
 export async function copyVolume(context: AgentContext, move: DesiredMove, call: CallContext): Promise<void> {
-  const driver = await poolOf(context, move.volume.pool);
+  const driver = await poolOf(context, move.volume.pool, move.isRoot && 'root');
   for (;;) {
     call.signal?.throwIfAborted();
     const stage = await withLocks(context, move.holder, move.volume.id, () => nextStage(context, move, driver, call));
@@ -86,15 +85,17 @@ async function makeDestination(
   const { id, format = 'qcow2', sizeBytes: known } = record.after;
   const { copied: _, ...begun } = record;
   await writeMove(context.storage, begun);
-  const old = await driverOf(context.storage, record.before.poolId);
+  const old = await driverFor(context.storage, record.before);
   const sizeBytes = (await old.sizeOf(record.from, id, record.before.encrypted)) ?? known;
   await context.hook('move-destination', id);
   try {
     await driver.removeDisk(id);
-    await rm(record.to, { recursive: true, force: true });
-    await mkdir(record.to, { recursive: true, mode: folderMode });
+    if (record.to !== '') {
+      await rm(record.to, { recursive: true, force: true });
+      await mkdir(record.to, { recursive: true, mode: folderMode });
+    }
     await driver.makeDisk(record.to, id, { format, sizeBytes, preallocation, passphrase }, { signal });
-    await flushFolder(record.to);
+    if (record.to !== '') await flushFolder(record.to);
   } catch (error) {
     throw await copyError(driver, record, error);
   }

@@ -1,4 +1,4 @@
-// What is written down of a move, a file for each volume that is being moved, from before its new place exists until its old
+// What is written down of a move, a file for each volume or root disk that is being moved, from before its new place exists until its old
 // one is gone. Owns `moves/` of the storage. It decides which place counts when nothing else can tell.
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,13 +7,16 @@ import { flushFolder, readJsonFile, writeFileDurably } from '../../durable-file.
 import type { Storage } from '../storage.ts';
 import type { VolumeRecord } from '../volumes/volume-record.ts';
 
+/** A volume, or the root disk of the holder, told as one would be. */
+export type MovingDisk = VolumeRecord & { isRoot?: true };
+
 export type MoveRecord = {
   token: string;
   holder: { id: InstanceId; uuid: string } | null;
   /** What is known of the volume as it was, and as it will be. */
-  before: VolumeRecord;
-  after: VolumeRecord;
-  /** Folders of the disk in the old place and in the new one. */
+  before: MovingDisk;
+  after: MovingDisk;
+  /** Folders of the disk in the old place and in the new one; empty: it has none, as a root disk in Ceph. */
   from: string;
   to: string;
   /**

@@ -1,8 +1,8 @@
-// The disk of a volume that is being moved, as the XML of a domain has it: where the guest writes, and where else at the same
+// The disk of a volume, or the root disk, that is being moved, as the XML of a domain has it: where the guest writes, and where else at the same
 // time. Pure.
 import type { VolumeId } from '@virga/contract/ids';
 import { diskNameOf } from '../disks/disk-source.ts';
-import { deviceAlias } from '../instances/device-xml.ts';
+import { deviceAlias, diskSerial } from '../instances/device-xml.ts';
 import { childAt, childrenOf, parseXml, type XmlElement } from '../xml.ts';
 
 export type MovedDisk = {
@@ -16,7 +16,11 @@ export type MovedDisk = {
 
 export function movedDisk(xml: string, id: VolumeId): MovedDisk | undefined {
   const disks = childrenOf(childAt(parseXml(xml), 'devices'), 'disk');
-  const disk = disks.find((one) => childAt(one, 'alias')?.attributes.name === deviceAlias(id));
+  // A root disk has the alias that libvirt gave it.
+  const disk = disks.find(
+    (one) =>
+      childAt(one, 'alias')?.attributes.name === deviceAlias(id) || childAt(one, 'serial')?.text === diskSerial(id),
+  );
   if (disk === undefined) return undefined;
   return {
     target: childAt(disk, 'target')?.attributes.dev ?? '',

@@ -12,6 +12,7 @@ import { forgetOwner, movedInFolder, pointTo, volumeName, writeRecord } from '..
 import { newPlace, oldPlace } from './move-places.ts';
 import { type MoveRecord, readMove, writeMove } from './move-record.ts';
 import { movedDisk } from './moved-disk.ts';
+import { placeRoot } from './moved-root.ts';
 
 /** Times of files are those of the kernel's last tick; Ceph's are exact. */
 const tickNs = 20_000_000n;
@@ -32,6 +33,7 @@ export async function settleMove(context: AgentContext, id: VolumeId): Promise<M
 export async function placeAnew(context: AgentContext, record: MoveRecord): Promise<void> {
   const { storage, hook } = context;
   const { after, to } = record;
+  if (after.isRoot) return placeRoot(context, record);
   await hook('move-owner', after.id);
   await writeRecord(to, after);
   await flushFolder(dirname(to));
@@ -49,7 +51,7 @@ export async function placeAnew(context: AgentContext, record: MoveRecord): Prom
 
 /** Where the old place is once the new one counts: what had the name of the volume itself has made room for the link. */
 export const oldFolder = ({ storage }: Pick<AgentContext, 'storage'>, { before, from, to }: MoveRecord): string =>
-  from === volumeName(storage, before.id) ? movedInFolder(storage, before.id, to) : from;
+  !before.isRoot && from === volumeName(storage, before.id) ? movedInFolder(storage, before.id, to) : from;
 
 /** The domain of the instance that has the volume; undefined when there is none. */
 export async function holderOf(context: AgentContext, holder: MoveRecord['holder']): Promise<OwnDomain | undefined> {

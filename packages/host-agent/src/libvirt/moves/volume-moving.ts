@@ -1,6 +1,6 @@
-// Moves volumes between pools: copy, switch, finish, or take back. What counts meanwhile is decided in settle-move.ts. Nothing but
-// the moments at which a place begins or ceases to count holds a lock: guests are started and stopped while their volumes are
-// copied.
+// Moves volumes and root disks between pools: copy, switch, finish, or take back. What counts meanwhile is decided in
+// settle-move.ts. Nothing but the moments at which a place begins or ceases to count holds a lock: guests are started and stopped
+// while their disks are copied.
 import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { CallContext } from '@virga/contract/agent/agent';
@@ -9,14 +9,16 @@ import type { VolumeId } from '@virga/contract/ids';
 import { flushFolder } from '../../durable-file.ts';
 import { movedAlready, noSuchMove } from '../../move-conflicts.ts';
 import type { AgentContext } from '../agent-context.ts';
-import { driverOf } from '../pools/drivers.ts';
 import type { PoolDriver } from '../pools/pool-driver.ts';
+import type { Storage } from '../storage.ts';
 import { volumeFolder } from '../volumes/volume-folder.ts';
 import { copyVolume } from './copy-volume.ts';
 import { abortMirror } from './mirror.ts';
 import { defineAnew } from './move-definition.ts';
 import { forGood, withLocks } from './move-locks.ts';
-import { forgetMove, knownMoves, readMove } from './move-record.ts';
+import { driverFor } from './move-places.ts';
+import { forgetMove, knownMoves, type MoveRecord, readMove } from './move-record.ts';
+import { removeOldRoot } from './moved-root.ts';
 import { holderOf, oldFolder, settleMove } from './settle-move.ts';
 import { switchVolume } from './switch-volume.ts';
 
@@ -44,11 +46,12 @@ async function finishMove(
     if (record.phase !== 'switched') throw noSuchMove(record.before);
     await forGood(async () => {
       await defineAnew(context, record);
-      const old = await driverOf(storage, record.before.poolId);
+      const old = await driverFor(storage, record.before);
       await old.require();
       const folder = oldFolder(context, record);
       // Never what counts, whatever has been written down.
-      if (folder === record.to || folder === volumeFolder(storage, id)) throw noSuchMove(record.before);
+      const counts = record.before.isRoot ? record.to : volumeFolder(storage, id);
+      if (folder !== '' && [record.to, counts].includes(folder)) throw noSuchMove(record.before);
       if (wipe === 'zero') {
         await hook('move-wipe', id);
         const told = (percent: number) => onProgress?.('overwriting the old place', percent);
@@ -56,10 +59,10 @@ async function finishMove(
       }
       await hook('move-remove', id);
       await old.removeDisk(id);
-      await rm(folder, { recursive: true, force: true });
-      await flushFolder(dirname(folder));
+      if (record.before.isRoot) await removeOldRoot(storage, record);
+      else await removeFolder(folder);
       await hook('move-end', id);
-      await (await driverOf(storage, record.after.poolId)).forgetMark(id);
+      await (await driverFor(storage, record.after)).forgetMark(id);
       await forgetMove(storage, id);
     });
   });
@@ -85,12 +88,21 @@ async function cancelMove(context: AgentContext, { token, volumeId: id, cloudId 
     await hook('move-abort', id);
     if (domain !== undefined) await abortMirror(context, domain.ref, id);
     await hook('move-forget', id);
-    const [old, fresh] = [await driverOf(storage, record.before.poolId), await driverOf(storage, record.after.poolId)];
-    await old.forgetMark(id);
-    await fresh.removeDisk(id);
-    await rm(record.to, { recursive: true, force: true });
+    await dropNewPlace(storage, record);
     await forgetMove(storage, id);
   });
+}
+
+/** Of a move whose old place counts. */
+export async function dropNewPlace(storage: Storage, { before, after, to }: MoveRecord): Promise<void> {
+  await (await driverFor(storage, before)).forgetMark(before.id);
+  await (await driverFor(storage, after)).removeDisk(after.id);
+  if (to !== '') await rm(to, { recursive: true, force: true });
+}
+
+async function removeFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  await flushFolder(dirname(folder));
 }
 
 async function listMoves({ storage }: AgentContext, cloudId: string): Promise<ObservedMove[]> {

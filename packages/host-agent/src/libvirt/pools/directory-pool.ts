@@ -9,16 +9,19 @@ import type { DesiredPool, PoolAbilities } from '@virga/contract/agent/pools';
 import { VirgaError } from '@virga/contract/errors';
 import type { VolumeId } from '@virga/contract/ids';
 import { flushFolder, writeFileDurably } from '../../durable-file.ts';
-import { activeFile, layeredSource } from '../disks/disk-layers.ts';
+import { activeFile, layeredSource, pathsOf } from '../disks/disk-layers.ts';
 import type { DiskSource } from '../disks/disk-source.ts';
 import { virtualSizeOf } from '../disks/layer-file.ts';
 import { probeDirectIo, requireSpace, type Storage, type StorageSpace, storageSpace } from '../storage.ts';
 import { volumeSecretUuid } from '../volumes/volume-secret.ts';
-import { escaped, growFile, isOpenToWrite, makeDiskFile, reflink } from './disk-files.ts';
+import { escaped, growFile, isOpenToWrite, makeDiskFile, openedWith, reflink } from './disk-files.ts';
 import { type DiskWork, keyId, type NewDisk, type PoolDriver, type PresentDisk } from './pool-driver.ts';
 import { wipeFile } from './wipe-file.ts';
 
-const volumesFolder = 'volumes';
+/** What a disk is: the names of its files begin with that. */
+export type DiskKind = 'disk' | 'root';
+/** Where the folders of disks lie; a root disk that has never been moved lies with its instance. */
+const homes = { disk: 'volumes', root: 'root-disks' } as const;
 const markFile = '.virga-pool.json';
 const markMode = 0o644;
 const folderMode = 0o711;
@@ -28,8 +31,8 @@ const qcow2Magic = Buffer.from('QFI\xfb', 'latin1');
 const sizeOffset = 24;
 const sizeEnd = 32;
 
-/** The disk file of a volume, in its folder. */
-export const diskFileOf = (format: PresentDisk['format']): string => (format === 'raw' ? 'disk.raw' : 'disk.qcow2');
+/** The disk file of a volume, or of an instance, in its folder. */
+export const diskFileOf = (format: PresentDisk['format'], kind: DiskKind = 'disk'): string => `${kind}.${format}`;
 
 type Mark = Pick<DesiredPool, 'id' | 'cloudId'>;
 
@@ -38,13 +41,19 @@ export class DirectoryPool implements PoolDriver {
   readonly path: string;
   readonly #mark: Mark | undefined;
   readonly #isShared: boolean;
+  readonly #kind: DiskKind;
 
   /** @param mark undefined: the host's own storage, which needs none */
-  constructor(path: string, mark?: Mark, { isShared = false }: { isShared?: boolean } = {}) {
+  constructor(
+    path: string,
+    mark?: Mark,
+    { isShared = false, kind = 'disk' }: { isShared?: boolean; kind?: DiskKind | undefined } = {},
+  ) {
     this.path = path;
-    this.home = join(path, volumesFolder);
+    this.home = join(path, homes[kind]);
     this.#mark = mark;
     this.#isShared = isShared;
+    this.#kind = kind;
   }
 
   /** Makes it a pool. @param mustExist it is one already, and must say so @throws PoolUnusable */
@@ -89,11 +98,11 @@ export class DirectoryPool implements PoolDriver {
   }
 
   makeDisk(folder: string, _id: VolumeId, disk: NewDisk, work: DiskWork): Promise<void> {
-    return makeDiskFile(join(folder, diskFileOf(disk.format)), disk, work);
+    return makeDiskFile(this.nameOf(folder, disk), disk, work);
   }
 
   async sizeOf(folder: string): Promise<number | undefined> {
-    const first = await firstFileOf(folder);
+    const first = await firstFileOf(folder, this.#kind);
     const path = await activeFile(first);
     try {
       // A file on top of it rests on it, as no disk that came from elsewhere may.
@@ -118,7 +127,7 @@ export class DirectoryPool implements PoolDriver {
   }
 
   async grow(folder: string, disk: PresentDisk, sizeBytes: number, work: DiskWork): Promise<void> {
-    await growFile(await activeFile(await firstFileOf(folder)), disk, sizeBytes, work);
+    await growFile(await pathsOf(await firstFileOf(folder, this.#kind)), disk, sizeBytes, work);
   }
 
   async wipe(folder: string, _id: VolumeId, work: DiskWork): Promise<void> {
@@ -134,24 +143,24 @@ export class DirectoryPool implements PoolDriver {
 
   async isOpenElsewhere(folder: string): Promise<boolean> {
     if (!this.#isShared) return false;
-    const path = await activeFile(await firstFileOf(folder));
+    const path = await activeFile(await firstFileOf(folder, this.#kind));
     return isOpenToWrite(path, path.endsWith('.raw') ? 'raw' : 'qcow2').catch(() => false);
   }
 
   async source(folder: string, disk: PresentDisk, base: DiskSource | undefined): Promise<DiskSource> {
     const encryption = disk.encrypted ? { secretUuid: volumeSecretUuid(disk.id) } : undefined;
-    const source = await layeredSource(join(folder, diskFileOf(disk.format)), base, encryption);
+    const source = await layeredSource(this.nameOf(folder, disk), base, encryption);
     // Of its own storage the host knows it, and need not try it out each time.
     return this.#mark === undefined ? source : { ...source, directIo: await probeDirectIo({ path: this.path }) };
   }
 
-  nameOf(folder: string, { format }: PresentDisk): string {
-    return join(folder, diskFileOf(format));
+  nameOf(folder: string, { format }: Pick<PresentDisk, 'format'>): string {
+    return join(folder, diskFileOf(format, this.#kind));
   }
 
   withImage<T>(folder: string, disk: PresentDisk, use: (options: string) => Promise<T>): Promise<T> {
-    const key = disk.encrypted ? `,encrypt.key-secret=${keyId}` : '';
-    return use(`driver=${disk.format},file.filename=${escaped(this.nameOf(folder, disk))}${key}`);
+    const name = this.nameOf(folder, disk);
+    return use(disk.encrypted ? openedWith([name], keyId) : `driver=${disk.format},file.filename=${escaped(name)}`);
   }
 
   async markContent(folder: string, disk: PresentDisk): Promise<string> {
@@ -182,17 +191,18 @@ export class DirectoryPool implements PoolDriver {
 }
 
 /** The host's own storage, as a pool. */
-export const ownStorage = (storage: Pick<Storage, 'path'>): DirectoryPool => new DirectoryPool(storage.path);
+export const ownStorage = ({ path }: Pick<Storage, 'path'>, kind?: DiskKind): DirectoryPool =>
+  new DirectoryPool(path, undefined, { kind });
 
 export const unusable = (detail: string, action: string, cause?: unknown): VirgaError =>
   new VirgaError('PoolUnusable', { detail, action, cause });
 
 /** Which of the files a volume was made as. */
-export async function firstFileOf(folder: string): Promise<string> {
-  const raw = join(folder, diskFileOf('raw'));
+export async function firstFileOf(folder: string, kind?: DiskKind): Promise<string> {
+  const raw = join(folder, diskFileOf('raw', kind));
   return stat(raw).then(
     () => raw,
-    () => join(folder, diskFileOf('qcow2')),
+    () => join(folder, diskFileOf('qcow2', kind)),
   );
 }
 

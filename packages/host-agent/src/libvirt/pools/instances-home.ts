@@ -25,6 +25,7 @@ export async function instancesHome(storage: Storage, poolId: PoolId | undefined
 
 /** Whether instances have their disks there. */
 export async function hasInstances(storage: Storage, poolId: PoolId, driver: PoolDriver): Promise<boolean> {
-  if (!(driver instanceof DirectoryPool)) return hasDiskIn(storage, poolId);
+  if (await hasDiskIn(storage, poolId)) return true;
+  if (!(driver instanceof DirectoryPool)) return false;
   return (await readdir(join(driver.path, folderName)).catch(() => [])).length > 0;
 }

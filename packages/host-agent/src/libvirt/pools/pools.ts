@@ -10,7 +10,7 @@ import type { AgentContext } from '../agent-context.ts';
 import { otherOwner } from '../host/guest-owner.ts';
 import { listVolumes } from '../volumes/volume-folder.ts';
 import { forgetCephSecret, keepCephSecret } from './ceph-secret.ts';
-import { DirectoryPool, ownStorage, unusable } from './directory-pool.ts';
+import { DirectoryPool, type DiskKind, ownStorage, unusable } from './directory-pool.ts';
 import { driverOf, driverOfPool } from './drivers.ts';
 import { hasInstances } from './instances-home.ts';
 import type { PoolDriver } from './pool-driver.ts';
@@ -43,13 +43,17 @@ export function poolKeeping(context: AgentContext): PoolKeeping {
 }
 
 /** The driver of a pool that a volume is to lie in, which is opened when the host does not know it as it is now. */
-export async function poolOf(context: AgentContext, desired: DesiredPool | undefined): Promise<PoolDriver> {
-  if (desired === undefined) return ownStorage(context.storage);
+export async function poolOf(
+  context: AgentContext,
+  desired: DesiredPool | undefined,
+  kind?: DiskKind,
+): Promise<PoolDriver> {
+  if (desired === undefined) return ownStorage(context.storage, kind);
   const known = await readPool(context.storage, desired.id);
   if (known === undefined || known.generation < desired.generation) {
     await context.locks.run(desired.id, () => openPool(context, desired));
   }
-  return driverOfPool(context.storage, desired);
+  return driverOfPool(context.storage, desired, kind);
 }
 
 /** Before a guest is given a disk that lies there. @throws PoolUnusable | HostUnavailable */

@@ -1,7 +1,7 @@
 // Root disks in a pool of Ceph: a clone of the pool's copy of the image, or a disk of its own. The folder of the instance, in
 // the storage of the host, says before anything is made which disk it is, and has a mark once it was whole: whether it still
 // is there is asked when it is needed, not each time that somebody looks.
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { PoolId, VolumeId } from '@virga/contract/ids';
@@ -54,6 +54,8 @@ export async function makeCephRoot(
 }
 
 export const markCephRoot = (folder: string): Promise<void> => writeFile(cephMark(folder), '');
+
+export const unmarkCephRoot = (folder: string): Promise<void> => rm(cephMark(folder), { force: true });
 
 /** As QEMU opens it. */
 export const cephRootSource = (pool: RbdPool, { id }: Pick<CephDisk, 'id'>): Promise<DiskSource> =>
