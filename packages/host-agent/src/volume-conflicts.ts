@@ -14,3 +14,10 @@ export const volumeOvertaken = (applied: number, { id, generation }: Pick<Desire
     detail: `The volume ${id} is at generation ${applied} already; ${generation} is older.`,
     action: 'Nothing: the newer request holds.',
   });
+
+/** Encrypted volumes are opened with what the server has given since the host, or its agent, began. */
+export const noPassphrase = (id: VolumeId) =>
+  new VirgaError('NotFound', {
+    detail: `The host has no passphrase of the volume ${id}: it keeps them in memory only.`,
+    action: 'It is given by the server; try again in a moment.',
+  });

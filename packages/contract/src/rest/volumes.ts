@@ -111,7 +111,12 @@ export const CreateVolume = Type.Object(
     ),
     format: Type.Optional(VolumeFormat),
     preallocation: Type.Optional(Preallocation),
-    encrypted: Type.Optional(Type.Boolean({ description: 'with a key of its own (LUKS)' })),
+    encrypted: Type.Optional(
+      Type.Boolean({
+        description:
+          'with a key of its own (LUKS); default what the type says, and true for a copy of a disk that is encrypted',
+      }),
+    ),
     deletionProtection: Type.Optional(Type.Boolean()),
     scratch: Type.Optional(
       Type.Boolean({ description: 'what is on it may be lost: no backups, and any cache mode; for good' }),

@@ -114,13 +114,27 @@ export function poolContract(test: ContractTest): void {
     await rejectsWith('NotFound', world.agent.applyVolume(nothing));
   });
 
-  test('an encrypted volume says so, and its passphrase is told to nobody', async (world, t) => {
+  test('an encrypted volume says so, and is worked on once its passphrase was given to this agent', async (world, t) => {
+    const bare = world.instance(t);
     const passphrase = 'c29tZXRoaW5nIHRoYXQgbm9ib2R5IGtub3dz';
     const volume = volumeIn(world, t, { passphrase });
     const observed = await world.agent.applyVolume(volume);
     assert.equal(observed.encrypted, true);
     const grown = { ...volume, generation: 2, mustExist: true, sizeBytes: 80 * mebibyte };
     assert.equal((await world.agent.applyVolume(grown)).sizeBytes, 80 * mebibyte);
+    const volumes = [{ id: volume.id, target: 'vdc', readOnly: false }];
+    const { id, uuid, domainName, cloudId } = await world.launched(t, { ...bare, volumes });
+    const restarted = await world.harness.reopen();
+    t.after(() => restarted.close());
+    const asked = { id: newId('snapshot'), cloudId, name: 'before', instance: { id, uuid, domainName } };
+    const snapshot = { ...asked, memory: false, mustExist: false, keepsake: {} };
+    await rejectsWith('NotFound', restarted.applySnapshot(snapshot));
+    assert.deepEqual(await world.agent.listSnapshots(cloudId), []);
+    await restarted.applyVolume(grown);
+    const { intact, disks } = await restarted.applySnapshot(snapshot);
+    assert.deepEqual([intact, disks.length], [true, 2]);
+    assert.equal((await world.observed(bare))?.drift, undefined);
+    await restarted.deleteSnapshot(snapshot);
     assert.ok(!JSON.stringify(await world.agent.inventory()).includes(passphrase));
   });
 

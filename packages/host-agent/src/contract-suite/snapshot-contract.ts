@@ -108,27 +108,6 @@ export function snapshotContract(test: ContractTest): void {
     assert.equal((await world.agent.applyVolume(later)).intact, true);
   });
 
-  test('a snapshot of an encrypted volume is taken once its passphrase was given to this agent', async (world, t) => {
-    const bare = world.instance(t);
-    const volume = aVolume(world, t, { passphrase: 'c29tZXRoaW5nIHRoYXQgbm9ib2R5IGtub3dz' });
-    await world.agent.applyVolume(volume);
-    const volumes = [{ id: volume.id, target: 'vdc', readOnly: false }];
-    const desired = await world.launched(t, { ...bare, volumes });
-    const restarted = await world.harness.reopen();
-    try {
-      const snapshot = snapshotOf(desired);
-      await rejectsWith('NotFound', restarted.applySnapshot(snapshot));
-      assert.equal(await listed(world, snapshot), undefined);
-      await restarted.applyVolume({ ...volume, mustExist: true });
-      const { intact, disks } = await restarted.applySnapshot(snapshot);
-      assert.deepEqual([intact, disks.length], [true, 2]);
-      assert.equal((await world.observed(desired))?.drift, undefined);
-      await restarted.deleteSnapshot(snapshot);
-    } finally {
-      await restarted.close();
-    }
-  });
-
   test('goes back to a snapshot once, and only while the guest is off', async (world, t) => {
     const desired = await world.launched(t);
     const snapshot = snapshotOf(desired);

@@ -1,4 +1,5 @@
 // What the parts of the libvirt agent share. Owns nothing by itself; the agent makes it and closes it.
+import type { VolumeId } from '@virga/contract/ids';
 import type { Logger } from 'pino';
 import type { DiskWatch } from '../block-devices/disk-watch.ts';
 import type { Clock } from '../clock.ts';
@@ -33,6 +34,8 @@ export type AgentContext = {
   nicLimits: NicLimitsProbe;
   networkNames: NetworkNames;
   shutdowns: ShutdownRequests;
+  /** Of encrypted volumes, as long as this process lives. */
+  passphrases: Map<VolumeId, string>;
   /** Where libvirt keeps the memory of hibernated guests. */
   savedMemoryPath: string;
   /** The storage can bypass the host's page cache. */

@@ -114,6 +114,7 @@ export async function openLibvirtAgent(options: LibvirtAgentOptions): Promise<Ho
     nicLimits: new NicLimitsProbe(log),
     networkNames: new NetworkNames(),
     shutdowns: new ShutdownRequests(),
+    passphrases: new Map(),
     savedMemoryPath: options.savedMemoryPath ?? systemSavedMemoryPath,
     directIo,
     disks,

@@ -9,7 +9,6 @@ import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { DesiredSnapshot } from '@virga/contract/agent/snapshots';
 import { newId } from '@virga/contract/ids';
 import { runCommand } from '../run-command.ts';
-import { withSecretFile } from '../secret-file.ts';
 import { activeFile } from './disks/disk-layers.ts';
 import { machine, mebibyte, snapshotOf, stopped } from './testing/blank-machine.ts';
 import { readPattern, writeInGuest } from './testing/disk-patterns.ts';
@@ -289,15 +288,6 @@ test('volumes are part of it: at the same moment, also raw ones, and after they 
       assert.deepEqual([await copyOf(snapshot, index, format), await copyOf(later, index, format)], [1, 2], format);
     }
   }
-  const passphrase = 'of this copy alone';
-  const kept = { id: snapshot.id, instanceId: desired.id, diskId: volumes[0]!.id };
-  const secret = { ...volumes[0]!, id: newId('volume'), snapshot: kept, passphrase };
-  assert.equal((await agent.applyVolume(secret)).encrypted, true);
-  await withSecretFile(passphrase, (path) => {
-    const file = join(host.storagePath, 'volumes', secret.id, 'disk.qcow2');
-    const image = ['--image-opts', `driver=qcow2,file.filename=${file},encrypt.key-secret=key`];
-    return runCommand('qemu-io', ['--object', `secret,id=key,file=${path}`, '-c', 'read -P 1 0 65536', ...image]);
-  });
   await agent.deleteSnapshot(later);
   assert.deepEqual([await read(0), await read(1)], [3, 3]);
   assert.equal(

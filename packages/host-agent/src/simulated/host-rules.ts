@@ -1,7 +1,8 @@
 // What a simulated host refuses, before anything is done: what is somebody else's, and what does not fit.
 import type { InstanceIdentity } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
-import type { InstanceId } from '@virga/contract/ids';
+import type { InstanceId, VolumeId } from '@virga/contract/ids';
+import { noPassphrase } from '../volume-conflicts.ts';
 import { nameOf, type StoredDomain } from './host-records.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
@@ -58,4 +59,10 @@ export function requireRunning(host: SimulatedHost, id: InstanceId, so = ''): St
     detail: `${domain.record.desired.domainName} does not run${so}.`,
     action: 'Start it first.',
   });
+}
+
+/** @throws NotFound one of them is encrypted, and has yet to be opened */
+export function requireKeys(host: SimulatedHost, disks: readonly { id: VolumeId }[]): void {
+  const closed = disks.find(({ id }) => host.store.volumes.get(id)?.encrypted && !host.opened.has(id));
+  if (closed !== undefined) throw noPassphrase(closed.id);
 }

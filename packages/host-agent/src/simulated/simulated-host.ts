@@ -41,6 +41,8 @@ export class SimulatedHost {
   guestsAnswerAcpi = true;
   /** Volumes that are just being made of snapshots. */
   readonly copies = new Map<VolumeId, SnapshotId>();
+  /** Encrypted volumes whose passphrase it has been given since it began. */
+  readonly opened = new Set<VolumeId>();
   /** Guests that let go of no device. */
   readonly clinging = new Set<InstanceId>();
   /** Its CPUs, as its agent was opened with. */

@@ -27,9 +27,8 @@ import {
 } from '../snapshot-conflicts.ts';
 import type { CallSteps, Calls } from './call-steps.ts';
 import { devicesOf, nameOf, type StoredDomain, type StoredSnapshot } from './host-records.ts';
-import { requireSpace } from './host-rules.ts';
+import { requireKeys, requireSpace } from './host-rules.ts';
 import type { SimulatedHost } from './simulated-host.ts';
-import { requireKeys } from './simulated-volumes.ts';
 
 const layerBytes = 256 * 1024;
 const bytesPerMib = 1024 * 1024;

@@ -8,7 +8,7 @@ import { diskMissing, snapshotMissing } from '../snapshot-conflicts.ts';
 import { volumeNotOurs, volumeOvertaken } from '../volume-conflicts.ts';
 import type { CallSteps } from './call-steps.ts';
 import { devicesOf, type StoredVolume } from './host-records.ts';
-import { requireSpace } from './host-rules.ts';
+import { requireKeys, requireSpace } from './host-rules.ts';
 import { takeFetched } from './simulated-backups.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 import { openSimulatedPool } from './simulated-pools.ts';
@@ -33,6 +33,7 @@ export async function applyVolume(
   if (present !== undefined && present.generation > desired.generation)
     throw volumeOvertaken(present.generation, desired);
   const record = recordOfVolume(desired);
+  if (desired.passphrase !== undefined) host.opened.add(id);
   if (present === undefined) {
     // What several hosts see is there for each of them.
     const isShared = pool !== undefined && pool.place.driver !== 'directory';
@@ -40,6 +41,7 @@ export async function applyVolume(
     const image = source && host.store.images.get(source.imageId);
     if (source && image?.cloudId !== cloudId) throw noImage(source.imageId);
     const kept = snapshot && snapshotDisk(host, cloudId, snapshot);
+    if (snapshot) requireKeys(host, [{ id: snapshot.diskId }]);
     const fileBytes = firstBytes(desired, image?.fileSizeBytes);
     const sizeBytes = Math.max(record.sizeBytes, image?.virtualSizeBytes ?? 0, kept?.sizeBytes ?? 0);
     if (snapshot) await copySnapshot(host, id, snapshot, steps);
@@ -106,9 +108,10 @@ export function observeVolume({ fileBytes, ...volume }: StoredVolume): ObservedV
   return { format: 'qcow2', ...volume, usedBytes: fileBytes, intact: fileBytes !== null };
 }
 
-/** @throws HypervisorRefused it is not on this host, or has lost its disk */
+/** @throws HypervisorRefused it is not on this host, or has lost its disk | NotFound it has yet to be opened here */
 export function requireVolume(host: SimulatedHost, cloudId: string, id: VolumeId): void {
   const volume = host.store.volumes.get(id);
+  requireKeys(host, [{ id }]);
   if (volume?.cloudId !== cloudId || volume.fileBytes === null) throw gone(id);
 }
 

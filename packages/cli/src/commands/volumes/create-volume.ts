@@ -40,6 +40,7 @@ export const createVolume = defineCommand({
     format: formatOption,
     preallocation: preallocationOption,
     encrypted: { type: 'flag', summary: 'encrypted with a key of its own (LUKS)' },
+    unencrypted: { type: 'flag', summary: 'not encrypted, also where its type or what it is a copy of is' },
     protect: { type: 'flag', summary: 'it cannot be deleted until that is taken away' },
     instance: { type: 'text', value: 'INSTANCE', summary: 'put it beside this instance', complete: 'instance' },
     host: {
@@ -80,7 +81,7 @@ export const createVolume = defineCommand({
       ...(linked && { clone: 'linked' as const }),
       ...(format !== undefined && { format }),
       ...(preallocation !== undefined && { preallocation }),
-      ...(options.encrypted && { encrypted: true }),
+      ...((options.encrypted || options.unencrypted) && { encrypted: options.encrypted }),
       ...(options.protect && { deletionProtection: true }),
       ...(instance === undefined ? {} : { instance }),
       ...(host === undefined ? {} : { host }),

@@ -306,14 +306,14 @@ export class InstanceReconciler {
     }
   }
 
-  /** A host that lacks the image or a network gets it, and is asked once more. */
+  /** A host that lacks the image, a network or a key gets it, and is asked once more. */
   async #retryProvided<T>(
     error: unknown,
     row: InstanceRow,
     signal: AbortSignal,
     attempt: () => Promise<T>,
   ): Promise<T> {
-    if (!(error instanceof VirgaError) || error.code !== 'NotFound' || row.desired === 'deleted') throw error;
+    if (!(error instanceof VirgaError) || error.code !== 'NotFound') throw error;
     await this.#options.provide(row, signal);
     return attempt();
   }

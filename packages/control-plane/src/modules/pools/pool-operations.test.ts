@@ -323,8 +323,8 @@ test('a name, protection and a type are given to a volume, which keeps the limit
   await assert.rejects(deleteVolume(cloud.deps, cloud.operator, made.id), { code: 'Conflict', detail: /protected/ });
   await cloud.succeeded((await attachVolume(cloud.deps, cloud.operator, instance.id, { volume: 'after' })).operationId);
   assert.deepEqual((await volume(made.id)).attachment?.limits, type.limits);
-  const snapshot = createSnapshot(cloud.deps, cloud.operator, { instance: 'gold-guest' });
-  await assert.rejects(snapshot, { code: 'Conflict', detail: /after is encrypted/ });
+  const taken = await createSnapshot(cloud.deps, cloud.operator, { instance: 'gold-guest' });
+  await cloud.succeeded(taken.operationId);
 });
 
 test('a copy of an image has its size, and a linked one keeps the image', async () => {

@@ -4,10 +4,12 @@
 import type { DiskDriver, DiskLimits } from '@virga/contract/agent/desired';
 import { type InstanceId, newId, type VolumeId } from '@virga/contract/ids';
 import type { SystemAccess } from '../../access/authorizer.ts';
+import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import type { Tx } from '../../store/database.ts';
 import { freeTarget } from '../instances/instance-devices.ts';
 import type { InstanceRow } from '../instances/instance-store.ts';
+import { newPassphrase } from '../volumes/volume-keys.ts';
 import { requirePoolRoom } from '../volumes/volume-room.ts';
 import { freeVolumeName, resourceOf, wakeVolume } from '../volumes/volume-store.ts';
 import type { SnapshotView } from './snapshot-store.ts';
@@ -73,6 +75,7 @@ async function requireRoom(tx: Tx, planned: readonly ClonedVolume[]): Promise<vo
 
 /** Writes them down, with the instance that has them. @throws StorageFull */
 export async function insertVolumes(
+  { seal }: Pick<Deps, 'seal'>,
   tx: Tx,
   access: SystemAccess,
   clone: { id: InstanceId; name: string },
@@ -82,7 +85,17 @@ export async function insertVolumes(
   for (const { id, sourceId, target, limits, driver } of planned) {
     const like = await tx
       .selectFrom('volumes')
-      .select(['name', 'size_bytes', 'scratch', 'pool_id', 'type', 'format', 'preallocation', 'limits'])
+      .select([
+        'name',
+        'size_bytes',
+        'scratch',
+        'pool_id',
+        'type',
+        'format',
+        'preallocation',
+        'limits',
+        'passphrase_sealed',
+      ])
       .where('id', '=', sourceId)
       .executeTakeFirstOrThrow();
     const kept = snapshot.disks.find((disk) => disk.id === sourceId);
@@ -95,7 +108,9 @@ export async function insertVolumes(
         ...{ host_id: snapshot.host_id, size_bytes: kept?.sizeBytes ?? like.size_bytes },
         snapshot: JSON.stringify({ id: snapshot.id, instanceId: snapshot.instance_id, diskId: sourceId }),
         limits: like.limits && JSON.stringify(like.limits),
-        ...{ image_id: null, clone: null, passphrase_sealed: null, used_bytes: null, failure: null },
+        // Each has a key of its own.
+        passphrase_sealed: like.passphrase_sealed && newPassphrase(seal, id),
+        ...{ image_id: null, clone: null, used_bytes: null, failure: null },
       })
       .execute();
     await tx

@@ -7,6 +7,7 @@ import { appendEvent } from '../../events/event-log.ts';
 import { failureOf } from '../../store/failure.ts';
 import { untilCancelled } from '../../workflows/until-cancelled.ts';
 import { type ActContext, step, workflow } from '../../workflows/workflow.ts';
+import { giveKeys } from '../volumes/volume-keys.ts';
 import { deleteSnapshotKind } from './snapshot-operations.ts';
 import { findSnapshot, instanceOf, resourceOf } from './snapshot-store.ts';
 import { removeFromHost } from './take-snapshot.workflow.ts';
@@ -62,6 +63,7 @@ async function removeUnlessCancelled(context: ActContext<Input>): Promise<Outcom
     return { isCut: false };
   } catch (error) {
     if (signal.aborted || !(await isCancelled())) throw error;
+    await giveKeys(deps, { instanceId: row.instance_id }, signal);
     const agent = deps.agents.agentOf(row.host_id);
     const asked = { id: row.id, cloudId: deps.cloudId, instance: instanceOf(row) };
     if ((await agent.cancelDeletion(asked, { signal })).kept) throw cancelled(error);

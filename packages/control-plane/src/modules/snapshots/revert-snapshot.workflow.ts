@@ -10,6 +10,7 @@ import { inTransaction, type Tx } from '../../store/database.ts';
 import { type ActContext, type StepContext, step, workflow } from '../../workflows/workflow.ts';
 import { carryOut, decideStart, decideStop, defaultStopSeconds } from '../instances/instance-operations.ts';
 import { findInstance } from '../instances/instance-store.ts';
+import { giveKeys } from '../volumes/volume-keys.ts';
 import { revertSnapshotKind } from './revert-operations.ts';
 import { findSnapshot, instanceOf, resourceOf, snapshotNotFound } from './snapshot-store.ts';
 import { recordTaken, takeOnHost } from './take-snapshot.workflow.ts';
@@ -74,6 +75,7 @@ async function stop({ deps, access, input, signal }: ActContext<Input>): Promise
 async function putBack({ deps, input, signal, onProgress }: ActContext<Input>): Promise<void> {
   const row = await requireSnapshot(deps, input);
   const asked = { id: row.id, cloudId: deps.cloudId, instance: instanceOf(row), token: input.token };
+  await giveKeys(deps, { instanceId: row.instance_id }, signal);
   await deps.agents.agentOf(row.host_id).revertSnapshot(asked, { signal, onProgress });
 }
 

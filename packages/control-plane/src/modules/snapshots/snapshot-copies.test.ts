@@ -7,10 +7,11 @@ import type { CreateVolume } from '@virga/contract/rest/volumes';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
 import { attachVolume, detachVolume } from '../instances/attach-volume.ts';
-import { deleteInstance } from '../instances/instance-operations.ts';
+import { deleteInstance, stopInstance } from '../instances/instance-operations.ts';
 import { createVolume } from '../volumes/create-volume.ts';
 import { deleteVolume, getVolume, listVolumes } from '../volumes/volume-operations.ts';
 import { cloneInstance } from './clone-operations.ts';
+import { revertSnapshot } from './revert-operations.ts';
 import { createSnapshot, deleteSnapshot } from './snapshot-operations.ts';
 
 let cloud: SimulatedCloud;
@@ -42,9 +43,10 @@ const drop = async (id: Awaited<ReturnType<typeof take>>) =>
   cloud.succeeded((await deleteSnapshot(cloud.deps, cloud.operator, id)).operationId);
 
 /** An instance with a volume of 2 GiB. */
-async function withVolume(name: string, volumeName: string, { readOnly = false } = {}) {
+async function withVolume(name: string, volumeName: string, { readOnly = false, encrypted = false } = {}) {
   const instance = await cloud.launch(name);
-  const made = await create(volumeName, { sizeGib: 2, instance: name, format: 'raw' });
+  const form = encrypted ? { encrypted } : { format: 'raw' as const };
+  const made = await create(volumeName, { sizeGib: 2, instance: name, ...form });
   await cloud.succeeded(made.operationId);
   const body = { volume: volumeName, readOnly, limits: { iops: 500 } };
   await cloud.succeeded((await attachVolume(cloud.deps, cloud.operator, instance.id, body)).operationId);
@@ -180,6 +182,42 @@ test('a clone has copies of the volumes, of the same moment and at the same plac
   await remove(instance.id);
   await until('what they rested on is gone', async () => (await onHosts('listSnapshots')).length === 0);
   for (const one of [...made, { volumeId }]) await removeVolume(one.volumeId);
+  await cloud.assertNothingLeft();
+});
+
+test('copies of what is encrypted have keys of their own, also after their host has forgotten the one of the original', async () => {
+  const { instance } = await withVolume('web', 'data', { encrypted: true });
+  await take('web', 'before');
+  const forgetKeys = async () => {
+    await cloud.kill();
+    await cloud.startAgain();
+  };
+  await forgetKeys();
+  const later = await take('web', 'later');
+  await forgetKeys();
+  const copy = await create('copy', { snapshot: 'before', disk: 'data' });
+  await cloud.succeeded(copy.operationId);
+  await assert.rejects(create('raw', { snapshot: 'before', disk: 'data', format: 'raw' }), { field: '/encrypted' });
+  const open = await create('open', { snapshot: 'before', disk: 'data', format: 'raw', encrypted: false });
+  await cloud.succeeded(open.operationId);
+  assert.deepEqual([copy.volume.encrypted, open.volume.encrypted], [true, false]);
+  const clones: InstanceId[] = [];
+  for (const full of [true, false]) {
+    await forgetKeys();
+    const { instanceId, operationId } = await clone(instance.id, { name: full ? 'full' : 'linked', full });
+    await cloud.succeeded(operationId);
+    clones.push(instanceId);
+  }
+  const rows = await cloud.deps.db.selectFrom('volumes').select(['id', 'name', 'passphrase_sealed']).execute();
+  const keys = rows.flatMap(({ id, passphrase_sealed: sealed }) => (sealed ? [cloud.deps.seal.open(sealed, id)] : []));
+  assert.deepEqual([keys.length, new Set(keys).size], [4, 4], 'the original, its copy, and those of two clones');
+  await cloud.succeeded((await stopInstance(cloud.deps, cloud.operator, instance.id)).operationId);
+  await forgetKeys();
+  await cloud.succeeded((await revertSnapshot(cloud.deps, cloud.operator, later, {})).operationId);
+  await forgetKeys();
+  await drop(later);
+  for (const id of [...clones, instance.id]) await remove(id);
+  for (const { id } of rows) await removeVolume(id);
   await cloud.assertNothingLeft();
 });
 

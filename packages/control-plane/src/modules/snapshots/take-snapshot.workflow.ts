@@ -5,6 +5,7 @@ import type { SnapshotId } from '@virga/contract/ids';
 import type { Tx } from '../../store/database.ts';
 import { type ActContext, type StepContext, step, workflow } from '../../workflows/workflow.ts';
 import { endFreezeGuard, guardFreeze } from '../instances/guest-freeze.ts';
+import { giveKeys } from '../volumes/volume-keys.ts';
 import { beginDeletion, takeSnapshotKind } from './snapshot-operations.ts';
 import { desiredSnapshotOf, findSnapshot, instanceOf, selectSnapshots, snapshotNotFound } from './snapshot-store.ts';
 
@@ -33,6 +34,7 @@ export async function takeOnHost({ deps, input, signal, onProgress }: ActContext
   // The instance is gone, and its snapshots with it.
   if (row === undefined) throw snapshotNotFound(input.snapshotId);
   const desired = desiredSnapshotOf(row, deps.cloudId);
+  await giveKeys(deps, { instanceId: row.instance_id }, signal);
   const agent = deps.agents.agentOf(row.host_id);
   // With its memory a guest is not frozen, and stands still for longer.
   const guard = row.memory ? null : await guardFreeze(deps, row.instance_id, frozenAtMostMs);
@@ -60,6 +62,7 @@ export async function recordTaken(
 export async function removeFromHost({ deps, input, signal }: ActContext<Input>): Promise<void> {
   const row = await findSnapshot(deps.db, input.snapshotId);
   if (row === undefined) return;
+  await giveKeys(deps, { instanceId: row.instance_id }, signal);
   const agent = deps.agents.agentOf(row.host_id);
   await agent.deleteSnapshot({ id: row.id, cloudId: deps.cloudId, instance: instanceOf(row) }, { signal });
 }

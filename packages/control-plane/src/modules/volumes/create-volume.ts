@@ -1,6 +1,5 @@
 // Writes a new volume down, in one transaction: what it is made as, where it is to lie, that there is room. No host is talked
 // to. What can be known to be impossible is refused here, and then nothing of it exists.
-import { randomBytes } from 'node:crypto';
 import type { DiskLimits } from '@virga/contract/agent/desired';
 import type { Preallocation, VolumeFormat } from '@virga/contract/agent/volumes';
 import { VirgaError } from '@virga/contract/errors';
@@ -15,6 +14,7 @@ import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { resolveImage } from '../images/image-store.ts';
 import { createOperation } from '../operations/operation-store.ts';
 import { holdSnapshotDisk } from './snapshot-origin.ts';
+import { newPassphrase } from './volume-keys.ts';
 import { placeVolume } from './volume-place.ts';
 import { requirePoolRoom } from './volume-room.ts';
 import { refuseImpossibleShape } from './volume-shape.ts';
@@ -24,7 +24,6 @@ import { resolveVolumeType } from './volume-type-operations.ts';
 type Changed = { volume: Volume; operationId: OperationId };
 
 const bytesPerGib = 1024 ** 3;
-const passphraseBytes = 32;
 
 /**
  * Creates a volume, empty or with the content of an image or of a disk of a snapshot. One that its host refuses is removed again, and the operation
@@ -59,6 +58,8 @@ async function insertVolume(
   if (image && kept) throw twoOrigins();
   const clone = image && (body.clone ?? 'full');
   const asked = shapeOf(body, type);
+  // A copy of what is encrypted is, unless whoever asks for it says otherwise.
+  if (kept?.encrypted && body.encrypted === undefined) asked.encrypted = true;
   const { hostId, pool } = await placeVolume(tx, access, { ...body, typePool: type?.pool, origin: kept });
   refuseImpossibleShape({ ...asked, clone, driver: pool.driver });
   const origin =
@@ -84,7 +85,7 @@ async function insertVolume(
       image_id: image?.id ?? null,
       clone: clone ?? null,
       snapshot: kept ? JSON.stringify(kept.disk) : null,
-      passphrase_sealed: encrypted ? deps.seal.seal(randomBytes(passphraseBytes).toString('base64'), id) : null,
+      passphrase_sealed: encrypted ? newPassphrase(deps.seal, id) : null,
       limits: limits ? JSON.stringify(limits) : null,
       delete_protection: deletionProtection,
       failure: null,

@@ -2,7 +2,7 @@
 // and its instance stay. Snapshots belong to a module that comes later; here they are only read.
 import type { SnapshotDisk } from '@virga/contract/agent/snapshots';
 import { VirgaError } from '@virga/contract/errors';
-import type { HostId, InstanceId, SnapshotId } from '@virga/contract/ids';
+import type { HostId, InstanceId, SnapshotId, VolumeId } from '@virga/contract/ids';
 import type { CreateVolume } from '@virga/contract/rest/volumes';
 import { type Selectable, sql } from 'kysely';
 import type { ProjectAccess } from '../../access/authorizer.ts';
@@ -16,6 +16,8 @@ export type SnapshotOrigin = {
   name: string;
   hostId: HostId;
   sizeBytes: number;
+  /** As it is now: a disk is so from its beginning to its end. */
+  encrypted: boolean;
 };
 
 /** The snapshot is held against being deleted. @throws NotFound | Conflict it cannot be used now | InvalidArgument */
@@ -62,7 +64,13 @@ export async function holdSnapshotDisk(
     name: row.name,
     hostId: row.host_id,
     sizeBytes: found.sizeBytes,
+    encrypted: await isEncrypted(tx, found.id),
   };
+}
+
+async function isEncrypted(tx: Tx, id: VolumeId): Promise<boolean> {
+  const row = await tx.selectFrom('volumes').select('passphrase_sealed').where('id', '=', id).executeTakeFirst();
+  return row !== undefined && row.passphrase_sealed !== null;
 }
 
 type Disk = Selectable<Database['snapshots']>['disks'][number];

@@ -1,7 +1,6 @@
 // Brings every volume to what is desired on its host: made, grown, removed. Takes no input: it is woken by commits, by hosts
 // that come back, and by time, and reads the row again each time. A host that is away is waited for; a volume that is gone
 // from its host is said to be lost, and never made anew.
-import type { DesiredVolume } from '@virga/contract/agent/volumes';
 import { VirgaError } from '@virga/contract/errors';
 import type { VolumeId } from '@virga/contract/ids';
 import type { SystemAccess } from '../../access/authorizer.ts';
@@ -10,10 +9,9 @@ import type { Deps } from '../../deps.ts';
 import { KeyedQueue } from '../../reconcile/keyed-queue.ts';
 import { OperationProgress } from '../../reconcile/operation-progress.ts';
 import { provideImage } from '../images/image-hosts.ts';
-import { desiredPoolOf } from '../pools/pool.ts';
 import { reapMoves } from './orphaned-move-reaper.ts';
 import { reapVolumes } from './orphaned-volume-reaper.ts';
-import { desiredVolumeOf } from './volume.ts';
+import { giveKeys, wholeVolume } from './volume-keys.ts';
 import {
   recordVolumeDeleted,
   recordVolumeFailed,
@@ -107,31 +105,13 @@ export class VolumeReconciler {
     }
   }
 
-  /** Encrypted volumes of an instance are opened on its host before it starts: libvirt keeps no passphrase. */
-  async provide(host: RegisteredHost, ids: readonly VolumeId[], signal: AbortSignal): Promise<void> {
-    if (ids.length === 0) return;
-    const { db } = this.#context.deps;
-    const rows = await db
-      .selectFrom('volumes')
-      .selectAll()
-      .where('id', 'in', [...ids])
-      .where('host_id', '=', host.id)
-      .where('converged_generation', '>', 0)
-      .where('passphrase_sealed', 'is not', null)
-      .execute();
-    for (const row of rows) await host.agent.applyVolume(await this.#desired(row), { signal });
-  }
-
-  async #desired(row: VolumeRow): Promise<DesiredVolume> {
-    const { db, cloudId, seal } = this.#context.deps;
-    const pool = await db.selectFrom('pools').selectAll().where('id', '=', row.pool_id).executeTakeFirstOrThrow();
-    return desiredVolumeOf(row, cloudId, desiredPoolOf(pool, cloudId, seal), seal);
-  }
-
   async #apply(row: VolumeRow, signal: AbortSignal): Promise<boolean> {
-    const { agents } = this.#context.deps;
+    const { deps } = this.#context;
+    const { agents } = deps;
     const agent = agents.agentOf(row.host_id);
-    const desired = await this.#desired(row);
+    const desired = await wholeVolume(deps, row);
+    // What it is made of may be encrypted.
+    if (row.snapshot && row.converged_generation === 0) await giveKeys(deps, { volumeId: row.snapshot.diskId }, signal);
     const progress = new OperationProgress((told) => recordVolumeProgress(this.#context, row, told));
     const apply = () => agent.applyVolume(desired, { signal, onProgress: progress.report });
     const attempt = apply().catch(async (error) => {

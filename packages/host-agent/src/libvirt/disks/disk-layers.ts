@@ -47,7 +47,7 @@ export const formatOfFile = (firstFile: string): DiskSource['format'] => (firstF
 
 /**
  * @param base what the first file rests on
- * @param encryption of the first file
+ * @param encryption of each of its files
  */
 export async function layeredSource(
   firstFile: string,
@@ -71,11 +71,21 @@ export function sourceOfLayers(
     base,
   };
   return later.reduce<DiskSource>(
-    (below, name) => ({ path: join(firstFile, '..', name), format: 'qcow2', base: below }),
+    (below, name) => ({
+      ...{ path: join(firstFile, '..', name), format: 'qcow2', base: below },
+      ...(encryption && { encryption }),
+    }),
     first,
   );
 }
 
+/** All files of a disk, that which a guest writes to first. */
+export const pathsOf = async (firstFile: string): Promise<[string, ...string[]]> =>
+  pathsFrom(firstFile, await readLayers(firstFile));
+
+/** The same of layers that are not the current ones. */
+export const pathsFrom = (firstFile: string, layers: readonly string[]): [string, ...string[]] =>
+  layers.map((name) => join(firstFile, '..', name)).toReversed() as [string, ...string[]];
+
 /** The file that a guest writes to. */
-export const activeFile = async (firstFile: string): Promise<string> =>
-  join(firstFile, '..', (await readLayers(firstFile)).at(-1)!);
+export const activeFile = async (firstFile: string): Promise<string> => (await pathsOf(firstFile))[0];

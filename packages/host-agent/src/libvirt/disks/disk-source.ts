@@ -50,14 +50,7 @@ export const sharedSource = ({ path, format, rbd, isLayer, base }: DiskSource): 
 export const sourceElements = (source: DiskSource): string[] => [sourceElement(source), backingStore(source.base)];
 
 function sourceElement({ path, rbd, encryption, isShared }: DiskSource): string {
-  const luks =
-    encryption &&
-    // libvirt writes the engine into a definition whose disk it has copied.
-    element(
-      'encryption',
-      { format: 'luks', engine: 'qemu' },
-      element('secret', { type: 'passphrase', uuid: encryption.secretUuid }),
-    );
+  const luks = encryption && encryptionElement(encryption);
   const untouched = isShared && element('seclabel', { model: 'dac', relabel: 'no' });
   if (rbd === undefined) return element('source', { file: path }, untouched, luks);
   return element(
@@ -68,6 +61,14 @@ function sourceElement({ path, rbd, encryption, isShared }: DiskSource): string 
     luks,
   );
 }
+
+export const encryptionElement = ({ secretUuid }: NonNullable<DiskSource['encryption']>): string =>
+  // libvirt writes the engine into a definition whose disk it has copied.
+  element(
+    'encryption',
+    { format: 'luks', engine: 'qemu' },
+    element('secret', { type: 'passphrase', uuid: secretUuid }),
+  );
 
 function backingStore(source: DiskSource | undefined): string {
   if (source === undefined) return element('backingStore', {});

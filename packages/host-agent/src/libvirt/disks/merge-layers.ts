@@ -7,24 +7,24 @@ import type { CallContext } from '@virga/contract/agent/agent';
 import { VirgaError } from '@virga/contract/errors';
 import type { InstanceId } from '@virga/contract/ids';
 import { readJsonFile, writeFileDurably } from '../../durable-file.ts';
-import { runCommand } from '../../run-command.ts';
 import type { AgentContext } from '../agent-context.ts';
 import { isLibvirtError, tolerate } from '../hypervisor-errors.ts';
 import type { OwnDomain } from '../instances/domain-lookup.ts';
 import { instanceFiles } from '../instances/instance-folder.ts';
 import { isOff } from '../instances/power.ts';
 import { holderOf } from '../moves/settle-move.ts';
+import { openedWith, qemuImg } from '../pools/disk-files.ts';
+import { keyId } from '../pools/pool-driver.ts';
 import { defineOnLayers } from '../snapshots/define-on-layers.ts';
 import { volumeFile } from '../volumes/volume-folder.ts';
-import { formatOfFile, readTree, writeTree } from './disk-layers.ts';
+import { passphraseOf } from '../volumes/volume-passphrase.ts';
+import { type DiskTree, formatOfFile, pathsFrom, readTree, writeTree } from './disk-layers.ts';
 import { type DomainDisk, findDisks } from './domain-disks.ts';
 import { isLayerName, layerPath } from './layer-names.ts';
 import { afterMerge, type Merge, namesIn, nextMerge, restingOn } from './next-merge.ts';
 
 const mode = 0o644;
 const lookAgainMs = 50;
-/** A large disk on a slow one. */
-const commitTimeoutMs = 24 * 3_600_000;
 
 const mergePath = (firstFile: string): string => `${firstFile}.merge.json`;
 
@@ -202,10 +202,15 @@ async function mergeFiles(
 ): Promise<void> {
   const [into, from] = [layerPath(firstFile, merge.into), layerPath(firstFile, merge.from)];
   onProgress?.('merging', 1);
+  const passphrase = await keyOf(context, firstFile);
   await context.hook('merge-files', basename(dirname(firstFile)));
-  await runCommand('qemu-img', ['commit', '-q', '-d', '-f', 'qcow2', '-b', into, from], {
-    ...{ signal, timeoutMs: commitTimeoutMs, package: 'qemu-utils' },
-  });
+  if (passphrase === undefined) await qemuImg(['commit', '-q', '-d', '-f', 'qcow2', '-b', into, from], { signal });
+  else {
+    // What is stated as the file below is what it merges into.
+    const paths = pathsDownFrom(await readTree(firstFile), firstFile, merge.from);
+    const image = openedWith(paths, keyId);
+    await qemuImg(['commit', '-q', '-d', '--image-opts', image], { signal }, passphrase);
+  }
   await finishMerge(context, firstFile, merge, domain);
 }
 
@@ -224,9 +229,9 @@ async function finishMerge(
     const path = layerPath(firstFile, name);
     // QEMU has done so with what it has open.
     if (open.has(path)) continue;
-    await runCommand('qemu-img', ['rebase', '-q', '-u', '-f', 'qcow2', '-F', formatOfFile(into), '-b', into, path], {
-      package: 'qemu-utils',
-    });
+    const passphrase = await keyOf(context, firstFile);
+    const image = passphrase === undefined ? ['-f', 'qcow2', path] : ['--image-opts', openedWith([path], keyId)];
+    await qemuImg(['rebase', '-q', '-u', '-F', formatOfFile(into), '-b', into, ...image], {}, passphrase);
   }
   const after = afterMerge(tree, merge);
   if (domain?.isPersistent && tree.current.includes(merge.from)) {
@@ -284,6 +289,16 @@ async function diskOf(
     domains.xml(ref, inDefinition ? { inactive: true } : {}),
   );
   return (await findDisks(storage, record.desired, xml)).disks.find((disk) => disk.firstFile === firstFile);
+}
+
+/** Of a volume that is encrypted. */
+const keyOf = (context: AgentContext, firstFile: string): Promise<string | undefined> =>
+  passphraseOf(context, basename(dirname(firstFile)));
+
+/** A file, and all that it rests on. */
+function pathsDownFrom({ current, snapshots }: DiskTree, firstFile: string, name: string): [string, ...string[]] {
+  const layers = [current, ...Object.values(snapshots)].find((names) => names.includes(name))!;
+  return pathsFrom(firstFile, layers.slice(0, layers.indexOf(name) + 1));
 }
 
 const readMerge = (firstFile: string): Promise<Merge | undefined> => readJsonFile(mergePath(firstFile));

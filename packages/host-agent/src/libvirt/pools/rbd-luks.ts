@@ -1,7 +1,7 @@
 // Encrypted disks in Ceph: LUKS as QEMU makes it, below what the guest sees, so that Ceph has nothing of it in the clear. A header
 // of one size lies before the content, and what was never written reads as noise. The key is known to QEMU alone.
 // @see https://gitlab.com/qemu-project/qemu/-/blob/master/crypto/block-luks.c
-import { keepTrying, qemuImg } from './disk-files.ts';
+import { keepTrying, qemuImg, sourceOf } from './disk-files.ts';
 import { type DiskWork, keyId, type NewDisk } from './pool-driver.ts';
 
 /** With keys of 512 bits, as AES-256 in XTS has them. */
@@ -38,7 +38,7 @@ export async function makeLuks(
     await qemuImg(['create', '-q', '-f', 'luks', '-o', luksOptions, name, String(size)], work, passphrase);
   });
   if (source === undefined) return;
-  const { path, format, isLayer } = source.image;
-  const convert = ['convert', '-q', '-n', ...(isLayer ? ['-U'] : []), '-f', format, '--target-image-opts'];
-  await qemuImg([...convert, path, options], work, passphrase);
+  const { how, name: from, keys } = sourceOf(source.image);
+  const convert = ['convert', '-q', '-n', ...(source.image.isLayer ? ['-U'] : []), ...how, '--target-image-opts'];
+  await qemuImg([...convert, from, options], work, { [keyId]: passphrase, ...keys });
 }

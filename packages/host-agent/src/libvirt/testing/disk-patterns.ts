@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Connection } from '@virga/libvirt/connection/connect';
+import { openedWith, withKeys } from '../pools/disk-files.ts';
 
 const run = promisify(execFile);
 export const blockBytes = 64 * 1024;
@@ -41,11 +42,18 @@ export async function writeToFile(file: string, pattern: Pattern, from = 0): Pro
 }
 
 /** Blocks of a disk; -1 where a block is not full of one byte. Also while a guest has it. */
-export async function readPattern(file: string, blocks: number, from = 0): Promise<number[]> {
+export const readPattern = (file: string, blocks: number, from = 0): Promise<number[]> =>
+  blocksOf(['-f', file.endsWith('.raw') ? 'raw' : 'qcow2', file], blocks, from);
+
+/** The same of an encrypted one. @param files all of them, the one that is written to first */
+export const readEncrypted = (files: readonly string[], passphrase: string, blocks: number): Promise<number[]> =>
+  withKeys({ key: passphrase }, (keys) => blocksOf([...keys, '--image-opts', openedWith(files, 'key')], blocks));
+
+async function blocksOf(image: readonly string[], blocks: number, from = 0): Promise<number[]> {
   const folder = await mkdtemp(join(tmpdir(), 'virga-pattern.'));
   try {
     const copy = join(folder, 'copy');
-    await run('qemu-img', ['convert', '-U', '-f', file.endsWith('.raw') ? 'raw' : 'qcow2', '-O', 'raw', file, copy]);
+    await run('qemu-img', ['convert', '-U', '-O', 'raw', ...image, copy]);
     await using raw = await open(copy, 'r');
     const { buffer: bytes } = await raw.read(
       Buffer.alloc(blocks * blockBytes),
