@@ -35,6 +35,7 @@ export const BackedUpMachine = Type.Object({
   volumes: Type.Array(
     Type.Object({
       ...{ id: IdSchema('volume'), name: Type.String(), target: Type.String(), readOnly: Type.Boolean() },
+      encrypted: Type.Optional(Type.Boolean({ description: 'what is restored of it is, with a key of its own' })),
       ...{ limits: Type.Optional(Nullable(DiskLimits)), driver: Type.Optional(Nullable(DiskDriver)) },
     }),
   ),
@@ -244,6 +245,7 @@ export const backupRoutes = {
         inPlace: Type.Optional(Type.Boolean({ description: 'instead of a new one' })),
         network: Type.Optional(idOrName('id or name; default the one that it had')),
         type: Type.Optional(Type.Unsafe<string>({ ...Name, description: 'default the one that it had' })),
+        pool: Type.Optional(idOrName('id or name, of where its disks are to lie; default the storage of the host')),
       },
       { additionalProperties: false },
     ),

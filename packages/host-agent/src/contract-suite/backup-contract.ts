@@ -8,12 +8,12 @@ import { newId } from '@virga/contract/ids';
 import type { ContractTest } from './contract-test.ts';
 import type { ContractWorld } from './contract-world.ts';
 
-const storeOf = ({ cloudId, folder }: ContractWorld): BackupStoreAccess => ({
+export const storeOf = ({ cloudId, folder }: ContractWorld): BackupStoreAccess => ({
   ...{ id: newId('backupStore'), cloudId, password: 'of the contract', limitBytesPerSecond: null },
   place: { kind: 'directory', path: join(folder, `store-${newId('backupStore')}`) },
 });
 
-function desiredBackup(
+export function desiredBackup(
   { cloudId }: ContractWorld,
   store: BackupStoreAccess,
   { id, uuid, domainName }: DesiredInstance,
@@ -27,7 +27,7 @@ function desiredBackup(
   };
 }
 
-const chainOf = (...backups: FinishedBackup[]): DiskChain => backups.map(({ disks: [root] }) => root!);
+export const chainOf = (...backups: FinishedBackup[]): DiskChain => backups.map(({ disks: [root] }) => root!);
 
 const code = (expected: string) => (error: unknown) => error instanceof VirgaError && error.code === expected;
 

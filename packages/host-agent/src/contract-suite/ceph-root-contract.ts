@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { newId } from '@virga/contract/ids';
+import { chainOf, desiredBackup, storeOf } from './backup-contract.ts';
 import { type ContractTest, rejectsWith } from './contract-test.ts';
-import type { ContractWorld } from './contract-world.ts';
+import { type ContractWorld, stopped } from './contract-world.ts';
+import { moved, rootMoveOf } from './move-contract.ts';
 import { aPool } from './pool-contract.ts';
 import { mebibyte } from './volume-contract.ts';
 
@@ -43,6 +45,24 @@ export function cephRootContract(test: ContractTest): void {
     await agent.deletePool(pool);
   });
 
+  test('one that rests on a copy of its image is moved home while its guest runs, needs that no longer, and goes back when it is off', async (world, t) => {
+    const ceph = await inCeph(world, t);
+    if (!ceph) return;
+    const { agent, cloudId } = world;
+    const desired = await world.launched(t, ceph.asked());
+    await moved(world, rootMoveOf(desired, undefined));
+    await agent.deleteImageCopy({ poolId: ceph.pool.id, imageId: world.politeImage.id, cloudId });
+    const off = stopped({ ...desired, generation: 3 }, 0);
+    await world.converge(off, 'stopped');
+    await moved(world, rootMoveOf(off, ceph.pool));
+    const on = { ...desired, generation: 6 };
+    await agent.applyInstance(on);
+    await world.booted(on, 2);
+    await rejectsWith('InUse', agent.deletePool(ceph.pool));
+    await agent.deleteInstance(on);
+    await agent.deletePool(ceph.pool);
+  });
+
   test('one that is a full copy rests on nothing, grows while its guest runs and when it is off, and starts again', async (world, t) => {
     const ceph = await inCeph(world, t, 'full');
     if (!ceph) return;
@@ -60,6 +80,36 @@ export function cephRootContract(test: ContractTest): void {
     assert.equal((await agent.applyInstance({ ...sized(3, 12), power: off })).state, 'stopped');
     await agent.applyInstance(sized(4, 16));
     assert.equal(await world.harness.diskBytes(desired), 16 * mebibyte);
+    await agent.deleteInstance(desired);
+    await agent.deletePool(ceph.pool);
+  });
+
+  test('a backup of one rests on the one before, also of an instance that is off, and takes its place', async (world, t) => {
+    const ceph = await inCeph(world, t);
+    if (!ceph) return;
+    const { agent, cloudId } = world;
+    const store = storeOf(world);
+    await agent.openBackupStore(store);
+    const desired = await world.launched(t, ceph.asked());
+    const first = desiredBackup(world, store, desired);
+    const full = await agent.makeBackup(first);
+    await agent.endBackup({ ...first, made: true });
+    const off = { state: 'stopped', forceAt: new Date(0).toISOString() } as const;
+    await agent.applyInstance({ ...desired, generation: 2, power: off });
+    const second = desiredBackup(world, store, desired, full);
+    const incremental = await agent.makeBackup(second);
+    await agent.endBackup({ ...second, made: true });
+    assert.deepEqual([full.fullReason, incremental.fullReason], ['first', null]);
+    const root = desired.rootDisk.id;
+    const restore = { id: newId('restore'), cloudId, instance: desired };
+    const disks = [{ id: root, role: 'root' as const, fetched: root }];
+    const chain = chainOf(full, incremental);
+    await agent.fetchRestore({ ...restore, store, disks: [{ id: root, chain }], hidesBase: true });
+    await agent.checkSwap({ ...restore, disks });
+    await agent.swapDisks({ ...restore, disks });
+    await agent.endRestore(restore);
+    await agent.applyInstance({ ...desired, generation: 3 });
+    await world.booted(desired, 2);
     await agent.deleteInstance(desired);
     await agent.deletePool(ceph.pool);
   });

@@ -15,6 +15,7 @@ import { type BackupId, type InstanceId, newId, type RestoreId, type VolumeId } 
 import { nothingThere, otherForm, snapshotsLost } from '../backup-conflicts.ts';
 import type { Calls } from './call-steps.ts';
 import type { StoredDomain } from './host-records.ts';
+import { requireKeys } from './host-rules.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 type StoredSnapshot = {
@@ -95,8 +96,9 @@ export function simulatedBackups(host: SimulatedHost, calls: Calls): BackupKeepi
         if (before !== undefined) return before;
         const domain = host.domain(desired.instance.id);
         if (domain?.record.cloudId !== desired.cloudId) throw noDomain(desired);
-        const fullReason = whyFull(mine, desired, domain);
         const disks = disksOf(domain, desired);
+        requireKeys(host, disks);
+        const fullReason = whyFull(mine, desired, { domain, isAllInCeph: disks.every(({ id }) => isInCeph(host, id)) });
         await steps.take('backup-read', 10, steps.timings.rootDiskMs, () => {
           const kept = [...(mine.recorded.get(desired.instance.id) ?? [])].filter((id) => desired.kept.includes(id));
           if (fullReason === 'off') return;
@@ -231,9 +233,10 @@ export function simulatedBackups(host: SimulatedHost, calls: Calls): BackupKeepi
 function whyFull(
   { recorded }: HostBackups,
   { full, parent, instance }: DesiredBackup,
-  domain: StoredDomain,
+  { domain, isAllInCeph }: { domain: StoredDomain; isAllInCeph: boolean },
 ): FullReason | null {
-  if (domain.power === 'off') return 'off';
+  // Ceph knows what has changed also of what is off.
+  if (domain.power === 'off' && !isAllInCeph) return 'off';
   if (full) return 'asked';
   if (parent === null) return 'first';
   return recorded.get(instance.id)?.has(parent.id) ? null : 'chain-broken';
@@ -275,12 +278,19 @@ function requireReplaceable(host: SimulatedHost, instanceId: InstanceId, disks: 
   requireOff(host.domain(instanceId));
   for (const { id } of disks) {
     const volume = host.store.volumes.get(id);
-    if (volume?.encrypted) throw otherForm(id, 'encrypted');
-    if (volume?.format === 'raw') throw otherForm(id, 'raw');
-    if (volume?.poolId !== undefined) throw otherForm(id, 'elsewhere');
+    if (volume?.encrypted && isInCeph(host, id)) throw otherForm(id, 'encrypted');
+    requireKeys(host, [{ id }]);
+    if (volume?.format === 'raw' && !isInCeph(host, id)) throw otherForm(id, 'raw');
+    if (volume?.poolId !== undefined && !isInCeph(host, id)) throw otherForm(id, 'elsewhere');
     const isKept = host.store.snapshots.all().some((snapshot) => snapshot.disks.some((disk) => disk.id === id));
     if (isKept) throw snapshotsLost(id);
   }
+}
+
+function isInCeph({ store }: SimulatedHost, id: VolumeId): boolean {
+  const poolId = store.volumes.get(id)?.poolId;
+  if (poolId !== undefined) return store.pools.get(poolId)?.place.driver === 'rbd';
+  return store.folders.all().some(({ owner }) => owner.ceph?.id === id);
 }
 
 function requireOff(domain: StoredDomain | undefined): void {

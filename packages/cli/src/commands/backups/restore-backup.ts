@@ -19,6 +19,12 @@ export const restoreBackup = defineCommand({
     name: { type: 'text', value: 'NAME', summary: 'of the new instance; default the one that it had' },
     inPlace: { type: 'flag', summary: 'replace the disks of the instance' },
     network: { type: 'text', value: 'NETWORK', summary: 'default the one that it had', complete: 'network' },
+    pool: {
+      type: 'text',
+      value: 'POOL',
+      summary: 'where its disks are to lie; default the storage of the host',
+      complete: 'pool',
+    },
     type: { type: 'text', value: 'TYPE', summary: 'default the one that it had', complete: 'type' },
     yes: { type: 'flag', summary: 'do not ask before disks are replaced' },
     wait: waitOption,
@@ -27,7 +33,7 @@ export const restoreBackup = defineCommand({
     { command: 'virga backups restore bak-0123456789abcdef0 --name web-again --wait', explains: 'beside the old one' },
     { command: 'virga backups restore bak-0123456789abcdef0 --in-place', explains: 'asks first' },
   ],
-  async run(context, { args, options: { name, inPlace, network, type, yes, wait } }) {
+  async run(context, { args, options: { name, inPlace, network, pool, type, yes, wait } }) {
     const { id, instanceName } = await findBackup(await context.client(), args.backup);
     if (inPlace) {
       await confirmDestruction(context, `Replace the disks of ${instanceName} by those of ${id}?`, yes);
@@ -36,6 +42,7 @@ export const restoreBackup = defineCommand({
       ...(inPlace && { inPlace }),
       ...(name !== undefined && { name }),
       ...(network !== undefined && { network }),
+      ...(pool !== undefined && { pool }),
       ...(type !== undefined && { type }),
     };
     const done = () => (inPlace ? `the disks of ${instanceName} are restored` : `${name ?? instanceName} is restored`);

@@ -15,6 +15,8 @@ type Input = {
   name: string;
   type: string;
   network: string;
+  /** Absent: the storage of the host. */
+  pool?: string;
   userId: UserId | null;
   userName: string;
 };
@@ -39,6 +41,7 @@ export const restoreBackup = workflow<Input>({
         const { machine } = row;
         await launchRestored(deps, tx, access, {
           ...{ instanceId: input.instanceId, name: input.name, type: input.type, network: input.network, machine },
+          pool: input.pool,
           hostId: await restoreHost(tx, row),
           root: { sizeBytes: root.sizeBytes, disk: restored(root) },
           volumes: disks

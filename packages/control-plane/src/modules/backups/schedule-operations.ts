@@ -12,7 +12,6 @@ import { fetchPage, type PageRequest } from '../../store/page.ts';
 import type { Database } from '../../store/schema.ts';
 import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
 import { firstRun } from '../instances/instance-schedule.ts';
-import { refuseCephRoot } from '../instances/refuse-ceph-root.ts';
 import { defaultRetention } from './retention.ts';
 import { resolveStore } from './store-rows.ts';
 
@@ -53,7 +52,6 @@ export async function createBackupSchedule(
   return inTransaction(deps.db, async (tx) => {
     const instance = await holdInstanceNamed(tx, access, body.instance);
     const store = await resolveStore(tx, body.store);
-    await refuseCephRoot(tx, instance, 'backups');
     const id = newId('schedule');
     await tx
       .insertInto('backup_schedules')

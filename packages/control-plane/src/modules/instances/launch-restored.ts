@@ -13,6 +13,10 @@ import { requireDriver } from '../hosts/disk-drivers.ts';
 import { resolveInstanceType } from '../hosts/instance-type-operations.ts';
 import { leaseAddress } from '../networks/address-store.ts';
 import { resolveNetwork } from '../networks/network-store.ts';
+import { usableHosts } from '../pools/pool.ts';
+import type { PoolView } from '../pools/pool-store.ts';
+import { newPassphrase } from '../volumes/volume-keys.ts';
+import { requirePoolRoom } from '../volumes/volume-room.ts';
 import { freeVolumeName, wakeVolume } from '../volumes/volume-store.ts';
 import { insertNic } from './device-store.ts';
 import { launchAttributesOf } from './instance-attributes.ts';
@@ -20,6 +24,7 @@ import { planCpu } from './instance-cpu.ts';
 import { insertLaunch } from './launch-instance.ts';
 import type { LaunchPlan } from './launch-plan.ts';
 import { roomToGrow } from './resize-plan.ts';
+import { rootPools } from './root-pool.ts';
 
 export type RestoredInstance = {
   instanceId: InstanceId;
@@ -27,6 +32,8 @@ export type RestoredInstance = {
   hostId: HostId;
   type: string;
   network: string;
+  /** Where its disks are to lie; undefined: in the storage of the host. */
+  pool?: string | undefined;
   machine: BackedUpMachine;
   root: { sizeBytes: number; disk: RestoredDisk };
   volumes: (Omit<BackedUpMachine['volumes'][number], 'id'> & { sizeBytes: number; disk: RestoredDisk })[];
@@ -40,6 +47,18 @@ export async function refuseUnrestorable(
 ): Promise<void> {
   await resolveInstanceType(tx, type);
   await resolveNetwork(tx, access, network);
+}
+
+/** @throws NotFound | PoolUnusable the host where the disks are fetched cannot use it | StorageFull */
+export async function poolForRestored(tx: Tx, pool: string, hostId: HostId, diskBytes: number): Promise<PoolView> {
+  const { pools = [] } = await rootPools(tx, pool, { diskBytes, image: null, clone: 'full' });
+  const found = pools.find(({ hosts }) => usableHosts(hosts).some((host) => host.hostId === hostId));
+  if (found !== undefined) return found;
+  throw new VirgaError('PoolUnusable', {
+    detail: `The host that fetches the disks of the backup cannot use the pool ${pool}.`,
+    action: 'Name one that it can use: virga pools show says which hosts can.',
+    field: '/pool',
+  });
 }
 
 /** @throws NotFound | NameTaken | NoCapacity | AddressesExhausted as of a launch */
@@ -64,7 +83,8 @@ export async function launchRestored(
   for (const volume of asked.volumes) {
     const id = newId('volume');
     // What was backed up has an id too, and may still be there.
-    await insertVolume(tx, access, { ...volume, id, hostId, instanceId, hardware: machine.hardware });
+    const { hardware } = machine;
+    await insertVolume(deps, tx, access, { ...volume, id, hostId, instanceId, hardware, pool: plan.pools?.[0] });
   }
   return operationId;
 }
@@ -93,7 +113,7 @@ async function planRestored(
   deps: Deps,
   tx: Tx,
   access: ProjectAccess<'operator'>,
-  { name, hostId, type: typeName, network, machine, root }: RestoredInstance,
+  { name, hostId, type: typeName, network, pool, machine, root }: RestoredInstance,
 ): Promise<LaunchPlan> {
   const type = await resolveInstanceType(tx, typeName);
   const { hardware, firmware, tpm, watchdog = null, bootOrder, cdromDrive = false, keyPairs, userData } = machine;
@@ -112,6 +132,7 @@ async function planRestored(
     rootClone: 'linked',
     rootDiskLimits: machine.rootDiskLimits ?? null,
     rootDiskDriver: await takenDriver(tx, hostId, machine.rootDiskDriver, { hardware, label: 'root disk' }),
+    ...(pool !== undefined && { pools: [await poolForRestored(tx, pool, hostId, root.sizeBytes)] }),
     hostIds: [hostId],
     keyPairs,
     userData,
@@ -167,20 +188,35 @@ async function takenDriver(
 }
 
 async function insertVolume(
+  { seal }: Pick<Deps, 'seal'>,
   tx: Tx,
   access: ProjectAccess<'operator'>,
-  volume: RestoredInstance['volumes'][number] & { id: VolumeId; hostId: HostId; instanceId: InstanceId } & {
+  volume: RestoredInstance['volumes'][number] & {
+    id: VolumeId;
+    hostId: HostId;
+    instanceId: InstanceId;
     hardware: Hardware;
+    pool: PoolView | undefined;
   },
 ): Promise<void> {
-  const { id, hostId, instanceId, target, readOnly, limits = null, hardware, name } = volume;
+  const { id, hostId, instanceId, target, readOnly, limits = null, hardware, pool, name } = volume;
+  if (pool !== undefined) {
+    await requirePoolRoom(tx, pool.id, { addBytes: volume.sizeBytes, takenBytes: 0 }, '/pool');
+  }
   const driver = await takenDriver(tx, hostId, volume.driver, { hardware, label: `volume ${name}` });
   await tx
     .insertInto('volumes')
     .values({
       ...{ id, project_id: access.projectId, name: await freeName(tx, access, volume.name), host_id: hostId },
       ...{ size_bytes: volume.sizeBytes, restored: JSON.stringify(volume.disk), failure: null },
-      ...{ type: null, image_id: null, clone: null, passphrase_sealed: null, used_bytes: null },
+      ...(pool && { pool_id: pool.id, format: pool.driver === 'rbd' ? ('raw' as const) : ('qcow2' as const) }),
+      ...{
+        type: null,
+        image_id: null,
+        clone: null,
+        passphrase_sealed: volume.encrypted ? newPassphrase(seal, id) : null,
+        used_bytes: null,
+      },
     })
     .execute();
   await tx

@@ -6,10 +6,6 @@ import { cephPoolOf } from './root-pool.ts';
 
 /** What is not done there, and what can be done instead. */
 const reasons = {
-  backups: [
-    'of which Virga makes no backups',
-    'Use rbd export while it is off, or launch what is to be backed up in another pool.',
-  ],
   images: [
     'and Virga makes images of disks that are files, and looks into no others',
     'Use rbd export while it is off, and virga images import of that file.',

@@ -7,17 +7,18 @@ import type { CreateVolume } from '@virga/contract/rest/volumes';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
 import { createBackup } from '../backups/backup-operations.ts';
+import { restoreBackup } from '../backups/restore-operations.ts';
 import { createBackupSchedule } from '../backups/schedule-operations.ts';
 import { createBackupStore } from '../backups/store-operations.ts';
 import { createInstanceType } from '../hosts/instance-type-operations.ts';
 import { deleteImage } from '../images/image-operations.ts';
 import { attachVolume } from '../instances/attach-volume.ts';
 import { createImageOf, lintInstance } from '../instances/image-of-instance.ts';
-import { deleteInstance, launchInstance, stopInstance } from '../instances/instance-operations.ts';
+import { deleteInstance, getInstance, launchInstance, stopInstance } from '../instances/instance-operations.ts';
 import { releaseInstance } from '../instances/release-instance.ts';
 import { resizeInstance } from '../instances/resize-instance.ts';
 import { cloneInstance } from '../snapshots/clone-operations.ts';
-import { createSnapshot } from '../snapshots/snapshot-operations.ts';
+import { createSnapshot, deleteSnapshot } from '../snapshots/snapshot-operations.ts';
 import { createSnapshotSchedule } from '../snapshots/snapshot-schedules.ts';
 import { createVolume } from '../volumes/create-volume.ts';
 import { updateVolume } from '../volumes/update-volume.ts';
@@ -249,21 +250,40 @@ test('a root disk in a Ceph pool rests on a copy of its image, which has a row b
 
   const isInCeph = { code: 'Conflict', detail: /ceph-linked lies in the Ceph pool ceph-roots/ };
   const { id: instanceId } = linked.instance;
-  await assert.rejects(createSnapshot(cloud.deps, cloud.operator, { instance: 'ceph-linked' }), isInCeph);
-  await assert.rejects(cloneInstance(cloud.deps, cloud.operator, instanceId, { name: 'copy' }), isInCeph);
   await assert.rejects(releaseInstance(cloud.deps, cloud.operator, instanceId), isInCeph);
-  const snapshots = { cron: '0 3 * * *', keep: 1 };
-  await assert.rejects(createSnapshotSchedule(cloud.deps, cloud.operator, instanceId, snapshots), isInCeph);
+  await createSnapshotSchedule(cloud.deps, cloud.operator, instanceId, { cron: '0 3 * * *', keep: 1 });
+  const { snapshot, operationId } = await createSnapshot(cloud.deps, cloud.operator, { instance: 'ceph-linked' });
+  await cloud.succeeded(operationId);
+  for (const isFull of [false, true]) {
+    const copied = await cloneInstance(cloud.deps, cloud.operator, instanceId, { name: 'copy', full: isFull });
+    await cloud.succeeded(copied.operationId);
+    const copy = await getInstance(db, cloud.operator, copied.instanceId);
+    assert.deepEqual([copy.rootPoolId, copy.hostName], [id, 'host-1'], 'a clone lies where the original does');
+    const promised = full.instance.diskBytes + 2 * diskBytes + imageBytes!;
+    assert.equal((await pool(id)).allocatedBytes, promised);
+    await remove(copy);
+  }
+  await cloud.succeeded((await deleteSnapshot(cloud.deps, cloud.operator, snapshot.id)).operationId);
   const store = await createBackupStore(cloud.deps, cloud.administrator, {
     name: 'of-roots',
     path: '/stores/of-roots',
   });
   await cloud.succeeded(store.operationId);
   const backedUp = { instance: 'ceph-linked', store: 'of-roots' };
-  await assert.rejects(createBackup(cloud.deps, cloud.operator, backedUp), isInCeph);
-  await assert.rejects(createBackupSchedule(cloud.deps, cloud.operator, { ...backedUp, cron: '0 3 * * *' }), isInCeph);
+  await createBackupSchedule(cloud.deps, cloud.operator, { ...backedUp, cron: '0 3 * * *' });
+  const made = await createBackup(cloud.deps, cloud.operator, backedUp);
+  await cloud.succeeded(made.operationId);
+  const restore = (body: Parameters<typeof restoreBackup>[3]) =>
+    restoreBackup(cloud.deps, cloud.operator, made.backup.id, body);
+  await assert.rejects(restore({ name: 'again', pool: 'nowhere' }), { code: 'NotFound', field: '/pool' });
+  const again = await restore({ name: 'again', pool: 'ceph-roots' });
+  await cloud.succeeded(again.operationId);
+  const restored = await getInstance(db, cloud.operator, again.instanceId);
+  assert.deepEqual([restored.rootPoolId, restored.hostName], [id, 'host-1']);
+  await remove(restored);
   const stopped = await stopInstance(cloud.deps, cloud.operator, instanceId, { timeoutSeconds: 0 });
   await cloud.succeeded(stopped.operationId);
+  await cloud.succeeded((await restore({ inPlace: true })).operationId);
   await assert.rejects(createImageOf(cloud.deps, cloud.operator, instanceId, { name: 'image' }), isInCeph);
   await assert.rejects(lintInstance(cloud.deps, cloud.operator, instanceId), isInCeph);
 

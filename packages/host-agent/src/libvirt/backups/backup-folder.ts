@@ -3,21 +3,25 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FinishedBackup, FullReason, StoredDisk } from '@virga/contract/agent/backups';
-import type { BackupId, InstanceId, RestoreId, VolumeId } from '@virga/contract/ids';
+import type { BackupId, InstanceId, PoolId, RestoreId, VolumeId } from '@virga/contract/ids';
 import { readJsonFile, writeFileDurably } from '../../durable-file.ts';
 import type { Storage } from '../storage.ts';
 import type { DiskFile } from './open-disk.ts';
 
-/** A disk as it was read: a copy that is ours, or, of an instance that is off, the disk itself. */
-export type ReadDisk = {
-  id: VolumeId;
+/** A disk as it was read: a copy that is ours; of an instance that is off, the disk itself; or what Ceph keeps of it. */
+export type ReadDisk = KeptDisk & {
   role: StoredDisk['role'];
   /** Its place in the guest. */
   target: string;
-  file: DiskFile;
   /** Only what has changed is in it. */
   changes: boolean;
 };
+
+export type KeptDisk = { id: VolumeId } & (
+  | { file: DiskFile; ceph?: undefined }
+  /** Since the moment of that backup. */
+  | { ceph: { poolId: PoolId; since?: BackupId }; file?: undefined }
+);
 
 export type TakenBackup = {
   takenAt: string;

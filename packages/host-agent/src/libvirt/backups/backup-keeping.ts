@@ -14,6 +14,7 @@ import { readRestoredPath } from './restored-path.ts';
 import { storeDisk } from './store-disk.ts';
 import { storeKeeping, tagsOf } from './store-keeping.ts';
 import { findStoredBackups, readStoredSettings, standingAlone, storeSettings } from './stored-settings.ts';
+import { endSwapsInCeph } from './swap-ceph-disk.ts';
 import { checkSwap, swapDisks, swapDisksBack } from './swap-disks.ts';
 
 export function backupKeeping(context: AgentContext): BackupKeeping {
@@ -25,11 +26,12 @@ export function backupKeeping(context: AgentContext): BackupKeeping {
     mergeBackup: mergeBackup(context),
     fetchRestore: fetchRestore(context),
     checkSwap: (restore) => checkSwap(context, restore),
-    swapDisks: (restore) => swapDisks(context, restore),
+    swapDisks: (restore, call) => swapDisks(context, restore, call),
     swapDisksBack: (restore) => swapDisksBack(context, restore),
     endRestore: ({ id, cloudId }) =>
       context.locks.run(id, async () => {
         await context.hook('restore-end', id);
+        await endSwapsInCeph(storage, id);
         await removeRestoreFolder(storage, id, cloudId);
       }),
     readRestoredPath: readRestoredPath(context),

@@ -1,14 +1,17 @@
 // The XML of a backup and of the checkpoint that is made with it. Pure.
 // @see https://libvirt.org/formatbackup.html and https://libvirt.org/formatcheckpoint.html
+import { type DiskSource, encryptionElement } from '../disks/disk-source.ts';
 import { element, textElement } from '../xml.ts';
 
 export type PushedDisk = {
   target: string;
-  /** Where what is read goes: a qcow2 that QEMU makes. */
+  /** Where what is read goes: a qcow2, which QEMU makes unless it is there. */
   path: string;
   /** Only what has changed since. */
   since: string | undefined;
   recordsChanges: boolean;
+  /** It is encrypted, as the disk is, and was made before. */
+  encryption?: DiskSource['encryption'];
 };
 
 export const backupXml = (disks: readonly PushedDisk[], others: readonly string[]): string =>
@@ -18,7 +21,7 @@ export const backupXml = (disks: readonly PushedDisk[], others: readonly string[
     element(
       'disks',
       {},
-      ...disks.map(({ target, path, since }) =>
+      ...disks.map(({ target, path, since, encryption }) =>
         element(
           'disk',
           {
@@ -26,7 +29,7 @@ export const backupXml = (disks: readonly PushedDisk[], others: readonly string[
             ...(since === undefined ? { backupmode: 'full' } : { backupmode: 'incremental', incremental: since }),
           },
           element('driver', { type: 'qcow2' }),
-          element('target', { file: path }),
+          element('target', { file: path }, encryption && encryptionElement(encryption)),
         ),
       ),
       ...others.map((target) => element('disk', { name: target, backup: 'no' })),

@@ -1,5 +1,5 @@
 // Which parts of a disk file have anything in them, as qemu-img tells. Pure but for asking it.
-import type { DiskFile } from './open-disk.ts';
+import { type DiskFile, withImage } from './open-disk.ts';
 import { startOwned } from './owned-process.ts';
 
 /** `zero`: it is empty now, and may not have been before. */
@@ -14,10 +14,18 @@ const maxMapBytes = 512 * 1024 * 1024;
  *   it was. Otherwise only what is not empty is told.
  */
 export async function mapDisk(
-  { path, format }: DiskFile,
-  { changes, signal }: { changes: boolean; signal?: AbortSignal | undefined },
+  disk: DiskFile,
+  {
+    changes,
+    signal,
+    passphrase,
+  }: { changes: boolean; signal?: AbortSignal | undefined; passphrase?: string | undefined },
 ): Promise<Extent[]> {
-  const command = startOwned('qemu-img', ['map', '--output=json', '-f', format, path], {
+  return extentsOf(await withImage(disk, passphrase, (image) => askMap(image, disk.path, signal)), changes);
+}
+
+async function askMap(image: readonly string[], path: string, signal: AbortSignal | undefined): Promise<MapEntry[]> {
+  const command = startOwned('qemu-img', ['map', '--output=json', ...image], {
     stdio: ['ignore', 'pipe', 'pipe'],
     signal,
     package: 'qemu-utils',
@@ -34,7 +42,7 @@ export async function mapDisk(
     chunks.push(chunk as Buffer);
   }
   await command.ended;
-  return extentsOf(JSON.parse(Buffer.concat(chunks).toString()) as MapEntry[], changes);
+  return JSON.parse(Buffer.concat(chunks).toString()) as MapEntry[];
 }
 
 export function extentsOf(map: readonly MapEntry[], changes: boolean): Extent[] {

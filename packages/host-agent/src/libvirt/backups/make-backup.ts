@@ -9,15 +9,17 @@ import type { Connection } from '@virga/libvirt/connection/connect';
 import { beingMoved } from '../../move-conflicts.ts';
 import { CommandFailed, runCommand } from '../../run-command.ts';
 import type { AgentContext } from '../agent-context.ts';
+import { settleChange } from '../disks/disk-change.ts';
 import { findByUuid, lookAt, type OwnDomain } from '../instances/domain-lookup.ts';
 import { isOff } from '../instances/power.ts';
 import { readMove } from '../moves/move-record.ts';
 import { storageError } from '../storage.ts';
 import { awaitPush } from './await-push.ts';
-import { readDomainDisks } from './backed-up-disks.ts';
+import { type DomainDisks, readDomainDisks, withKeysOf } from './backed-up-disks.ts';
 import {
   type BackupState,
   backupFolder,
+  type ReadDisk,
   readState,
   removeBackupFolder,
   removeReadDisks,
@@ -25,8 +27,9 @@ import {
   writeState,
 } from './backup-folder.ts';
 import { readSettings } from './backup-settings.ts';
+import { areKept, findInCeph, forgetMomentsOf, isInCeph, keepMoments, momentOf, underWay } from './ceph-moments.ts';
 import { checkpointName, listCheckpoints, removeCheckpoint } from './checkpoints.ts';
-import { beginPush, giveUpPush, noDomain } from './push-disks.ts';
+import { beginPush, giveUpPush, noDomain, whyFull } from './push-disks.ts';
 import { wholeIds } from './restic.ts';
 import { storeDisk } from './store-disk.ts';
 import { exclusively, tagsOf, unlockStale } from './store-keeping.ts';
@@ -42,7 +45,7 @@ export function makeBackup(context: AgentContext, desired: DesiredBackup, call: 
       const before = await readState(storage, desired.id);
       if (before?.result !== undefined) return before.result;
       // What hindered the call before may be the lock of a restic that is no more.
-      const isAgain = before?.phase === 'read';
+      const isAgain = before?.phase === 'read' && (await areKept(storage, desired.id, before.taken?.disks ?? []));
       if (isAgain) await exclusively(context, desired.store, () => unlockStale(context, desired.store, call.signal));
       const state = isAgain ? before : await readDisks(context, desired, call);
       return await storeDisks(context, desired, state, call);
@@ -75,7 +78,10 @@ async function readDisks(context: AgentContext, desired: DesiredBackup, call: Ca
     }
   }
   await context.hook('backup-pushed', id);
-  await Promise.all(taken.disks.filter(({ changes }) => changes).map(({ file }) => standAlone(file.path)));
+  await Promise.all(
+    // What is encrypted was made to rest on nothing.
+    taken.disks.map(({ changes, file }) => changes && file && !file.encryptedOn && standAlone(file.path)),
+  );
   const state: BackupState = { ...fresh, phase: 'read', taken };
   await writeState(storage, id, state);
   return state;
@@ -97,22 +103,31 @@ async function take(
   if (of.origin === 'adopted') throw adopted(domain.ref.name);
   await refuseMoves(context, of.volumes);
   const isRunning = !isOff(domain);
-  const found = readDomainDisks(
-    await connection.domains.xml(domain.ref, { inactive: !isRunning }),
-    of,
-    desired.leavesOut,
-  );
+  const xml = await connection.domains.xml(domain.ref, { inactive: !isRunning });
+  const shown = await withKeysOf(context, readDomainDisks(xml, of, desired.leavesOut));
+  const found = await findInCeph(context.storage, of, shown);
   const settings = JSON.stringify(await readSettings(context, connection, domain));
-  await forgetOthers(connection, domain.ref, desired);
+  await forgetOthers(context, connection, domain.ref, desired, found);
   if (isRunning) {
-    const { disks, ...pushed } = await beginPush(context, connection, domain.ref, desired, found);
-    return { taken: { ...pushed, disks, settings }, ref: domain.ref };
+    const { disks, ...pushed } = await beginPush(context, connection, domain, desired, found);
+    const isPushed = disks.some(({ file }) => file !== undefined);
+    return { taken: { ...pushed, disks, settings }, ...(isPushed && { ref: domain.ref }) };
   }
   const opaque = found.disks.find(({ isOpaque }) => isOpaque);
   if (opaque !== undefined) throw cannotOpen(domain.ref.name, opaque.id);
   const takenAt = new Date(context.clock.now()).toISOString();
-  const disks = found.disks.map(({ id, role, target, file }) => ({ id, role, target, file, changes: false }));
-  return { taken: { takenAt, frozen: false, fullReason: 'off', disks, settings } };
+  // Ceph knows what has changed also of what is off; nothing else does.
+  const isAllKept = found.disks.every(isInCeph);
+  const fullReason = isAllKept ? await whyFull(context, connection, domain.ref, desired, found) : 'off';
+  const since = fullReason === null ? desired.parent?.id : undefined;
+  await context.hook('backup-read', desired.id);
+  await keepMoments(context.storage, desired.id, found.disks.filter(isInCeph));
+  const disks = found.disks.map((disk): ReadDisk => {
+    if (isInCeph(disk)) return momentOf(disk, since);
+    const { id, role, target, file } = disk;
+    return { id, role, target, file, changes: false };
+  });
+  return { taken: { takenAt, frozen: false, fullReason, disks, settings } };
 }
 
 /** What would be recorded of changes is of no use in another place. */
@@ -124,10 +139,18 @@ async function refuseMoves({ storage }: AgentContext, volumes: readonly { id: Vo
 }
 
 /** What is recorded since backups that nobody needs any more. */
-async function forgetOthers(connection: Connection, ref: OwnDomain['ref'], { kept }: DesiredBackup): Promise<void> {
+async function forgetOthers(
+  context: AgentContext,
+  connection: Connection,
+  ref: OwnDomain['ref'],
+  { kept }: DesiredBackup,
+  found: DomainDisks,
+): Promise<void> {
   const names = new Set(kept.map(checkpointName));
+  const begun = await underWay(context.storage);
+  await forgetMomentsOf(context, found, (id) => !kept.includes(id) && !begun.has(id));
   for (const checkpoint of await listCheckpoints(connection, ref)) {
-    if (!names.has(checkpoint.name)) await removeCheckpoint(connection, checkpoint);
+    if (!names.has(checkpoint.name)) await removeCheckpoint(context, connection, checkpoint);
   }
 }
 
@@ -176,7 +199,7 @@ async function store(
     };
     await writeState(storage, id, state);
     // It is in the store now; the room may be needed for the next one.
-    if (disk.file.path.startsWith(backupFolder(storage, id))) await rm(disk.file.path, { force: true });
+    if (disk.file?.path.startsWith(backupFolder(storage, id))) await rm(disk.file.path, { force: true });
   }
   await context.hook('backup-settings', id);
   const { fullReason, frozen, takenAt } = taken;
@@ -212,6 +235,8 @@ export const endBackup =
       const state = await readState(context.storage, backup.id);
       if (state !== undefined && state.cloudId !== backup.cloudId) return;
       if (!backup.made) await giveUpPushOf(context, backup);
+      // What is read of one that is off is recorded of no other disk.
+      else if ((state?.result ?? state?.taken)?.fullReason === 'off') await forgetMomentOf(context, backup);
       await context.hook('backup-end', backup.id);
       await removeBackupFolder(context.storage, backup.id);
     });
@@ -224,11 +249,30 @@ async function giveUpReading(context: AgentContext, desired: DesiredBackup): Pro
 
 async function giveUpPushOf(
   context: AgentContext,
-  { id, instance }: { id: DesiredBackup['id']; instance: { uuid: string } },
+  backup: Pick<DesiredBackup, 'id' | 'cloudId'> & { instance: Pick<DesiredBackup['instance'], 'id' | 'uuid'> },
 ): Promise<void> {
+  const { id, instance } = backup;
   await context.hypervisor.act('give a backup up', async (connection) => {
     const ref = await findByUuid(connection, instance.uuid);
-    if (ref !== undefined) await giveUpPush(context, connection, ref, { id });
+    if (ref === undefined) return;
+    // A crash may have left it standing still.
+    await context.locks.run(instance.id, () => settleChange(context, instance.id, ref));
+    await giveUpPush(context, connection, ref, { id });
+  });
+  await forgetMomentOf(context, backup);
+}
+
+/** What Ceph keeps of disks for a backup. */
+async function forgetMomentOf(
+  context: AgentContext,
+  { id, cloudId, instance }: Pick<DesiredBackup, 'id' | 'cloudId'> & { instance: { uuid: string } },
+): Promise<void> {
+  await context.hypervisor.ask('look for what is kept of a backup', async (connection) => {
+    const domain = await lookAt(connection, instance.uuid);
+    if (domain?.record?.cloudId !== cloudId) return;
+    const { desired } = domain.record;
+    const found = readDomainDisks(await connection.domains.xml(domain.ref, { inactive: true }), desired, []);
+    await forgetMomentsOf(context, await findInCeph(context.storage, desired, found), (other) => other === id);
   });
 }
 
@@ -250,6 +294,6 @@ const adopted = (name: string) =>
 
 const cannotOpen = (name: string, id: string) =>
   new VirgaError('Conflict', {
-    detail: `The disk ${id} of ${name} can only be read while the instance runs: it is encrypted, or on another machine.`,
+    detail: `The disk ${id} of ${name} can only be read while the instance runs: it is on another machine, or encrypted by others.`,
     action: 'Start the instance, and back it up as it runs.',
   });

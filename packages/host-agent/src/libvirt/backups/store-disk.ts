@@ -4,10 +4,9 @@ import type { CallContext } from '@virga/contract/agent/agent';
 import type { BackupStoreAccess, StoredDisk } from '@virga/contract/agent/backups';
 import type { BackupId } from '@virga/contract/ids';
 import type { AgentContext } from '../agent-context.ts';
-import type { ReadDisk } from './backup-folder.ts';
-import { mapDisk } from './disk-map.ts';
+import type { KeptDisk, ReadDisk } from './backup-folder.ts';
 import { dataBytesOf, writeStream } from './disk-stream.ts';
-import { withOpenDisk } from './open-disk.ts';
+import { withReadDisk } from './read-disk.ts';
 import { storeStream } from './restic.ts';
 import { tagsOf } from './store-keeping.ts';
 
@@ -16,14 +15,14 @@ export const storedName = 'disk';
 
 /** The id of the snapshot is the beginning of it. */
 export async function storeDisk(
-  { storage }: AgentContext,
+  context: AgentContext,
   { id, cloudId, store }: { id: BackupId; cloudId: string; store: BackupStoreAccess },
-  disk: Omit<ReadDisk, 'target'>,
+  disk: KeptDisk & Pick<ReadDisk, 'role' | 'changes'>,
   { signal, onProgress }: CallContext,
 ): Promise<{ disk: StoredDisk; addedBytes: number }> {
-  const extents = await mapDisk(disk.file, { changes: disk.changes, signal });
-  const dataBytes = dataBytesOf(extents);
-  return withOpenDisk(disk.file, { writes: false, signal }, async (open) => {
+  const { storage } = context;
+  return withReadDisk(context, id, disk, signal, async (open, extents) => {
+    const dataBytes = dataBytesOf(extents);
     const hash = createHash('sha256');
     let written = 0;
     async function* hashed(): AsyncGenerator<Buffer> {

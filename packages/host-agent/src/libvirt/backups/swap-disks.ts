@@ -3,8 +3,10 @@
 // as a snapshot, would be lost, and a disk that is kept in another form would not be one any more: then nothing is done.
 import { rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { CallContext } from '@virga/contract/agent/agent';
 import type { RestoreSwap } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
+import type { VolumeId } from '@virga/contract/ids';
 import { otherForm, snapshotsLost } from '../../backup-conflicts.ts';
 import { flushFolder, readJsonFile } from '../../durable-file.ts';
 import { exists } from '../../exists.ts';
@@ -15,11 +17,19 @@ import { lookAt } from '../instances/domain-lookup.ts';
 import { instanceFiles } from '../instances/instance-folder.ts';
 import { type Machine, type MachineFiles, readMachineFiles, writeMachineFiles } from '../instances/machine-files.ts';
 import { isOff } from '../instances/power.ts';
+import { makeDiskFile } from '../pools/disk-files.ts';
 import { readVolume, volumeFile } from '../volumes/volume-folder.ts';
+import { passphraseOf } from '../volumes/volume-passphrase.ts';
 import { dropCheckpoints } from './checkpoints.ts';
 import { fetchedDisk, fetchedMachine, replacedDisk, replacedMachine, writeMachine } from './restore-folder.ts';
+import { cephPlaceOf, refuseKeptInCeph, swapBackInCeph, swapInCeph } from './swap-ceph-disk.ts';
 
-type ImageInfo = { 'virtual-size': number; 'backing-filename'?: string; 'backing-filename-format'?: string };
+type ImageInfo = {
+  'virtual-size': number;
+  encrypted?: boolean;
+  'backing-filename'?: string;
+  'backing-filename-format'?: string;
+};
 
 export const checkSwap = (context: AgentContext, restore: RestoreSwap): Promise<void> =>
   context.locks.run(restore.instance.id, async () => void (await requireReplaceable(context, restore)));
@@ -27,17 +37,29 @@ export const checkSwap = (context: AgentContext, restore: RestoreSwap): Promise<
 async function requireReplaceable(context: AgentContext, restore: RestoreSwap): Promise<Machine> {
   const machine = await requireOff(context, restore);
   for (const disk of restore.disks) {
+    const ceph = await cephPlaceOf(context.storage, restore, disk);
+    if (ceph !== undefined) {
+      if (ceph.encrypted) throw otherForm(disk.id, 'encrypted');
+      await refuseKeptInCeph(ceph, disk.id);
+      continue;
+    }
     await refuseOtherForm(context, restore, disk);
     if ((await readLayers(placeOf(context, restore, disk))).length > 1) throw snapshotsLost(disk.id);
   }
   return machine;
 }
 
-export function swapDisks(context: AgentContext, restore: RestoreSwap): Promise<void> {
+export function swapDisks(context: AgentContext, restore: RestoreSwap, { signal }: CallContext = {}): Promise<void> {
   const { storage, hook } = context;
   return context.locks.run(restore.instance.id, async () => {
     const machine = await requireReplaceable(context, restore);
     for (const disk of restore.disks) {
+      const ceph = await cephPlaceOf(storage, restore, disk);
+      if (ceph !== undefined) {
+        const work = { signal, hook: (step: string) => hook(step, restore.id) };
+        if (!(await swapInCeph(storage, restore, disk, ceph, work))) throw notFetched(restore);
+        continue;
+      }
       const place = placeOf(context, restore, disk);
       const fetched = fetchedDisk(storage, restore.id, disk.fetched);
       const replaced = replacedDisk(storage, restore.id, disk.id);
@@ -46,7 +68,7 @@ export function swapDisks(context: AgentContext, restore: RestoreSwap): Promise<
         throw notFetched(restore);
       }
       if (!(await exists(replaced))) {
-        await adapt(fetched, place);
+        await adapt(context, disk.id, fetched, place);
         await hook('restore-set-aside', restore.id);
         await rename(place, replaced);
       }
@@ -63,6 +85,11 @@ export function swapDisksBack(context: AgentContext, restore: RestoreSwap): Prom
   const { storage } = context;
   return context.locks.run(restore.instance.id, async () => {
     for (const disk of restore.disks) {
+      const ceph = await cephPlaceOf(storage, restore, disk);
+      if (ceph !== undefined) {
+        await swapBackInCeph(restore, disk, ceph, () => requireOff(context, restore));
+        continue;
+      }
       const replaced = replacedDisk(storage, restore.id, disk.id);
       if (!(await exists(replaced))) continue;
       await requireOff(context, restore);
@@ -90,9 +117,17 @@ function placeOf({ storage }: AgentContext, { instance }: RestoreSwap, disk: Res
   return disk.role === 'root' ? instanceFiles(storage, instance.id).rootDisk : volumeFile(storage, disk.id);
 }
 
-/** As large as the disk that it replaces, if that has grown, and resting on the same, of which nothing shows through. */
-async function adapt(fetched: string, place: string): Promise<void> {
+/**
+ * As large as the disk that it replaces, if that has grown, encrypted if that is, and resting on the same, of which nothing shows
+ * through. May be done twice.
+ */
+async function adapt(context: AgentContext, id: VolumeId, fetched: string, place: string): Promise<void> {
   const [now, before] = await Promise.all([infoOf(fetched), infoOf(place)]);
+  const passphrase = await passphraseOf(context, id);
+  if (passphrase !== undefined) {
+    if (!now.encrypted) await encrypt(fetched, passphrase, [now['virtual-size'], before['virtual-size']]);
+    return;
+  }
   if (now['virtual-size'] < before['virtual-size']) {
     await runCommand('qemu-img', ['resize', '-q', '-f', 'qcow2', fetched, String(before['virtual-size'])], {
       package: 'qemu-utils',
@@ -102,6 +137,14 @@ async function adapt(fetched: string, place: string): Promise<void> {
   if (base === undefined) return;
   const args = ['rebase', '-u', '-f', 'qcow2', '-F', format ?? 'qcow2', '-b', base, fetched];
   await runCommand('qemu-img', args, { package: 'qemu-utils' });
+}
+
+/** In place, at once. */
+async function encrypt(path: string, passphrase: string, [now, before]: [number, number]): Promise<void> {
+  const image = { path, format: 'qcow2' as const, virtualSizeBytes: now };
+  const sizeBytes = Math.max(now, before);
+  const source = { image, clone: 'full' as const };
+  await makeDiskFile(path, { format: 'qcow2', sizeBytes, preallocation: 'off', source, passphrase }, {});
 }
 
 async function infoOf(path: string): Promise<ImageInfo> {
@@ -139,7 +182,8 @@ async function refuseOtherForm(
     stat(storage.backupsPath),
     stat(dirname(placeOf(context, restore, disk))).catch(() => undefined),
   ]);
-  if (volume?.encrypted) throw otherForm(disk.id, 'encrypted');
+  // It is encrypted again with the same key, which must be here.
+  await passphraseOf(context, disk.id);
   if (volume?.format === 'raw') throw otherForm(disk.id, 'raw');
   if (own !== undefined && own.dev !== backups.dev) throw otherForm(disk.id, 'elsewhere');
 }

@@ -3,7 +3,8 @@
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 
-export type Extent = { offset: number; length: number };
+/** `zero`: it is empty, and was not when it is compared with what was. */
+export type Extent = { offset: number; length: number; zero: boolean };
 
 const line = /^(\d+)\s+(\d+)\s+(data|zero)/;
 
@@ -11,11 +12,12 @@ const line = /^(\d+)\s+(\d+)\s+(data|zero)/;
 export async function readExtents(output: Readable): Promise<Extent[]> {
   const found: Extent[] = [];
   for await (const text of createInterface({ input: output })) {
-    const [, offset, length] = (line.exec(text) ?? []).map(Number);
-    if (offset === undefined || length === undefined) continue;
+    const [, first, count, kind] = line.exec(text) ?? [];
+    if (kind === undefined) continue;
+    const [offset, length, zero] = [Number(first), Number(count), kind === 'zero'];
     const last = found.at(-1);
-    if (last !== undefined && last.offset + last.length === offset) last.length += length;
-    else found.push({ offset, length });
+    if (last !== undefined && last.zero === zero && last.offset + last.length === offset) last.length += length;
+    else found.push({ offset, length, zero });
   }
   return found;
 }

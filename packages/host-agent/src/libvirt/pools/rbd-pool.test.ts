@@ -12,7 +12,9 @@ import { hasCeph, type MiniCeph, startMiniCeph } from '@virga/testing/mini-ceph'
 import { eventually } from '../../contract-suite/eventually.ts';
 import { hostAgentContract } from '../../contract-suite/host-agent-contract.ts';
 import { greeting, tinyGuestDisk } from '../../contract-suite/tiny-guest.ts';
+import { testCephBackups } from '../backups/testing/ceph-backup-cases.ts';
 import { testRbdMoves } from '../moves/rbd-move-cases.ts';
+import { testRbdSnapshots } from '../snapshots/rbd-snapshot-cases.ts';
 import { openLibvirtHarness } from '../testing/libvirt-harness.ts';
 import { openTestHost, type TestHost } from '../testing/test-host.ts';
 import { cephSecretUuid } from './ceph-secret.ts';
@@ -233,3 +235,7 @@ hostAgentContract(
 );
 
 testRbdMoves(() => ceph && { ceph, host, pool });
+
+testRbdSnapshots(() => ceph && { ceph, host, pool });
+
+testCephBackups(() => ceph && { ceph, host, pool });

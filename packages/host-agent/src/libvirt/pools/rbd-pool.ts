@@ -20,7 +20,7 @@ import { type DiskWork, keyId, type NewDisk, type PoolDriver, type PresentDisk }
 import { type Extent, readExtents } from './rbd-extents.ts';
 import { contentBytes, imageBytes, makeLuks } from './rbd-luks.ts';
 import { imageWrittenAt, isImageAsMarked, markImage, unmarkImage } from './rbd-marks.ts';
-import { removeRbdBackups } from './rbd-snapshots.ts';
+import { forgetMoments } from './rbd-moments.ts';
 import { wipeExtents } from './rbd-wipe.ts';
 
 type RbdUsage = { name: string; snapshot?: string; provisioned_size: number; used_size: number };
@@ -137,7 +137,7 @@ export class RbdPool implements PoolDriver {
     // One that is gone was wiped before it was removed.
     if ((await this.sizeOf(folder, id)) === undefined) return;
     // They would keep what is overwritten.
-    await removeRbdBackups(this, id);
+    await forgetMoments(this, id);
     const written = await this.extents(this.imageName(id), undefined, work);
     // Encrypted or not: with its header goes what its key opens.
     const disk = { id, format: 'raw', encrypted: false } as const;
@@ -147,7 +147,7 @@ export class RbdPool implements PoolDriver {
   async removeDisk(id: VolumeId): Promise<void> {
     await this.removeImage(this.imageName(`${id}.partial`));
     await this.forgetMark(id);
-    await removeRbdBackups(this, id);
+    await forgetMoments(this, id);
     await this.removeImage(this.imageName(id));
   }
 

@@ -1,10 +1,18 @@
-// Snapshots of images in a pool of Ceph, under the ids of ours, or of backups: taken, gone back to, removed, cloned and read. What was begun
+// Snapshots of images in a pool of Ceph, under the ids of ours: taken, gone back to, removed, cloned and read. What was begun
 // ends with us, so that nothing of it goes on beside who begins again.
-import { type BackupId, isId, type SnapshotId, type VolumeId } from '@virga/contract/ids';
+import { isId, type SnapshotId, type VolumeId } from '@virga/contract/ids';
 import { CommandFailed } from '../../run-command.ts';
 import { isNotThere } from './ceph-failures.ts';
 import type { DiskWork } from './pool-driver.ts';
-import type { RbdPool } from './rbd-pool.ts';
+
+/** What asks Ceph. */
+type Pool = {
+  imageName(name: string): string;
+  sizeOf(folder: string, id: VolumeId): Promise<number | undefined>;
+  growImage(image: string, sizeBytes: number, work: DiskWork): Promise<void>;
+  rbd(args: readonly string[]): Promise<string>;
+  rbdOwned(args: readonly string[], work?: DiskWork): Promise<void>;
+};
 
 type Seen = { name: string; protected: string };
 
@@ -12,35 +20,24 @@ type Seen = { name: string; protected: string };
 const busyCode = 16;
 
 /** There is none of it. Also while a guest has the image: then its QEMU takes it, with all that was written until then. */
-export const takeRbdSnapshot = (pool: RbdPool, image: VolumeId, id: SnapshotId | BackupId): Promise<void> =>
+export const takeRbdSnapshot = (pool: Pool, image: VolumeId, id: SnapshotId): Promise<void> =>
   pool.rbdOwned(['snap', 'create', nameOf(pool, image, id)]);
 
 /** Ids of ours that an image has; none when it is not there. */
-export async function rbdSnapshotsOf(pool: RbdPool, image: VolumeId): Promise<SnapshotId[]> {
+export async function rbdSnapshotsOf(pool: Pool, image: VolumeId): Promise<SnapshotId[]> {
   const names = (await listed(pool, image)).map(({ name }) => name);
   return names.filter((name) => isId('snapshot', name)) as SnapshotId[];
 }
 
-/** Ids of backups of which Ceph keeps the moment. */
-export async function rbdBackupsOf(pool: RbdPool, image: VolumeId): Promise<BackupId[]> {
-  const names = (await listed(pool, image)).map(({ name }) => name);
-  return names.filter((name) => isId('backup', name)) as BackupId[];
-}
-
-/** Of a disk that is not to be any more. */
-export async function removeRbdBackups(pool: RbdPool, image: VolumeId): Promise<void> {
-  for (const id of await rbdBackupsOf(pool, image)) await removeRbdSnapshot(pool, image, id);
-}
-
 /** All that are in a pool, each as `IMAGE@SNAPSHOT`, in one question. */
-export async function allRbdSnapshots(pool: RbdPool): Promise<ReadonlySet<string>> {
+export async function allRbdSnapshots(pool: Pool): Promise<ReadonlySet<string>> {
   const text = await pool.rbd(['ls', '--long', '--format', 'json', pool.imageName('')]);
   const found = JSON.parse(text) as { image: string; snapshot?: string }[];
   return new Set(found.flatMap(({ image, snapshot }) => (snapshot === undefined ? [] : `${image}@${snapshot}`)));
 }
 
 /** Nothing there is success. @throws PoolUnusable such as when a disk rests on it */
-export async function removeRbdSnapshot(pool: RbdPool, image: VolumeId, id: SnapshotId | BackupId): Promise<void> {
+export async function removeRbdSnapshot(pool: Pool, image: VolumeId, id: SnapshotId): Promise<void> {
   const found = (await listed(pool, image)).find(({ name }) => name === id);
   if (found === undefined) return;
   if (found.protected === 'true') await pool.rbdOwned(['snap', 'unprotect', nameOf(pool, image, id)]);
@@ -49,7 +46,7 @@ export async function removeRbdSnapshot(pool: RbdPool, image: VolumeId, id: Snap
 
 /** Nobody has it open. May be done twice. @param leastBytes how large it is to be afterwards, if it is smaller */
 export async function rollBackImage(
-  pool: RbdPool,
+  pool: Pool,
   image: VolumeId,
   { id, leastBytes }: { id: SnapshotId; leastBytes: number },
   work: DiskWork,
@@ -61,7 +58,7 @@ export async function rollBackImage(
 
 /** An image that rests on the snapshot, under a name of which nothing is there; Ceph lets the snapshot go no more. */
 export async function cloneRbdSnapshot(
-  pool: RbdPool,
+  pool: Pool,
   image: VolumeId,
   id: SnapshotId,
   target: string,
@@ -78,9 +75,9 @@ export async function cloneRbdSnapshot(
   await pool.rbdOwned(['clone', '--rbd-default-clone-format', '1', snapshot, target], work);
 }
 
-const nameOf = (pool: RbdPool, image: VolumeId, id: SnapshotId | BackupId): string => `${pool.imageName(image)}@${id}`;
+const nameOf = (pool: Pool, image: VolumeId, id: SnapshotId): string => `${pool.imageName(image)}@${id}`;
 
-async function listed(pool: RbdPool, image: VolumeId): Promise<Seen[]> {
+async function listed(pool: Pool, image: VolumeId): Promise<Seen[]> {
   try {
     return JSON.parse(await pool.rbd(['snap', 'ls', '--format', 'json', pool.imageName(image)])) as Seen[];
   } catch (error) {
