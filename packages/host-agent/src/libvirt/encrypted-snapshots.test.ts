@@ -50,7 +50,12 @@ async function requireNoPlaintext(volume: DesiredVolume, files: number): Promise
   }
 }
 
-test('files of an encrypted volume are made, merged and copied with its key, and hold nothing in the clear', async () => {
+/** QEMU measures for two seconds of a processor how fast it derives keys, for each file that it makes. */
+const timeout = 600_000;
+
+test('files of an encrypted volume are made, merged and copied with its key, and hold nothing in the clear', {
+  timeout,
+}, async () => {
   const { agent, outside } = host;
   const volume = encryptedVolume();
   await agent.applyVolume(volume);
@@ -59,14 +64,23 @@ test('files of an encrypted volume are made, merged and copied with its key, and
   const write = (byte: number, from: number) =>
     writeInGuest(outside, desired.domainName, [byte], { from, device: `ua-${volume.id}` });
   const [a, b, c, d, e] = written;
-  const [one, two, three] = [snapshotOf(desired), snapshotOf(desired, { memory: true }), snapshotOf(desired)];
+  const [one, two] = [snapshotOf(desired), snapshotOf(desired, { memory: true })];
   const kept = async ({ id }: DesiredSnapshot) =>
     contentOf(volume, passphrase, (await readTree(firstFileOf(volume))).snapshots[id]);
   await write(a, 0);
   await agent.applySnapshot(one);
-  await write(b, 0);
+  await write(b, 1);
   await agent.applySnapshot(two);
-  await write(c, 1);
+  await write(c, 2);
+  assert.deepEqual(
+    [await contentOf(volume), await kept(one), await kept(two)],
+    [
+      [a, b, c, 0],
+      [a, 0, 0, 0],
+      [a, b, 0, 0],
+    ],
+  );
+  await requireNoPlaintext(volume, 3);
   const grown = { ...volume, generation: 2, mustExist: true, sizeBytes: 12 * mebibyte };
   assert.equal((await agent.applyVolume(grown)).sizeBytes, 12 * mebibyte, 'it grows while the guest has it');
   assert.equal((await agent.applyInstance(stopped(desired))).drift, undefined);
@@ -78,7 +92,7 @@ test('files of an encrypted volume are made, merged and copied with its key, and
   const copy = encryptedVolume({ snapshot: disk, passphrase: own, sizeBytes: 10 * mebibyte });
   const before = await readdir(folderOf(volume));
   for (const ask of [
-    () => fresh.applySnapshot(three),
+    () => fresh.applySnapshot(snapshotOf(desired)),
     () => fresh.revertSnapshot({ ...two, token: newId('operation') }),
     () => fresh.applyVolume(copy),
   ]) {
@@ -87,47 +101,34 @@ test('files of an encrypted volume are made, merged and copied with its key, and
   assert.deepEqual(await readdir(folderOf(volume)), before);
   const larger = { ...grown, generation: 3, sizeBytes: 16 * mebibyte };
   assert.equal((await fresh.applyVolume(larger)).sizeBytes, 16 * mebibyte, 'it grows while the guest is off');
-  await fresh.applySnapshot(three);
-  assert.equal((await agent.applyInstance({ ...desired, generation: 3 })).drift, undefined);
-  await write(d, 2);
-  assert.deepEqual(await contentOf(volume), [b, c, d, 0]);
-  assert.deepEqual(
-    [await kept(one), await kept(two), await kept(three)],
-    [
-      [a, 0, 0, 0],
-      [b, 0, 0, 0],
-      [b, c, 0, 0],
-    ],
-  );
-  await requireNoPlaintext(volume, 4);
+  assert.equal((await fresh.applyVolume(copy)).encrypted, true);
+  assert.deepEqual(await contentOf(copy, own), [a, b, 0, 0]);
+  await requireNoPlaintext(copy, 1);
+  const { passphrase: _, ...plain } = encryptedVolume({ snapshot: { ...disk, id: one.id }, format: 'raw' });
+  assert.equal((await agent.applyVolume(plain)).encrypted, undefined);
+  assert.deepEqual(await readPattern(join(folderOf(plain), 'disk.raw'), 4), [a, 0, 0, 0]);
 
-  // With its memory the guest goes on from there, on a branch.
-  await agent.applyInstance({ ...stopped(desired), generation: 4 });
+  // With its memory the guest goes on from there.
   await agent.revertSnapshot({ ...two, token: newId('operation') });
-  await write(e, 3);
-  assert.deepEqual(await contentOf(volume), [b, 0, 0, e]);
-  // Both branches rest on what is merged away.
+  await write(d, 3);
+  assert.deepEqual(await contentOf(volume), [a, b, 0, d]);
+  // What is below is merged without the guest, what it writes to with it.
+  await agent.applyInstance({ ...stopped(desired), generation: 3 });
   await agent.deleteSnapshot(one);
   assert.deepEqual(
-    [await contentOf(volume), await kept(two), await kept(three)],
+    [await contentOf(volume), await kept(two)],
     [
-      [b, 0, 0, e],
-      [b, 0, 0, 0],
-      [b, c, 0, 0],
+      [a, b, 0, d],
+      [a, b, 0, 0],
     ],
   );
-  assert.equal((await fresh.applyVolume(copy)).encrypted, true);
-  assert.deepEqual(await contentOf(copy, own), [b, 0, 0, 0]);
-  const { passphrase: _, ...plain } = encryptedVolume({ snapshot: { ...disk, id: three.id }, format: 'raw' });
-  assert.equal((await agent.applyVolume(plain)).encrypted, undefined);
-  assert.deepEqual(await readPattern(join(folderOf(plain), 'disk.raw'), 4), [b, c, 0, 0]);
-  await requireNoPlaintext(volume, 3);
-  await requireNoPlaintext(copy, 1);
-  await agent.deleteSnapshot(three);
-  // What is left of an instance that goes is merged without a guest.
-  await agent.deleteInstance(desired);
-  assert.deepEqual(await contentOf(volume), [b, 0, 0, e]);
+  await requireNoPlaintext(volume, 2);
+  assert.equal((await agent.applyInstance({ ...desired, generation: 4 })).drift, undefined);
+  await write(e, 1);
+  await agent.deleteSnapshot(two);
+  assert.deepEqual(await contentOf(volume), [a, e, 0, d]);
   await requireNoPlaintext(volume, 1);
+  await agent.deleteInstance(desired);
   const told = await runCommand('grep', ['-rlF', passphrase, host.storagePath, '/var/log/libvirt']).catch(() => '');
   assert.equal(told, '', 'no file has the passphrase');
 });

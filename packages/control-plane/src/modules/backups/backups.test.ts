@@ -160,11 +160,14 @@ test('a backup waits for a store that is away; one that is given up leaves nothi
 
 test('a backup becomes a new instance, and takes the place of the disks of its own', async () => {
   const instance = await cloud.launch('origin');
+  const asked = { name: 'data', sizeGib: 1, instance: 'origin', encrypted: true };
+  await cloud.succeeded((await createVolume(cloud.deps, cloud.operator, asked)).operationId);
+  const attached = await attachVolume(cloud.deps, cloud.operator, instance.id, { volume: 'data' });
+  await cloud.succeeded(attached.operationId);
+  // The host knows no keys any more.
+  await cloud.kill();
+  await cloud.startAgain();
   const { deps, operator } = cloud;
-  await cloud.succeeded(
-    (await createVolume(deps, operator, { name: 'data', sizeGib: 1, instance: 'origin' })).operationId,
-  );
-  await cloud.succeeded((await attachVolume(deps, operator, instance.id, { volume: 'data' })).operationId);
   const backup = await backUp('origin');
   await assert.rejects(restoreBackup(cloud.deps, cloud.operator, backup.id, {}), { code: 'NameTaken' });
   cloud.host().failNext('volume', 'StorageFull');
@@ -175,13 +178,12 @@ test('a backup becomes a new instance, and takes the place of the disks of its o
   const restored = await restoreBackup(cloud.deps, cloud.operator, backup.id, { name: 'again' });
   await cloud.succeeded(restored.operationId);
   assert.equal((await cloud.instance(restored.instanceId)).state, 'running');
-  const names = (await listVolumes(deps.db, operator, {})).items.map(({ name, attachment }) => [
-    name,
-    attachment?.instanceName,
+  const names = (await listVolumes(deps.db, operator, {})).items.map(({ name, attachment, encrypted }) => [
+    ...[name, attachment?.instanceName, encrypted],
   ]);
   assert.deepEqual(names.sort(), [
-    ['data', 'origin'],
-    ['data-restored', 'again'],
+    ['data', 'origin', true],
+    ['data-restored', 'again', true],
   ]);
   await assert.rejects(restoreBackup(cloud.deps, cloud.operator, backup.id, { inPlace: true }), { code: 'Conflict' });
   await cloud.succeeded((await destroyInstance(cloud.deps, cloud.operator, instance.id)).operationId);

@@ -9,6 +9,7 @@ import { type Cancellation, untilCancelled } from '../../workflows/until-cancell
 import { type ActContext, startWorkflow, step, workflow } from '../../workflows/workflow.ts';
 import { endFreezeGuard, guardFreeze } from '../instances/guest-freeze.ts';
 import { findInstance } from '../instances/instance-store.ts';
+import { giveKeys } from '../volumes/volume-keys.ts';
 import { type BackupRow, findBackup, findParent, resourceOf } from './backup-rows.ts';
 import { keptBackup } from './kept-backup.ts';
 import { retainBackupsKind } from './retain-backups.workflow.ts';
@@ -91,6 +92,7 @@ async function make(
     .orderBy('taken_at', 'desc')
     .execute();
   const { id, uuid, domain_name: domainName, volumes } = instance;
+  await giveKeys(deps, { instanceId: id }, signal);
   const guard = row.freezes ? await guardFreeze(deps, id, frozenAtMostMs) : null;
   let goesOn = false;
   try {

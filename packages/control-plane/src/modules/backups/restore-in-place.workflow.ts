@@ -6,6 +6,7 @@ import type { BackupId, RestoreId } from '@virga/contract/ids';
 import type { Deps } from '../../deps.ts';
 import { type ActContext, step, workflow } from '../../workflows/workflow.ts';
 import { findInstance } from '../instances/instance-store.ts';
+import { giveKeys } from '../volumes/volume-keys.ts';
 import { findBackup } from './backup-rows.ts';
 import { fetchDisks } from './fetch-disks.ts';
 
@@ -20,6 +21,7 @@ export const restoreInPlace = workflow<Input>({
       message: 'fetching the disks',
       act: async (context) => {
         const { swap, agent } = await swapOf(context.deps, context.input);
+        await giveKeys(context.deps, { instanceId: swap.instance.id }, context.signal);
         // Better known now than when all is fetched.
         await agent.checkSwap(swap, { signal: context.signal });
         await fetchDisks(context, { hidesBase: true });
@@ -30,6 +32,7 @@ export const restoreInPlace = workflow<Input>({
       message: 'putting the disks in their place',
       act: async ({ deps, input, signal }) => {
         const { swap, agent } = await swapOf(deps, input);
+        await giveKeys(deps, { instanceId: swap.instance.id }, signal);
         await agent.swapDisks(swap, { signal });
       },
       record: async (tx, { input }) => {
