@@ -16,11 +16,12 @@ function randomOf(seed: number): () => number {
   };
 }
 
-function randomBackups(random: () => number): KeptBackup[] {
+/** @param back how often the clock is set back */
+function randomBackups(random: () => number, back = 0): KeptBackup[] {
   const backups: KeptBackup[] = [];
   let atMs = startMs;
   for (let count = Math.floor(random() * 120); count > 0; count--) {
-    atMs += Math.floor(random() * 3 * dayMs) + 1;
+    atMs += (Math.floor(random() * 3 * dayMs) + 1) * (random() < back ? -5 : 1);
     const last = backups.at(-1);
     const parentId = last !== undefined && random() < 0.8 ? last.id : null;
     backups.push({ id: newId('backup'), takenAt: new Date(atMs), parentId });
@@ -56,6 +57,20 @@ test('whatever the backups and the rule, nothing goes that is needed', () => {
     // Asked again of what is left, nothing more goes.
     const left = backups.filter(({ id }) => kept.has(id));
     assert.deepEqual(expendableBackups(left, retention), [], `seed ${seed}`);
+  }
+});
+
+test('a clock that was set back changes nothing about what rests on what', () => {
+  for (let seed = 1; seed <= 200; seed++) {
+    const random = randomOf(seed);
+    const backups = randomBackups(random, 0.2);
+    const retention = randomRetention(random);
+    const expendable = expendableBackups(backups, retention);
+    for (const { id, parentId } of backups) {
+      if (parentId === null || !expendable.includes(parentId)) continue;
+      const child = expendable.indexOf(id);
+      assert.ok(child >= 0 && child < expendable.indexOf(parentId), `seed ${seed}`);
+    }
   }
 });
 

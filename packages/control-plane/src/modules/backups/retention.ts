@@ -41,11 +41,20 @@ export function keptBackups(backups: readonly KeptBackup[], retention: Retention
   return kept;
 }
 
-/** What goes, in an order in which none goes before one that rests on it. */
+/**
+ * What goes, in an order in which none goes before one that rests on it: by how many each rests on, because a clock that was set
+ * back makes those that rest on others the older ones.
+ */
 export function expendableBackups(backups: readonly KeptBackup[], retention: Retention): BackupId[] {
   const kept = keptBackups(backups, retention);
+  const byId = new Map(backups.map((backup) => [backup.id, backup]));
+  const depthOf = ({ parentId }: KeptBackup): number => {
+    let depth = 0;
+    for (let at = parentId; at !== null; at = byId.get(at)?.parentId ?? null) depth++;
+    return depth;
+  };
   return backups
     .filter(({ id }) => !kept.has(id))
-    .toSorted((a, b) => b.takenAt.getTime() - a.takenAt.getTime())
+    .toSorted((a, b) => depthOf(b) - depthOf(a))
     .map(({ id }) => id);
 }

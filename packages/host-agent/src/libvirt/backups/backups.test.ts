@@ -1,12 +1,15 @@
 // Backups of a real domain into a real store, restored and compared byte for byte with what was written.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { chmod, mkdir, open, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import type { BackupStoreAccess } from '@virga/contract/agent/backups';
+import type { BackupStoreAccess, StoredDisk } from '@virga/contract/agent/backups';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { newId, type RestoreId } from '@virga/contract/ids';
+import { eventually } from '../../contract-suite/eventually.ts';
 import { exists } from '../../exists.ts';
 import { runCommand } from '../../run-command.ts';
 import { tpmStatePath } from '../instances/tpm-state.ts';
@@ -379,3 +382,69 @@ test(
     for (const { id } of [volume, other]) await agent.deleteVolume({ id, cloudId });
   },
 );
+
+test('a store that others work with is waited for, one that is read-only is read, and what is damaged or gone is not waited for', async (t) => {
+  const world = await BackupWorld.open(host);
+  t.after(() => world.close());
+  const { agent, cloudId } = host;
+  const { store } = world;
+  assert.ok(store.place.kind === 'directory');
+  const { path } = store.place;
+  await agent.applyInstance(world.instance);
+  await world.writeFrom('/dev/urandom', 0, mib);
+  await world.backUp();
+
+  // A backup of another cloud, which is being made.
+  const env = { ...process.env, RESTIC_PASSWORD: store.password };
+  const args = ['--repo', path, 'backup', '--quiet', '--stdin', '--stdin-filename', 'theirs', '--tag', 'cloud=another'];
+  const theirs = spawn('restic', args, { env, stdio: ['pipe', 'ignore', 'inherit'] });
+  const over = once(theirs, 'exit');
+  t.after(() => theirs.kill('SIGKILL'));
+  await eventually('they have a lock', async () => (await readdir(join(path, 'locks'))).length > 0 || undefined);
+  let isChecked = false;
+  const checked = agent.checkBackupStore(store, { readPercent: 0 }).finally(() => {
+    isChecked = true;
+  });
+  checked.catch(() => undefined);
+  assert.ok((await agent.listStoreSnapshots(store)).length > 0, 'what only reads goes on');
+  assert.equal(isChecked, false);
+  theirs.stdin.end('content');
+  await over;
+  assert.equal((await checked).snapshots, 3);
+
+  const { disks } = world.made[0]!.backup;
+  const fetched = async (chain: readonly StoredDisk[]) => {
+    const id = newId('restore');
+    const wanted = [{ id: world.instance.rootDisk.id, chain: [...chain] }];
+    await agent
+      .fetchRestore({ id, cloudId, store, disks: wanted, hidesBase: false })
+      .finally(() => agent.endRestore({ id, cloudId }));
+  };
+  await runCommand('mount', ['--bind', path, path]);
+  await runCommand('mount', ['-o', 'remount,bind,ro', path]);
+  try {
+    await fetched(disks);
+  } finally {
+    await runCommand('umount', [path]);
+  }
+  await assert.rejects(fetched([{ ...disks[0]!, snapshotId: 'f'.repeat(64) }]), {
+    ...{ code: 'BackupUnusable', detail: /ffffffff.* it is gone/ },
+  } as object);
+
+  const files = await readdir(join(path, 'data'), { recursive: true, withFileTypes: true });
+  const packs = files.filter((file) => file.isFile()).map((file) => join(file.parentPath, file.name));
+  const sizes = await Promise.all(packs.map(async (pack) => (await stat(pack)).size));
+  await flipByte(packs[sizes.indexOf(Math.max(...sizes))]!, 1000);
+  await assert.rejects(fetched(disks), { code: 'BackupUnusable', detail: /cannot give it/ } as object);
+  await assert.rejects(agent.checkBackupStore(store, { readPercent: 100 }), {
+    ...{ code: 'BackupUnusable', detail: /damaged/ },
+  } as object);
+});
+
+async function flipByte(path: string, offset: number): Promise<void> {
+  await chmod(path, 0o600);
+  await using file = await open(path, 'r+');
+  const byte = Buffer.alloc(1);
+  await file.read(byte, 0, 1, offset);
+  await file.write(Buffer.from([byte[0]! ^ 1]), 0, 1, offset);
+}

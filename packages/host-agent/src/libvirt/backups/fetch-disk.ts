@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import type { CallContext } from '@virga/contract/agent/agent';
 import type { BackupStoreAccess, DiskChain } from '@virga/contract/agent/backups';
-import { VirgaError } from '@virga/contract/errors';
 import { finishFile, partialPath } from '../../durable-file.ts';
 import { exists } from '../../exists.ts';
 import { runCommand } from '../../run-command.ts';
@@ -14,6 +13,7 @@ import type { NbdClient } from './nbd-client.ts';
 import { withOpenDisk } from './open-disk.ts';
 import { startRestic } from './restic.ts';
 import { storedName } from './store-disk.ts';
+import { readSnapshot, unusableSnapshot } from './stored-snapshot.ts';
 
 const diskMode = 0o600;
 
@@ -39,12 +39,16 @@ export async function fetchDisk(
   await withOpenDisk({ path: partial, format: 'qcow2' }, { writes: true, signal }, async (disk) => {
     if (hidesBase) await zeroRange(disk, 0, disk.sizeBytes);
     for (const stored of chain) {
-      await fetchInto(context, store, stored, disk, {
-        signal,
-        onWritten: (bytes) => {
-          fetchedBytes += bytes;
-          onProgress?.('fetching the disks', Math.floor((fetchedBytes / totalBytes) * 100));
-        },
+      const before = fetchedBytes;
+      await readSnapshot(context, { store, snapshotId: stored.snapshotId, signal }, () => {
+        fetchedBytes = before;
+        return fetchInto(context, store, stored, disk, {
+          signal,
+          onWritten: (bytes) => {
+            fetchedBytes += bytes;
+            onProgress?.('fetching the disks', Math.floor((fetchedBytes / totalBytes) * 100));
+          },
+        });
       });
     }
   });
@@ -80,15 +84,8 @@ async function fetchInto(
     await readStream(hashed(), disk, onWritten);
   } catch (error) {
     process.giveUp(error as Error);
-    if (error instanceof StreamBroken) throw unusable(snapshotId, error.message, error);
+    if (error instanceof StreamBroken) throw unusableSnapshot(snapshotId, error.message, error);
     throw error;
   }
-  if (hash.digest('hex') !== sha256) throw unusable(snapshotId, 'its checksum is another one');
+  if (hash.digest('hex') !== sha256) throw unusableSnapshot(snapshotId, 'its checksum is another one');
 }
-
-const unusable = (snapshotId: string, why: string, cause?: unknown) =>
-  new VirgaError('BackupUnusable', {
-    detail: `What is in the store as ${snapshotId.slice(0, 8)} is not what was put there: ${why}.`,
-    action: 'Restore another backup, and make a full one into another store.',
-    cause,
-  });

@@ -2,6 +2,7 @@
 // called. Its secrets are in no file and in no arguments: the password is in memory that only its process is handed, the keys of
 // S3 are in its environment. Fails with BackupStoreUnavailable: restic says only in words what is wrong, and nobody matches on it.
 import { once } from 'node:events';
+import { accessSync, constants } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +21,9 @@ const bytesPerKib = 1024;
 const silenceMs = 15 * 60_000;
 /** What it may have in its hands without a word, at whatever rate. */
 const bufferedBytes = 64 * 1024 * 1024;
+
+/** More than the list of a million snapshots. */
+const mostOutputBytes = 512 * 1024 * 1024;
 
 export type Restic = {
   process: OwnedProcess;
@@ -92,9 +96,14 @@ export async function runRestic(
 ): Promise<string> {
   const { process, ended, heard } = await startRestic(store, cachePath, args, options);
   const chunks: Buffer[] = [];
+  let bytes = 0;
   try {
     for await (const chunk of process.stdout!) {
       chunks.push(chunk as Buffer);
+      bytes += (chunk as Buffer).length;
+      // Others write into the store too.
+      if (bytes > mostOutputBytes)
+        process.giveUp(new CommandFailed('restic', null, 'it says without an end', undefined));
       heard();
     }
   } catch (error) {
@@ -207,9 +216,20 @@ function globalArgs({ place, limitBytesPerSecond }: BackupStoreAccess, cachePath
   return [
     ...['--repo', repository, '--password-file', passwordPath, '--cache-dir', join(cachePath, 'restic')],
     ...(limit === null ? [] : ['--limit-upload', limit, '--limit-download', limit]),
+    ...(place.kind === 'directory' && isReadOnly(place.path) ? ['--no-lock'] : []),
     ...(caFolder === null ? [] : ['--cacert', join(caFolder, 'ca.pem')]),
     ...(place.kind === 's3' ? ['-o', 's3.bucket-lookup=path', '-o', `s3.region=${place.region}`] : []),
   ];
+}
+
+/** There nobody changes anything, and no lock can be put there either. */
+function isReadOnly(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EROFS';
+  }
 }
 
 const s3Environment = ({ s3Keys }: BackupStoreAccess): Record<string, string> =>

@@ -1,6 +1,7 @@
 // A store as a whole: made, looked through, cleaned, checked. Owns no file of the host but restic's memory of stores. A lock that
 // a killed restic left is removed before each work; one of a restic that runs stays, and is waited for.
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BackupKeeping, BackupStoreAccess } from '@virga/contract/agent/backups';
 import { VirgaError } from '@virga/contract/errors';
 import { type BackupId, isId } from '@virga/contract/ids';
@@ -15,6 +16,10 @@ type StoreKeeping = Pick<
 
 /** What goes through all of a store may say nothing for as long. */
 const wholeMs = 24 * 3_600_000;
+/** How long others may have it. */
+const othersMs = 30 * 60_000;
+const othersPollMs = 1_000;
+const refusedMs = 60_000;
 
 const backupTag = 'backup=';
 
@@ -34,7 +39,7 @@ export const storeKeeping = (context: AgentContext): StoreKeeping => ({
   removeStoreSnapshots: (store, ids, { signal } = {}) =>
     exclusively(context, store, async () => {
       const { backupsPath } = context.storage;
-      await unlockStale(context, store, signal);
+      await awaitOthers(context, store, signal);
       const present = new Set((await listSnapshots(store, backupsPath, [], { signal })).map(({ id }) => id));
       const left = ids.filter((id) => present.has(id));
       await context.hook('backup-forget', store.id);
@@ -59,6 +64,26 @@ export async function unlockStale(
   await runRestic(store, storage.backupsPath, ['unlock', '--quiet'], { signal });
 }
 
+/** Who has the store to himself waits until backups into it, also of other hosts and clouds, have ended. */
+async function awaitOthers(
+  context: AgentContext,
+  store: BackupStoreAccess,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { backupsPath } = context.storage;
+  const deadline = performance.now() + othersMs;
+  for (let pollMs = 0; ; pollMs = othersPollMs) {
+    await sleep(pollMs, undefined, { signal });
+    if ((await runRestic(store, backupsPath, ['list', 'locks', '--quiet'], { signal })).trim() === '') return;
+    if (performance.now() > deadline) break;
+    await unlockStale(context, store, signal);
+  }
+  throw new VirgaError('BackupStoreUnavailable', {
+    detail: `Others work with the backup store, and have for ${othersMs / 60_000} minutes.`,
+    action: 'Nothing, if backups into it are being made: it is tried again. Else see restic list locks.',
+  });
+}
+
 async function openStore(
   context: AgentContext,
   store: BackupStoreAccess,
@@ -73,7 +98,10 @@ async function openStore(
     // What is there is not written over, whatever it is.
     if (store.place.kind === 'directory' && (await exists(join(store.place.path, 'config')))) throw error;
     await context.hook('backup-init', store.id);
-    await runRestic(store, backupsPath, ['init', '--repository-version', '2'], { signal });
+    // That one is there already is not what keeps it from being opened.
+    await runRestic(store, backupsPath, ['init', '--repository-version', '2'], { signal }).catch((failure) => {
+      throw store.place.kind === 's3' ? error : failure;
+    });
     return { created: true };
   }
 }
@@ -85,23 +113,35 @@ async function checkStore(
   signal: AbortSignal | undefined,
 ): Promise<{ snapshots: number; sizeBytes: number }> {
   const { backupsPath } = context.storage;
-  await unlockStale(context, store, signal);
+  await awaitOthers(context, store, signal);
   const snapshots = await listSnapshots(store, backupsPath, [], { signal });
   const reading = readPercent === 0 ? [] : [`--read-data-subset=${readPercent}%`];
-  try {
-    await runRestic(store, backupsPath, ['check', ...reading], { signal, patienceMs: wholeMs });
-  } catch (error) {
-    if (!(error instanceof VirgaError) || error.code !== 'BackupStoreUnavailable') throw error;
-    throw new VirgaError('BackupUnusable', {
-      detail: `The backup store is damaged: ${error.detail}`,
-      action: 'Make full backups into another store, and look after this one: restic check says what is missing.',
-      cause: error,
-    });
+  for (let isSecond = false; ; isSecond = true) {
+    const began = performance.now();
+    try {
+      await runRestic(store, backupsPath, ['check', ...reading], { signal, patienceMs: wholeMs });
+      break;
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!(error instanceof VirgaError) || error.code !== 'BackupStoreUnavailable') throw error;
+      // Somebody who has begun to work with it meanwhile is reason enough for restic, and at once.
+      const isWhole = isSecond || performance.now() - began > refusedMs;
+      if (isWhole) throw damaged(error);
+      await awaitOthers(context, store, signal);
+    }
   }
   const stats = await runRestic(store, backupsPath, ['stats', '--json', '--mode', 'raw-data'], { signal });
   const { total_size: sizeBytes } = JSON.parse(stats) as { total_size: number };
   return { snapshots: snapshots.length, sizeBytes };
 }
+
+const damaged = (cause: VirgaError) =>
+  new VirgaError('BackupUnusable', {
+    detail: `The backup store is damaged: ${cause.detail}`,
+    action:
+      'Make full backups into another store, and test those in this one to know which are hurt: virga backups verify --no-boot.',
+    cause,
+  });
 
 export function backupIdOf(tags: readonly string[] = []): BackupId | undefined {
   const id = tags.find((tag) => tag.startsWith(backupTag))?.slice(backupTag.length) ?? '';

@@ -8,10 +8,12 @@ import {
   StoredBackup,
 } from '@virga/contract/agent/backups';
 import { conforms } from '@virga/contract/agent/conforms';
+import { VirgaError } from '@virga/contract/errors';
 import type { BackupId } from '@virga/contract/ids';
 import type { AgentContext } from '../agent-context.ts';
 import { listSnapshots, runRestic, type Snapshot, storeStream } from './restic.ts';
 import { backupIdOf, tagsOf } from './store-keeping.ts';
+import { readSnapshot } from './stored-snapshot.ts';
 
 const storedName = 'settings';
 
@@ -33,14 +35,17 @@ async function* oneChunk(text: string): AsyncGenerator<Buffer> {
   yield Buffer.from(text);
 }
 
-export async function readStoredSettings(
-  { storage }: AgentContext,
+/** @throws BackupUnusable | BackupStoreUnavailable */
+export function readStoredSettings(
+  context: AgentContext,
   store: BackupStoreAccess,
   snapshotId: string,
   signal: AbortSignal | undefined,
 ): Promise<BackupSettings> {
-  const text = await runRestic(store, storage.backupsPath, ['dump', snapshotId, `/${storedName}`], { signal });
-  return JSON.parse(text) as BackupSettings;
+  const args = ['dump', snapshotId, `/${storedName}`];
+  return readSnapshot(context, { store, snapshotId, signal }, async () => {
+    return JSON.parse(await runRestic(store, context.storage.backupsPath, args, { signal })) as BackupSettings;
+  });
 }
 
 /** Of a backup that rested on others, and has been put together. */
@@ -89,7 +94,12 @@ async function readStored(
     .filter(({ tags }) => tags?.includes(`part=${storedName}`))
     .sort((one, other) => Date.parse(other.time) - Date.parse(one.time));
   if (youngest === undefined) return undefined;
-  const { stored } = await readStoredSettings(context, store, youngest.id, signal);
+  const settings = await readStoredSettings(context, store, youngest.id, signal).catch((error) => {
+    // One that is damaged keeps nobody from the others.
+    if (error instanceof VirgaError && error.code === 'BackupUnusable') return undefined;
+    throw error;
+  });
+  const stored = settings?.stored;
   if (stored === undefined) return undefined;
   const disks = stored.made.disks.map((disk) => ({
     ...disk,
