@@ -9,6 +9,7 @@ import { appendEvent } from '../../events/event-log.ts';
 import { backOffMs } from '../../reconcile/back-off.ts';
 import { inTransaction, type Tx } from '../../store/database.ts';
 import { failureOf } from '../../store/failure.ts';
+import { notify } from '../../store/notifications.ts';
 import { releaseAddresses } from '../networks/address-store.ts';
 import { endOperation, progressOperation } from '../operations/operation-store.ts';
 import { isNothing } from '../placement/demand.ts';
@@ -65,13 +66,15 @@ export async function recordObserved(
     .returning(['before.id', 'before.project_id', 'before.name', 'before.observed_state'])
     .executeTakeFirst();
   if (!before || before.observed_state === state || reason !== 'storage-full') return;
-  await inTransaction(deps.db, (tx) =>
-    appendEvent(tx, access, {
+  await inTransaction(deps.db, async (tx) => {
+    // They are told of as full now, and not with the next look at them.
+    await notify(tx, 'pools');
+    await appendEvent(tx, access, {
       ...about(before, 'instance.storage-full'),
-      message: `Instance ${before.name} stands still because the storage of its host is full; it goes on once there is room.`,
+      message: `Instance ${before.name} stands still because there is no room where one of its disks lies: see virga pools. It goes on once there is.`,
       data: { reason },
-    }),
-  );
+    });
+  });
 }
 
 /**
@@ -144,8 +147,8 @@ async function kindOf(tx: Tx, id: OperationId): Promise<string | undefined> {
 
 const standsStill = ({ name, host_name }: InstanceRow) =>
   new VirgaError('StorageFull', {
-    detail: `The guest of ${name} stands still, because the storage of host ${host_name} is full.`,
-    action: 'Make room there: it goes on by itself then.',
+    detail: `The guest of ${name} stands still, because there is no room on host ${host_name} where one of its disks lies.`,
+    action: 'See virga pools, and make room there: it goes on by itself then.',
   });
 
 async function tellChanged(tx: Tx, access: SystemAccess, row: InstanceRow): Promise<void> {

@@ -375,7 +375,7 @@ export class InstanceReconciler {
   }
 
   async #repair(row: InstanceOrder, seen: ObservedInstance, signal: AbortSignal): Promise<void> {
-    await beginRepair(this.#context, row);
+    await beginRepair(this.#context, row, seen);
     if (!(await this.#apply(row, signal))) return;
     const now = this.#sight.get(row.id);
     if (now && judge(row, now) === 'none') return recordRepaired(this.#context, row, seen);

@@ -306,7 +306,7 @@ function stateReason(row: InstanceRow): string | null {
     return `Host ${row.host_name} cannot be reached${row.host_state_reason ? `: ${row.host_state_reason}` : '.'}`;
   }
   return row.state === 'paused' && row.observed_reason === 'storage-full'
-    ? 'The guest stands still because the storage of the host is full; it goes on once there is room.'
+    ? 'The guest stands still because there is no room where one of its disks lies: see virga pools. It goes on once there is.'
     : null;
 }
 

@@ -233,6 +233,21 @@ test('a guest that its host saved when it went down is woken when the host is ba
   await told(id, 'instance.repaired');
   await settled(id, 'running');
   assert.equal(host.bootCount(id), 1);
+  // As long as it may have stood still, room is looked for often.
+  const { db } = cloud.deps;
+  await db.updateTable('instances').set({ failures: 20, retry_at: new Date() }).where('id', '=', id).execute();
+  host.fillStorage(0);
+  host.stopForSpace(id);
+  const { retry_at } = await until('room is looked for', async () => {
+    const row = await db
+      .selectFrom('instances')
+      .select(['failures', 'retry_at'])
+      .where('id', '=', id)
+      .executeTakeFirst();
+    return (row?.failures ?? 0) > 20 && row;
+  });
+  assert.ok(retry_at!.getTime() - Date.now() <= 10_000, retry_at?.toISOString());
+  host.fillStorage(null);
 });
 
 test('saved memory that somebody removed is told, and the instance is stopped', async () => {
@@ -266,7 +281,7 @@ test('a guest that stands still for want of room is told, left so, and goes on w
   await settled(id, 'paused');
   const { desiredState, stateReason } = await cloud.instance(id);
   assert.equal(desiredState, 'running');
-  assert.match(stateReason ?? '', /storage of the host is full/);
+  assert.match(stateReason ?? '', /no room where one of its disks lies: see virga pools/);
   const resumed = await resumeInstance(cloud.deps, cloud.operator, id);
   assert.equal((await cloud.failed(resumed.operationId)).code, 'StorageFull');
   assert.equal((await cloud.instance(id)).state, 'paused');

@@ -19,6 +19,8 @@ type Context = { deps: Deps; access: SystemAccess };
 
 /** How long a guest may take to shut down that was started on a host without room for it. */
 const shutDownMs = 60_000;
+/** Between two looks whether there is room again. */
+const lookForRoomMs = 10_000;
 
 /** The guest shut itself down, or crashed and is to stay off then: that is what is desired from now on. */
 export async function adoptStop({ deps, access }: Context, row: InstanceRow, seen: ObservedInstance): Promise<void> {
@@ -152,14 +154,22 @@ const adopted = (row: InstanceRow) => ({
   failure: null,
 });
 
-/** Counts a repair that is being tried, and says when the next may be: ever later when it keeps being needed. */
-export async function beginRepair({ deps }: Context, row: InstanceRow): Promise<void> {
+/**
+ * Counts a repair that is being tried, and says when the next may be: ever later when it keeps being needed. Somebody waits for a
+ * guest that stands still for want of room, and whether there is some is seen at a glance.
+ */
+export async function beginRepair(
+  { deps }: Context,
+  row: InstanceRow,
+  { reason }: Pick<ObservedInstance, 'reason'>,
+): Promise<void> {
   const nowMs = deps.clock.now().getTime();
   const isForgotten = nowMs - (row.retry_at?.getTime() ?? 0) > forgottenAfterMs;
   const failures = isForgotten ? 1 : row.failures + 1;
+  const longestMs = reason === 'storage-full' ? lookForRoomMs : Number.POSITIVE_INFINITY;
   await deps.db
     .updateTable('instances')
-    .set({ failures, retry_at: new Date(nowMs + backOffMs(failures)) })
+    .set({ failures, retry_at: new Date(nowMs + Math.min(backOffMs(failures), longestMs)) })
     .where('id', '=', row.id)
     .where('generation', '=', row.generation)
     .execute();
@@ -190,7 +200,7 @@ export async function recordRepaired(
 
 function describe(row: InstanceRow, { state, reason, intact, domainName }: ObservedInstance): string {
   if (state === 'absent') return 'was undefined beside Virga';
-  if (reason === 'storage-full') return 'stood still because the storage of its host was full,';
+  if (reason === 'storage-full') return 'stood still because there was no room where one of its disks lies,';
   if (row.desired === 'stopped' && domainName !== row.domain_name) return 'had another name on its host';
   if (!intact && state !== 'stopped') return 'had lost its definition or a file';
   switch (reason) {

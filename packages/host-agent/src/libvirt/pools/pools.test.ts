@@ -99,7 +99,7 @@ const stateOf = async ({ id }: DesiredInstance) =>
 test('a guest whose pool is full stands still until there is room there, and what it wrote is whole', async () => {
   await using made = new AsyncDisposableStack();
   const path = await aFolder(made, 128);
-  const pool = aPool(path);
+  const pool = aPool(path, 'shared-directory');
   made.defer(() => host.agent.deletePool(pool));
   await host.agent.applyPool(pool);
   const volume = aVolume(made, { pool, format: 'raw' });
