@@ -63,8 +63,11 @@ async function start(
   for (const name of ['mon', 'mgr', 'osd', 'run', 'log']) await mkdir(at(name));
   const watches = `osd_client_watch_timeout = ${watchSeconds}\n`;
   await writeFile(conf, configuration(folder, fsid, address) + watches);
-  const ceph = async (program: string, args: readonly string[]) =>
-    (await run(program, ['--conf', conf, ...args], { timeout: 120_000 })).stdout;
+  const ceph = async (program: string, args: readonly string[]) => {
+    const once = async () => (await run(program, ['--conf', conf, ...args], { timeout: 120_000 })).stdout;
+    // On a busy machine the programs of Ceph 16 now and then die of their own threads.
+    return once().catch((error: { signal?: string }) => (error.signal === 'SIGABRT' ? once() : Promise.reject(error)));
+  };
   const tool = (...args: string[]) => run('ceph-authtool', args);
   const daemon = (program: string, id: string) => {
     const args = ['--conf', conf, '--foreground', '--id', id];

@@ -1,8 +1,8 @@
 // One guest on a real host whose disks, the root disk and a volume, have a known pattern, and what is known of its snapshots and
 // clones: what each of them must hold. Writes the same to both as the guest would, and compares every disk, byte for byte of the
-// pattern, to what was written.
+// pattern, to what was written. Either disk lies in a Ceph cluster when that is asked for.
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { InstanceId, SnapshotId, VolumeId } from '@virga/contract/ids';
 import type { Instance } from '@virga/contract/rest/instances';
@@ -11,13 +11,18 @@ import { isLayerName, layerPath } from '@virga/host-agent/libvirt/disks/layer-na
 import { namesIn } from '@virga/host-agent/libvirt/disks/next-merge';
 import { readPattern, writeInGuest } from '@virga/host-agent/libvirt/testing/disk-patterns';
 import { type Connection, connect } from '@virga/libvirt/connection/connect';
+import { type MiniCeph, startMiniCeph } from '@virga/testing/mini-ceph';
 import { until } from '@virga/testing/until';
-import type { LibvirtCloud } from '../libvirt-cloud.ts';
+import { type LibvirtCloud, launchOne } from '../libvirt-cloud.ts';
+import { succeeded } from '../prepare-cloud.ts';
 
 /** Behind what the guest boots from. */
 const firstBlock = 32;
 const blocks = 6;
 const patience = { timeoutMs: 90_000, intervalMs: 50 };
+
+/** Which disks lie in Ceph. */
+export type InCeph = { root: boolean; volume: boolean };
 
 export class DiskWorld {
   readonly setting: LibvirtCloud;
@@ -30,12 +35,19 @@ export class DiskWorld {
   /** Disks compared. */
   compared = 0;
   readonly #libvirt: Connection;
+  readonly #ceph: MiniCeph | undefined;
+  readonly #inCeph: InCeph;
   #written = 0;
 
-  static async open(setting: LibvirtCloud, instance: Instance): Promise<DiskWorld> {
+  static async open(setting: LibvirtCloud, inCeph: InCeph): Promise<DiskWorld> {
     const { client } = setting.cloud;
+    const ceph = inCeph.root || inCeph.volume ? await startMiniCeph({ watchSeconds: 5 }) : undefined;
+    const pool = ceph && (await openPool(setting, ceph));
+    if (pool !== undefined && inCeph.root) setting.spec.pool = pool;
+    const instance = await launchOne(setting);
     const { id, hostName: host } = instance;
-    const { volume } = await client.createVolume({ body: { name: 'data', sizeGib: 1, host } });
+    const place = pool !== undefined && inCeph.volume ? { pool } : {};
+    const { volume } = await client.createVolume({ body: { name: 'data', sizeGib: 1, host, ...place } });
     const isThere = async () => (await client.getVolume({ params: { id: volume.id } })).state === 'available';
     await until('the volume is there', isThere, patience);
     await client.attachVolume({ params: { id }, body: { volume: volume.id } });
@@ -45,18 +57,26 @@ export class DiskWorld {
       patience,
     );
     const libvirt = await connect({ transport: { kind: 'unix', path: '/run/libvirt/libvirt-sock' } });
-    return new DiskWorld(setting, instance, volume.id, libvirt);
+    return new DiskWorld(setting, instance, volume.id, { libvirt, ceph, inCeph });
   }
 
-  private constructor(setting: LibvirtCloud, instance: Instance, volumeId: VolumeId, libvirt: Connection) {
+  private constructor(
+    setting: LibvirtCloud,
+    instance: Instance,
+    volumeId: VolumeId,
+    { libvirt, ceph, inCeph }: { libvirt: Connection; ceph: MiniCeph | undefined; inCeph: InCeph },
+  ) {
     this.setting = setting;
     this.instance = instance;
     this.volumeId = volumeId;
     this.#libvirt = libvirt;
+    this.#ceph = ceph;
+    this.#inCeph = inCeph;
   }
 
-  close(): Promise<void> {
-    return this.#libvirt.close();
+  async close(): Promise<void> {
+    await this.#libvirt.close();
+    await this.#ceph?.close();
   }
 
   /** Writes a byte that was never written before, to the next block of each disk. */
@@ -71,29 +91,67 @@ export class DiskWorld {
 
   /** @throws AssertionError something is not where it was, or a file belongs to nothing */
   async compareAll(what: string): Promise<void> {
-    for (const first of [this.rootOf(this.instance.id), this.fileOf(this.volumeId)]) {
-      const tree = await readTree(first);
-      await this.compare(layerPath(first, tree.current.at(-1)!), this.current, `${what}: ${first}`);
-      for (const [id, content] of this.kept) {
-        const layers = tree.snapshots[id];
-        assert.ok(layers, `${what}: ${id} is lost of ${first}`);
-        await this.compare(layerPath(first, layers.at(-1)!), content, `${what}: ${id} of ${first}`);
-      }
-      const found = readdirSync(dirname(first)).filter((name) => isLayerName(name));
-      assert.deepEqual(found.toSorted(), [...namesIn(tree)].toSorted(), `${what}: files of ${first}`);
-    }
+    if (this.#inCeph.root) await this.compareInCeph(await this.rootDiskId(this.instance.id), what);
+    else await this.compareFiles(this.rootOf(this.instance.id), what);
+    if (this.#inCeph.volume) await this.compareInCeph(this.volumeId, what);
+    else await this.compareFiles(this.fileOf(this.volumeId), what);
     const volumes = readdirSync(join(this.setting.folder, 'storage', 'volumes'));
     assert.deepEqual(volumes, [this.volumeId], `${what}: volumes`);
   }
 
+  private async compareFiles(first: string, what: string): Promise<void> {
+    const tree = await readTree(first);
+    await this.compare(layerPath(first, tree.current.at(-1)!), this.current, `${what}: ${first}`);
+    for (const [id, content] of this.kept) {
+      const layers = tree.snapshots[id];
+      assert.ok(layers, `${what}: ${id} is lost of ${first}`);
+      await this.compare(layerPath(first, layers.at(-1)!), content, `${what}: ${id} of ${first}`);
+    }
+    const found = readdirSync(dirname(first)).filter((name) => isLayerName(name));
+    assert.deepEqual(found.toSorted(), [...namesIn(tree)].toSorted(), `${what}: files of ${first}`);
+  }
+
+  private async compareInCeph(image: VolumeId, what: string): Promise<void> {
+    await this.compareImage(image, this.current, `${what}: ${image}`);
+    for (const [id, content] of this.kept) await this.compareImage(`${image}@${id}`, content, `${what}: ${id}`);
+    const { run, pool } = this.#ceph!;
+    const listed = JSON.parse(await run('rbd', ['snap', 'ls', '--format', 'json', `${pool}/${image}`]));
+    const names = (listed as { name: string }[]).map(({ name }) => name);
+    assert.deepEqual(names.toSorted(), [...this.kept.keys()].toSorted(), `${what}: snapshots of ${image}`);
+  }
+
+  private async compareImage(name: string, content: readonly number[], what: string): Promise<void> {
+    const { run, pool } = this.#ceph!;
+    const path = join(this.setting.folder, 'exported.raw');
+    rmSync(path, { force: true });
+    await run('rbd', ['export', '--no-progress', `${pool}/${name}`, path]);
+    await this.compare(path, content, what);
+  }
+
+  private async rootDiskId(id: InstanceId): Promise<VolumeId> {
+    const { db } = this.setting.cloud.store;
+    const row = await db.selectFrom('instances').select('root_disk_id').where('id', '=', id).executeTakeFirstOrThrow();
+    return row.root_disk_id;
+  }
+
+  /** Images in Ceph, but for copies of those that disks begin as. */
+  async inCeph(): Promise<string[]> {
+    if (this.#ceph === undefined) return [];
+    const { run, pool } = this.#ceph;
+    const images = JSON.parse(await run('rbd', ['ls', '--format', 'json', pool])) as string[];
+    return images.filter((name) => !name.startsWith('ami-'));
+  }
+
   async compareClone(id: InstanceId, volumeId: VolumeId, content: readonly number[], what: string): Promise<void> {
     const root = this.rootOf(id);
-    await this.compare(layerPath(root, (await readTree(root)).current.at(-1)!), content, what);
+    if (this.#inCeph.root) await this.compareImage(await this.rootDiskId(id), content, what);
+    else await this.compare(layerPath(root, (await readTree(root)).current.at(-1)!), content, what);
     await this.compareVolume(volumeId, content, `${what}: its volume`);
   }
 
   compareVolume(id: VolumeId, content: readonly number[], what: string): Promise<void> {
-    return this.compare(this.fileOf(id), content, what);
+    const file = this.fileOf(id);
+    return existsSync(file) ? this.compare(file, content, what) : this.compareImage(id, content, what);
   }
 
   private async compare(file: string, content: readonly number[], what: string): Promise<void> {
@@ -108,4 +166,13 @@ export class DiskWorld {
   private rootOf(id: InstanceId): string {
     return join(this.setting.folder, 'storage', 'instances', id, 'root.qcow2');
   }
+}
+
+async function openPool({ cloud }: LibvirtCloud, { monitors, pool, user, key }: MiniCeph): Promise<string> {
+  const name = 'ceph';
+  const made = await cloud.client.createPool({
+    body: { name, driver: 'rbd', ceph: { monitors, pool, user, key } },
+  });
+  await succeeded(cloud, made.operationId);
+  return name;
 }

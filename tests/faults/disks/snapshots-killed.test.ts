@@ -1,13 +1,14 @@
 // The server is killed at steps of taking, going back to and deleting snapshots, and of making clones with their volumes and volumes
 // alone, on a real host whose guest writes: every disk holds what was written to it, and no file is left. VIRGA_TEST_SNAPSHOT_KILLS says how many kills it is to be at
-// least; all steps of all verbs are gone through again and again then.
+// least; all steps of all verbs are gone through again and again then. With VIRGA_TEST_SNAPSHOT_CEPH root, volume or both lie in Ceph.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { nothingLeft } from '../every-verb/nothing-left.ts';
-import { type LibvirtCloud, launchOne, openLibvirtCloud } from '../libvirt-cloud.ts';
+import { type LibvirtCloud, openLibvirtCloud } from '../libvirt-cloud.ts';
 import { DiskWorld } from './disk-world.ts';
 import { snapshotVerbs, type Verb } from './snapshot-verbs.ts';
 
+const inCeph = process.env.VIRGA_TEST_SNAPSHOT_CEPH;
 const wantedKills = Number(process.env.VIRGA_TEST_SNAPSHOT_KILLS ?? 8);
 /** Without that many to do, not every step is tried. */
 const stride = wantedKills > 50 ? 1 : 9;
@@ -15,9 +16,12 @@ const stride = wantedKills > 50 ? 1 : 9;
 test('every disk holds what was written to it, however often the server is killed', async (t) => {
   const setting = await openLibvirtCloud();
   t.after(() => setting.close());
-  const instance = await launchOne(setting);
-  const world = await DiskWorld.open(setting, instance);
+  const world = await DiskWorld.open(setting, {
+    root: inCeph === 'root' || inCeph === 'both',
+    volume: inCeph === 'volume' || inCeph === 'both',
+  });
   t.after(() => world.close());
+  const { instance } = world;
   let kills = 0;
   let turn = 0;
   for (let round = 0; kills < wantedKills; round++) {
@@ -41,6 +45,7 @@ test('every disk holds what was written to it, however often the server is kille
   const { client } = setting.cloud;
   await client.deleteInstance({ params: { id: instance.id }, query: { withVolumes: true } });
   await nothingLeft(setting);
+  assert.deepEqual(await world.inCeph(), []);
   t.diagnostic(`${kills} kills, ${world.compared} disks compared, 0 lost, 0 leaked`);
   assert.ok(kills >= wantedKills);
 });

@@ -9,6 +9,30 @@ const inUseCode = 16;
 export const isNotThere = (error: unknown): boolean =>
   error instanceof CommandFailed && error.exitCode === notThereCode;
 
+/** It is done already: nothing there, protected or not as it is to be, there. */
+const doneCodes = [2, 16, 17, 22];
+
+/**
+ * Runs a program that may be run twice. On a busy machine those of Ceph 16 now and then die of their own threads, some when all has
+ * been done: then it is run again, which may find it so.
+ */
+export async function evenIfItCrashes<T>(work: () => Promise<T>, isDone?: () => T): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof CommandFailed) || error.exitCode !== null || wasEnded(error)) throw error;
+  }
+  try {
+    return await work();
+  } catch (error) {
+    if (isDone && error instanceof CommandFailed && doneCodes.includes(error.exitCode ?? 0)) return isDone();
+    throw error;
+  }
+}
+
+/** By us, because it took too long. */
+const wasEnded = ({ cause }: CommandFailed): boolean => (cause as { killed?: boolean } | undefined)?.killed === true;
+
 export function isStillOpen(error: unknown): boolean {
   const { cause } = error as { cause?: unknown };
   return cause instanceof CommandFailed && cause.exitCode === inUseCode;

@@ -35,6 +35,9 @@ export type DiskWork = {
   beforeRename?: (() => void | Promise<void>) | undefined;
 };
 
+/** @property usedBytes null: not known now */
+export type Measure = { sizeBytes: number; usedBytes: number | null };
+
 export interface PoolDriver {
   /** Where the folders of its volumes lie. */
   readonly home: string;
@@ -52,7 +55,7 @@ export interface PoolDriver {
   /** What it takes from the pool; null: not known. */
   usedBytes(folder: string, id: VolumeId): Promise<number | null>;
   /** Both of every volume in the pool, in one question, with the header of an encrypted one; absent where each is asked for by itself. */
-  measureAll?(): Promise<ReadonlyMap<string, { sizeBytes: number; usedBytes: number }>>;
+  measureAll?(): Promise<ReadonlyMap<string, Measure>>;
   /** Of one that no guest has. @throws CommandFailed */
   grow(folder: string, disk: PresentDisk, sizeBytes: number, work: DiskWork): Promise<void>;
   /** Overwrites all that is written of it. May be called again. */

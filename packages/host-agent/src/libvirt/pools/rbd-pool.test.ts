@@ -114,6 +114,28 @@ test('a volume in Ceph is made, grown, told and removed, and begins as a copy of
   assert.deepEqual(await images(), []);
 });
 
+test('while other images come and go, no volume is told of as lost', async (t) => {
+  if (!ceph) return t.skip('Ceph is not installed');
+  const { run, pool: cephPool } = ceph;
+  const volume = aVolume();
+  await host.agent.applyVolume(volume);
+  let isOver = false;
+  const churn = (async () => {
+    for (let turn = 0; turn < 4; turn++) {
+      await run('rbd', ['create', '--size', '4M', `${cephPool}/passing`]);
+      await run('rbd', ['rm', '--no-progress', `${cephPool}/passing`]);
+    }
+  })().finally(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    const [seen] = (await host.agent.listVolumes(host.cloudId)).filter(({ id }) => id === volume.id);
+    assert.equal(seen?.intact, true);
+  }
+  await churn;
+  await host.agent.deleteVolume(volume);
+});
+
 test('what is wiped of a volume in Ceph reads as zeroes before it is removed', async (t) => {
   if (!ceph) return t.skip('Ceph is not installed');
   const { run, pool: cephPool } = ceph;

@@ -13,22 +13,25 @@ import { type DiskSource, diskName } from '../disks/disk-source.ts';
 import type { BaseImage } from '../instances/root-disk.ts';
 import type { Storage, StorageSpace } from '../storage.ts';
 import { volumeSecretUuid } from '../volumes/volume-secret.ts';
-import { isNotThere, isStillOpen, stillOpen } from './ceph-failures.ts';
+import { evenIfItCrashes, isNotThere, isStillOpen, stillOpen } from './ceph-failures.ts';
 import { cephSecretUuid } from './ceph-secret.ts';
 import { sourceOf, withKeys } from './disk-files.ts';
-import { type DiskWork, keyId, type NewDisk, type PoolDriver, type PresentDisk } from './pool-driver.ts';
+import { type DiskWork, keyId, type Measure, type NewDisk, type PoolDriver, type PresentDisk } from './pool-driver.ts';
 import { type Extent, readExtents } from './rbd-extents.ts';
 import { contentBytes, imageBytes, makeLuks } from './rbd-luks.ts';
 import { imageWrittenAt, isImageAsMarked, markImage, unmarkImage } from './rbd-marks.ts';
 import { forgetMoments } from './rbd-moments.ts';
 import { wipeExtents } from './rbd-wipe.ts';
 
-type RbdUsage = { name: string; snapshot?: string; provisioned_size: number; used_size: number };
+type Usages = { images?: { name: string; provisioned_size: number; used_size: number }[] };
 /** To a cluster: files that are gone afterwards. */
 type Access = { conf: string; user: string };
 type RbdPlace = Extract<PoolPlace, { driver: 'rbd' }>;
 
 const longestMs = 24 * 3_600_000;
+const attempts = 5;
+/** Commands that change nothing. */
+const questions: ReadonlySet<string> = new Set(['ls', 'info', 'du', 'df', 'children']);
 /** A cluster that does not answer in this time is away. */
 const answerMs = 30_000;
 
@@ -113,15 +116,26 @@ export class RbdPool implements PoolDriver {
     return images.reduce((sum, { used_size: used = 0 }) => sum + used, 0);
   }
 
-  async measureAll(): Promise<ReadonlyMap<string, { sizeBytes: number; usedBytes: number }>> {
-    const text = await this.rbd(['du', '--format', 'json', '--pool', this.#place.cephPool]);
-    const { images = [] } = JSON.parse(text) as { images?: RbdUsage[] };
-    const found = new Map<string, { sizeBytes: number; usedBytes: number }>();
-    // What its snapshots keep an image takes too; as it is now comes after them.
-    for (const { name, provisioned_size: sizeBytes, used_size: bytes } of images) {
-      found.set(name, { sizeBytes, usedBytes: bytes + (found.get(name)?.usedBytes ?? 0) });
+  async measureAll(): Promise<ReadonlyMap<string, Measure>> {
+    for (let left = attempts; left > 0; left--) {
+      try {
+        const text = await this.rbd(['du', '--format', 'json', '--pool', this.#place.cephPool]);
+        const { images = [] } = JSON.parse(text) as Usages;
+        const found = new Map<string, { sizeBytes: number; usedBytes: number }>();
+        // What its snapshots keep an image takes too; as it is now comes after them.
+        for (const { name, provisioned_size: sizeBytes, used_size: bytes } of images) {
+          found.set(name, { sizeBytes, usedBytes: bytes + (found.get(name)?.usedBytes ?? 0) });
+        }
+        return found;
+      } catch (error) {
+        // It measures nothing when one of the images has gone since it listed them.
+        if (!isNotThere(error)) throw error;
+      }
     }
-    return found;
+    const text = await this.rbd(['ls', '--long', '--format', 'json', this.#place.cephPool]);
+    const listed = JSON.parse(text) as { image: string; snapshot?: string; size: number }[];
+    const images = listed.filter(({ snapshot }) => snapshot === undefined);
+    return new Map(images.map(({ image, size: sizeBytes }) => [image, { sizeBytes, usedBytes: null }]));
   }
 
   async grow(_folder: string, { id, encrypted }: PresentDisk, sizeBytes: number, work: DiskWork): Promise<void> {
@@ -241,7 +255,7 @@ export class RbdPool implements PoolDriver {
 
   /** What may take long, or must not go on without us. @throws as #run */
   rbdOwned(args: readonly string[], { signal, onProgress }: DiskWork = {}): Promise<void> {
-    return this.#asking(async (access) => {
+    const run = async (access: readonly string[]) => {
       const stdio = ['ignore' as const, 'ignore' as const, 'pipe' as const];
       const child = startOwned('rbd', [...access, ...args], { stdio, signal, package: 'ceph-common' });
       child.stderr!.on('data', (text: string) => {
@@ -249,7 +263,13 @@ export class RbdPool implements PoolDriver {
         if (percent !== undefined) onProgress?.(Number(percent));
       });
       await child.ended;
-    });
+    };
+    return this.#asking((access) =>
+      evenIfItCrashes(
+        () => run(access),
+        () => undefined,
+      ),
+    );
   }
 
   /** Gives what one of its snapshots keeps of an image to who copies it: options by which programs of QEMU's find it. */
@@ -289,9 +309,10 @@ export class RbdPool implements PoolDriver {
     { signal }: DiskWork = {},
     timeoutMs = answerMs,
   ): Promise<string> {
-    return this.#asking((access) =>
-      runCommand(program, [...access, ...args], { signal, timeoutMs, package: 'ceph-common' }),
-    );
+    return this.#asking((access) => {
+      const run = () => runCommand(program, [...access, ...args], { signal, timeoutMs, package: 'ceph-common' });
+      return questions.has(args[0]!) || args[1] === 'ls' ? evenIfItCrashes(run) : run();
+    });
   }
 
   /** Runs a program of Ceph's with arguments that let it into the cluster. @throws as #run */

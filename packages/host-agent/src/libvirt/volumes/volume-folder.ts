@@ -12,7 +12,7 @@ import { type DiskSource, sharedSource } from '../disks/disk-source.ts';
 import { findImage } from '../images/image-store.ts';
 import { diskFileOf } from '../pools/directory-pool.ts';
 import { driverOf } from '../pools/drivers.ts';
-import type { PoolDriver } from '../pools/pool-driver.ts';
+import type { Measure, PoolDriver } from '../pools/pool-driver.ts';
 import { knownPools } from '../pools/pool-record.ts';
 import { contentBytes } from '../pools/rbd-luks.ts';
 import type { Storage } from '../storage.ts';
@@ -251,7 +251,7 @@ async function removeStrayLink(link: string): Promise<void> {
 export const observeVolume = (storage: Storage, id: VolumeId): Promise<ObservedVolume | undefined> =>
   observeAt(storage, volumeFolder(storage, id), id);
 
-type Measures = ReadonlyMap<string, { sizeBytes: number; usedBytes: number }>;
+type Measures = ReadonlyMap<string, Measure>;
 const nothing: Measures = new Map();
 
 async function observeAt(
