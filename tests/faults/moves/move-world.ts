@@ -1,5 +1,5 @@
-// One guest that writes to a volume all the time, three places where the volume can lie, and moves of it that are cut off before
-// a step: by the end of the agent, of the guest's QEMU, or of libvirtd. What the guest was told is written must be there always.
+// One guest that writes to a volume, or to its root disk, all the time, three places where that can lie, and moves of it that are cut off
+// before a step: by the end of the agent, of the guest's QEMU, or of libvirtd. What the guest was told is written must be there always.
 // One of the places is in Ceph when that is asked for.
 import assert from 'node:assert/strict';
 import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
@@ -24,6 +24,7 @@ const blocks = 6;
 /** @property path of a folder */
 type Place = { pool: DesiredPool; path?: string };
 export type Casualty = 'agent' | 'guest' | 'libvirtd';
+type Subject = 'volume' | 'root';
 
 export class MoveWorld {
   readonly host: TestHost;
@@ -33,11 +34,10 @@ export class MoveWorld {
   agent: HostAgent;
   volume: DesiredVolume;
   desired: DesiredInstance;
-  /** What the guest was told is on the disk. */
-  readonly content: number[] = Array.from({ length: blocks }, () => 0);
-  /** By block, what it has been told nothing of: it may be there. */
-  readonly #pending = new Map<number, number>();
-  #written = 0;
+  /** What is written to and moved. */
+  subject: Subject = 'volume';
+  readonly #disks = { volume: freshDisk(), root: freshDisk() };
+  #root: { pool: DesiredPool | undefined; generation: number } = { pool: undefined, generation: 0 };
   compared = 0;
 
   static async open(octet: number, { inCeph = false } = {}): Promise<MoveWorld> {
@@ -92,14 +92,25 @@ export class MoveWorld {
   /** To the next of the three places, as another format each time. */
   nextMove(): DesiredMove {
     const places = [undefined, ...this.#pools.map(({ pool }) => pool)];
-    const at = places.findIndex((pool) => pool?.id === this.volume.pool?.id);
+    const present = this.subject === 'root' ? this.#root.pool : this.volume.pool;
+    const at = places.findIndex((pool) => pool?.id === present?.id);
     const pool = places[(at + 1) % places.length];
+    if (this.subject === 'root') return this.#rootMove(pool);
     const { pool: _, ...rest } = this.volume;
     const format = this.volume.format === 'raw' && pool?.place.driver !== 'rbd' ? 'qcow2' : 'raw';
     return {
       token: newId('operation'),
       volume: { ...rest, format, generation: this.volume.generation + 1, ...(pool && { pool }) },
       holder: { id: this.desired.id, uuid: this.desired.uuid },
+    };
+  }
+
+  #rootMove(pool: DesiredPool | undefined): DesiredMove {
+    const { id, uuid, name, cloudId, rootDisk } = this.desired;
+    const disk = { id: rootDisk.id, cloudId, name, sizeBytes: rootDisk.sizeBytes, mustExist: true, keepsake: {} };
+    return {
+      ...{ token: newId('operation'), isRoot: true, holder: { id, uuid } },
+      volume: { ...disk, generation: this.#root.generation + 1, ...(pool && { pool }) },
     };
   }
 
@@ -153,13 +164,14 @@ export class MoveWorld {
   }
 
   async #write(connection: Connection): Promise<void> {
-    const block = this.#written % blocks;
-    const byte = 1 + (this.#written++ % 250);
-    this.#pending.set(block, byte);
-    const { id } = this.volume;
-    await writeInGuest(connection, this.desired.domainName, [byte], { device: `ua-${id}`, from: block });
-    this.content[block] = byte;
-    this.#pending.delete(block);
+    const disk = this.#disks[this.subject];
+    const block = disk.written % blocks;
+    const byte = 1 + (disk.written++ % 250);
+    disk.pending.set(block, byte);
+    const device = this.subject === 'root' ? 'virtio-disk0' : `ua-${this.volume.id}`;
+    await writeInGuest(connection, this.desired.domainName, [byte], { device, from: block });
+    disk.content[block] = byte;
+    disk.pending.delete(block);
   }
 
   /** One of its own: libvirtd may end. */
@@ -189,26 +201,34 @@ export class MoveWorld {
       try {
         await this.agent.cancelMove(identityOf(move));
         // It may have come to its end before it was to be cut off.
-        const [seen] = await this.agent.listVolumes(this.host.cloudId);
-        if (seen?.generation === move.volume.generation) this.volume = move.volume;
+        if ((await this.#generation()) === move.volume.generation) this.#moved(move);
         return;
       } catch (error) {
         // The new place counts already.
         if (!(error instanceof VirgaError) || error.code !== 'Conflict') throw error;
       }
     }
-    const isThere = async () => {
-      const [seen] = await this.agent.listVolumes(this.host.cloudId);
-      return (
-        seen?.generation === move.volume.generation && (await this.agent.listMoves(this.host.cloudId)).length === 0
-      );
-    };
+    const isThere = async () =>
+      (await this.#generation()) === move.volume.generation &&
+      (await this.agent.listMoves(this.host.cloudId)).length === 0;
     if (!(await isThere())) {
       do await this.agent.copyVolume(move);
       while (!(await this.agent.switchVolume(move)));
       await this.agent.finishMove(identityOf(move));
     }
-    this.volume = move.volume;
+    this.#moved(move);
+  }
+
+  /** What the host says of where it lies. */
+  async #generation(): Promise<number | undefined> {
+    if (this.subject === 'volume') return (await this.agent.listVolumes(this.host.cloudId))[0]?.generation;
+    const owner = join(this.host.storagePath, 'instances', this.desired.id, 'owner.json');
+    return (JSON.parse(await readFile(owner, 'utf8')) as { moved?: { generation: number } }).moved?.generation;
+  }
+
+  #moved({ volume }: DesiredMove): void {
+    if (this.subject === 'volume') this.volume = volume;
+    else this.#root = { pool: volume.pool, generation: volume.generation };
   }
 
   /** @throws AssertionError something is not what it must be, or something is left */
@@ -218,12 +238,15 @@ export class MoveWorld {
     const { pool, format = 'qcow2', generation } = this.volume;
     assert.deepEqual(place, [{ poolId: pool?.id, format, generation, intact: true }], what);
     assert.deepEqual(await this.agent.listMoves(this.host.cloudId), [], what);
-    const { files, others } = await this.#files();
+    const [instance] = await this.agent.listInstances(this.host.cloudId);
+    assert.equal(instance?.intact, true, what);
+    const { content, pending } = this.#disks[this.subject];
+    const { files, others } = await (this.subject === 'root' ? this.#rootFiles() : this.#files());
     assert.deepEqual([files.length, others], [1, []], `${what}: ${files.join(' ')}`);
     const found = await readPattern(files[0]!, blocks);
-    for (const [block, byte] of this.#pending) if (found[block] === byte) this.content[block] = byte;
-    this.#pending.clear();
-    assert.deepEqual(found, this.content, `${what}: ${files[0]}`);
+    for (const [block, byte] of pending) if (found[block] === byte) content[block] = byte;
+    pending.clear();
+    assert.deepEqual(found, content, `${what}: ${files[0]}`);
     assert.deepEqual(await this.agent.findDrifts(this.host.cloudId), [], what);
     this.compared++;
   }
@@ -235,6 +258,33 @@ export class MoveWorld {
     const names = JSON.parse(await run('rbd', ['ls', '--format', 'json', pool])) as string[];
     const marks = await Promise.all(names.map((name) => run('rbd', ['snap', 'ls', `${pool}/${name}`])));
     return [...names, ...marks.filter((text) => text !== '')];
+  }
+
+  /** Root disks that there are, and what should not be there. */
+  async #rootFiles(): Promise<{ files: string[]; others: string[] }> {
+    const { id, rootDisk } = this.desired;
+    const folder = join(this.host.storagePath, 'instances', id);
+    const own = (await readdir(folder)).filter((name) => name.startsWith('root.q'));
+    const homes = [this.host.storagePath, ...this.#pools.flatMap(({ path }) => path ?? [])];
+    const files = own.map((name) => join(folder, name));
+    const others: string[] = await readdir(join(this.host.storagePath, 'moves')).catch(() => []);
+    for (const home of homes.map((path) => join(path, 'root-disks'))) {
+      for (const name of await readdir(home).catch(() => [])) {
+        const found = await readdir(join(home, name));
+        if (name === id && found.join() === 'root.qcow2') files.push(join(home, name, 'root.qcow2'));
+        else others.push(join(home, name));
+      }
+    }
+    const images = (await this.#images()).filter((name) => name !== this.volume.id);
+    if (images.includes(rootDisk.id)) files.push(await this.#exported(rootDisk.id));
+    return { files, others: [...others, ...images.filter((name) => name !== rootDisk.id)] };
+  }
+
+  async #exported(id: string): Promise<string> {
+    const exported = join(this.host.storagePath, 'exported.raw');
+    await rm(exported, { force: true });
+    await this.#ceph!.run('rbd', ['export', '--no-progress', `${this.#ceph!.pool}/${id}`, exported]);
+    return exported;
   }
 
   /** Disks that there are, and folders and records of moves that should not be there. */
@@ -255,17 +305,23 @@ export class MoveWorld {
       }
     }
     const moves = await readdir(join(this.host.storagePath, 'moves')).catch(() => []);
-    const inCeph = await this.#images();
+    const inCeph = (await this.#images()).filter((name) => name !== this.desired.rootDisk.id);
     if (this.volume.pool?.place.driver !== 'rbd')
       return { files: [...files.values()], others: [...others, ...moves, ...inCeph] };
     const stray = inCeph.filter((name) => name !== this.volume.id);
     if (inCeph.length === stray.length) return { files: [], others: stray };
-    const exported = join(this.host.storagePath, 'exported.raw');
-    await rm(exported, { force: true });
-    await this.#ceph!.run('rbd', ['export', '--no-progress', `${this.#ceph!.pool}/${this.volume.id}`, exported]);
+    const exported = await this.#exported(this.volume.id);
     return { files: [...files.keys()].map(() => exported), others: [...others, ...moves, ...stray] };
   }
 }
+
+const freshDisk = () => ({
+  /** What the guest was told is on the disk. */
+  content: Array.from({ length: blocks }, () => 0),
+  /** By block, what it has been told nothing of: it may be there. */
+  pending: new Map<number, number>(),
+  written: 0,
+});
 
 /** What is said of a move that has begun. */
 export const identityOf = ({ token, volume }: DesiredMove): MoveIdentity => ({

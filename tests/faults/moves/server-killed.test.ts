@@ -1,4 +1,4 @@
-// The server is killed, with SIGKILL, at steps of moves of a volume that a running guest writes to: each move ends in the pool that
+// The server is killed, with SIGKILL, at steps of moves of a volume and of the root disk that a running guest writes to: each move ends in the pool that
 // was asked for, the guest has what it wrote, and nothing is left. VIRGA_TEST_MOVE_KILLS says how often at least.
 import assert from 'node:assert/strict';
 import { chmod, mkdir, readdir } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import { VirgaError } from '@virga/contract/errors';
 import type { Instance } from '@virga/contract/rest/instances';
 import type { Volume } from '@virga/contract/rest/volumes';
 import { readPattern, writeInGuest } from '@virga/host-agent/libvirt/testing/disk-patterns';
-import { connect } from '@virga/libvirt/connection/connect';
+import { type Connection, connect } from '@virga/libvirt/connection/connect';
 import { until } from '@virga/testing/until';
 import { type LibvirtCloud, launchOne, openLibvirtCloud, virsh } from '../libvirt-cloud.ts';
 import { succeeded } from '../prepare-cloud.ts';
@@ -18,6 +18,8 @@ const wantedKills = Number(process.env.VIRGA_TEST_MOVE_KILLS ?? 4);
 const stride = wantedKills > 50 ? 1 : 4;
 const patience = { timeoutMs: 90_000, intervalMs: 50 };
 const blocks = 6;
+/** Of its root disk, behind what it boots from. */
+const firstFree = 8;
 
 test('every move ends where it was to, with all that the guest wrote, however often the server is killed', async (t) => {
   const setting = await openLibvirtCloud();
@@ -39,7 +41,7 @@ test('every move ends where it was to, with all that the guest wrote, however of
       device: `ua-${volume.id}`,
       from: turn % blocks,
     });
-    const isKilled = await movedUnderFault(setting, volume.id, { pool: target, format }, step);
+    const isKilled = await movedUnderFault(setting, moveOfVolume(setting, volume.id, { pool: target, format }), step);
     step = isKilled ? step + stride : 1 + (turn % stride);
     if (isKilled) kills++;
     const what = `moved to ${target}, killed at step ${step}`;
@@ -48,15 +50,56 @@ test('every move ends where it was to, with all that the guest wrote, however of
     assert.deepEqual(await readPattern(live!, blocks), content, what);
     assert.deepEqual(await placesOf(setting, volume), [target], what);
   }
+  kills += await moveRoot(setting, instance, libvirt);
   const { client } = cloud;
   const instanceGoes = await client.deleteInstance({ params: { id: instance.id }, query: {} });
   await succeeded(cloud, instanceGoes.operationId, patience);
   const volumeGoes = await client.deleteVolume({ params: { id: volume.id }, query: {} });
   await succeeded(cloud, volumeGoes.operationId, patience);
   assert.deepEqual(await placesOf(setting, volume), []);
+  assert.deepEqual(await rootsOf(setting, instance), []);
   assert.deepEqual(await readdir(join(setting.folder, 'storage', 'moves')), []);
   t.diagnostic(`${kills} kills, 0 lost, 0 left behind`);
 });
+
+/** Of the same guest, with what it has booted from. @returns how often the server was killed */
+async function moveRoot(setting: LibvirtCloud, instance: Instance, libvirt: Connection): Promise<number> {
+  const content = Array.from({ length: blocks }, () => 0);
+  let kills = 0;
+  for (let turn = 0, step = 1; kills < Math.max(2, wantedKills / 2); turn++) {
+    const target = ['fast', 'slow', 'local'][turn % 3]!;
+    content[turn % blocks] = 1 + (turn % 250);
+    await writeInGuest(libvirt, instance.domainName, [content[turn % blocks]!], { from: firstFree + (turn % blocks) });
+    const isKilled = await movedUnderFault(setting, moveOfRoot(setting, instance.id, target), step);
+    step = isKilled ? step + stride : 1 + (turn % stride);
+    if (isKilled) kills++;
+    const what = `root disk moved to ${target}, killed at step ${step}`;
+    const [live, defined] = await Promise.all([rootOf(instance), rootOf(instance, '--inactive')]);
+    assert.deepEqual([live], await rootsOf(setting, instance), what);
+    assert.equal(live, defined, what);
+    assert.deepEqual(await readPattern(live!, blocks, firstFree), content, what);
+  }
+  return kills;
+}
+
+const rootOf = async ({ domainName }: Instance, ...options: string[]): Promise<string | undefined> =>
+  /\S*root\.qcow2/.exec(await virsh('domblklist', domainName, ...options))?.[0];
+
+/** Files of its root disk. */
+async function rootsOf({ folder }: LibvirtCloud, { id }: Instance): Promise<string[]> {
+  const storage = join(folder, 'storage');
+  const homes = [
+    join(storage, 'instances'),
+    ...[storage, join(folder, 'fast'), join(folder, 'slow')].map((path) => join(path, 'root-disks')),
+  ];
+  const found = await Promise.all(
+    homes.map(async (home) => {
+      const names = await readdir(join(home, id)).catch(() => []);
+      return names.filter((name) => /^root\.q/.test(name)).map((name) => join(home, id, name));
+    }),
+  );
+  return found.flat();
+}
 
 async function makePools({ cloud, folder }: LibvirtCloud): Promise<void> {
   for (const name of ['fast', 'slow']) {
@@ -77,21 +120,34 @@ async function attached({ cloud }: LibvirtCloud, { id }: Instance): Promise<Volu
   return volume;
 }
 
-/** @returns false when it was over before that step came */
-async function movedUnderFault(
+type Move = { isThere(): Promise<boolean>; begin(): Promise<unknown> };
+
+const moveOfVolume = (
   { cloud }: LibvirtCloud,
   id: Volume['id'],
   body: { pool: string; format: 'raw' | 'qcow2' },
-  step: number,
-): Promise<boolean> {
-  const isThere = async () => {
+): Move => ({
+  isThere: async () => {
     const { poolName, move } = await cloud.client.getVolume({ params: { id } });
     return poolName === body.pool && move === null;
-  };
+  },
+  begin: () => cloud.client.moveVolume({ params: { id }, body }),
+});
+
+const moveOfRoot = ({ cloud }: LibvirtCloud, id: Instance['id'], pool: string): Move => ({
+  isThere: async () => {
+    const { rootPoolName, rootDiskMove } = await cloud.client.getInstance({ params: { id } });
+    return (rootPoolName ?? 'local') === pool && rootDiskMove === null;
+  },
+  begin: () => cloud.client.moveRootDisk({ params: { id }, body: { pool } }),
+});
+
+/** @returns false when it was over before that step came */
+async function movedUnderFault({ cloud }: LibvirtCloud, { isThere, begin }: Move, step: number): Promise<boolean> {
   const ask = async () => {
     if (await isThere()) return;
     try {
-      await cloud.client.moveVolume({ params: { id }, body });
+      await begin();
     } catch (error) {
       // It was asked for before the server died, and is under way or done.
       if (!(error instanceof VirgaError) || !['Conflict', 'InvalidArgument'].includes(error.code)) throw error;
@@ -101,7 +157,7 @@ async function movedUnderFault(
   let isOver = false;
   let failure: unknown;
   ask()
-    .then(() => until('the volume has moved', isThere, patience))
+    .then(() => until('it has moved', isThere, patience))
     .then(
       () => {
         isOver = true;
@@ -117,7 +173,7 @@ async function movedUnderFault(
   if (cloud.isAlive) return false;
   await cloud.start();
   await ask();
-  await until('the volume has moved', isThere, patience);
+  await until('it has moved', isThere, patience);
   return true;
 }
 

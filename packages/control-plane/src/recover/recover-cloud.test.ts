@@ -17,6 +17,7 @@ import { adoptInstance } from '../modules/instances/adopt-instance.ts';
 import { attachVolume } from '../modules/instances/attach-volume.ts';
 import { changeCpu } from '../modules/instances/change-cpu.ts';
 import { getInstance, stopInstance } from '../modules/instances/instance-operations.ts';
+import { moveRootDisk } from '../modules/instances/move-root-disk.ts';
 import { releaseInstance } from '../modules/instances/release-instance.ts';
 import { resizeInstance } from '../modules/instances/resize-instance.ts';
 import { createSchedule } from '../modules/instances/schedule-operations.ts';
@@ -160,6 +161,11 @@ test('a lost database is rebuilt from its hosts, row by row, and what was asked 
   await createInstanceType(deps.db, administrator, type);
   const fast = { name: 'fast', driver: 'directory', path: '/mnt/fast', overcommit: 2 } as const;
   await cloud.succeeded((await createPool(deps, administrator, fast)).operationId);
+  await cloud.succeeded((await moveRootDisk(deps, operator, off.id, { pool: 'fast' })).operationId);
+  await until('its host has it as it is since its disk was moved', async () => {
+    const row = await deps.db.selectFrom('instances').selectAll().where('id', '=', off.id).executeTakeFirstOrThrow();
+    return row.generation === row.converged_generation;
+  });
   const sealed = await createVolume(deps, operator, { name: 'sealed', sizeGib: 1, pool: 'fast', encrypted: true });
   await cloud.succeeded(sealed.operationId);
   await createVolumeType(deps, administrator, { name: 'quick', format: 'raw', limits: { iops: 500 } });

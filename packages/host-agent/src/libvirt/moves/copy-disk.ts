@@ -8,6 +8,8 @@ import { keyId } from '../pools/pool-driver.ts';
 import type { MovePlace } from './move-places.ts';
 
 export type DiskCopy = {
+  /** Told with the progress. */
+  what: string;
   from: MovePlace;
   to: MovePlace;
   /** Of both. */
@@ -19,12 +21,12 @@ export type DiskCopy = {
 
 /** @throws CommandFailed */
 export async function copyDisk(copy: DiskCopy, call: CallContext): Promise<void> {
-  const { from, to, passphrase, isBlank, bandwidthBytesPerSecond: rate } = copy;
+  const { what, from, to, passphrase, isBlank, bandwidthBytesPerSecond: rate } = copy;
   const how = ['-U', '-W', '-n', ...(isBlank ? ['--target-is-zero'] : []), ...(rate ? ['-r', String(rate)] : [])];
   const convert = (key: readonly string[]) =>
     from.withImage((source) =>
       to.withImage((target) =>
-        runConvert([...key, ...how, '--image-opts', '--target-image-opts', source, target], 'copying the volume', call),
+        runConvert([...key, ...how, '--image-opts', '--target-image-opts', source, target], what, call),
       ),
     );
   if (passphrase === undefined) await convert([]);

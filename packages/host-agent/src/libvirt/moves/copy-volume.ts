@@ -109,7 +109,7 @@ async function destinationOf({ volume: { passphrase } }: DesiredMove, record: Mo
 /** @returns whether it is whole; false: the guest is no longer there */
 async function followMirror(
   context: AgentContext,
-  { volume: { id } }: DesiredMove,
+  { volume: { id }, isRoot }: DesiredMove,
   { domain: { ref }, target }: Extract<Stage, { kind: 'mirrored' }>,
   driver: PoolDriver,
   { signal, onProgress }: CallContext,
@@ -126,7 +126,7 @@ async function followMirror(
       await driver.requireSpace(smallestSpaceBytes);
       throw gaveUp(id, ref.name);
     }
-    onProgress?.('copying the volume', Math.min(99, percent ?? 0));
+    onProgress?.(isRoot ? 'copying the disk' : 'copying the volume', Math.min(99, percent ?? 0));
     await context.clock.delay(lookAgainMs, signal);
   }
 }
@@ -151,7 +151,14 @@ async function copyStill(
   try {
     await context.hook('move-copy', id);
     await copyDisk(
-      { from, to, passphrase, isBlank, bandwidthBytesPerSecond },
+      {
+        what: move.isRoot ? 'copying the disk' : 'copying the volume',
+        from,
+        to,
+        passphrase,
+        isBlank,
+        bandwidthBytesPerSecond,
+      },
       { signal: AbortSignal.any([isOn.signal, ...(signal ? [signal] : [])]), onProgress },
     );
   } catch (error) {
@@ -186,6 +193,6 @@ const copyError = (driver: PoolDriver, { before }: MoveRecord, error: unknown): 
   diskError(
     error,
     driver,
-    `copy the volume ${before.id}`,
+    before.isRoot ? `copy the root disk of ${before.name}` : `copy the volume ${before.id}`,
     'See the log of the host agent. Nothing is lost; move it again.',
   );

@@ -95,6 +95,6 @@ export async function abortMirror(context: AgentContext, ref: DomainRef, id: Vol
 
 export const gaveUp = (id: VolumeId, name: string) =>
   new VirgaError('HypervisorRefused', {
-    detail: `QEMU gave up copying the volume ${id} of ${name}.`,
+    detail: `QEMU gave up copying the disk ${id} of ${name}.`,
     action: 'See the log of the guest on the host: /var/log/libvirt/qemu. Nothing is lost; move it again.',
   });

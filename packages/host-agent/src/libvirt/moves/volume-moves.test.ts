@@ -1,4 +1,4 @@
-// Moves of volumes on real domains, with what the disks hold compared to what was written: of guests that run and write
+// Moves of volumes and root disks on real domains, with what the disks hold compared to what was written: of guests that run and write
 // meanwhile, of guests that are off, of volumes that nobody has.
 import assert from 'node:assert/strict';
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
@@ -36,6 +36,8 @@ async function aPool(host: TestHost, t: TestContext, sizeMib?: number): Promise<
   const place = { driver: 'directory', path } as const;
   return { id: newId('pool'), cloudId: host.cloudId, generation: 1, name: 'fast', mustExist: false, place, path };
 }
+
+const some = { mustExist: true, keepsake: {} };
 
 const poolOf = ({ path: _, ...pool }: DesiredPool & { path: string }): DesiredPool => pool;
 
@@ -198,6 +200,65 @@ test('the volume of a guest that is off is moved, and its definition with it', a
   assert.deepEqual([on.state, on.drift], ['running', undefined]);
   await writeInGuest(outside, desired.domainName, [8], device(volume));
   assert.deepEqual((await contentOf(host, after)).slice(0, 3), [8, 7, 0]);
+});
+
+test('a root disk is moved while its guest writes, and snapshots, growth and virsh find it where it is then', async (t) => {
+  const host = await open(t);
+  const { agent, outside, storagePath } = host;
+  const fast = await aPool(host, t);
+  const base = host.instance(host.network(), newId('image'), { nics: [] });
+  const desired = { ...base, rootDisk: { ...base.rootDisk, imageId: null, sizeBytes: 8 * mebibyte } };
+  await agent.applyInstance(desired);
+  await writeInGuest(outside, desired.domainName, [1, 1, 1]);
+  const { id, cloudId, rootDisk } = desired;
+  const root: DesiredVolume = {
+    id: rootDisk.id,
+    cloudId,
+    generation: 1,
+    name: desired.name,
+    sizeBytes: 8 * mebibyte,
+    ...some,
+  };
+  const snapshot = (name: string) => ({
+    ...{ id: newId('snapshot'), cloudId, name, instance: { id, uuid: desired.uuid, domainName: desired.domainName } },
+    ...{ memory: false, ...some, mustExist: false },
+  });
+  const earlier = snapshot('earlier');
+  await agent.applySnapshot(earlier);
+  const there = { ...moveOf(root, poolOf(fast), { holder: desired }), isRoot: true as const };
+  await assert.rejects(agent.copyVolume(there), (error: VirgaError) => error.code === 'Conflict');
+  await agent.deleteSnapshot(earlier);
+  await agent.copyVolume(there);
+  await writeInGuest(outside, desired.domainName, [2], { from: 1 });
+  await assert.rejects(agent.applySnapshot(snapshot('meanwhile')), /The root disk of/);
+  assert.equal(await agent.switchVolume(there), true);
+  await agent.finishMove(identityOf(there));
+  await writeInGuest(outside, desired.domainName, [3], { from: 2 });
+  const file = join(fast.path, 'root-disks', id, 'root.qcow2');
+  const blocksOf = async (options: object) => {
+    const xml = await outside.domains.xml(await outside.domains.lookupByName(desired.domainName), options);
+    return [...xml.matchAll(/<source file='([^']*root[^']*)'/g)].map(([, path]) => path);
+  };
+  assert.deepEqual([await blocksOf({}), await blocksOf({ inactive: true })], [[file], [file]]);
+  assert.deepEqual((await readPattern(file, blocks)).slice(0, 3), [1, 2, 3]);
+  assert.equal((await readdir(join(storagePath, 'instances', id))).includes('root.qcow2'), false);
+  assert.deepEqual(await agent.findDrifts(cloudId), []);
+  const later = snapshot('later');
+  await agent.applySnapshot(later);
+  assert.equal((await readdir(join(fast.path, 'root-disks', id))).filter((name) => name.endsWith('.qcow2')).length, 2);
+  await writeInGuest(outside, desired.domainName, [4], { from: 2 });
+  await agent.deleteSnapshot(later);
+  assert.deepEqual(await blocksOf({}), [file]);
+  await agent.applyInstance(stopped(desired));
+  // Where it is asked for, or how its disk was made, is of no meaning any more.
+  const larger = { ...desired, generation: 3, rootDisk: { ...rootDisk, sizeBytes: 16 * mebibyte } };
+  const on = await agent.applyInstance(larger);
+  assert.deepEqual([on.state, on.drift], ['running', undefined]);
+  assert.deepEqual((await readPattern(file, blocks)).slice(0, 3), [1, 2, 4]);
+  assert.match(await runCommand('qemu-img', ['info', '-U', file]), /virtual size: 16 MiB/);
+  await agent.deleteInstance(larger);
+  assert.deepEqual(await readdir(join(fast.path, 'root-disks')), []);
+  await agent.deletePool(poolOf(fast));
 });
 
 test('an encrypted volume is moved with its key, of a guest that runs too', async (t) => {
