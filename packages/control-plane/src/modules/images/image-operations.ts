@@ -168,23 +168,27 @@ async function refuseWhileUsed(tx: Tx, row: ImageRow): Promise<void> {
   }
   const clone = await tx
     .selectFrom('volumes')
-    .select('name')
+    .select(['name', 'project_id'])
     .where('image_id', '=', row.id)
     .where('clone', '=', 'linked')
+    .orderBy((by) => by('project_id', '=', row.project_id), 'desc')
     .limit(1)
     .executeTakeFirst();
-  if (clone) {
+  if (clone?.project_id === row.project_id) {
     throw new VirgaError('InUse', {
       detail: `Volume ${clone.name} is a linked clone of image ${row.name}, and rests on it.`,
       action: `Delete it first: virga volumes delete ${clone.name}. A full clone would not need the image.`,
     });
   }
+  if (clone) throw usedElsewhere(row, 'A volume');
   const drive = await tx
     .selectFrom('instances')
-    .select('name')
+    .select(['name', 'project_id'])
     .where('cdrom_image_id', '=', row.id)
+    .orderBy((by) => by('project_id', '=', row.project_id), 'desc')
     .limit(1)
     .executeTakeFirst();
+  if (drive && drive.project_id !== row.project_id) throw usedElsewhere(row, 'The CD-ROM drive of an instance');
   if (drive) {
     throw new VirgaError('InUse', {
       detail: `Image ${row.name} is in the CD-ROM drive of ${drive.name}.`,
@@ -202,6 +206,13 @@ async function refuseWhileUsed(tx: Tx, row: ImageRow): Promise<void> {
     action: 'Delete them first.',
   });
 }
+
+/** Of a public image: what others call what they have is theirs. */
+const usedElsewhere = ({ name }: ImageRow, what: string) =>
+  new VirgaError('InUse', {
+    detail: `${what} of another project needs image ${name}.`,
+    action: `Make it private, so that no more of them do: virga images share ${name} --stop. Delete it when they are gone.`,
+  });
 
 async function refuseWhileReleased(tx: Tx, row: ImageRow): Promise<void> {
   const released = await tx

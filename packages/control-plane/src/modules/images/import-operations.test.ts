@@ -6,11 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, before, test } from 'node:test';
-import { type ImageId, newId } from '@virga/contract/ids';
+import type { VirgaError } from '@virga/contract/errors';
+import { type ImageId, newId, type OperationId } from '@virga/contract/ids';
 import type { ImportImage } from '@virga/contract/rest/image-import';
 import { SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
 import { launchInstance } from '../instances/launch-instance.ts';
+import { createVolume } from '../volumes/create-volume.ts';
+import { deleteVolume } from '../volumes/volume-operations.ts';
 import { officialImages } from './catalog/official-images.ts';
 import { deleteImage, getImage, listImages } from './image-operations.ts';
 import { importImage, listCatalog, updateImage } from './import-operations.ts';
@@ -271,6 +274,22 @@ test('a private image is of its project alone; only an administrator of the clou
   const hosts = await Promise.all([0, 1].map((host) => cloud.host(host).listImages(cloud.deps.cloudId)));
   const kept = hosts.flat().find(({ id }) => id === image.id)?.keepsake as { row: { visibility: string } };
   assert.equal(kept.row.visibility, 'public', 'hosts keep it as it is');
+  await cloud.deps.db.insertInto('projects').values({ id: other.projectId, name: 'others', description: '' }).execute();
+  const body = { name: 'their-secret', image: image.id, clone: 'linked' as const };
+  const { volume, operationId: made } = await createVolume(cloud.deps, other, body);
+  const ended = (operation: OperationId) =>
+    until('it has ended', async () => {
+      const { deps } = cloud;
+      const row = await deps.db.selectFrom('operations').select('state').where('id', '=', operation).executeTakeFirst();
+      return row?.state === 'succeeded';
+    });
+  await ended(made);
+  await assert.rejects(deleteImage(cloud.deps, cloud.operator, image.id), (error: VirgaError) => {
+    assert.equal(error.code, 'InUse');
+    assert.doesNotMatch(`${error.detail} ${error.action}`, /their-secret/, 'what others call it is theirs');
+    return true;
+  });
+  await ended((await deleteVolume(cloud.deps, other, volume.id)).operationId);
   await cloud.succeeded((await set(member, 'private')).operationId);
   assert.equal(await seen(), 0);
   await remove(image.id);
