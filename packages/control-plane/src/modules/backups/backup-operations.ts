@@ -102,7 +102,8 @@ export async function beginBackup(
   return { backup: toBackup(row), operationId };
 }
 
-async function refuseImpossible(tx: Tx, instance: InstanceRow, storeId: BackupStoreId): Promise<void> {
+/** @throws Conflict it is adopted or being deleted, or the store is of another host */
+export async function refuseImpossible(tx: Tx, instance: InstanceRow, storeId: BackupStoreId): Promise<void> {
   const { name, host_id: hostId, host_name: hostName } = instance;
   const refuse = (detail: string, action: string) => {
     throw new VirgaError('Conflict', { detail, action });

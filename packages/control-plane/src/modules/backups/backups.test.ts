@@ -256,9 +256,13 @@ test('by the clock backups are made, chains begin anew, and what need not be kep
   // A run that was due a moment ago is made up for, and the next is tomorrow.
   const dueAt = new Date(Math.floor(cloud.deps.clock.now().getTime() / 60_000) * 60_000);
   const cron = `${dueAt.getUTCMinutes()} ${dueAt.getUTCHours()} * * *`;
-  const schedule = await createBackupSchedule(cloud.deps, cloud.operator, {
-    ...{ instance: 'nightly', cron, retention: { last: 2 }, chainLimit: 2 },
-  });
+  const wanted = { instance: 'nightly', cron, retention: { last: 2 }, chainLimit: 2 };
+  const come = (origin: 'adopted' | 'launched') =>
+    cloud.deps.db.updateTable('instances').set({ origin }).where('id', '=', instance.id).execute();
+  await come('adopted');
+  await assert.rejects(createBackupSchedule(cloud.deps, cloud.operator, wanted), { code: 'Conflict' });
+  await come('launched');
+  const schedule = await createBackupSchedule(cloud.deps, cloud.operator, wanted);
   const { items } = await listBackupSchedules(cloud.deps.db, cloud.operator, { instance: 'nightly' });
   assert.deepEqual(items, [schedule]);
   const mine = () =>

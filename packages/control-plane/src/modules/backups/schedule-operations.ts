@@ -12,6 +12,7 @@ import { fetchPage, type PageRequest } from '../../store/page.ts';
 import type { Database } from '../../store/schema.ts';
 import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
 import { firstRun } from '../instances/instance-schedule.ts';
+import { refuseImpossible } from './backup-operations.ts';
 import { defaultRetention } from './retention.ts';
 import { resolveStore } from './store-rows.ts';
 
@@ -41,7 +42,7 @@ export async function listBackupSchedules(
   return fetchPage(query, 'backup_schedules', page, (row) => toSchedule(row as ScheduleView));
 }
 
-/** @throws NotFound instance or store | InvalidArgument @see firstRun */
+/** @throws NotFound instance or store | Conflict it cannot be backed up there | InvalidArgument @see firstRun */
 export async function createBackupSchedule(
   deps: Deps,
   access: ProjectAccess<'operator'>,
@@ -52,6 +53,8 @@ export async function createBackupSchedule(
   return inTransaction(deps.db, async (tx) => {
     const instance = await holdInstanceNamed(tx, access, body.instance);
     const store = await resolveStore(tx, body.store);
+    // Else each run would be refused, at night, and nobody would be told but by an event.
+    await refuseImpossible(tx, instance, store.id);
     const id = newId('schedule');
     await tx
       .insertInto('backup_schedules')
