@@ -21,6 +21,7 @@ import { type Extent, readExtents } from './rbd-extents.ts';
 import { contentBytes, imageBytes, makeLuks } from './rbd-luks.ts';
 import { imageWrittenAt, isImageAsMarked, markImage, unmarkImage } from './rbd-marks.ts';
 import { forgetMoments } from './rbd-moments.ts';
+import { rbdSnapshotsOf, removeRbdSnapshot } from './rbd-snapshots.ts';
 import { wipeExtents } from './rbd-wipe.ts';
 
 type Usages = { images?: { name: string; provisioned_size: number; used_size: number }[] };
@@ -162,6 +163,8 @@ export class RbdPool implements PoolDriver {
     await this.removeImage(this.imageName(`${id}.partial`));
     await this.forgetMark(id);
     await forgetMoments(this, id);
+    // Of a host that is lost.
+    for (const snapshot of await rbdSnapshotsOf(this, id)) await removeRbdSnapshot(this, id, snapshot);
     await this.removeImage(this.imageName(id));
   }
 
@@ -264,12 +267,9 @@ export class RbdPool implements PoolDriver {
       });
       await child.ended;
     };
-    return this.#asking((access) =>
-      evenIfItCrashes(
-        () => run(access),
-        () => undefined,
-      ),
-    );
+    // What was copied in part only does not tell.
+    const isDone = args[1] === 'rollback' ? undefined : () => undefined;
+    return this.#asking((access) => evenIfItCrashes(() => run(access), isDone));
   }
 
   /** Gives what one of its snapshots keeps of an image to who copies it: options by which programs of QEMU's find it. */

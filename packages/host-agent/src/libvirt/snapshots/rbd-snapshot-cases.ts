@@ -120,6 +120,7 @@ export function testRbdSnapshots(open: () => RbdWorld | undefined): void {
     // What an act that was never gone on with has left goes with the instance.
     const dying = await machine.dying((step) => step === 'snapshot-taken' || step === 'define-layers');
     await assert.rejects(dying.applySnapshot(machine.snapshot()), /killed/);
+    await machine.stray();
   });
 
   cases('the memory is kept with disks in Ceph, of one moment', async (machine) => {
@@ -311,6 +312,16 @@ class CephMachine {
       return (JSON.parse(text) as { name: string }[]).map(({ name }) => name);
     });
     return (await Promise.all(lists)).flat();
+  }
+
+  /** A snapshot that nobody knows of any more. */
+  async stray(): Promise<void> {
+    await this.#ceph.run('rbd', [
+      'snap',
+      'create',
+      '--no-progress',
+      `${this.#ceph.pool}/${this.inCeph.id}@${newId('snapshot')}`,
+    ]);
   }
 
   dying = (at: (step: string) => boolean): Promise<HostAgent> =>
