@@ -185,14 +185,11 @@ async function makeTargets(
   }
 }
 
-/** The guest stands still while its disks are taken, so that all are of one moment. */
+/** The guest stands still while its disks are taken, so that all are of one moment. Where that fails, who gives up lets it go on. */
 async function whileStillToRead(context: AgentContext, domain: OwnDomain, take: () => Promise<void>): Promise<void> {
   const change: DiskChange = { kind: 'read', disks: [] };
-  try {
-    await whileStill(context, domain, change, take);
-  } finally {
-    await abandonChange(context, domain.record.instanceId, change);
-  }
+  await whileStill(context, domain, change, take);
+  await abandonChange(context, domain.record.instanceId, change);
 }
 
 /** What is read of the guest's disks is as slow as what goes to the store; both are work for the same host. */

@@ -24,7 +24,11 @@ export async function withReadDisk<T>(
   }
   const { poolId, since } = disk.ceph;
   const pool = await rbdPool(context.storage, poolId);
-  const extents = await pool.extents(`${pool.imageName(disk.id)}@${id}`, since, { signal });
+  const moment = `${pool.imageName(disk.id)}@${id}`;
+  const { parent } = JSON.parse(await pool.rbd(['info', '--format', 'json', moment])) as { parent?: object };
+  const changed = await pool.extents(moment, since, { signal });
+  // Where a clone is empty its parent shows through, as it does after a revert.
+  const extents = changed.map(({ zero, ...extent }) => ({ ...extent, zero: zero && parent === undefined }));
   return pool.withSnapshot(disk.id, id, (remote) =>
     withOpenDisk({ options: `driver=raw,${remote}` }, opening, (open) => work(open, within(extents, open.sizeBytes))),
   );
