@@ -103,7 +103,8 @@ export interface SnapshotKeeping {
    * systems are frozen meanwhile where its agent does that.
    * @throws Conflict it is hibernated, adopted, or off when its memory is to be kept; or somebody has put its disks on other
    *   files | HypervisorRefused a disk cannot have snapshots; or it must exist and does not
-   * @throws NotFound there is no such instance | StorageFull | HostUnavailable retry later
+   * @throws NotFound there is no such instance; or this agent has no passphrase of an encrypted volume: it keeps those of `applyVolume` in
+   *   memory, for all calls here | StorageFull | HostUnavailable retry later
    */
   applySnapshot(desired: DesiredSnapshot, context?: CallContext): Promise<ObservedSnapshot>;
   /**
