@@ -26,9 +26,3 @@ export const diskElsewhere = (name: string) =>
     detail: `The root disk of ${name} is not a file of this cloud: it was adopted, or somebody has changed its definition.`,
     action: 'Register its file: virga images register.',
   });
-
-export const diskInCeph = (name: string) =>
-  new VirgaError('Conflict', {
-    detail: `The root disk of ${name} lies in a Ceph pool: images are made of disks that are files of the host.`,
-    action: 'Export it with rbd export, and register that file: virga images register.',
-  });

@@ -12,14 +12,7 @@ import type {
 import { packagesOf } from '@virga/contract/agent/image-recipe';
 import { VirgaError } from '@virga/contract/errors';
 import type { ImageId, InstanceId } from '@virga/contract/ids';
-import {
-  diskElsewhere,
-  diskInCeph,
-  imageTaken,
-  instanceHibernated,
-  instanceRuns,
-  noDomainOf,
-} from '../build-conflicts.ts';
+import { diskElsewhere, imageTaken, instanceHibernated, instanceRuns, noDomainOf } from '../build-conflicts.ts';
 import type { CallSteps, Calls } from './call-steps.ts';
 import { requireSpace } from './host-rules.ts';
 import type { SimulatedHost } from './simulated-host.ts';
@@ -118,7 +111,6 @@ function requireOff(host: SimulatedHost, cloudId: string, id: InstanceId): numbe
   if (domain.power !== 'off') throw instanceRuns(name);
   if (domain.savedMemory !== undefined) throw instanceHibernated(name);
   if (origin === 'adopted') throw diskElsewhere(name);
-  if (folder?.owner.ceph) throw diskInCeph(name);
   return folder?.diskSizeBytes ?? rootDisk.sizeBytes;
 }
 

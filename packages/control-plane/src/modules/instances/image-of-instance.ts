@@ -9,7 +9,6 @@ import type { Idempotency } from '../../store/once-only.ts';
 import { type ImageOrdered, orderImage } from '../images/build/build-operations.ts';
 import { requireInstance } from './instance-operations.ts';
 import { type InstanceRow, toInstance } from './instance-store.ts';
-import { refuseCephRoot } from './refuse-ceph-root.ts';
 
 /** @throws NotFound | Conflict it is not off, or was adopted | NameTaken */
 export async function createImageOf(
@@ -22,7 +21,6 @@ export async function createImageOf(
   return orderImage(deps, access, name, idempotency, async (tx) => {
     const row = await requireInstance(tx, access, id);
     requireOff(row);
-    await refuseCephRoot(tx, row, 'images');
     const image =
       row.image_id === null
         ? undefined
@@ -46,7 +44,6 @@ export async function lintInstance(
 ): Promise<LintReport> {
   const row = await requireInstance(deps.db, access, id);
   requireOff(row);
-  await refuseCephRoot(deps.db, row, 'images');
   return deps.agents.agentOf(row.host_id).lintImage(deps.cloudId, { kind: 'instance', id }, { signal });
 }
 

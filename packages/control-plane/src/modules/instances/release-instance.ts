@@ -5,11 +5,13 @@ import type { InstanceId, OperationId } from '@virga/contract/ids';
 import type { Instance } from '@virga/contract/rest/instances';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
+import type { Tx } from '../../store/database.ts';
 import { joinOperation } from './instance-change.ts';
 import { change } from './instance-operations.ts';
+import type { InstanceRow } from './instance-store.ts';
 import { refuseSnapshots } from './kept-snapshots.ts';
-import { refuseCephRoot } from './refuse-ceph-root.ts';
 import { refuseRootMoving } from './root-disk-moves.ts';
+import { cephPoolOf } from './root-pool.ts';
 
 /**
  * Gives an instance back: its domain runs on, with its disks where they are, and its addresses stay reserved.
@@ -35,10 +37,19 @@ export async function releaseInstance(
       throw refused(row.name, `has volumes attached (${names})`, 'Detach them first: virga detach INSTANCE VOLUME.');
     }
     refuseRootMoving(row);
-    await refuseCephRoot(tx, row, 'release');
+    await refuseCephRoot(tx, row);
     // Who looks after the domain then would not know of them.
     await refuseSnapshots(tx, row, 'it cannot be released');
     return { kind: 'instance.release', set: { desired: 'deleted', released: true } };
+  });
+}
+
+async function refuseCephRoot(tx: Tx, { name, root_pool_id: poolId }: InstanceRow): Promise<void> {
+  const pool = await cephPoolOf(tx, poolId);
+  if (pool === undefined) return;
+  throw new VirgaError('Conflict', {
+    detail: `The root disk of instance ${name} lies in the Ceph pool ${pool.name}, whose key libvirt has from Virga alone, so it cannot be released.`,
+    action: 'Leave it with Virga, or move its root disk to a pool that is a folder: virga disks move.',
   });
 }
 

@@ -272,7 +272,13 @@ async function forgetMomentOf(
     if (domain?.record?.cloudId !== cloudId) return;
     const { desired } = domain.record;
     const found = readDomainDisks(await connection.domains.xml(domain.ref, { inactive: true }), desired, []);
-    await forgetMomentsOf(context, await findInCeph(context.storage, desired, found), (other) => other === id);
+    try {
+      await forgetMomentsOf(context, await findInCeph(context.storage, desired, found), (other) => other === id);
+    } catch (error) {
+      // A disk that is gone from Ceph has none, and what others have goes with the next backup.
+      if (!(error instanceof VirgaError && error.code === 'HypervisorRefused')) throw error;
+      context.log.warn({ err: error, backup: id }, 'what Ceph keeps of a backup was left there');
+    }
   });
 }
 

@@ -79,16 +79,20 @@ async function lintImage(
     target.kind === 'image'
       ? { kind: 'image' as const, imageId: target.id }
       : { kind: 'instance' as const, instanceId: target.id };
-  return withStillDisk(context, { cloudId, from }, (file) =>
-    // Several may look into an image at the same time, and have one folder.
-    context.locks.run(`lint ${target.id}`, async () => {
-      const folder = await lintFolder(context, target.id);
-      try {
-        return await lintFile(context, file, folder, call);
-      } finally {
-        await rm(folder, { recursive: true, force: true });
-      }
-    }),
+  return withStillDisk(
+    context,
+    { cloudId, from },
+    (file) =>
+      // Several may look into an image at the same time, and have one folder.
+      context.locks.run(`lint ${target.id}`, async () => {
+        const folder = await lintFolder(context, target.id);
+        try {
+          return await lintFile(context, file, folder, call);
+        } finally {
+          await rm(folder, { recursive: true, force: true });
+        }
+      }),
+    call,
   );
 }
 

@@ -22,14 +22,19 @@ type Looked = { file: DiskFile; sealed: string[]; report: LintReport };
 export async function makeFromDisk(context: AgentContext, order: Order, call: CallContext): Promise<BuildRecord> {
   const { from, folder, cloudId, id } = order;
   if (from.kind === 'recipe') throw new Error('a recipe is no disk');
-  return withStillDisk(context, { cloudId, from }, async (source) => {
-    call.onProgress?.(order.seal ? 'sealing' : 'looking into the disk', 5);
-    await context.hook('look-into-disk', id);
-    const { file, sealed, report } = await look(context, order, source, call);
-    await context.hook('copy-disk', id);
-    await qcow2Of(context.storage, file, join(folder, imageFile), { from: 10, to: 85 }, call);
-    return { sources: [], packages: [], sealed, report };
-  }).finally(() => cleanUp(folder));
+  return withStillDisk(
+    context,
+    { cloudId, from },
+    async (source) => {
+      call.onProgress?.(order.seal ? 'sealing' : 'looking into the disk', 5);
+      await context.hook('look-into-disk', id);
+      const { file, sealed, report } = await look(context, order, source, call);
+      await context.hook('copy-disk', id);
+      await qcow2Of(context.storage, file, join(folder, imageFile), { from: 10, to: 85 }, call);
+      return { sources: [], packages: [], sealed, report };
+    },
+    call,
+  ).finally(() => cleanUp(folder));
 }
 
 async function look(context: AgentContext, order: Order, source: DiskFile, call: CallContext): Promise<Looked> {
