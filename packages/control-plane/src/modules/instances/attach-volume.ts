@@ -7,10 +7,10 @@ import type { InstanceId, VolumeId } from '@virga/contract/ids';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { mergedDriver, requireDriver } from '../hosts/disk-drivers.ts';
+import { readDiskLimits } from '../volumes/disk-limits.ts';
 import { refuseMoving } from '../volumes/volume-refusals.ts';
 import { findVolume, holdVolume, moveVolumeToHost, type VolumeView } from '../volumes/volume-store.ts';
 import { type Changed, changeDevices } from './device-change.ts';
-import { readDiskLimits } from './device-limits.ts';
 import { freeTarget, requireChangeable, requireRelease, requireRoom } from './instance-devices.ts';
 import type { InstanceRow } from './instance-store.ts';
 

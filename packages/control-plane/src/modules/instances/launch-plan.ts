@@ -16,7 +16,7 @@ import { type ImageRow, resolveImage } from '../images/image-store.ts';
 import { resolveKeyPairs } from '../key-pairs/key-pair-operations.ts';
 import { resolveNetwork } from '../networks/network-store.ts';
 import type { PoolView } from '../pools/pool-store.ts';
-import { readDiskLimits } from './device-limits.ts';
+import { readDiskLimits } from '../volumes/disk-limits.ts';
 import { type LaunchAttributes, launchAttributesOf } from './instance-attributes.ts';
 import { type CpuColumns, planCpu } from './instance-cpu.ts';
 import { type MachineHardware, refuseImpossible } from './instance-hardware.ts';

@@ -4,9 +4,10 @@ import type { DiskLimits, NicLimits } from '@virga/contract/agent/desired';
 import type { InstanceId, NetworkInterfaceId, VolumeId } from '@virga/contract/ids';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
+import { readDiskLimits } from '../volumes/disk-limits.ts';
 import { notAttached } from './attach-volume.ts';
 import { type Changed, changeDevices } from './device-change.ts';
-import { readDiskLimits, readNicLimits } from './device-limits.ts';
+import { readNicLimits } from './device-limits.ts';
 import { requireChangeable } from './instance-devices.ts';
 import { noInterface } from './network-interface-operations.ts';
 

@@ -330,6 +330,14 @@ test('a name, protection and a type are given to a volume, which keeps the limit
   await createVolumeType(cloud.deps, cloud.administrator, type);
   await assert.rejects(createVolumeType(cloud.deps, cloud.administrator, type), { code: 'NameTaken' });
   assert.deepEqual((await listVolumeTypes(cloud.deps.db, cloud.operator)).items, [type]);
+  for (const [wrong, code, field] of [
+    [{ pool: 'nothing' }, 'NotFound', '/pool'],
+    [{ limits: { burstIops: 900 } }, 'InvalidArgument', '/limits/burstIops'],
+    [{ limits: { iops: 500, burstIops: 100 } }, 'InvalidArgument', '/limits/burstIops'],
+  ] as const) {
+    const made = createVolumeType(cloud.deps, cloud.administrator, { name: 'wrong', ...wrong });
+    await assert.rejects(made, { code, field });
+  }
   const instance = await cloud.launch('gold-guest');
   const { volume: made, operationId } = await create('before', { type: 'gold', instance: 'gold-guest' });
   await cloud.succeeded(operationId);

@@ -4,7 +4,7 @@ import type { RevertSnapshot } from '@virga/contract/rest/snapshots';
 import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
-import { inTransaction } from '../../store/database.ts';
+import { inTransaction, type Tx } from '../../store/database.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { holdInstanceNamed } from '../instances/hold-instance-named.ts';
 import type { InstanceRow } from '../instances/instance-store.ts';
@@ -36,7 +36,7 @@ export async function revertSnapshot(
     }
     requireOwnDisks(instance);
     if (instance.state === 'hibernated' || instance.state === 'hibernating') throw isHibernated(instance);
-    refuseOtherDisks(known, instance);
+    await refuseOtherDisks(tx, known, instance);
     const isOn = instance.desired !== 'stopped' || instance.observed_state !== 'stopped';
     if (isOn && !restart) {
       throw conflict(
@@ -64,7 +64,7 @@ export async function revertSnapshot(
   });
 }
 
-function refuseOtherDisks(snapshot: SnapshotView, instance: InstanceRow): void {
+async function refuseOtherDisks(tx: Tx, snapshot: SnapshotView, instance: InstanceRow): Promise<void> {
   const names = new Map<string, string>(instance.volumes.map(({ id, name }) => [id, name]));
   const now = new Set<string>([
     instance.root_disk_id,
@@ -73,9 +73,11 @@ function refuseOtherDisks(snapshot: SnapshotView, instance: InstanceRow): void {
   const missing = snapshot.disks.filter(({ id }) => !now.delete(id)).map(({ id }) => id);
   const [other] = now;
   if (missing.length > 0) {
+    const rows = await tx.selectFrom('volumes').select(['id', 'name']).where('id', 'in', missing).execute();
+    const called = missing.map((id) => rows.find((row) => row.id === id)?.name ?? id);
     throw conflict(
-      `Instance ${instance.name} no longer has ${missing.join(', ')}, which snapshot ${snapshot.name} is of too.`,
-      `Attach it again first: virga attach ${instance.name} ${missing[0]}`,
+      `Instance ${instance.name} no longer has ${called.join(', ')}, which snapshot ${snapshot.name} is of too.`,
+      `Attach it again first: virga attach ${instance.name} ${called[0]}`,
     );
   }
   if (other === undefined) return;

@@ -130,7 +130,11 @@ test('a snapshot is of volumes too: they cannot go before it, nor can an instanc
   );
   await cloud.succeeded((await detachVolume(cloud.deps, cloud.operator, id, volume.id)).operationId);
   await assert.rejects(deleteVolume(cloud.deps, cloud.operator, volume.id), { code: 'InUse' });
-  await assert.rejects(revertSnapshot(cloud.deps, cloud.operator, taken.id, { restart: true }), { code: 'Conflict' });
+  await assert.rejects(revertSnapshot(cloud.deps, cloud.operator, taken.id, { restart: true }), {
+    code: 'Conflict',
+    detail: /no longer has data,/,
+    action: /virga attach web data$/,
+  });
   await drop(taken.id);
   await cloud.succeeded((await deleteVolume(cloud.deps, cloud.operator, volume.id)).operationId);
   await remove(id);

@@ -99,6 +99,14 @@ test('a volume goes into a Ceph pool, where it is raw and takes what is written,
   assert.equal((await onHost(before.id))?.poolId, undefined);
 });
 
+test('tables that were made beforehand are none any more in a raw volume', async () => {
+  const wide = await aVolume('tables', { preallocation: 'metadata' });
+  await cloud.succeeded((await move(wide.id, 'fast', { format: 'raw' })).operationId);
+  const { format, preallocation } = await get(wide.id);
+  assert.deepEqual([format, preallocation], ['raw', 'off']);
+  assert.equal((await onHost(wide.id))?.format, 'raw');
+});
+
 test('what a linked clone rests on is copied too, and it rests on nothing afterwards', async () => {
   const linked = await aVolume('linked', { image: 'disk', clone: 'linked' });
   await cloud.succeeded((await move(linked.id, 'fast')).operationId);

@@ -15,7 +15,7 @@ import { targetPool } from '../pools/target-pool.ts';
 import { refuseHindrances } from './move-hindrances.ts';
 import { refuseChanged } from './volume-refusals.ts';
 import { requirePoolRoom } from './volume-room.ts';
-import { refuseImpossibleShape } from './volume-shape.ts';
+import { preallocationIn, refuseImpossibleShape } from './volume-shape.ts';
 import { findVolume, holdVolume, resourceOf, toVolume, type VolumeView, wakeVolume } from './volume-store.ts';
 
 export const moveVolumeKind = 'volume.move';
@@ -45,7 +45,7 @@ export async function moveVolume(
     const encrypted = row.passphrase_sealed !== null;
     const format = body.format ?? (isCeph ? 'raw' : encrypted ? 'qcow2' : row.format);
     // Ceph takes what is written; back in a folder it is as it was made.
-    const preallocation = isCeph ? 'off' : row.preallocation;
+    const preallocation = isCeph ? 'off' : preallocationIn(pool.driver, format, row.preallocation);
     refuseImpossibleShape({ format, preallocation, encrypted, driver: pool.driver });
     const takesAll = preallocation === 'falloc' || preallocation === 'full';
     const takenBytes = takesAll ? row.size_bytes : (row.used_bytes ?? 0);

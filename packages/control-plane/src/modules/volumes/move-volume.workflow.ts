@@ -11,6 +11,7 @@ import { desiredPoolOf } from '../pools/pool.ts';
 import { copyAndSwitch, finish, takeBack } from './move-steps.ts';
 import { type MoveInput, moveVolumeKind } from './move-volume.ts';
 import { desiredVolumeOf } from './volume.ts';
+import { preallocationIn } from './volume-shape.ts';
 import { findVolume, resourceOf, type VolumeView, wakeVolume } from './volume-store.ts';
 
 type Input = MoveInput;
@@ -48,10 +49,16 @@ async function recordMoved(tx: Tx, { input, access }: StepContext<Input>): Promi
   const move = await tx.selectFrom('volume_moves').selectAll().where('token', '=', input.token).executeTakeFirst();
   if (!row || !move) return;
   const generation = row.generation + 1;
+  const { driver } = await tx
+    .selectFrom('pools')
+    .select('driver')
+    .where('id', '=', move.pool_id)
+    .executeTakeFirstOrThrow();
   await tx
     .updateTable('volumes')
     .set({
       ...{ pool_id: move.pool_id, format: move.format, generation },
+      preallocation: preallocationIn(driver, move.format, row.preallocation),
       // A copy rests on nothing.
       ...(row.clone === 'linked' && { clone: 'full' }),
       ...(row.converged_generation === row.generation && { converged_generation: generation }),
@@ -83,7 +90,9 @@ async function moveOf({ deps, input: { volumeId, token } }: ActContext<Input>): 
   if (!row || !move || row.desired === 'deleted') throw gone(volumeId);
   const pool = await db.selectFrom('pools').selectAll().where('id', '=', move.pool_id).executeTakeFirstOrThrow();
   const clone = row.clone === 'linked' ? 'full' : row.clone;
-  const after = { ...row, pool_id: move.pool_id, format: move.format, clone, generation: row.generation + 1 };
+  const preallocation = preallocationIn(pool.driver, move.format, row.preallocation);
+  const as = { pool_id: move.pool_id, format: move.format, preallocation, clone };
+  const after = { ...row, ...as, generation: row.generation + 1 };
   const volume: DesiredVolume = desiredVolumeOf(after, cloudId, desiredPoolOf(pool, cloudId, seal), seal);
   return {
     token,

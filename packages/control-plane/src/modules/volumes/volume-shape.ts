@@ -54,3 +54,10 @@ function refuseForCeph({ format, preallocation, clone }: VolumeShape): void {
 
 const refusal = (detail: string, action: string, field: string): VirgaError =>
   new VirgaError('InvalidArgument', { detail, action, field });
+
+/**
+ * As a volume has it that becomes one of another format: the tables that are made beforehand are those of a qcow2. In Ceph all are raw,
+ * and have again what they had when they are back in a folder.
+ */
+export const preallocationIn = (driver: string, format: VolumeFormat, preallocation: Preallocation): Preallocation =>
+  driver !== 'rbd' && format === 'raw' && preallocation === 'metadata' ? 'off' : preallocation;

@@ -9,6 +9,7 @@ import { type Db, inTransaction, type Tx } from '../../store/database.ts';
 import { notify } from '../../store/notifications.ts';
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import type { Database } from '../../store/schema.ts';
+import { readDiskLimits } from './disk-limits.ts';
 import { refuseImpossibleShape } from './volume-shape.ts';
 
 export async function listVolumeTypes(db: Db, _access: ProjectAccess): Promise<{ items: VolumeType[] }> {
@@ -16,22 +17,24 @@ export async function listVolumeTypes(db: Db, _access: ProjectAccess): Promise<{
   return { items: rows.map(toVolumeType) };
 }
 
-/** @throws NameTaken | InvalidArgument what does not go together */
-export function createVolumeType(
+/** @throws NameTaken | NotFound a pool of that name | InvalidArgument what does not go together */
+export async function createVolumeType(
   { db }: Pick<Deps, 'db'>,
   access: CloudAccess<'admin'>,
   type: VolumeType,
   idempotency?: Idempotency,
 ): Promise<VolumeType> {
-  const { name, pool, limits, format, preallocation, encrypted } = type;
+  const { name, pool, format, preallocation, encrypted } = type;
   refuseImpossibleShape({ format, preallocation, encrypted });
+  const limits = readDiskLimits(type.limits, '/limits');
   return onceOnly(db, idempotency, async (tx) => {
+    if (pool !== undefined) await requirePool(tx, pool);
     const row = await tx
       .insertInto('volume_types')
       .values({
         name,
         pool: pool ?? null,
-        limits: limits && Object.keys(limits).length > 0 ? JSON.stringify(limits) : null,
+        limits: limits && JSON.stringify(limits),
         format: format ?? null,
         preallocation: preallocation ?? null,
         encrypted: encrypted ?? null,
@@ -49,6 +52,16 @@ export function createVolumeType(
     await notify(tx, 'keepsakes');
     await tell(tx, access, name, 'created', type);
     return type;
+  });
+}
+
+async function requirePool(tx: Tx, name: string): Promise<void> {
+  const found = await tx.selectFrom('pools').select('id').where('name', '=', name).limit(1).executeTakeFirst();
+  if (found) return;
+  throw new VirgaError('NotFound', {
+    detail: `There is no pool ${name}.`,
+    action: 'List pools with virga pools list.',
+    field: '/pool',
   });
 }
 
