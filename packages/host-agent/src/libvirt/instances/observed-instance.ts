@@ -40,19 +40,35 @@ export async function observe(context: AgentContext, domain: OwnDomain): Promise
   };
 }
 
+const forSnapshot: DomainState = { state: 'paused', reason: 'snapshot' };
+
+/** Undefined: it is gone. */
+async function stateNow(domains: Connection['domains'], ref: OwnDomain['ref']): Promise<DomainState | undefined> {
+  try {
+    return await domains.state(ref);
+  } catch (error) {
+    if (isLibvirtError(error, 'NO_DOMAIN')) return undefined;
+    throw error;
+  }
+}
+
 /** QEMU stands still for a moment at the end of what libvirt does with the memory of a guest, and gives no reason for that. */
 async function settledState(context: AgentContext, { ref, state, record }: OwnDomain): Promise<DomainState> {
   const { hypervisor, storage } = context;
   if (state.state !== 'paused') return state;
-  if (state.reason === 'user' && (await standsForChange(storage, record.instanceId))) {
-    return { state: 'paused', reason: 'snapshot' };
+  const standsForUs = () => standsForChange(storage, record.instanceId);
+  if (state.reason === 'user') {
+    if (await standsForUs()) return forSnapshot;
+    // It may have gone on between the two questions.
+    const now = await hypervisor.ask(`look at ${ref.name}`, ({ domains }) => stateNow(domains, ref));
+    return now?.state === 'paused' && (await standsForUs()) ? forSnapshot : (now ?? state);
   }
   if (state.reason !== 'unknown') return state;
   return hypervisor.ask(`look at ${ref.name}`, async ({ domains }) => {
     try {
       const { type } = await domains.jobStats(ref);
       // What has ended since has let the guest go on.
-      return type === 'none' ? await domains.state(ref) : { state: 'paused', reason: 'snapshot' };
+      return type === 'none' ? await domains.state(ref) : forSnapshot;
     } catch (error) {
       if (isLibvirtError(error, 'OPERATION_INVALID', 'NO_DOMAIN')) return state;
       throw error;

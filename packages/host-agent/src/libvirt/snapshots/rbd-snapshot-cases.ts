@@ -39,7 +39,8 @@ export function testRbdSnapshots(open: () => RbdWorld | undefined): void {
       const watched = (async () => {
         for await (const event of agent.watch(machine.cloudId, watching.signal)) {
           if (event.type === 'ready') ready.resolve();
-          if (event.type === 'instance' && event.instance.state !== 'running') paused.push(event.instance.state);
+          if (event.type !== 'instance' || event.instance.id !== one.instance.id) continue;
+          if (event.instance.state !== 'running') paused.push(event.instance.state);
         }
       })().catch(() => undefined);
       await ready.promise;
