@@ -6,6 +6,10 @@ import { extFileSystems } from './ext-contents.ts';
 import type { RawDisk } from './raw-disk.ts';
 
 const everybody = 0o666;
+const bootBytes = 1024;
+/** Of the rest there is no more than what was in the memory of a machine. */
+const swapTypes: readonly string[] = ['swap', 'swsuspend'];
+const swapHeaderBytes = 4096;
 /** Disks may be large, and storage slow. */
 const timeoutMs = 3_600_000;
 
@@ -14,12 +18,20 @@ export async function copyUsed(disk: RawDisk, { parts }: DiskLayout, to: string,
   await writeFile(to, '');
   await chmod(to, everybody);
   const kept = parts
-    .filter(({ fileSystem }) => fileSystem !== null && extFileSystems.includes(fileSystem))
-    .map(({ offsetBytes, sizeBytes: size }) => ({ from: offsetBytes, until: offsetBytes + (size ?? sizeBytes) }))
+    .map(({ fileSystem, offsetBytes, sizeBytes: size }) => ({
+      ...{ type: fileSystem ?? '', from: offsetBytes, until: offsetBytes + (size ?? sizeBytes) },
+    }))
+    .filter(({ type }) => extFileSystems.includes(type) || swapTypes.includes(type))
     .sort((one, other) => one.from - other.from);
-  for (const { from } of kept) {
+  for (const { type, from } of kept) {
+    if (swapTypes.includes(type)) {
+      await copyRange(disk, to, from, swapHeaderBytes);
+      continue;
+    }
     // -a: with the data of files.
     await disk.run('e2image', ['-r', '-a', '-o', String(from), '-O', String(from), disk.path, to], { timeoutMs });
+    // Before the superblock: no block of the file system, and where a boot loader may be.
+    await copyRange(disk, to, from, bootBytes);
   }
   // It ends its file with the last block that is used.
   await truncate(to, sizeBytes);

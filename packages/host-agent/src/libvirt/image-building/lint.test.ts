@@ -156,11 +156,13 @@ test('sealing keeps what is not of one machine alone', async (t) => {
   }
 });
 
-test('a file system that has the whole disk is found, also when its boot sector looks like a table of partitions', async (t) => {
+test('a file system that has the whole disk is found and sealed, and keeps its boot sector, which looks like a table of partitions', async (t) => {
   const tree = join(folder, 'alpine');
   await mkdir(join(tree, 'etc'), { recursive: true });
   await mkdir(join(tree, 'usr'));
   await writeFile(join(tree, 'etc/os-release'), 'PRETTY_NAME="Alpine Linux v3.24"\n');
+  await mkdir(join(tree, 'root'));
+  await writeFile(join(tree, 'root/.ash_history'), 'typed on one machine');
   const raw = join(folder, 'alpine.raw');
   await writeFile(raw, '');
   await truncate(raw, 16 * 1024 ** 2);
@@ -181,8 +183,52 @@ test('a file system that has the whole disk is found, also when its boot sector 
   await runCommand('qemu-img', ['convert', '-q', '-f', 'raw', '-O', 'qcow2', raw, path]);
   const image = await imported(path);
   t.after(() => host.agent.deleteImage(image));
-  const { system, fileSystem } = await lint(image.id);
-  assert.deepEqual([system, fileSystem], ['Alpine Linux v3.24', 'ext4']);
+  const order = seal(image.id);
+  t.after(() => host.agent.deleteImage(order));
+  const { record, path: built } = await host.agent.buildImage(order);
+  assert.deepEqual([record.report.system, record.report.fileSystem], ['Alpine Linux v3.24', 'ext4']);
+  assert.match(record.sealed.join('\n'), /\/root\/\.ash_history/);
+  const sealed = join(folder, 'alpine-sealed.raw');
+  await runCommand('qemu-img', ['convert', '-q', '-O', 'raw', built, sealed]);
+  const boot = await readFile(sealed);
+  assert.ok(boot.subarray(0, 512).equals(sector), 'its boot sector stays');
+  assert.ok(!boot.includes('typed on one machine'));
+});
+
+test('what a machine had swapped out is not in a sealed copy', async (t) => {
+  const tree = join(folder, 'swapped');
+  for (const name of ['etc', 'usr']) await mkdir(join(tree, name), { recursive: true });
+  const [raw, root] = [join(folder, 'swapped.raw'), join(folder, 'swapped.ext4')];
+  for (const [path, mib] of [
+    [raw, 16],
+    [root, 8],
+  ] as const) {
+    await writeFile(path, '');
+    await truncate(path, mib * 1024 ** 2);
+  }
+  await runCommand('mke2fs', ['-q', '-t', 'ext4', '-d', tree, root]);
+  const table = 'label: gpt\\nstart=1MiB, size=8MiB\\nstart=9MiB, size=4MiB\\n';
+  await runCommand('sh', ['-c', `printf '${table}' | sfdisk -q "$1"`, 'sh', raw]);
+  await runCommand('dd', [`if=${root}`, `of=${raw}`, 'bs=1M', 'seek=1', 'conv=notrunc', 'status=none']);
+  const swap = join(folder, 'swapped.swap');
+  await writeFile(swap, '');
+  await truncate(swap, 4 * 1024 ** 2);
+  await runCommand('mkswap', ['--quiet', '--uuid', 'clear', '--label', 'ours', swap]);
+  await runCommand('dd', [`if=${swap}`, `of=${raw}`, 'bs=1M', 'seek=9', 'conv=notrunc', 'status=none']);
+  await using disk = await open(raw, 'r+');
+  await disk.write('a password in memory', 10 * 1024 ** 2);
+  const path = join(folder, 'swapped.qcow2');
+  await runCommand('qemu-img', ['convert', '-q', '-f', 'raw', '-O', 'qcow2', raw, path]);
+  const image = await imported(path);
+  t.after(() => host.agent.deleteImage(image));
+  const order = seal(image.id);
+  t.after(() => host.agent.deleteImage(order));
+  const built = await host.agent.buildImage(order);
+  const sealed = join(folder, 'swapped-sealed.raw');
+  await runCommand('qemu-img', ['convert', '-q', '-O', 'raw', built.path, sealed]);
+  const bytes = await readFile(sealed);
+  assert.ok(bytes.includes('SWAPSPACE2'), 'it can still be used for swap');
+  assert.ok(!bytes.includes('a password in memory'));
 });
 
 test('a disk that was made to mislead is read as what it is, and links lead nowhere but into it', async (t) => {
