@@ -50,6 +50,14 @@ export function cephRootContract(test: ContractTest): void {
     if (!ceph) return;
     const { agent, cloudId } = world;
     const desired = await world.launched(t, ceph.asked());
+    const { id, uuid, domainName } = desired;
+    const snapshot = {
+      ...{ id: newId('snapshot'), cloudId, name: 'before', instance: { id, uuid, domainName } },
+      ...{ memory: false, mustExist: false, keepsake: {} },
+    };
+    await agent.applySnapshot(snapshot);
+    await rejectsWith('Conflict', agent.copyVolume(rootMoveOf(desired, undefined)));
+    await agent.deleteSnapshot(snapshot);
     await moved(world, rootMoveOf(desired, undefined));
     await agent.deleteImageCopy({ poolId: ceph.pool.id, imageId: world.politeImage.id, cloudId });
     const off = stopped({ ...desired, generation: 3 }, 0);

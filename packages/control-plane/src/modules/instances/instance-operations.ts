@@ -19,6 +19,7 @@ import { findInstance, type InstanceRow, selectInstances, toInstance } from './i
 import { refusal, transition, type Verb } from './instance-transition.ts';
 import { refuseKept } from './kept-snapshots.ts';
 import { mergesAtStart } from './memory-merging.ts';
+import { cancelRootMove } from './root-disk-moves.ts';
 import { hasTags } from './tag-filter.ts';
 
 export { launchInstance } from './launch-instance.ts';
@@ -211,6 +212,7 @@ export async function decideDelete(
   if (!isChange) return joinOperation(tx, access, row, 'instance.delete', deps.clock.now());
   if (row.delete_protection && row.desired !== 'deleted') throw isProtected(row);
   await refuseKept(tx, row);
+  await cancelRootMove(tx, row);
   return { kind: 'instance.delete', set: { desired: 'deleted' } };
 }
 

@@ -4,6 +4,7 @@ import type { InstanceId } from '@virga/contract/ids';
 import { launchOf, SimulatedCloud } from '@virga/testing/simulated-cloud';
 import { until } from '@virga/testing/until';
 import { createPool, deletePool, getPool } from '../pools/pool-operations.ts';
+import { cloneInstance } from '../snapshots/clone-operations.ts';
 import { createSnapshot, deleteSnapshot } from '../snapshots/snapshot-operations.ts';
 import { deleteInstance, getInstance, launchInstance, startInstance, stopInstance } from './instance-operations.ts';
 import { cancelRootDiskMove, moveRootDisk } from './move-root-disk.ts';
@@ -97,11 +98,20 @@ test('the pool that it was launched in keeps what else there is of it, and says 
   await deletePool(cloud.deps, cloud.administrator, poolId);
 });
 
+test('a linked clone whose root disk was moved needs what it was cloned from no longer', async () => {
+  const { id } = await cloud.launch('original');
+  const clone = await cloneInstance(cloud.deps, cloud.operator, id, { name: 'copy' });
+  await cloud.succeeded(clone.operationId);
+  await assert.rejects(deleteInstance(cloud.deps, cloud.operator, id), { code: 'InUse' });
+  await moved(clone.instanceId, 'fast');
+  await cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, id)).operationId);
+});
+
 test('while a root disk moves its guest may be stopped and started, and nothing else is made of it; cancelled it stays', async () => {
   const { id } = await cloud.launch('steady');
   await settled(id);
   const before = await get(id);
-  cloud.host().failNext('move-copy', 'HostUnavailable', { times: 1_000_000 });
+  cloud.host().slowDown(1_000_000);
   const { operationId } = await move(id, 'slow');
   const refused = { code: 'Conflict', message: /being moved to the pool slow/ };
   await assert.rejects(move(id, 'fast'), refused);
@@ -116,7 +126,7 @@ test('while a root disk moves its guest may be stopped and started, and nothing 
   await cloud.succeeded((await startInstance(cloud.deps, cloud.operator, id)).operationId);
   const cancel = () => cancelRootDiskMove(cloud.deps, cloud.operator, id);
   await Promise.all([cancel(), cancel()]);
-  cloud.host().stopFailing();
+  cloud.host().slowDown(1);
   assert.match((await cloud.failed(operationId)).detail, /was cancelled/);
   const after = await get(id);
   assert.deepEqual([after.rootPoolName, after.rootDiskMove, after.state], [null, null, 'running']);
@@ -129,16 +139,17 @@ test('a move that its host refuses is taken back, one that is interrupted goes o
   cloud.host().failNext('move-copy', 'StorageFull');
   assert.equal((await cloud.failed((await move(id, 'fast')).operationId)).code, 'StorageFull');
   assert.deepEqual([(await get(id)).rootPoolName, await movesOf()], [null, []]);
-  for (const [index, step] of ['move-record', 'move-copy', 'move-switch', 'move-remove'].entries()) {
+  for (const [index, step] of ['move-switch', 'move-remove'].entries()) {
     cloud.host().failNext(step, 'HostUnavailable');
     const pool = index % 2 === 0 ? 'fast' : 'slow';
     await moved(id, pool);
     assert.deepEqual([(await get(id)).rootPoolName, await movesOf()], [pool, []]);
   }
-  cloud.host().failNext('move-copy', 'HostUnavailable', { times: 1_000_000 });
+  cloud.host().slowDown(1_000_000);
   const { operationId } = await move(id, 'fast');
-  await cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, id)).operationId);
-  cloud.host().stopFailing();
+  const deletion = await deleteInstance(cloud.deps, cloud.operator, id);
+  cloud.host().slowDown(1);
+  await cloud.succeeded(deletion.operationId);
   await cloud.failed(operationId);
   assert.deepEqual(await movesOf(), []);
 });

@@ -9,13 +9,12 @@ import type { ProjectAccess } from '../../access/authorizer.ts';
 import type { Deps } from '../../deps.ts';
 import { appendEvent } from '../../events/event-log.ts';
 import type { Tx } from '../../store/database.ts';
-import { notify } from '../../store/notifications.ts';
 import { startWorkflow } from '../../workflows/workflow.ts';
 import { targetPool } from '../pools/target-pool.ts';
 import { requirePoolRoom } from '../volumes/volume-room.ts';
 import { change } from './instance-operations.ts';
 import type { InstanceRow } from './instance-store.ts';
-import { refuseRootHindrances } from './root-disk-moves.ts';
+import { cancelRootMove, refuseRootHindrances } from './root-disk-moves.ts';
 
 export const moveRootDiskKind = 'instance.move-disk';
 
@@ -77,15 +76,13 @@ export async function cancelRootDiskMove(
       .forUpdate()
       .executeTakeFirst();
     if (move === undefined) throw notMoving(row);
-    if (move.is_switching) throw atItsEnd(row);
     if (move.is_cancelled) return move.operation_id;
-    await tx.updateTable('root_disk_moves').set({ is_cancelled: true }).where('instance_id', '=', id).execute();
+    if (!(await cancelRootMove(tx, row))) throw atItsEnd(row);
     await appendEvent(tx, access, {
       type: 'instance.move-disk-cancelled',
       ...about(row),
       message: `The move of the root disk of instance ${row.name} was cancelled.`,
     });
-    await notify(tx, 'volumes', row.root_disk_id);
     return move.operation_id;
   });
 }

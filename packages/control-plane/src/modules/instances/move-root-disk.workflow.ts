@@ -63,6 +63,8 @@ async function recordMoved(tx: Tx, { input, access }: StepContext<Input>): Promi
     })
     .where('id', '=', id)
     .execute();
+  // What it was cloned from may go.
+  await tx.deleteFrom('linked_clones').where('instance_id', '=', id).execute();
   await appendEvent(tx, access, {
     type: 'instance.disk-moved',
     ...about(row),

@@ -1,7 +1,8 @@
-// What stands in the way of moving a root disk as far as the database knows, and what a move stands in the way of. Reads only.
+// What stands in the way of moving a root disk as far as the database knows, what a move stands in the way of, and how one ends.
 import { VirgaError } from '@virga/contract/errors';
 import { sql } from 'kysely';
 import type { Tx } from '../../store/database.ts';
+import { notify } from '../../store/notifications.ts';
 import { refuseAnyMoving } from '../volumes/volume-refusals.ts';
 import type { InstanceRow } from './instance-store.ts';
 
@@ -21,6 +22,22 @@ export async function refuseDisksMoving(
 ): Promise<void> {
   refuseRootMoving(row);
   await refuseAnyMoving(tx, row.volumes);
+}
+
+/** Until the new place counts. @returns false: there is none, or it is too late */
+export async function cancelRootMove(
+  tx: Tx,
+  { id, root_disk_id: diskId }: Pick<InstanceRow, 'id' | 'root_disk_id'>,
+): Promise<boolean> {
+  const { numUpdatedRows } = await tx
+    .updateTable('root_disk_moves')
+    .set({ is_cancelled: true })
+    .where('instance_id', '=', id)
+    .where('is_switching', '=', false)
+    .executeTakeFirst();
+  if (numUpdatedRows === 0n) return false;
+  await notify(tx, 'volumes', diskId);
+  return true;
 }
 
 /** @param row held @throws Conflict */
