@@ -3,6 +3,7 @@
 // least; all steps of all verbs are gone through again and again then. With VIRGA_TEST_SNAPSHOT_CEPH root, volume or both lie in Ceph.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { until } from '@virga/testing/until';
 import { nothingLeft } from '../every-verb/nothing-left.ts';
 import { type LibvirtCloud, openLibvirtCloud } from '../libvirt-cloud.ts';
 import { DiskWorld } from './disk-world.ts';
@@ -45,7 +46,7 @@ test('every disk holds what was written to it, however often the server is kille
   const { client } = setting.cloud;
   await client.deleteInstance({ params: { id: instance.id }, query: { withVolumes: true } });
   await nothingLeft(setting);
-  assert.deepEqual(await world.inCeph(), []);
+  await until('nothing is left in Ceph', async () => (await world.inCeph()).length === 0, { timeoutMs: 60_000 });
   t.diagnostic(`${kills} kills, ${world.compared} disks compared, 0 lost, 0 leaked`);
   assert.ok(kills >= wantedKills);
 });
