@@ -3,25 +3,32 @@
 //
 // usage: script/node --conditions=development bench/idle.ts [SECONDS, default 60] [INSTANCES, default 100]
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openStore } from '@virga/control-plane/store/database';
 import { createTemporaryDatabase } from '@virga/testing/temporary-database';
 import { until } from '@virga/testing/until';
+import { bundleProgram } from '../packages/virga/bundle.ts';
+import { serverEnvironment, serverNodeOptions } from '../packages/virga/src/server/node-options.ts';
 import { startSharedServices } from '../script/test-run/shared-services.ts';
 import { figure, table } from './figures.ts';
 import { inNamespaces } from './in-namespaces.ts';
 
-const aim = { coreShare: 0.01, rssMib: 200 };
+const aim = { coreShare: 0.01, memoryMib: 200 };
 /** What launching has left to do is over by then, such as what PostgreSQL writes back. */
 const settleMs = 15_000;
 const ticksPerSecond = 100;
 
+type Wanted = { isWanted: (pid: number, name: string) => boolean; memory: 'Pss' | 'Rss' };
 type Sample = { cpuSeconds: number; memoryMib: number; processes: number };
 
-/** Of all processes of that name, which in these namespaces are those of the run. Shared memory counts once. */
-function sampleOf(isWanted: (pid: number, name: string) => boolean): Sample {
+/**
+ * Of all processes of that name, which in these namespaces are those of the run.
+ * @param memory `Pss`: what several of them share counts once; `Rss`: all of it, also what this benchmark happens to share
+ */
+function sampleOf({ isWanted, memory: counted }: Wanted): Sample {
   const total = { cpuSeconds: 0, memoryMib: 0, processes: 0 };
   for (const pid of readdirSync('/proc').map(Number).filter(Number.isInteger)) {
     try {
@@ -29,7 +36,9 @@ function sampleOf(isWanted: (pid: number, name: string) => boolean): Sample {
       if (!isWanted(pid, name)) continue;
       // From the third field of proc(5) on: utime, stime, and those of children that have ended, are 14 to 17.
       const ticks = rest.split(' ').slice(11, 15).map(Number);
-      const memory = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
+      const memory = new RegExp(`^${counted}:\\s+(\\d+) kB`, 'm').exec(
+        readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'),
+      );
       total.cpuSeconds += ticks.reduce((sum, value) => sum + value, 0) / ticksPerSecond;
       total.memoryMib += Number(memory?.[1]) / 1024;
       total.processes += 1;
@@ -40,18 +49,15 @@ function sampleOf(isWanted: (pid: number, name: string) => boolean): Sample {
   return total;
 }
 
-/** The server as a process of its own, ready once its instances run. */
+/** The server as a process of its own, made and run as `script/up` does it, ready once its instances run. */
 async function startServer(database: object, instances: number) {
-  const file = join(import.meta.dirname, 'idle/server.ts');
-  // As the server is started in the background.
-  const argv = [
-    '--max-semi-space-size=4',
-    '--conditions=development',
-    file,
-    JSON.stringify(database),
-    String(instances),
-  ];
-  const server = spawn(process.execPath, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const folder = mkdtempSync(join(tmpdir(), 'virga-idle-server-'));
+  const file = join(folder, 'server.mjs');
+  await bundleProgram(join(import.meta.dirname, 'idle/server.ts'), file, 'bench');
+  const server = spawn(process.execPath, [...serverNodeOptions, file, JSON.stringify(database), String(instances)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    env: { ...process.env, ...serverEnvironment },
+  });
   const ended = new Promise<void>((resolve) => server.once('exit', () => resolve()));
   let said = '';
   server.stdout.on('data', (chunk) => {
@@ -61,6 +67,7 @@ async function startServer(database: object, instances: number) {
   const close = async () => {
     server.stdin.end();
     await ended;
+    rmSync(folder, { recursive: true });
   };
   return { pid: server.pid!, close };
 }
@@ -78,10 +85,10 @@ async function main(): Promise<void> {
       (await store.pool.query('select xact_commit from pg_stat_database where datname = current_database()')).rows[0]
         .xact_commit,
     );
-  const wanted: Record<string, (pid: number, name: string) => boolean> = {
-    'control plane': (pid) => pid === server.pid,
-    PostgreSQL: (_pid, name) => name === 'postgres',
-    'libvirtd, without domains': (_pid, name) => name === 'libvirtd',
+  const wanted: Record<string, Wanted> = {
+    'control plane': { isWanted: (pid) => pid === server.pid, memory: 'Rss' },
+    PostgreSQL: { isWanted: (_pid, name) => name === 'postgres', memory: 'Pss' },
+    'libvirtd, without domains': { isWanted: (_pid, name) => name === 'libvirtd', memory: 'Rss' },
   };
   const sampleAll = () => Object.values(wanted).map(sampleOf);
   const [before, transactionsBefore] = [sampleAll(), await transactions()];
@@ -101,7 +108,7 @@ async function main(): Promise<void> {
   const cells = [...rows, total].map(({ title, percent, memoryMib }) => [title, figure(percent), figure(memoryMib)]);
   console.log(table([`${instances} instances, ${seconds} s`, '% of a core', 'MiB'], cells));
   console.log(
-    `\naim: both of ours below ${aim.coreShare * 100} % of a core and ${aim.rssMib} MiB. Transactions a minute: ${figure(((transactionsAfter - transactionsBefore) / seconds) * 60)}.`,
+    `\naim: both of ours below ${aim.coreShare * 100} % of a core and ${aim.memoryMib} MiB. Transactions a minute: ${figure(((transactionsAfter - transactionsBefore) / seconds) * 60)}.`,
   );
   await store.close();
   await server.close();

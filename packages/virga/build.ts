@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { bundleProgram } from './bundle.ts';
 
 const root = join(import.meta.dirname, '../..');
 const folder = join(root, 'dist');
@@ -12,7 +12,7 @@ const bundle = join(folder, 'virga.mjs');
 /** Hash of everything that the bundle is made from. */
 function sourceHash(): string {
   const hash = createHash('sha256');
-  const paths = globSync(['packages/*/src/**/*.ts', 'packages/*/package.json', 'packages/virga/build.ts'], {
+  const paths = globSync(['packages/*/src/**/*.ts', 'packages/*/package.json', 'packages/virga/*.ts'], {
     cwd: root,
   });
   for (const path of [...paths, 'package-lock.json', 'tsconfig.json'].sort()) {
@@ -31,29 +31,6 @@ function builtHash(): string | undefined {
   return /^\/\/ build ([0-9a-f]+)\n/.exec(readFileSync(bundle, 'utf8').slice(0, 100))?.[1];
 }
 
-async function bundleTo(temporary: string, id: string): Promise<void> {
-  await build({
-    absWorkingDir: root,
-    entryPoints: [join(root, 'packages/virga/src/main.ts')],
-    outfile: temporary,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    conditions: ['development'],
-    external: ['pg-native'],
-    define: { 'process.env.VIRGA_BUILD_ID': JSON.stringify(id) },
-    // What is CommonJS among the libraries asks for `require`, which a module does not have.
-    banner: {
-      js: `// build ${id}\nimport { createRequire as createRequireOfBundle } from 'node:module';\nconst require = createRequireOfBundle(import.meta.url);`,
-    },
-    sourcemap: 'linked',
-    minifySyntax: true,
-    legalComments: 'none',
-    logLevel: 'warning',
-  });
-}
-
 const id = sourceHash();
 if (builtHash() === id) {
   // bin/virga goes by the time: a checkout touches files that it does not change.
@@ -63,7 +40,7 @@ if (builtHash() === id) {
   const work = join(folder, `work-${process.pid}`);
   try {
     // The name is in the link from the bundle to its map, so the folder is what is temporary.
-    await bundleTo(join(work, 'virga.mjs'), id);
+    await bundleProgram(join(root, 'packages/virga/src/main.ts'), join(work, 'virga.mjs'), id);
     renameSync(join(work, 'virga.mjs.map'), `${bundle}.map`);
     renameSync(join(work, 'virga.mjs'), bundle);
   } finally {

@@ -5,8 +5,12 @@ import { runCommand } from './run-command.ts';
 export const unitName = 'virga.service';
 const unitPath = `/etc/systemd/system/${unitName}`;
 
-/** @param command the program and its arguments, all absolute */
-export function unitText(command: readonly string[]): string {
+/**
+ * @param command the program and its arguments, all absolute
+ * @param environment of plain words
+ */
+export function unitText(command: readonly string[], environment: Record<string, string> = {}): string {
+  const variables = Object.entries(environment).map(([name, value]) => `Environment=${name}=${value}\n`);
   return `# Written by script/up, and taken away by script/down --purge.
 [Unit]
 Description=Virga, a private cloud on KVM
@@ -15,7 +19,7 @@ Wants=network-online.target libvirtd.service
 
 [Service]
 Type=exec
-ExecStart=${command.map(unitWord).join(' ')}
+${variables.join('')}ExecStart=${command.map(unitWord).join(' ')}
 Restart=on-failure
 RestartSec=1
 # The server stops its database in order. When the server alone dies, the database goes on, and the next server adopts it.

@@ -9,6 +9,7 @@ import { lastWords, runCommand } from '../machine/run-command.ts';
 import { hasSystemd } from '../machine/services.ts';
 import { installUnit, unitIsCurrent, unitIsInstalled, unitName, unitText } from '../machine/systemd-unit.ts';
 import { defaultStateFolder, type Folders, prepareFolders } from './folders.ts';
+import { serverEnvironment, serverNodeOptions } from './node-options.ts';
 import { stopAbandonedCluster } from './private-cluster.ts';
 import { readServerRecord, type ServerRecord } from './server-record.ts';
 import { lockHolder } from './state-lock.ts';
@@ -23,13 +24,23 @@ export const isUnit = (folders: Folders) => hasSystemd() && folders.state === de
 /** This program as it runs now, and the words that make it the server of these folders. */
 function serverCommand(folders: Folders): string[] {
   const program = process.argv[1] ?? '';
-  // Node would let short-lived objects take 64 MiB more before it looks for what can go, and idle with them.
-  const node = [process.execPath, ...process.execArgv, '--max-semi-space-size=4'];
-  return [...node, program, 'server', '--state', folders.state, '--run', folders.run];
+  return [
+    process.execPath,
+    ...process.execArgv,
+    ...serverNodeOptions,
+    program,
+    'server',
+    '--state',
+    folders.state,
+    '--run',
+    folders.run,
+  ];
 }
 
+const unitOf = (folders: Folders) => unitText(serverCommand(folders), serverEnvironment);
+
 /** What is not as it should be with the unit; nothing where there is none. */
-export const unitIsStale = (folders: Folders) => isUnit(folders) && !unitIsCurrent(unitText(serverCommand(folders)));
+export const unitIsStale = (folders: Folders) => isUnit(folders) && !unitIsCurrent(unitOf(folders));
 
 /** @throws what kept the server from starting; then none runs */
 export async function startInBackground(folders: Folders): Promise<ServerRecord> {
@@ -38,7 +49,7 @@ export async function startInBackground(folders: Folders): Promise<ServerRecord>
 }
 
 async function startUnit(folders: Folders): Promise<ServerRecord> {
-  const text = unitText(serverCommand(folders));
+  const text = unitOf(folders);
   if (!unitIsCurrent(text)) await installUnit(text);
   await runCommand(['systemctl', 'enable', unitName]);
   await runCommand(['systemctl', 'restart', unitName]);
@@ -62,11 +73,12 @@ async function startDetached(folders: Folders): Promise<ServerRecord> {
   const output = openSync(path, 'w', 0o640);
   // With NODE_OPTIONS=--enable-source-maps stacks lead to the sources, for 45 MiB; without, to the bundle.
   const { PATH, HOME, LANG, NODE_COMPILE_CACHE, NODE_OPTIONS } = process.env;
+  const env = { PATH, HOME, LANG, NODE_COMPILE_CACHE, NODE_OPTIONS, ...serverEnvironment };
   const child = spawn(program, [...args, '--log', 'file', '--output', 'json'], {
     cwd: '/',
     detached: true,
     stdio: ['ignore', output, output],
-    env: JSON.parse(JSON.stringify({ PATH, HOME, LANG, NODE_COMPILE_CACHE, NODE_OPTIONS })) as NodeJS.ProcessEnv,
+    env: JSON.parse(JSON.stringify(env)) as NodeJS.ProcessEnv,
   });
   closeSync(output);
   let spawnError: Error | undefined;
