@@ -10,6 +10,7 @@ const retryAfterSeconds = 2;
 export function toVirgaError(thrown: unknown): VirgaError {
   const error = storeError(thrown);
   if (error instanceof VirgaError) return error;
+  if (error instanceof Error && error.name === 'AbortError') return ofAbort(error);
   return ofFramework(error as { code?: string; statusCode?: number }) ?? ofBug(error);
 }
 
@@ -34,6 +35,15 @@ function ofFramework({ code, statusCode = 500 }: { code?: string; statusCode?: n
   });
 }
 
+/** The signal of a request ends with its client, and with the server. */
+function ofAbort(cause: Error): VirgaError {
+  return new VirgaError('ServerUnreachable', {
+    detail: 'The request was given up: its client went away, or the server closes.',
+    action: 'Send it again, once the server is back.',
+    cause,
+  });
+}
+
 function ofBug(cause: unknown): VirgaError {
   return new VirgaError('Internal', {
     detail: 'Virga made a mistake.',
@@ -46,7 +56,8 @@ function ofBug(cause: unknown): VirgaError {
 export function sendProblem(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const error = toVirgaError(thrown);
   if (error.kind.status >= 500) {
-    request.log.error({ requestId: request.id, code: error.code, chain: causeChain(error) }, error.detail);
+    const level = error.code === 'ServerUnreachable' ? 'info' : 'error';
+    request.log[level]({ requestId: request.id, code: error.code, chain: causeChain(error) }, error.detail);
   }
   if (error.code === 'Unauthenticated') reply.header('www-authenticate', 'ApiKey realm="virga"');
   // What is left of the body is not read, so nothing can follow it on this connection.
