@@ -2,6 +2,7 @@
 // transaction still holds back is looked for again, a little later each time.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Event } from '@virga/contract/rest/events';
+import { openAlarm } from '../store/alarm.ts';
 import type { Db } from '../store/database.ts';
 import type { Notifications } from '../store/notifications.ts';
 import { type EventFilter, endOfLog, hasUnsettledEvents, readCursor, readEvents } from './event-log.ts';
@@ -38,8 +39,7 @@ async function* follow(
   start: string,
   signal: AbortSignal,
 ): AsyncGenerator<Event> {
-  const alarm = createAlarm(signal);
-  const unsubscribe = [notifications.subscribe('events', alarm.ring), notifications.onReconnected(alarm.ring)];
+  const alarm = openAlarm(notifications, 'events', signal);
   let cursor = start;
   let retryMs = firstRetryMs;
   try {
@@ -62,20 +62,6 @@ async function* follow(
       }
     }
   } finally {
-    for (const stop of unsubscribe) stop();
+    alarm.stop();
   }
-}
-
-/** Remembers a ring that comes while nobody waits. */
-function createAlarm(signal: AbortSignal) {
-  let ringing = Promise.withResolvers<void>();
-  const ring = () => ringing.resolve();
-  signal.addEventListener('abort', ring, { once: true });
-  return {
-    ring,
-    async rung() {
-      await ringing.promise;
-      if (!signal.aborted) ringing = Promise.withResolvers<void>();
-    },
-  };
 }

@@ -56,7 +56,7 @@ export const restoreBackup = workflow<Input>({
     }),
     step<Input>({
       message: 'bringing the instance to its host',
-      act: ({ deps, input, signal }) => untilLaunched(deps.db, { id: input.instanceId, name: input.name }, signal),
+      act: ({ deps, input, signal }) => untilLaunched(deps, { id: input.instanceId, name: input.name }, signal),
       record: (tx, { input }) => keepVolumes(tx, input.instanceId),
     }),
   ],

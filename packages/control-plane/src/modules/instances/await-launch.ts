@@ -1,28 +1,40 @@
 // For workflows that launch an instance as one of their steps: how its launch ends, and what comes of the volumes that it was
 // given. One that cannot be launched takes them with it.
-import { setTimeout as delay } from 'node:timers/promises';
 import { fromProblem, VirgaError } from '@virga/contract/errors';
 import type { InstanceId } from '@virga/contract/ids';
+import { openAlarm } from '../../store/alarm.ts';
 import type { Db, Tx } from '../../store/database.ts';
-
-const lookAgainMs = 200;
+import type { Notifications } from '../../store/notifications.ts';
 
 /** Its launch has an operation of its own, which tells how it ends. @throws what kept it from being launched */
 export async function untilLaunched(
-  db: Db,
+  { db, notifications }: { db: Db; notifications: Notifications },
   { id, name }: { id: InstanceId; name: string },
   signal: AbortSignal,
 ): Promise<void> {
-  for (;;) {
-    const launch = await db
-      .selectFrom('operations')
-      .select(['state', 'error'])
-      .where('resource_id', '=', id)
-      .where('kind', '=', 'instance.launch')
-      .executeTakeFirst();
-    if (launch?.state === 'succeeded') return;
-    if (launch?.state === 'failed') throw launch.error ? fromProblem(launch.error) : notLaunched(name);
-    await delay(lookAgainMs, undefined, { signal });
+  let operationId: string | undefined;
+  const alarm = openAlarm(
+    notifications,
+    'operations',
+    signal,
+    (told) => operationId === undefined || told === operationId,
+  );
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const launch = await db
+        .selectFrom('operations')
+        .select(['id', 'state', 'error'])
+        .where('resource_id', '=', id)
+        .where('kind', '=', 'instance.launch')
+        .executeTakeFirst();
+      if (launch?.state === 'succeeded') return;
+      if (launch?.state === 'failed') throw launch.error ? fromProblem(launch.error) : notLaunched(name);
+      operationId = launch?.id;
+      await alarm.rung();
+    }
+  } finally {
+    alarm.stop();
   }
 }
 

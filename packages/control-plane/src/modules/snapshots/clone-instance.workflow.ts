@@ -47,7 +47,7 @@ export const cloneInstanceWorkflow = workflow<Input>({
     step<Input>({ message: 'making the instance', record: insert }),
     step<Input>({
       message: 'bringing the instance to its host',
-      act: ({ deps, input, signal }) => untilLaunched(deps.db, { id: input.instanceId, name: input.name }, signal),
+      act: ({ deps, input, signal }) => untilLaunched(deps, { id: input.instanceId, name: input.name }, signal),
       record: async (tx, { input, access }) => {
         await keepVolumes(tx, input.instanceId);
         if (!input.full || input.isGiven) return;
