@@ -42,13 +42,13 @@ export async function convergeCpu(
 /**
  * The CPUs may have been divided anew since its definition was written: who did that has moved the guests that were on, and
  * this one was not yet.
- * @param before as they were divided before its definition was written
+ * @param before as they were divided before its definition was written; undefined: that is not known
  */
 export async function placeStarted(
   context: AgentContext,
   desired: DesiredInstance,
   ref: DomainRef,
-  before: DesiredCpuPools,
+  before: DesiredCpuPools | undefined,
 ): Promise<void> {
   const { pools } = await context.cpuPools.read();
   if (!isDeepStrictEqual(pools, before)) await pinGuest(context, desired, ref, await hostCpuChoices(context));
