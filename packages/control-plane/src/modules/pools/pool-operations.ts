@@ -9,7 +9,7 @@ import { brokenConstraint, type Db, inTransaction, type Tx } from '../../store/d
 import { type Idempotency, onceOnly } from '../../store/once-only.ts';
 import { fetchPage, type PageRequest } from '../../store/page.ts';
 import { createOperation, openOperationsOf, overtakeOperations } from '../operations/operation-store.ts';
-import { isLow } from './pool.ts';
+import { createPoolKind, isLow } from './pool.ts';
 import { allocatedBytes, type PoolView, poolNotFound, selectPools, toPool, wakePool } from './pool-store.ts';
 
 export type Changed = { pool: Pool; operationId: OperationId };
@@ -90,7 +90,7 @@ export async function createPool(
         data: { driver, path: path ?? null, hosts },
       });
       const resource = { projectId, resourceId: id, resourceName: name };
-      const operationId = await createOperation(tx, access, { kind: 'pool.create', ...resource, generation: 1 });
+      const operationId = await createOperation(tx, access, { kind: createPoolKind, ...resource, generation: 1 });
       await wakePool(tx, id);
       return { pool: await poolById(tx, id), operationId };
     });

@@ -14,7 +14,7 @@ import { KeyedQueue } from '../../reconcile/keyed-queue.ts';
 import { inTransaction, type Tx } from '../../store/database.ts';
 import type { Database } from '../../store/schema.ts';
 import { endOperation, openOperationsOf } from '../operations/operation-store.ts';
-import { desiredPoolOf, isLow, type PoolRow } from './pool.ts';
+import { createPoolKind, desiredPoolOf, isLow, type PoolRow } from './pool.ts';
 
 type Link = Selectable<Database['pool_hosts']>;
 
@@ -136,9 +136,15 @@ export class PoolReconciler {
         detail: `Pool ${name} cannot be used on host ${failed.name}: ${failed.failure!.detail}`,
         action: `${failed.failure!.action} It is tried again; virga pools delete ${name} ends that.`,
       });
-    for (const operation of await openOperationsOf(tx, id)) {
-      await endOperation(tx, this.#access, operation, { error }, this.#deps.clock.now());
-    }
+    // Its deletion may have been asked for meanwhile, which goes on.
+    const opening = await tx
+      .selectFrom('operations')
+      .select('id')
+      .where('resource_id', '=', id)
+      .where('kind', '=', createPoolKind)
+      .where('state', 'in', ['queued', 'running'])
+      .executeTakeFirst();
+    if (opening) await endOperation(tx, this.#access, opening.id, { error }, this.#deps.clock.now());
   }
 
   async #forget(row: PoolRow, signal: AbortSignal): Promise<void> {

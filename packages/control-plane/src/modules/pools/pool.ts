@@ -17,6 +17,8 @@ export type PoolHostView = {
   abilities: Pool['hosts'][number]['abilities'];
 };
 
+export const createPoolKind = 'pool.create';
+
 /** An alarm ends a little above the space at which it is raised, so that it does not come and go. */
 const hysteresisPercent = 2;
 
