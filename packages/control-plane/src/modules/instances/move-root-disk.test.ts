@@ -107,7 +107,7 @@ test('a linked clone whose root disk was moved needs what it was cloned from no 
   await cloud.succeeded((await deleteInstance(cloud.deps, cloud.operator, id)).operationId);
 });
 
-test('while a root disk moves its guest may be stopped and started, and nothing else is made of it; cancelled it stays', async () => {
+test('while a root disk moves nothing else is made of it, and cancelled it stays where it was', async () => {
   const { id } = await cloud.launch('steady');
   await settled(id);
   const before = await get(id);
@@ -122,8 +122,6 @@ test('while a root disk moves its guest may be stopped and started, and nothing 
   const { poolId } = (await get(id)).rootDiskMove!;
   await assert.rejects(deletePool(cloud.deps, cloud.administrator, poolId), { code: 'InUse', message: /steady/ });
   assert.equal(await allocatedIn('slow'), before.diskBytes, 'what is on its way counts');
-  await cloud.succeeded((await stopInstance(cloud.deps, cloud.operator, id)).operationId);
-  await cloud.succeeded((await startInstance(cloud.deps, cloud.operator, id)).operationId);
   const cancel = () => cancelRootDiskMove(cloud.deps, cloud.operator, id);
   await Promise.all([cancel(), cancel()]);
   cloud.host().slowDown(1);
