@@ -264,6 +264,8 @@ test('a root disk in a Ceph pool rests on a copy of its image, which has a row b
     await remove(copy);
   }
   await cloud.succeeded((await deleteSnapshot(cloud.deps, cloud.operator, snapshot.id)).operationId);
+  const kept = db.selectFrom('snapshots').select('id').where('instance_id', '=', instanceId);
+  await until('what the clones needed has gone', async () => (await kept.execute()).length === 0);
   const store = await createBackupStore(cloud.deps, cloud.administrator, {
     name: 'of-roots',
     path: '/stores/of-roots',
