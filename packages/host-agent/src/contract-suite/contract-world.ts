@@ -200,7 +200,13 @@ export class ContractWorld {
       stop.abort();
       await reading;
     });
-    const next: Events['next'] = (what, matches, from = 0) => eventually(what, () => seen.slice(from).find(matches));
+    const next: Events['next'] = async (what, matches, from = 0) => {
+      try {
+        return await eventually(what, () => seen.slice(from).find(matches));
+      } catch (error) {
+        throw new Error(`${what} was not among what was told: ${JSON.stringify(seen.slice(from))}`, { cause: error });
+      }
+    };
     await next('the first event', () => true);
     return { seen, next };
   }
