@@ -1,14 +1,11 @@
 // A private libvirtd with its virtlogd, at libvirt's usual socket, inside the namespaces of a test run. Tests may kill and
 // restart it as they like. Refuses to start anywhere else, where it would be the machine's own.
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
-import { closeSync, cpSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, cpSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { until } from './until.ts';
 
-const run = promisify(execFile);
 const socketPath = '/run/libvirt/libvirt-sock';
 const capabilitiesFolder = '/var/cache/libvirt/qemu/capabilities';
 
@@ -38,7 +35,7 @@ export async function startHypervisor(): Promise<Hypervisor> {
   if (cache && existsSync(cache)) cpSync(cache, capabilitiesFolder, { recursive: true });
 
   const logDaemon = await startDaemon('virtlogd', '/run/libvirt/virtlogd-sock');
-  let daemon = await startLibvirtd().catch(async (error) => {
+  let daemon = await startDaemon('libvirtd', socketPath).catch(async (error) => {
     await endDaemon(logDaemon, 'SIGTERM');
     throw error;
   });
@@ -48,7 +45,7 @@ export async function startHypervisor(): Promise<Hypervisor> {
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
     start: async () => {
-      daemon = await startLibvirtd();
+      daemon = await startDaemon('libvirtd', socketPath);
     },
     close: async () => {
       if (cache) keepCapabilities(cache);
@@ -58,29 +55,9 @@ export async function startHypervisor(): Promise<Hypervisor> {
   };
 }
 
-/**
- * What libvirt wrote down of QEMU it trusts on the same processor only, and takes the number of the core that it is started on for
- * a part of that: it is started on the first one, and on all of them once it is there.
- */
-async function startLibvirtd(): Promise<ChildProcess> {
-  const cores = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
-  const first = String(Number.parseInt(cores, 10));
-  const daemon = await startDaemon('libvirtd', socketPath, ['taskset', '--cpu-list', first, 'libvirtd']);
-  const succeeds = async (command: string, ...args: string[]) => {
-    if (daemon.exitCode === null) await run(command, args, { timeout: 10_000 });
-    return true;
-  };
-  await until('libvirtd answers', () => succeeds('virsh', 'uri'));
-  // A thread of it may end in that moment.
-  const freed = ['--all-tasks', '--pid', '--cpu-list', cores, String(daemon.pid)];
-  await until('libvirtd runs on every core', () => succeeds('taskset', ...freed));
-  return daemon;
-}
-
-async function startDaemon(name: string, socket: string, command = [name]): Promise<ChildProcess> {
+async function startDaemon(name: string, socket: string): Promise<ChildProcess> {
   const log = openSync(`/var/log/libvirt/${name}.stderr.log`, 'a');
-  const [program = name, ...args] = command;
-  const child = spawn(program, args, { stdio: ['ignore', log, log], detached: true });
+  const child = spawn(name, [], { stdio: ['ignore', log, log], detached: true });
   closeSync(log);
   const isUp = async () => child.exitCode !== null || (await canConnect(socket));
   await until(`${name} takes connections`, isUp);
@@ -107,14 +84,13 @@ function canConnect(path: string): Promise<boolean> {
   });
 }
 
-/** File by file, as others may be reading: what is newer than what is kept, of a newer QEMU or kernel. */
 function keepCapabilities(cache: string): void {
-  mkdirSync(cache, { recursive: true });
-  for (const name of existsSync(capabilitiesFolder) ? readdirSync(capabilitiesFolder) : []) {
-    const [seen, kept] = [join(capabilitiesFolder, name), join(cache, name)];
-    if (existsSync(kept) && readFileSync(kept).equals(readFileSync(seen))) continue;
-    const fresh = `${cache}.${randomUUID()}`;
-    cpSync(seen, fresh);
-    renameSync(fresh, kept);
+  if (existsSync(cache) || !existsSync(capabilitiesFolder) || readdirSync(capabilitiesFolder).length === 0) return;
+  const fresh = `${cache}.${process.pid}`;
+  cpSync(capabilitiesFolder, fresh, { recursive: true });
+  try {
+    renameSync(fresh, cache);
+  } catch {
+    rmSync(fresh, { recursive: true }); // another run was faster
   }
 }
