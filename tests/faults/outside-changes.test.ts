@@ -88,7 +88,11 @@ test('what virsh does to an instance is seen within two seconds, and adopted or 
   const { id, domainName } = instance;
   const read = () => client.getInstance({ params: { id } });
   const events = async () => (await client.listEvents({ query: { resourceId: id, order: 'newest', limit: 5 } })).items;
+  // What is done to a domain that Virga is just defining is repaired with that, and is nothing to tell of.
+  const isApplied = async () =>
+    (await virsh('dumpxml', domainName)).includes(`generation="${(await read()).generation}"`);
   for (const { virsh: command, event, outcome, holds } of outsideActs) {
+    await until(`Virga has done its part before virsh ${command[0]}`, isApplied);
     const known = new Set((await events()).map(({ cursor }) => cursor));
     const before = await read();
     const isReported = async () => (await events()).some(({ cursor, type }) => !known.has(cursor) && type === event);
