@@ -9,7 +9,7 @@ import { type ContractTest, rejectsWith } from './contract-test.ts';
 import { type ContractWorld, isInstance, stopped } from './contract-world.ts';
 import { aVolume } from './volume-contract.ts';
 
-const snapshotOf = (
+export const snapshotOf = (
   { id, uuid, domainName, cloudId }: DesiredInstance,
   changes: Partial<DesiredSnapshot> = {},
 ): DesiredSnapshot => ({

@@ -7,9 +7,10 @@ import { after, before, test } from 'node:test';
 import type { DesiredSnapshot } from '@virga/contract/agent/snapshots';
 import type { DesiredVolume } from '@virga/contract/agent/volumes';
 import { newId } from '@virga/contract/ids';
+import { snapshotOf } from '../contract-suite/snapshot-contract.ts';
 import { runCommand } from '../run-command.ts';
 import { pathsFrom, pathsOf, readTree } from './disks/disk-layers.ts';
-import { machine, mebibyte, snapshotOf, stopped } from './testing/blank-machine.ts';
+import { machine, mebibyte, stopped } from './testing/blank-machine.ts';
 import { readEncrypted, readPattern, writeInGuest } from './testing/disk-patterns.ts';
 import { openTestHost, type TestHost } from './testing/test-host.ts';
 

@@ -8,9 +8,10 @@ import { type TestContext, test } from 'node:test';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { DesiredSnapshot } from '@virga/contract/agent/snapshots';
 import { newId } from '@virga/contract/ids';
+import { snapshotOf } from '../contract-suite/snapshot-contract.ts';
 import { runCommand } from '../run-command.ts';
 import { activeFile } from './disks/disk-layers.ts';
-import { machine, mebibyte, snapshotOf, stopped } from './testing/blank-machine.ts';
+import { machine, mebibyte, stopped } from './testing/blank-machine.ts';
 import { readPattern, writeInGuest } from './testing/disk-patterns.ts';
 import { openTestHost, type TestHost } from './testing/test-host.ts';
 

@@ -13,6 +13,7 @@ import { startWorkflow } from '../../workflows/workflow.ts';
 import { targetPool } from '../pools/target-pool.ts';
 import { requirePoolRoom } from '../volumes/volume-room.ts';
 import { change } from './instance-operations.ts';
+import { about } from './instance-outcome.ts';
 import type { InstanceRow } from './instance-store.ts';
 import { cancelRootMove, refuseRootHindrances } from './root-disk-moves.ts';
 
@@ -43,7 +44,7 @@ export async function moveRootDisk(
     const token = randomUUID();
     const input: RootMoveInput = { instanceId: id, diskId: row.root_disk_id, hostId: row.host_id, token };
     // Of the disk: what is asked of the instance meanwhile does not overtake it.
-    const resource = { ...about(row), resourceId: row.root_disk_id };
+    const resource = { projectId: row.project_id, resourceId: row.root_disk_id, resourceName: row.name };
     const operationId = await startWorkflow(tx, access, moveRootDiskKind, resource, input);
     await tx
       .insertInto('root_disk_moves')
@@ -53,8 +54,7 @@ export async function moveRootDisk(
       })
       .execute();
     await appendEvent(tx, access, {
-      type: 'instance.move-disk-requested',
-      ...about(row),
+      ...about(row, 'instance.move-disk-requested'),
       message: `The move of the root disk of instance ${row.name} from pool ${present.pool_name} to ${pool.name} was asked for.`,
       data: { from: present.pool_id, to: pool.id },
     });
@@ -79,8 +79,7 @@ export async function cancelRootDiskMove(
     if (move.is_cancelled) return move.operation_id;
     if (!(await cancelRootMove(tx, row))) throw atItsEnd(row);
     await appendEvent(tx, access, {
-      type: 'instance.move-disk-cancelled',
-      ...about(row),
+      ...about(row, 'instance.move-disk-cancelled'),
       message: `The move of the root disk of instance ${row.name} was cancelled.`,
     });
     return move.operation_id;
@@ -93,12 +92,6 @@ async function imageBytes(tx: Tx, { image_id: id }: InstanceRow): Promise<number
   const image = await tx.selectFrom('images').select('file_size_bytes').where('id', '=', id).executeTakeFirst();
   return image?.file_size_bytes ?? 0;
 }
-
-export const about = ({ id, project_id: projectId, name }: Pick<InstanceRow, 'id' | 'project_id' | 'name'>) => ({
-  projectId,
-  resourceId: id,
-  resourceName: name,
-});
 
 /** Where it lies; the storage of its host is a pool too. */
 async function presentPool(tx: Tx, { host_id: hostId, host_name, root_pool_id: poolId }: InstanceRow) {

@@ -8,9 +8,10 @@ import type { Tx } from '../../store/database.ts';
 import { type ActContext, type StepContext, step, workflow } from '../../workflows/workflow.ts';
 import { desiredPoolOf } from '../pools/pool.ts';
 import { copyAndSwitch, finish, type MoveUnderWay, takeBack } from '../volumes/move-steps.ts';
+import { about } from './instance-outcome.ts';
 import { findInstance, type InstanceRow } from './instance-store.ts';
 import { wakeInstance } from './instance-wake.ts';
-import { about, moveRootDiskKind, type RootMoveInput } from './move-root-disk.ts';
+import { moveRootDiskKind, type RootMoveInput } from './move-root-disk.ts';
 
 type Input = RootMoveInput;
 
@@ -66,8 +67,7 @@ async function recordMoved(tx: Tx, { input, access }: StepContext<Input>): Promi
   // What it was cloned from may go.
   await tx.deleteFrom('linked_clones').where('instance_id', '=', id).execute();
   await appendEvent(tx, access, {
-    type: 'instance.disk-moved',
-    ...about(row),
+    ...about(row, 'instance.disk-moved'),
     message: `The root disk of instance ${row.name} lies in the pool ${move.name}.`,
     data: { from: row.root_pool_id, to: poolId },
   });

@@ -5,8 +5,8 @@ import { readdir } from 'node:fs/promises';
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import type { BackupId } from '@virga/contract/ids';
 import type { AgentContext } from '../agent-context.ts';
-import { forgetMoments, keepMoment, momentsOf } from '../pools/rbd-moments.ts';
-import { type DiskInCeph, diskInCeph, rbdPool } from '../snapshots/ceph-disks.ts';
+import { forgetMoments } from '../pools/rbd-snapshots.ts';
+import { areInCeph, type DiskInCeph, diskInCeph, keepInCeph, rbdPool } from '../snapshots/ceph-disks.ts';
 import type { Storage } from '../storage.ts';
 import type { BackedUpDisk, DomainDisks } from './backed-up-disks.ts';
 import type { KeptDisk, ReadDisk } from './backup-folder.ts';
@@ -30,11 +30,12 @@ export async function findInCeph(
 }
 
 /** Of all at once; who calls sees to it that the guest writes to none of several meanwhile. */
-export async function keepMoments(storage: Storage, id: BackupId, disks: readonly CephDisk[]): Promise<void> {
-  const kept = disks.map(async ({ ceph }) => keepMoment(await rbdPool(storage, ceph.poolId), ceph.id, id));
-  // All have ended before what follows, also when one fails.
-  for (const one of await Promise.allSettled(kept)) if (one.status === 'rejected') throw one.reason;
-}
+export const keepMoments = (storage: Storage, id: BackupId, disks: readonly CephDisk[]): Promise<void> =>
+  keepInCeph(
+    storage,
+    id,
+    disks.map(({ ceph }) => ceph),
+  );
 
 /** What is read of one. @param since only what has changed since that backup */
 export const momentOf = ({ id, role, target, ceph: { poolId } }: CephDisk, since: BackupId | undefined): ReadDisk => ({
@@ -43,13 +44,12 @@ export const momentOf = ({ id, role, target, ceph: { poolId } }: CephDisk, since
 });
 
 /** Whether the moment of a backup is there of each. */
-export async function areKept(storage: Storage, id: BackupId, disks: readonly KeptDisk[]): Promise<boolean> {
-  for (const { id: image, ceph } of disks) {
-    if (ceph === undefined) continue;
-    if (!(await momentsOf(await rbdPool(storage, ceph.poolId), image)).includes(id)) return false;
-  }
-  return true;
-}
+export const areKept = (storage: Storage, id: BackupId, disks: readonly KeptDisk[]): Promise<boolean> =>
+  areInCeph(
+    storage,
+    id,
+    disks.flatMap((disk) => (disk.ceph === undefined ? [] : { id: disk.id, poolId: disk.ceph.poolId })),
+  );
 
 /** Forgets moments of backups of a domain. Idempotent. */
 export async function forgetMomentsOf(

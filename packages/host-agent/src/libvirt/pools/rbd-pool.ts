@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DesiredPool, PoolAbilities, PoolPlace } from '@virga/contract/agent/pools';
 import { VirgaError } from '@virga/contract/errors';
-import type { BackupId, SnapshotId, VolumeId } from '@virga/contract/ids';
+import type { VolumeId } from '@virga/contract/ids';
 import { CommandFailed, runCommand } from '../../run-command.ts';
 import { startOwned } from '../backups/owned-process.ts';
 import { runConvert } from '../disks/convert-disk.ts';
@@ -20,8 +20,7 @@ import { type DiskWork, keyId, type Measure, type NewDisk, type PoolDriver, type
 import { type Extent, readExtents } from './rbd-extents.ts';
 import { contentBytes, imageBytes, makeLuks } from './rbd-luks.ts';
 import { imageWrittenAt, isImageAsMarked, markImage, unmarkImage } from './rbd-marks.ts';
-import { forgetMoments } from './rbd-moments.ts';
-import { rbdSnapshotsOf, removeRbdSnapshot } from './rbd-snapshots.ts';
+import { forgetMoments, type KeptFor, rbdSnapshotsOf, removeRbdSnapshot } from './rbd-snapshots.ts';
 import { wipeExtents } from './rbd-wipe.ts';
 
 type Usages = { images?: { name: string; provisioned_size: number; used_size: number }[] };
@@ -273,7 +272,7 @@ export class RbdPool implements PoolDriver {
   }
 
   /** Gives what one of its snapshots keeps of an image to who copies it: options by which programs of QEMU's find it. */
-  withSnapshot<T>(image: VolumeId, snapshot: SnapshotId | BackupId, use: (options: string) => Promise<T>): Promise<T> {
+  withSnapshot<T>(image: VolumeId, snapshot: KeptFor, use: (options: string) => Promise<T>): Promise<T> {
     return this.#withAccess((access) => use(`${this.#file(image, access)},file.snapshot=${snapshot}`));
   }
 

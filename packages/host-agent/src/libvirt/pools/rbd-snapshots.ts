@@ -1,6 +1,7 @@
-// Snapshots of images in a pool of Ceph, under the ids of ours: taken, gone back to, removed, cloned and read. What was begun
-// ends with us, so that nothing of it goes on beside who begins again.
-import { isId, type SnapshotId, type VolumeId } from '@virga/contract/ids';
+// Snapshots of images in a pool of Ceph, under the ids of ours: taken, gone back to, removed, cloned and read. Those under the id of
+// a backup are its moments: it is read from there, and they tell what has changed since. What was begun ends with us, so that
+// nothing of it goes on beside who begins again.
+import { type BackupId, isId, type SnapshotId, type VolumeId } from '@virga/contract/ids';
 import { CommandFailed } from '../../run-command.ts';
 import { isNotThere } from './ceph-failures.ts';
 import type { DiskWork } from './pool-driver.ts';
@@ -16,14 +17,21 @@ type Pool = {
 
 type Seen = { name: string; protected: string };
 
+/** What Ceph keeps an image for. */
+export type KeptFor = SnapshotId | BackupId;
+
 /** Of `rbd`: it is protected already. */
 const busyCode = 16;
 
 /** There is none of it. Also while a guest has the image: then its QEMU takes it, with all that was written until then. */
-export const takeRbdSnapshot = (pool: Pool, image: VolumeId, id: SnapshotId): Promise<void> =>
+export const takeRbdSnapshot = (pool: Pool, image: VolumeId, id: KeptFor): Promise<void> =>
   pool.rbdOwned(['snap', 'create', nameOf(pool, image, id)]);
 
-/** Ids of ours that an image has; none when it is not there. */
+export async function hasRbdSnapshot(pool: Pool, image: VolumeId, id: KeptFor): Promise<boolean> {
+  return (await listed(pool, image)).some(({ name }) => name === id);
+}
+
+/** Ids of ours that an image has, but for moments of backups; none when it is not there. */
 export async function rbdSnapshotsOf(pool: Pool, image: VolumeId): Promise<SnapshotId[]> {
   const names = (await listed(pool, image)).map(({ name }) => name);
   return names.filter((name) => isId('snapshot', name)) as SnapshotId[];
@@ -42,6 +50,17 @@ export async function removeRbdSnapshot(pool: Pool, image: VolumeId, id: Snapsho
   if (found === undefined) return;
   if (found.protected === 'true') await pool.rbdOwned(['snap', 'unprotect', nameOf(pool, image, id)]);
   await pool.rbdOwned(['snap', 'rm', nameOf(pool, image, id)]);
+}
+
+/** Idempotent. @param isForgotten default all of them */
+export async function forgetMoments(
+  pool: Pool,
+  image: VolumeId,
+  isForgotten: (id: BackupId) => boolean = () => true,
+): Promise<void> {
+  for (const { name } of await listed(pool, image)) {
+    if (isId('backup', name) && isForgotten(name)) await pool.rbdOwned(['snap', 'rm', nameOf(pool, image, name)]);
+  }
 }
 
 /** Nobody has it open. May be done twice. @param leastBytes how large it is to be afterwards, if it is smaller */
@@ -75,7 +94,7 @@ export async function cloneRbdSnapshot(
   await pool.rbdOwned(['clone', '--rbd-default-clone-format', '1', snapshot, target], work);
 }
 
-const nameOf = (pool: Pool, image: VolumeId, id: SnapshotId): string => `${pool.imageName(image)}@${id}`;
+const nameOf = (pool: Pool, image: VolumeId, id: KeptFor): string => `${pool.imageName(image)}@${id}`;
 
 async function listed(pool: Pool, image: VolumeId): Promise<Seen[]> {
   try {

@@ -1,4 +1,4 @@
-// Disks of an instance that lie in Ceph, for snapshots of it: Ceph keeps them, each under the id of the snapshot. Nothing is put
+// Disks of an instance that lie in Ceph, for snapshots and backups of it: Ceph keeps them, each under the id of that. Nothing is put
 // on them and nothing of them is merged, so there is nothing that libvirt must be told of.
 import type { DesiredInstance } from '@virga/contract/agent/desired';
 import { VirgaError } from '@virga/contract/errors';
@@ -11,7 +11,8 @@ import { RbdPool } from '../pools/rbd-pool.ts';
 import type { CephDisk } from '../pools/rbd-root-disk.ts';
 import {
   allRbdSnapshots,
-  rbdSnapshotsOf,
+  hasRbdSnapshot,
+  type KeptFor,
   removeRbdSnapshot,
   rollBackImage,
   takeRbdSnapshot,
@@ -39,7 +40,7 @@ export async function diskInCeph(
 }
 
 /** Side by side, because a guest may stand still for it. */
-export const keepInCeph = (storage: Storage, id: SnapshotId, disks: readonly CephDisk[]): Promise<void> =>
+export const keepInCeph = (storage: Storage, id: KeptFor, disks: readonly CephDisk[]): Promise<void> =>
   each(storage, disks, (pool, disk) => takeRbdSnapshot(pool, disk.id, id));
 
 /** May be done twice. @throws PoolUnusable such as when the disk of an instance of another host rests on one */
@@ -57,10 +58,10 @@ export const rollBackInCeph = (
     rollBackImage(pool, disk.id, { id, leastBytes: disk.imageBytes }, { onProgress }),
   );
 
-/** Whether Ceph keeps all of them for a snapshot. */
-export async function areInCeph(storage: Storage, id: SnapshotId, disks: readonly CephDisk[]): Promise<boolean> {
+/** Whether Ceph keeps all of them for that. */
+export async function areInCeph(storage: Storage, id: KeptFor, disks: readonly CephDisk[]): Promise<boolean> {
   for (const disk of disks) {
-    if (!(await rbdSnapshotsOf(await rbdPool(storage, disk.poolId), disk.id)).includes(id)) return false;
+    if (!(await hasRbdSnapshot(await rbdPool(storage, disk.poolId), disk.id, id))) return false;
   }
   return true;
 }

@@ -1,6 +1,5 @@
 // A machine for tests that write to its disks past its guest: it has an empty disk, and nothing to boot.
 import type { DesiredInstance } from '@virga/contract/agent/desired';
-import type { DesiredSnapshot } from '@virga/contract/agent/snapshots';
 import { newId } from '@virga/contract/ids';
 import type { TestHost } from './test-host.ts';
 
@@ -15,18 +14,4 @@ export const stopped = (desired: DesiredInstance): DesiredInstance => ({
   ...desired,
   generation: desired.generation + 1,
   power: { state: 'stopped', forceAt: new Date(0).toISOString() },
-});
-
-export const snapshotOf = (
-  { id, uuid, domainName, cloudId }: DesiredInstance,
-  changes: Partial<DesiredSnapshot> = {},
-): DesiredSnapshot => ({
-  id: newId('snapshot'),
-  cloudId,
-  name: 'before',
-  instance: { id, uuid, domainName },
-  memory: false,
-  mustExist: false,
-  keepsake: {},
-  ...changes,
 });
